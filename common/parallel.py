@@ -1,0 +1,156 @@
+"""Devices and data parallelism: one `pmap` step over all devices of all hosts.
+
+The state is replicated and the batch is split, first over the processes, then over each process's devices. A
+step written for one device becomes data parallel by `data_parallel`, with `mean` around its gradients and
+metrics:
+
+    def step(state, batch, shared):
+        loss, gradients = jax.value_and_grad(loss_fn)(state.params, batch, shared)
+        gradients, loss = parallel.mean((gradients, loss))
+        return update(state, gradients), {'loss': loss}
+
+    state, metrics = parallel.data_parallel(step)(state, parallel.local_shard(batch), shared)
+"""
+
+import os
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+AXIS = 'batch'
+
+
+def initialize(*, coordinator_address=None, num_processes=None, process_id=None):
+    """Joins the other processes of a multi-host run; does nothing in a run of one process.
+
+    Without arguments it recognises a Slurm step of several tasks and a TPU pod slice that names its workers
+    in the environment. It has to stand before the first JAX operation. A second call does nothing.
+
+    Args:
+      coordinator_address: `host:port` of process 0, or None to look at the cluster's environment.
+      num_processes: number of processes of the run; given together with the address.
+      process_id: rank of this process, 0 <= process_id < num_processes; given together with the address.
+
+    Raises:
+      ValueError: if only some of the arguments are given, or the rank is out of range.
+    """
+    arguments = (coordinator_address, num_processes, process_id)
+    missing = [value is None for value in arguments]
+    if any(missing) and not all(missing):
+        raise ValueError('coordinator_address, num_processes and process_id go together, but only some are '
+                         f'given: {coordinator_address!r}, {num_processes!r}, {process_id!r}')
+    if num_processes is not None and not 0 <= process_id < num_processes:
+        raise ValueError(f'process_id is {process_id}, it has to be at least 0 and below num_processes = '
+                         f'{num_processes}')
+    if jax.distributed.is_initialized() or (all(missing) and not _in_cluster(os.environ)):
+        return
+    jax.config.update('jax_cpu_collectives_implementation', 'gloo')
+    jax.distributed.initialize(coordinator_address, num_processes, process_id)
+
+
+def _in_cluster(environment):
+    """Whether the environment of this process says that it is one of several."""
+    # A batch script that does not use srun sees SLURM_NTASKS too, but is alone: only srun names the nodes.
+    slurm = int(environment.get('SLURM_NTASKS', 1)) > 1 and 'SLURM_STEP_NODELIST' in environment
+    workers = environment.get('TPU_PROCESS_ADDRESSES') or environment.get('TPU_WORKER_HOSTNAMES') or ''
+    return slurm or ',' in workers
+
+
+def is_main():
+    """Whether this is process 0, the one that writes files and prints."""
+    return jax.process_index() == 0
+
+
+def local_shard(batch):
+    """Splits a batch over the devices of this process.
+
+    Args:
+      batch: pytree of arrays [B, ...], the examples of this process.
+
+    Returns:
+      The same pytree with leaves [local devices, B / local devices, ...].
+
+    Raises:
+      ValueError: if B is not a multiple of the number of local devices.
+    """
+    devices = jax.local_device_count()
+
+    def split(leaf):
+        leaf = leaf if hasattr(leaf, 'reshape') else np.asarray(leaf)
+        if not leaf.ndim or leaf.shape[0] == 0 or leaf.shape[0] % devices:
+            raise ValueError(f'the batch of shape {leaf.shape} does not divide over {devices} devices: '
+                             f'its first axis has to be a positive multiple of {devices}')
+        return leaf.reshape((devices, leaf.shape[0] // devices) + leaf.shape[1:])
+
+    return jax.tree.map(split, batch)
+
+
+def data_parallel(step, *, num_shared=1):
+    """Compiles a step for all devices: `(state, batch, *shared) -> (state, metrics)`.
+
+    The state and the shared arguments (tables, schedules) are the same on every device, plain arrays without
+    a device axis; the batch comes from `local_shard`. The step runs inside the axis `AXIS` and has to make
+    what it returns equal on all devices with `mean`; gradients are those of the local examples until then.
+
+    Args:
+      step: function `(state, batch [B / devices, ...], *shared) -> outputs`.
+      num_shared: number of arguments after the batch.
+
+    Returns:
+      A function of the same arguments, with the batch [local devices, B / devices, ...], and replicated
+      outputs.
+    """
+    return jax.pmap(step, axis_name=AXIS, in_axes=(None, 0) + (None,) * num_shared, out_axes=None)
+
+
+def mean(tree):
+    """The mean of a pytree over all devices of all hosts, inside a step of `data_parallel`."""
+    return jax.lax.pmean(tree, AXIS)
+
+
+def local_examples(batch_size):
+    """The indices, within the global batch, of the examples that this process loads.
+
+    Args:
+      batch_size: size of the global batch.
+
+    Returns:
+      A `range` of batch_size / processes consecutive indices.
+
+    Raises:
+      ValueError: if the batch does not divide over all devices of all processes.
+    """
+    devices, processes = jax.device_count(), jax.process_count()
+    if batch_size < 1 or batch_size % devices:
+        raise ValueError(f'batch_size is {batch_size}, it has to be a positive multiple of the {devices} '
+                         'devices')
+    size = batch_size // processes
+    return range(jax.process_index() * size, (jax.process_index() + 1) * size)
+
+
+def example_keys(key, step, batch_size):
+    """A PRNG key for every example of this process, whatever the number of devices and processes.
+
+    Args:
+      key: PRNG key of the run, the same in every process.
+      step: index of the training step, a Python or traced integer.
+      batch_size: size of the global batch.
+
+    Returns:
+      [batch_size / processes] keys, of the kind of `key`: example i of the global batch has
+      `fold_in(fold_in(key, step), i)`.
+
+    Raises:
+      ValueError: if the batch does not divide over all devices of all processes.
+    """
+    examples = local_examples(batch_size)
+    indices = jnp.arange(examples.start, examples.stop, dtype=jnp.uint32)
+    return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(jax.random.fold_in(key, step), indices)
+
+
+def devices_summary():
+    """What the run computes on: platform, kind of device, number of devices and of processes."""
+    device = jax.devices()[0]
+    return {'platform': device.platform, 'kind': device.device_kind, 'count': jax.device_count(),
+            'processes': jax.process_count()}

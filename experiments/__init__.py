@@ -1,0 +1,1 @@
+"""Command lines of the project: the only place that reads flags."""

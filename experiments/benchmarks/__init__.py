@@ -1,0 +1,1 @@
+"""Timings beside the libraries that people use for the same task."""

@@ -1,0 +1,1 @@
+"""Device-aware progressive search for Pareto-optimal cell architectures (DPP-Net)."""

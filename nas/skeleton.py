@@ -1,0 +1,63 @@
+"""Skeletons: everything about a network that a cell does not say.
+
+A skeleton is CondenseNet's (Huang et al., CVPR 2018), which DPP-Net searches on: a 3x3 stem without
+normalisation, stages of repeated cells whose outputs are concatenated to their inputs, a bare 2x2 average
+pool between stages, and a tail of BN, ReLU, global average pool and a linear classifier.
+"""
+
+import dataclasses
+
+
+def _field(default, text):
+    return dataclasses.field(default=default, metadata={'help': text})
+
+
+@dataclasses.dataclass(frozen=True)
+class Skeleton:
+    """The macro-architecture that cells are placed in.
+
+    Raises:
+        ValueError: on creation, if the fields do not fit together.
+    """
+
+    name: str = _field('cifar10', 'name used in messages and tables')
+    size: int = _field(32, 'input height and width in pixels')
+    channels: int = _field(3, 'input channels')
+    classes: int = _field(10, 'number of classes')
+    stages: tuple[int, ...] = _field((14, 14, 14), 'number of cells in each stage')
+    growth: tuple[int, ...] = _field((8, 16, 32), 'channels k that a cell adds, by stage')
+    stem: int = _field(16, 'output channels of the stem, 2 * growth[0] in the published networks')
+    stem_stride: int = _field(1, 'stride of the stem')
+    bottleneck: int = _field(4, 'every convolution of a cell but the last gives bottleneck * k channels')
+    groups: int = _field(4, 'groups of grouped and learned-group convolutions')
+    condensation: int = _field(4, 'a learned-group convolution keeps one in this many of its weights')
+    classifier_condensation: int = _field(1, 'the same for the classifier, if the cell has learned groups')
+
+    def __post_init__(self):
+        if not self.stages or len(self.stages) != len(self.growth):
+            raise ValueError(f'skeleton {self.name!r}: stages {self.stages} and growth {self.growth} must be '
+                             'non-empty and equally long')
+        for field, value in dataclasses.asdict(self).items():
+            numbers = () if field == 'name' else value if isinstance(value, tuple) else (value,)
+            if any(not isinstance(n, int) or n < 1 for n in numbers):
+                raise ValueError(f'skeleton {self.name!r}: {field} is {value!r}, but must be at least 1')
+        if self.size // self.stem_stride < 2 ** (len(self.stages) - 1):
+            raise ValueError(f'skeleton {self.name!r}: an input of {self.size} pixels cannot be halved '
+                             f'{len(self.stages) - 1} times after a stem of stride {self.stem_stride}')
+
+    @property
+    def input(self) -> tuple[int, int, int]:
+        """(size in pixels, channels, classes): what a data set must offer to fit."""
+        return self.size, self.channels, self.classes
+
+
+# The published skeletons of CondenseNet-86 and of CondenseNet-74 on ImageNet, used by DPP-Net.
+cifar10 = Skeleton()
+imagenet = Skeleton(name='imagenet', size=224, classes=1000, stages=(4, 6, 8, 10, 8),
+                    growth=(8, 16, 32, 64, 128), stem_stride=2, classifier_condensation=2)
+
+# For scikit-learn's 8x8 grey digits, and the smallest network that still has every part, for tests.
+digits = Skeleton(name='digits', size=8, channels=1, stages=(3, 3), growth=(8, 16))
+tiny = Skeleton(name='tiny', size=8, stages=(1, 1), growth=(4, 8), stem=8)
+
+SKELETONS = {skeleton.name: skeleton for skeleton in (cifar10, imagenet, digits, tiny)}

@@ -1,0 +1,95 @@
+"""The self-supervised objective: how well one frame is synthesised from its neighbours."""
+
+import dataclasses
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+
+from pano_depth import losses, networks, rigid, sphere, warp
+from pano_depth.model import Grid, ModelConfig, _field, look, pad_one, predict_disparity, predict_motion
+
+
+@dataclasses.dataclass(frozen=True)
+class LossConfig:
+    """Weights of the losses."""
+
+    ssim_weight: float = _field(0.5, 'share of SSIM in the photometric error, the rest is L1')
+    selection: Literal['minimum', 'mean'] = _field('minimum', 'how the errors against the two sources combine at each pixel')
+    automask: bool = _field(False, 'leave out pixels that the unwarped source explains better (static scenes, things that move along)')
+    pose_weight: float = _field(0.1, 'weight of the pose-consistency loss L_pose (only in mode full)')
+    smooth_weight: float = _field(5e-4, 'weight of the edge-aware smoothness of the normalised disparity')
+    logit_weight: float = _field(1e-3, 'weight of the mean squared log-disparity, which keeps the head out of saturation')
+    solid_angle: bool = _field(True, 'weight pixels by their solid angle')
+
+
+def objective(params, frames, view, gain, mask, grid: Grid, model: ModelConfig, config: LossConfig):
+    """The losses of a batch of frame triplets.
+
+    Args:
+      params: {'depth', 'pose'}.
+      frames: [B, 3, H, W, 3] float in [0, 1], equirectangular: previous, target, next.
+      view: [B, 3, 3] orthogonal, through which the model looks at the frames (`augment.views`).
+      gain: [B, 3] factors of the colours that the networks see, not of those that are compared.
+      mask: [H, W] 1 where the image counts, 0 for the tripod or the photographer, who move along; or None.
+      grid: `Grid` of the model.
+      model: `ModelConfig`.
+      config: `LossConfig`.
+
+    Returns:
+      (total, metrics): the sum to minimise and a flat dict of its terms and of diagnostics.
+    """
+    batch, size = frames.shape[0], grid.rays.shape[:-1]
+    images = look(frames, grid, view)
+    inputs = jnp.clip(images * gain[:, None, None, None, None], 0, 1)
+    target = images[:, 1]
+    disparities, logit = predict_disparity(params, inputs[:, 1], grid, model)
+
+    # Both sources at once: the pose network sees [2B] pairs, previous frames first.
+    sources = jnp.concatenate([inputs[:, 0], inputs[:, 2]])
+    motion, _, consistency = predict_motion(params, jnp.concatenate([inputs[:, 1]] * 2), sources, grid, model)
+    source_frames = jnp.concatenate([frames[:, 0], frames[:, 2]])
+    twice = lambda x: jnp.concatenate([x, x])
+    pad = pad_one(model.padding)
+    error = lambda a, b: losses.photometric_error(a, b, pad=pad, ssim_weight=config.ssim_weight)
+
+    weights = jnp.broadcast_to(grid.weights if config.solid_angle else jnp.ones_like(grid.weights), (batch,) + size)
+    directions = rigid.rotate(view[:, None, None, None], grid.rays[None])
+    if mask is not None:
+        seen = sphere.sample_equirect(mask[..., None], directions, method='nearest')[..., 0]
+        weights = weights * seen
+
+    photometric = 0.0
+    for level, disparity in enumerate(disparities):
+        for _ in range(level):
+            disparity = networks.upsample(disparity[..., None])[..., 0]
+        turned = warp.reproject(grid.rays, 1 / twice(disparity), motion.rotation, motion.translation)
+        turned = rigid.rotate(twice(view)[:, None, None, None], turned)
+        synthesized = jax.vmap(sphere.sample_equirect)(source_frames, turned)
+        errors = error(synthesized, twice(target)).reshape((2, batch) + size)
+        if mask is not None:
+            hidden = 1 - jax.vmap(lambda d: sphere.sample_equirect(mask[..., None], d, method='nearest')[..., 0])(turned)
+            errors = errors + hidden.reshape(errors.shape)
+        errors = errors.min(axis=0) if config.selection == 'minimum' else errors.mean(axis=0)
+        if config.automask:
+            still = error(twice(target), jnp.concatenate([images[:, 0], images[:, 2]])).reshape((2, batch) + size).min(axis=0)
+            errors = jnp.minimum(errors, still)
+        photometric = photometric + losses.weighted_mean(errors, weights) / len(disparities)
+
+    # Mean-normalised disparity is smoothed, so that shrinking it does not help.
+    terms = {
+        'photometric': photometric,
+        'smooth': config.smooth_weight * losses.weighted_mean(losses.smoothness(disparities[0], target, pad=pad), weights),
+        'logit': config.logit_weight * jnp.mean(logit**2),
+    }
+    if model.mode == 'full' and model.padding != 'equirect':
+        terms['pose'] = config.pose_weight * consistency.mean()
+    total = sum(terms.values())
+    diagnostics = {
+        'loss': total,
+        'pose_consistency': consistency.mean(),
+        'translation': jnp.linalg.norm(motion.translation, axis=-1).mean(),
+        'disparity_spread': logit.std(axis=(1, 2, 3)).mean(),
+        'saturated': jnp.mean(jnp.abs(logit) > 0.95 * networks.DepthNet.bound),
+    }
+    return total, {**terms, **diagnostics}
