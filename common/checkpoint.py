@@ -109,6 +109,16 @@ class Checkpoints:
         for old in self.steps()[:-self._keep]:
             self._discard(old)
 
+    def metadata(self):
+        """The metadata of the newest checkpoint that can be read, or None if there is none."""
+        for step in reversed(self.steps()):
+            try:
+                record = self._read_items(step, metadata=ocp.args.JsonRestore())['metadata']
+                return json.loads(record['metadata'])
+            except (_Damaged, TypeError, KeyError, ValueError) as error:
+                logging.warning('The checkpoint %s is damaged and passed over: %s', self._path(step), error)
+        return None
+
     def restore(self, template, *, step=None):
         """Reads the newest intact checkpoint; one that is damaged is passed over with a warning.
 

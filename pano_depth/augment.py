@@ -35,7 +35,9 @@ def views(keys, *, rotation='yaw', mirror=True):
             angle = jax.random.uniform(turn, (), minval=-jnp.pi, maxval=jnp.pi)
             matrix = rigid.so3_exp(jnp.array([0.0, 1.0, 0.0]) * angle)
         elif rotation == 'any':
-            matrix = jnp.linalg.qr(jax.random.normal(turn, (3, 3)))[0]
+            # Only with a positive diagonal of the triangle is Q uniform (Stewart 1980): the sign convention of a QR is not random.
+            matrix, triangle = jnp.linalg.qr(jax.random.normal(turn, (3, 3)))
+            matrix = matrix * jnp.sign(jnp.diagonal(triangle))
             matrix = matrix * jnp.sign(jnp.linalg.det(matrix))
         else:
             matrix = jnp.eye(3)
@@ -45,7 +47,15 @@ def views(keys, *, rotation='yaw', mirror=True):
 
 
 def colour_gains(keys, strength):
-    """Random colour factors [B, 3] within 1 +- strength: a common brightness, and a tint of a quarter of it."""
+    """Random colour factors: a common brightness within 1 +- strength, times a tint within 1 +- strength / 4.
+
+    Args:
+      keys: [B] PRNG keys, one per example.
+      strength: 0 changes nothing.
+
+    Returns:
+      [B, 3] factors of the channels.
+    """
     def one(key):
         common, tint = jax.random.split(key)
         return (1 + strength * jax.random.uniform(common, (), minval=-1.0)

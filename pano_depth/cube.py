@@ -35,6 +35,11 @@ def _check_faces(faces):
         raise ValueError(f'faces have shape {tuple(faces.shape)}; expected [..., 6, S, S, C]')
 
 
+def _check_table(table, target):
+    if table.target != target:
+        raise ValueError(f'table is for a target of {table.target}; expected one for {target}')
+
+
 def _face_rays(face_size):
     """float64 [6, S, S, 3] unit rays."""
     _check_size(face_size)
@@ -75,7 +80,19 @@ def face_solid_angles(face_size):
 
 @functools.lru_cache(maxsize=8)
 def equirect_to_cube_table(height, width, face_size, method='bilinear'):
-    """The `remap.Table` of `equirect_to_cube`, [taps, 6, S, S], built once per shape."""
+    """The table of `equirect_to_cube`, built once per shape and cached.
+
+    Args:
+      height, width: size of the image, width = 2 * height.
+      face_size: S.
+      method: 'bilinear' or 'nearest'.
+
+    Returns:
+      `remap.Table` with a [6, S, S] target.
+
+    Raises:
+      ValueError: the image is not 2:1, the face is empty, or the method is unknown.
+    """
     sphere.check_equirect(height, width)
     rays = _face_rays(face_size)
     u = (np.arctan2(rays[..., 0], rays[..., 2]) / (2 * np.pi) + 0.5) * width - 0.5
@@ -96,7 +113,7 @@ def equirect_to_cube(image, face_size, *, method='bilinear', table=None):
       [..., 6, S, S, C].
 
     Raises:
-      ValueError: the image is not 2:1, has no channel axis, or the method is unknown.
+      ValueError: the image is not 2:1, has no channel axis, the method is unknown, or the table has another target.
     """
     image = jnp.asarray(image)
     if image.ndim < 3:
@@ -104,6 +121,7 @@ def equirect_to_cube(image, face_size, *, method='bilinear', table=None):
     height, width, channels = image.shape[-3:]
     sphere.check_equirect(height, width)
     table = equirect_to_cube_table(height, width, face_size, method) if table is None else table
+    _check_table(table, (6, face_size, face_size))
     return remap.apply_table(table, image.reshape(image.shape[:-3] + (height * width, channels)))
 
 
@@ -200,7 +218,19 @@ def _cube_taps(rays, face_size):
 
 @functools.lru_cache(maxsize=8)
 def cube_to_equirect_table(face_size, height, width, method='bilinear'):
-    """The `remap.Table` of `cube_to_equirect`, [taps, H, W], built once per shape."""
+    """The table of `cube_to_equirect`, built once per shape and cached.
+
+    Args:
+      face_size: S.
+      height, width: size of the target, width = 2 * height.
+      method: 'bilinear' or 'nearest'.
+
+    Returns:
+      `remap.Table` with a [height, width] target.
+
+    Raises:
+      ValueError: the target is not 2:1, the face is empty, or the method is unknown.
+    """
     sphere.check_equirect(height, width, 'the target')
     _check_size(face_size)
     rays = sphere.pixel_rays(height, width)
@@ -229,13 +259,14 @@ def cube_to_equirect(faces, height, width, *, method='bilinear', table=None):
       [..., height, width, C].
 
     Raises:
-      ValueError: the faces have another shape, the target is not 2:1, or the method is unknown.
+      ValueError: the faces have another shape, the target is not 2:1, the method is unknown, or the table has another target.
     """
     faces = jnp.asarray(faces)
     _check_faces(faces)
     size, channels = faces.shape[-2:]
     sphere.check_equirect(height, width, 'the target')
     table = cube_to_equirect_table(size, height, width, method) if table is None else table
+    _check_table(table, (height, width))
     return remap.apply_table(table, faces.reshape(faces.shape[:-4] + (6 * size * size, channels)))
 
 

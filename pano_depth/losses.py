@@ -11,7 +11,7 @@ from pano_depth.cube import FACE_AXES
 
 
 def check_float(name, image):
-    """Raises ValueError if an image is not floating point."""
+    """Raises ValueError, which calls the image `name`, if it is not floating point."""
     if not jnp.issubdtype(jnp.asarray(image).dtype, jnp.floating):
         raise ValueError(f'{name} is {jnp.asarray(image).dtype}; losses take float images in [0, 1] (divide uint8 by 255)')
 
@@ -57,10 +57,12 @@ def photometric_error(a, b, *, pad, ssim_weight=0.85):
       [..., F, h, w], 0 where the images agree.
 
     Raises:
-      ValueError: an image is not floating point.
+      ValueError: an image is not floating point, or their shapes differ.
     """
     check_float('the first image', a)
     check_float('the second image', b)
+    if jnp.shape(a) != jnp.shape(b):
+        raise ValueError(f'the images have shapes {jnp.shape(a)} and {jnp.shape(b)}; expected two of the same shape')
     error = (1 - ssim_weight) * jnp.abs(a - b)
     if ssim_weight:
         error = error + ssim_weight * jnp.clip((1 - ssim(pad(a), pad(b))) / 2, 0, 1)
@@ -98,7 +100,13 @@ def face_motions_in_camera(vectors):
 
     Returns:
       [..., 6, 3] in the camera frame. (Exact for rotation vectors: w' = B w for R' = B R B^T.)
+
+    Raises:
+      ValueError: the vectors are not [..., 6, 3].
     """
+    vectors = jnp.asarray(vectors)
+    if vectors.shape[-2:] != (6, 3):
+        raise ValueError(f'vectors have shape {vectors.shape}; expected [..., 6, 3], one per cube face')
     return jnp.einsum('fkc,...fk->...fc', jnp.asarray(FACE_AXES), vectors, precision=jax.lax.Precision.HIGHEST)
 
 

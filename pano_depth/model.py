@@ -22,7 +22,7 @@ class ModelConfig:
     padding: Literal['cube', 'zero', 'equirect'] = _field('cube', 'what lies beyond a face: its neighbours, zeros, or no faces at all (EQUI)')
     mode: Literal['full', 'no_pose_consistency', 'single_pose'] = _field(
         'full', 'six face motions tied by L_pose, six motions used independently, or one motion for all faces')
-    depth_channels: tuple[int, ...] = _field((16, 32, 64, 96, 128), 'depth network: features by level; each further level halves the faces')
+    depth_channels: tuple[int, ...] = _field((24, 48, 96, 128), 'depth network: features by level; each level halves the faces')
     pose_channels: tuple[int, ...] = _field((16, 32, 64, 128), 'pose network: features by layer; each layer halves the faces')
     scales: int = _field(1, 'at how many resolutions depth is predicted and trained')
 
@@ -33,7 +33,7 @@ class ModelConfig:
         if not 1 <= self.scales < len(self.depth_channels):
             raise ValueError(f'scales is {self.scales}; accepted are 1 to {len(self.depth_channels) - 1} with these depth_channels')
         size = (2 * self.face_size, 4 * self.face_size) if self.padding == 'equirect' else (self.face_size, self.face_size)
-        networks.check_size(*size, max(len(self.depth_channels) - 1, len(self.pose_channels)), f'face_size={self.face_size}: the face')
+        networks.check_size(*size, max(len(self.depth_channels), len(self.pose_channels)), f'face_size={self.face_size}: the face')
 
 
 class Grid(NamedTuple):

@@ -60,6 +60,21 @@ def upsample(images):
     return images.reshape(b, f, 2 * h, 2 * w, c)
 
 
+def unfold(images):
+    """[B, F, h, w, 4] -> [B, F, 2 h, 2 w]: four channels become 2 x 2 pixels."""
+    b, f, h, w, _ = images.shape
+    return jnp.swapaxes(images.reshape(b, f, h, w, 2, 2), 3, 4).reshape(b, f, 2 * h, 2 * w)
+
+
+def _conv_as_matmul(images, kernel, strides, *unused_args, **unused_kwargs):
+    """An unpadded 3 x 3 convolution of [N, h, w, C] as one matrix product with the patches."""
+    _, height, width, _ = images.shape
+    rows, columns = ((size - 3) // stride + 1 for size, stride in zip((height, width), strides))
+    patches = jnp.concatenate([images[:, i:i + strides[0] * (rows - 1) + 1:strides[0], j:j + strides[1] * (columns - 1) + 1:strides[1]]
+                               for i in range(3) for j in range(3)], axis=-1)
+    return patches @ kernel.reshape(-1, kernel.shape[-1])
+
+
 class Conv(nn.Module):
     """A 3 x 3 convolution after one ring of padding.
 
@@ -79,7 +94,10 @@ class Conv(nn.Module):
     def __call__(self, images):
         padded = pad_faces(images, 1, self.padding)
         flat = padded.reshape((-1,) + padded.shape[2:])
-        flat = nn.Conv(self.features, (3, 3), strides=self.stride, padding='VALID', use_bias=self.bias)(flat)
+        # XLA's CPU gradient of a convolution of tiny maps is ten times slower than that of a matrix product.
+        small = flat.shape[1] <= 4 * self.stride + 2
+        flat = nn.Conv(self.features, (3, 3), strides=self.stride, padding='VALID', use_bias=self.bias,
+                       conv_general_dilated=_conv_as_matmul if small else None)(flat)
         return flat.reshape(images.shape[:2] + flat.shape[1:])
 
 
@@ -104,14 +122,17 @@ class Block(nn.Module):
 class DepthNet(nn.Module):
     """Encoder-decoder with skip connections that predicts log-disparity.
 
+    Nothing is computed at full resolution: the first convolution halves the image and the heads predict the 2 x 2 pixels that each of
+    their features covers, which halves the time of a step and costs no measurable accuracy.
+
     Attributes:
-      channels: features of each level, from full resolution downwards; each further level halves the faces.
+      channels: features of each level; each level halves the faces, the first one the image.
       padding: see `PADDINGS`.
       scales: at how many resolutions, from the finest, it predicts.
       bound: largest absolute log-disparity before centring: depths within one frame span up to exp(2 * bound).
     """
 
-    channels: Sequence[int] = (16, 32, 64, 96, 128)
+    channels: Sequence[int] = (24, 48, 96, 128)
     padding: str = 'cube'
     scales: int = 1
     bound: float = 1.5
@@ -130,22 +151,23 @@ class DepthNet(nn.Module):
         Raises:
           ValueError: the faces cannot be halved often enough.
         """
-        check_size(*images.shape[2:4], len(self.channels) - 1)
+        check_size(*images.shape[2:4], len(self.channels))
         # The elevation of each pixel tells floor from ceiling from wall, which the pixels of one face alone do not.
         elevation = jnp.broadcast_to(rays[..., 1:2], images.shape[:-1] + (1,)).astype(images.dtype)
-        features = jnp.concatenate([images * 4 - 2, elevation], axis=-1)
-        skips = [Block(self.channels[0], self.padding)(features)]
-        for width in self.channels[1:]:
-            features = Block(width, self.padding, stride=2)(skips[-1])
-            skips.append(Block(width, self.padding)(features))
-        features = skips.pop()
+        features, skips = jnp.concatenate([images * 4 - 2, elevation], axis=-1), []
+        for level, width in enumerate(self.channels):
+            features = Block(width, self.padding, stride=2)(features)
+            if level:
+                features = Block(width, self.padding)(features)
+            skips.append(features)
+        skips.pop()
         outputs = []
         for level, width in reversed(list(enumerate(self.channels[:-1]))):
-            features = upsample(Block(width, self.padding)(features))
-            features = Block(width, self.padding)(jnp.concatenate([features, skips.pop()], axis=-1))
+            features = jnp.concatenate([upsample(Block(width, self.padding)(features)), skips.pop()], axis=-1)
+            features = Block(width, self.padding)(features)
             if level < self.scales:
-                logit = Conv(1, self.padding, name=f'head_{level}')(features)[..., 0]
-                outputs.append(self.bound * jnp.tanh(logit / self.bound))
+                logit = self.bound * jnp.tanh(Conv(4, self.padding, name=f'head_{level}')(features) / self.bound)
+                outputs.append(unfold(logit))
         return outputs[::-1]
 
 

@@ -15,12 +15,20 @@ class LossConfig:
     """Weights of the losses."""
 
     ssim_weight: float = _field(0.5, 'share of SSIM in the photometric error, the rest is L1')
+    pyramid: int = _field(3, 'at how many resolutions images are compared; coarse ones reach further while the pose is unknown')
     selection: Literal['minimum', 'mean'] = _field('minimum', 'how the errors against the two sources combine at each pixel')
     automask: bool = _field(False, 'leave out pixels that the unwarped source explains better (static scenes, things that move along)')
     pose_weight: float = _field(0.1, 'weight of the pose-consistency loss L_pose (only in mode full)')
     smooth_weight: float = _field(5e-4, 'weight of the edge-aware smoothness of the normalised disparity')
     logit_weight: float = _field(1e-3, 'weight of the mean squared log-disparity, which keeps the head out of saturation')
     solid_angle: bool = _field(True, 'weight pixels by their solid angle')
+
+
+def _halve(images, times):
+    """[B, F, h, w, C] -> [B, F, h / 2^times, w / 2^times, C] by averaging."""
+    b, f, h, w, c = images.shape
+    size = 2**times
+    return images.reshape(b, f, h // size, size, w // size, size, c).mean(axis=(3, 5)) if times else images
 
 
 def objective(params, frames, view, gain, mask, grid: Grid, model: ModelConfig, config: LossConfig):
@@ -66,15 +74,21 @@ def objective(params, frames, view, gain, mask, grid: Grid, model: ModelConfig, 
         turned = warp.reproject(grid.rays, 1 / twice(disparity), motion.rotation, motion.translation)
         turned = rigid.rotate(twice(view)[:, None, None, None], turned)
         synthesized = jax.vmap(sphere.sample_equirect)(source_frames, turned)
-        errors = error(synthesized, twice(target)).reshape((2, batch) + size)
+        hidden = None
         if mask is not None:
             hidden = 1 - jax.vmap(lambda d: sphere.sample_equirect(mask[..., None], d, method='nearest')[..., 0])(turned)
-            errors = errors + hidden.reshape(errors.shape)
-        errors = errors.min(axis=0) if config.selection == 'minimum' else errors.mean(axis=0)
-        if config.automask:
-            still = error(twice(target), jnp.concatenate([images[:, 0], images[:, 2]])).reshape((2, batch) + size).min(axis=0)
-            errors = jnp.minimum(errors, still)
-        photometric = photometric + losses.weighted_mean(errors, weights) / len(disparities)
+        for coarse in range(config.pyramid):
+            pixels = [_halve(x, coarse) for x in (synthesized, twice(target))]
+            errors = error(*pixels)
+            if hidden is not None:
+                errors = errors + _halve(hidden[..., None], coarse)[..., 0]
+            errors = errors.reshape((2, batch) + errors.shape[1:])
+            errors = errors.min(axis=0) if config.selection == 'minimum' else errors.mean(axis=0)
+            if config.automask:
+                still = error(pixels[1], _halve(jnp.concatenate([images[:, 0], images[:, 2]]), coarse))
+                errors = jnp.minimum(errors, still.reshape((2, batch) + still.shape[1:]).min(axis=0))
+            photometric = photometric + losses.weighted_mean(errors, _halve(weights[..., None], coarse)[..., 0])
+    photometric = photometric / (len(disparities) * config.pyramid)
 
     # Mean-normalised disparity is smoothed, so that shrinking it does not help.
     terms = {

@@ -23,9 +23,22 @@ class Table(NamedTuple):
     indices: jax.Array
     weights: jax.Array | None
 
+    @property
+    def target(self):
+        """Shape of the target grid."""
+        return self.indices.shape[1:]
+
 
 def make_table(indices, weights):
-    """Puts host arrays [taps, ...] on the device as a `Table`, as concrete arrays even under a trace."""
+    """Puts a resampling on the device, as concrete arrays even under a trace.
+
+    Args:
+      indices: one integer host array per tap, each of the target's shape.
+      weights: float host arrays like the indices, or None for a single tap.
+
+    Returns:
+      `Table`.
+    """
     with jax.ensure_compile_time_eval():
         return Table(jnp.asarray(np.stack(indices), jnp.int32),
                      None if weights is None else jnp.asarray(np.stack(weights), jnp.float32))
@@ -84,5 +97,16 @@ def apply_table(table, source):
     Returns:
       [..., *grid, C] in the dtype of the source.
     """
-    weights = None if table.weights is None else list(table.weights)
-    return gather(source, list(table.indices), weights, grid=table.indices.shape[1:])
+    if table.weights is None or not jnp.issubdtype(source.dtype, jnp.floating):
+        return gather(source, list(table.indices), None if table.weights is None else list(table.weights), grid=table.target)
+
+    def one(pixels):
+        # One gather for all taps: measured on a CPU, the program is 1.3 times faster than with one gather a tap. For uint8 it is slower, and
+        # so it is for coordinates that the same program computes.
+        taps = _take(pixels, table.indices)
+        return sum(tap * weight[..., None].astype(pixels.dtype) for tap, weight in zip(taps, table.weights))
+
+    if source.ndim == 2:
+        return one(source)
+    result = jax.vmap(one)(source.reshape((-1,) + source.shape[-2:]))
+    return result.reshape(source.shape[:-2] + result.shape[1:])

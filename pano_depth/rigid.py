@@ -22,6 +22,11 @@ class Motion(NamedTuple):
     translation: jax.Array
 
 
+def _check(name, value, last):
+    if value.shape[value.ndim - len(last):] != last:
+        raise ValueError(f'{name} has shape {tuple(value.shape)}; expected [..., {", ".join(map(str, last))}]')
+
+
 def rotate(rotation, vectors):
     """Applies rotations to vectors, in float32 whatever the matmul precision of the backend.
 
@@ -31,7 +36,13 @@ def rotate(rotation, vectors):
 
     Returns:
       [..., 3] rotated vectors.
+
+    Raises:
+      ValueError: the arguments are not [..., 3, 3] and [..., 3].
     """
+    rotation, vectors = jnp.asarray(rotation), jnp.asarray(vectors)
+    _check('rotation', rotation, (3, 3))
+    _check('vectors', vectors, (3,))
     # Three multiply-adds instead of a matmul: exact for the identity, no TF32 on GPU or bfloat16 on TPU, and it fuses.
     return (rotation[..., :, 0] * vectors[..., None, 0] + rotation[..., :, 1] * vectors[..., None, 1]
             + rotation[..., :, 2] * vectors[..., None, 2])
@@ -49,8 +60,12 @@ def so3_exp(omega):
 
     Returns:
       [..., 3, 3] rotation matrices.
+
+    Raises:
+      ValueError: omega is not [..., 3].
     """
     omega = jnp.asarray(omega)
+    _check('omega', omega, (3,))
     angle2 = jnp.sum(omega * omega, axis=-1)
     small = angle2 < 1e-4
     safe2 = jnp.where(small, 1.0, angle2)
@@ -94,8 +109,13 @@ def so3_log(rotation):
 
     Returns:
       [..., 3] rotation vectors, radians, of length at most pi.
+
+    Raises:
+      ValueError: rotation is not [..., 3, 3].
     """
-    quaternion = _quaternion(jnp.asarray(rotation))
+    rotation = jnp.asarray(rotation)
+    _check('rotation', rotation, (3, 3))
+    quaternion = _quaternion(rotation)
     w, vector = quaternion[..., 0], quaternion[..., 1:]
     sine2 = jnp.sum(vector * vector, axis=-1)
     small = sine2 < 1e-5

@@ -6,9 +6,14 @@
 - `frames(example batch, shared)`: a pure JAX function that makes [B, 3, H, W, 3] float triplets of them on the device.
 """
 
+import functools
+
+import grain
+import jax
+import jax.numpy as jnp
 import numpy as np
 
-import jax.numpy as jnp
+from pano_depth.datasets import render, streams
 
 
 def _floats(frames):
@@ -50,33 +55,72 @@ class ClipSource:
         return _floats(shared['frames'][batch['index']])
 
 
-class LiveSource:
-    """Triplets in fresh PanoRooms scenes, rendered on the device inside the step: unlimited scenes, no storage."""
+class WindowSource:
+    """Triplets of stored clips, shuffled by grain, which gives random access to its order."""
 
-    def __init__(self, draw, render, *, height, batch_size, seed=0):
+    def __init__(self, clips, *, batch_size, stride=1, seed=0):
         """Sets the source up.
 
         Args:
-          draw: host function (seed, index) -> (scene, poses) of one triplet, a pytree of numpy arrays of fixed shapes and a `Motion` of
-            3 poses in the scene.
-          render: JAX function (scene, rotation [3, 3, 3], translation [3, 3], height, width) -> (rgb [3, H, W, 3], depth).
+          clips: random access to `Clip`s of equal size and length, such as `pano_rooms.load` returns.
+          batch_size: examples of a global batch.
+          stride: frames between the target and each of its two neighbours.
+          seed: of the order.
+
+        Raises:
+          ValueError: the clips are too short for the stride.
+        """
+        # Reading one window decodes a whole clip, so that decoded clips are kept, up to about a gigabyte.
+        room = max(1, 2**30 // max(1, clips[0].frames.nbytes)) if len(clips) else 1
+        clips = _Kept(clips, functools.lru_cache(room)(clips.__getitem__))
+        self._order = grain.MapDataset.source(streams.Windows(clips, 3, stride)).seed(seed).shuffle().repeat()
+        self._batch_size = batch_size
+        self.shared = {}
+
+    def batch(self, step, examples):
+        """{'frames': [n, 3, H, W, 3]} uint8."""
+        return {'frames': np.stack([self._order[step * self._batch_size + example]['frames'] for example in examples])}
+
+    @staticmethod
+    def frames(batch, shared):
+        del shared
+        return _floats(batch['frames'])
+
+
+class _Kept:
+    """Random access through a cache."""
+
+    def __init__(self, clips, read):
+        self._clips, self._read = clips, read
+
+    def __len__(self):
+        return len(self._clips)
+
+    def __getitem__(self, index):
+        return self._read(index)
+
+
+class LiveSource:
+    """Triplets in fresh PanoRooms scenes, rendered on the device inside the step: unlimited scenes, no storage."""
+
+    def __init__(self, *, height, batch_size, seed=0):
+        """Sets the source up.
+
+        Args:
           height: of the rendered images, whose width is twice as much.
           batch_size: examples of a global batch.
           seed: of the scenes.
         """
-        self._draw, self._render, self._height, self._batch_size, self._seed = draw, render, height, batch_size, seed
+        self._height, self._batch_size, self._seed = height, batch_size, seed
         self.shared = {}
 
     def batch(self, step, examples):
         """{'scene', 'poses'} stacked over the examples; each is a scene of its own."""
-        import jax
-        drawn = [self._draw(self._seed, step * self._batch_size + example) for example in examples]
-        scenes, poses = zip(*drawn)
+        drawn = [streams.live_window(self._seed, step * self._batch_size + example) for example in examples]
         stack = lambda *leaves: np.stack(leaves)
-        return {'scene': jax.tree.map(stack, *scenes), 'poses': jax.tree.map(stack, *poses)}
+        return {name: jax.tree.map(stack, *parts) for name, parts in zip(('scene', 'poses'), zip(*drawn))}
 
     def frames(self, batch, shared):
-        import jax
         del shared
-        one = lambda scene, poses: self._render(scene, poses.rotation, poses.translation, self._height, 2 * self._height)[0]
+        one = lambda scene, poses: render.render(scene, poses.rotation, poses.translation, self._height, 2 * self._height)[0]
         return jax.vmap(one)(batch['scene'], batch['poses'])

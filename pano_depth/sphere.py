@@ -19,14 +19,14 @@ from pano_depth import remap
 
 
 def check_equirect(height, width, name='image'):
-    """Raises ValueError unless `height` x `width` is an equirectangular shape, W = 2H."""
+    """Raises ValueError, which calls the image `name`, unless `height` x `width` is an equirectangular shape, W = 2H."""
     if height < 1 or width != 2 * height:
         raise ValueError(f'{name} is {height} x {width} pixels; an equirectangular image is H x W with W = 2H')
 
 
 @functools.lru_cache(maxsize=8)
 def pixel_rays(height, width):
-    """float64 [H, W, 3] unit rays."""
+    """float64 [height, width, 3] unit rays of the pixel centres, on the host; `ray_directions` in double precision."""
     lon = ((np.arange(width) + 0.5) / width - 0.5) * 2 * np.pi
     lat = ((0.5 - (np.arange(height) + 0.5) / height) * np.pi)[:, None]
     rays = np.stack([np.cos(lat) * np.sin(lon), np.broadcast_to(-np.sin(lat), (height, width)), np.cos(lat) * np.cos(lon)], axis=-1)
@@ -90,8 +90,14 @@ def project(directions, height, width):
     Returns:
       (u, v): column and row, each [...]; integers are pixel centres, u in [-0.5, width - 0.5], v in [-0.5, height - 0.5]. Gradients are
       finite everywhere, the poles included.
+
+    Raises:
+      ValueError: the directions are not [..., 3] or the image is not 2:1.
     """
     directions = jnp.asarray(directions)
+    check_equirect(height, width)
+    if directions.shape[-1:] != (3,):
+        raise ValueError(f'directions have shape {directions.shape}; expected [..., 3]')
     x, y, z = directions[..., 0], directions[..., 1], directions[..., 2]
     # One multiply-add each: dividing by 2 pi before scaling would cost two more roundings.
     u = _longitude(x, z) * (width / (2 * np.pi)) + (width / 2 - 0.5)

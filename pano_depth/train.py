@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, NamedTuple
 
 import jax
@@ -107,9 +108,10 @@ def make_step(config, model, loss, frames_of):
         view_keys, colour_keys = jax.vmap(jax.random.split, out_axes=1)(batch['keys'])
         view = augment.views(view_keys, rotation=config.rotation, mirror=config.mirror)
         gain = augment.colour_gains(colour_keys, config.colour)
-        losses_of = lambda flat: objective(unflatten(flat, model), frames, view, gain, mask, grid, model, loss)
+        losses_of = lambda flat: objective(jax.lax.optimization_barrier(unflatten(flat, model)), frames, view, gain, mask, grid, model, loss)
         gradients, metrics = jax.grad(losses_of, has_aux=True)(state.params)
-        gradients, metrics = parallel.mean((gradients, metrics))
+        # Without the barrier XLA fuses the long concatenation into every use of it, and takes a minute to compile.
+        gradients, metrics = jax.lax.optimization_barrier(parallel.mean((gradients, metrics)))
         updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.params)
         params = optax.apply_updates(state.params, updates)
         decay = jnp.minimum(config.average, (1.0 + index) / (10.0 + index))
@@ -168,12 +170,19 @@ def fit(state, source, config, model, loss, grid, *, mask=None, start=0, on_step
         if on_step is not None:
             on_step(done, result, values)
 
-    for index in range(start, config.steps):
-        batch = {'data': source.batch(index, examples), 'keys': parallel.example_keys(key, index, config.batch_size)}
-        state, metrics = step(state, parallel.local_shard(batch), np.int32(index), *shared)
-        pending.append((index + 1, state, metrics))
-        if len(pending) > 1:
+    def load(index):
+        return parallel.local_shard({'data': source.batch(index, examples), 'keys': parallel.example_keys(key, index, config.batch_size)})
+
+    # One thread reads the next batch while the device computes.
+    with ThreadPoolExecutor(1) as reader:
+        upcoming = reader.submit(load, start) if start < config.steps else None
+        for index in range(start, config.steps):
+            batch = upcoming.result()
+            upcoming = reader.submit(load, index + 1) if index + 1 < config.steps else None
+            state, metrics = step(state, batch, np.int32(index), *shared)
+            pending.append((index + 1, state, metrics))
+            if len(pending) > 1:
+                settle()
+        while pending:
             settle()
-    while pending:
-        settle()
     return state

@@ -34,6 +34,9 @@ def reproject(directions, depth, rotation, translation):
       ValueError: the shapes do not fit.
     """
     directions, depth, rotation, translation = (jnp.asarray(x) for x in (directions, depth, rotation, translation))
+    for name, value, last in (('directions', directions, (3,)), ('rotation', rotation, (3, 3)), ('translation', translation, (3,))):
+        if value.shape[value.ndim - len(last):] != last:
+            raise ValueError(f'{name} has shape {value.shape}; expected [..., {", ".join(map(str, last))}]')
     grid = jnp.broadcast_shapes(directions.shape[:-1], depth.shape)
     rotation, translation = _align(rotation, grid, 2, 'rotation'), _align(translation, grid, 1, 'translation')
     rays = rigid.rotate(rotation, jnp.broadcast_to(directions, grid + (3,)))

@@ -1,11 +1,10 @@
-"""Camera paths through a `Scene`: a smooth walk that keeps clear of walls and furniture, with a gently turning camera."""
+"""Camera paths through a `Scene`: smooth walks clear of walls and furniture, with a gently turning camera."""
 
 import math
 from typing import NamedTuple
 
 import numpy as np
 
-from pano_depth.datasets import scene as scenes
 from pano_depth.datasets.materials import between
 from pano_depth.rigid import Motion
 
@@ -32,18 +31,28 @@ class Obstacles(NamedTuple):
     walls: np.ndarray
 
 
+def _in_height(middle, half, height):
+    """Which vertical extents (y down) a camera at `height` metres and its carrier would run into."""
+    return (half - middle > BODY) & (-middle - half < height + HEADROOM)
+
+
 def find_obstacles(scene, height):
-    """The obstacles for a camera carried at `height` metres: what stands between knee and a little over the camera."""
+    """The obstacles for a camera carried at `height` metres."""
     groups, size = scene.turned_centre.shape[:2]
     centre = np.concatenate([scene.box_centre, scene.turned_centre.reshape(-1, 3)]).astype(np.float64)
     half = np.concatenate([scene.box_half, scene.turned_half.reshape(-1, 3)]).astype(np.float64)
-    yaw = np.concatenate([np.zeros(len(scene.box_centre)), np.repeat(scene.turned_yaw.astype(np.float64), size)])
-    in_way = (half[:, 0] > 0) & (half[:, 1] - centre[:, 1] > BODY) & (-centre[:, 1] - half[:, 1] < height + HEADROOM)
-    discs = [np.column_stack([c[:, [0, 2]], r])[(h - c[:, 1] > BODY) & (-c[:, 1] - h < height + HEADROOM) & (c[:, 0] < scenes.FAR / 2)]
-             for c, r, h in ((scene.ellipsoid_centre, scene.ellipsoid_radius[:, [0, 2]].max(axis=1), scene.ellipsoid_radius[:, 1]),
-                             (scene.cylinder_centre, scene.cylinder_radius, scene.cylinder_half))]
-    return Obstacles(centre[in_way][:, [0, 2]], half[in_way][:, [0, 2]], np.cos(yaw[in_way]), np.sin(yaw[in_way]),
-                     np.concatenate(discs).astype(np.float64), scene.shell[:, [0, 2]].astype(np.float64).reshape(4))
+    turned = np.repeat(scene.turned_yaw.astype(np.float64), size)
+    yaw = np.concatenate([np.zeros(len(scene.box_centre)), turned])
+    in_way = half[:, 0] > 0
+    in_way &= _in_height(centre[:, 1], half[:, 1], height)
+    plan, half, yaw = centre[in_way][:, [0, 2]], half[in_way][:, [0, 2]], yaw[in_way]
+    radius = np.concatenate([scene.ellipsoid_radius[:, [0, 2]].max(axis=1), scene.cylinder_radius])
+    middle = np.concatenate([scene.ellipsoid_centre, scene.cylinder_centre])
+    reach = np.concatenate([scene.ellipsoid_radius[:, 1], scene.cylinder_half])
+    round_in_way = (radius > 0) & _in_height(middle[:, 1], reach, height)
+    discs = np.column_stack([middle[:, [0, 2]], radius])[round_in_way]
+    walls = scene.shell[:, [0, 2]].reshape(4).astype(np.float64)
+    return Obstacles(plan, half, np.cos(yaw), np.sin(yaw), discs.astype(np.float64), walls)
 
 
 def clearance(obstacles, x, z):
@@ -86,7 +95,8 @@ def _smoothed(values, width):
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / width)**2)
     kernel /= kernel.sum()
     steps = np.arange(1, reach + 1).reshape(-1, *[1] * (values.ndim - 1))
-    before, after = values[0] - steps[::-1] * (values[1] - values[0]), values[-1] + steps * (values[-1] - values[-2])
+    before = values[0] - steps[::-1] * (values[1] - values[0])
+    after = values[-1] + steps * (values[-1] - values[-2])
     padded = np.concatenate([before, values, after])
     return sum(weight * padded[i:i + len(values)] for i, weight in enumerate(kernel))
 
@@ -103,7 +113,8 @@ def _walk(rng, obstacles, length, margin):
     ahead = np.array([0.2, 0.45, 0.8])
 
     def look(headings):
-        return clearance(obstacles, point[0] + ahead * np.sin(headings)[:, None], point[1] + ahead * np.cos(headings)[:, None])
+        x = point[0] + ahead * np.sin(headings)[:, None]
+        return clearance(obstacles, x, point[1] + ahead * np.cos(headings)[:, None])
 
     def score(room):
         return -np.maximum(margin + 0.15 - room, 0.0) @ np.array([6.0, 3.0, 1.5])
@@ -128,7 +139,7 @@ def _walk(rng, obstacles, length, margin):
 
 
 def _speeds(rng, frames, step):
-    """Distance walked before each frame [frames], the first 0: about `step` metres, eased, in some clips with a halt."""
+    """Distance walked before each frame [frames], the first 0; eased, in some clips with a halt."""
     base = between(rng, *step)
     speed = np.clip(base * (1 + 0.2 * _smooth_noise(rng, frames, 3.0)), 0.5 * step[0], 1.1 * step[1])
     if rng.random() < 0.15:
@@ -138,18 +149,31 @@ def _speeds(rng, frames, step):
     return speed
 
 
+def _along(line, distance):
+    """Points [frames, 2] of a line [N, 2] after walking some distance [frames], slower where it bends."""
+    pieces = np.diff(line, axis=0)
+    lengths = np.hypot(*pieces.T)
+    # The mean direction around a point is short where the line turns back on itself.
+    direction = _smoothed(pieces / np.maximum(lengths, 1e-9)[:, None], 3.0)
+    bend = 1 - np.minimum(np.hypot(*direction.T), 1.0)
+    effort = np.concatenate([[0.0], np.cumsum(lengths * (1 + 8 * bend**2))])
+    return np.column_stack([np.interp(distance, effort, line[:, axis]) for axis in (0, 1)])
+
+
 def _about(axis, angle):
-    """Rotation matrices [..., 3, 3] about a unit axis [..., 3] by an angle [...], numpy float64 (Rodrigues' formula)."""
+    """Rotations [..., 3, 3] about a unit axis [..., 3] by an angle [...], float64 (Rodrigues' formula)."""
     x, y, z = np.moveaxis(np.broadcast_to(axis, np.shape(angle) + (3,)), -1, 0)
     c, s = np.cos(angle), np.sin(angle)
-    rows = [c + x * x * (1 - c), x * y * (1 - c) - z * s, x * z * (1 - c) + y * s,
-            x * y * (1 - c) + z * s, c + y * y * (1 - c), y * z * (1 - c) - x * s,
-            x * z * (1 - c) - y * s, y * z * (1 - c) + x * s, c + z * z * (1 - c)]
+    rows = [
+        c + x * x * (1 - c), x * y * (1 - c) - z * s, x * z * (1 - c) + y * s, x * y * (1 - c) + z * s,
+        c + y * y * (1 - c), y * z * (1 - c) - x * s, x * z * (1 - c) - y * s, y * z * (1 - c) + x * s,
+        c + z * z * (1 - c)
+    ]
     return np.stack(rows, axis=-1).reshape(np.shape(angle) + (3, 3))
 
 
 def _rotations(rng, line, frames, max_tilt):
-    """Camera rotations [frames, 3, 3]: any yaw, partly following the walk, a constant tilt and a small wobble."""
+    """Camera rotations [frames, 3, 3]: any yaw that partly follows the walk, constant tilt, small wobble."""
     velocity = np.gradient(line, axis=0) if frames > 1 else np.zeros((1, 2))
     heading = np.unwrap(np.arctan2(velocity[:, 0], velocity[:, 1]))
     follow = heading if frames < 3 else _smoothed(heading, 2.0)
@@ -157,14 +181,15 @@ def _rotations(rng, line, frames, max_tilt):
     gain = between(rng, 0.0, 1.0) * min(1.0, math.radians(10) / rate)
     yaw = between(rng, -math.pi, math.pi) + gain * follow + math.radians(8) * _smooth_noise(rng, frames, 6.0)
     toward = between(rng, -math.pi, math.pi)
-    tilt = _about(np.array([math.cos(toward), 0.0, math.sin(toward)]), np.full(frames, max_tilt * rng.random()))
+    tilt = _about(np.array([math.cos(toward), 0.0, math.sin(toward)]),
+                  np.full(frames, max_tilt * rng.random()))
     pitch, roll = (math.radians(0.8) * _smooth_noise(rng, frames, 2.5) for _ in range(2))
     up, right, forward = np.array([0.0, 1.0, 0.0]), np.array([1.0, 0.0, 0.0]), np.array([0.0, 0.0, 1.0])
     return _about(up, yaw) @ tilt @ _about(right, pitch) @ _about(forward, roll)
 
 
-def camera_path(scene, seed, index, frames, *, step=(0.1, 0.35), heights=(0.6, 2.0), max_tilt=math.radians(15), margin=0.25,
-                tries=6):
+def camera_path(scene, seed, index, frames, *, step=(0.1, 0.35), heights=(0.6, 2.0),
+                max_tilt=math.radians(15), margin=0.25, tries=6):
     """Walks a camera through a scene.
 
     Args:
@@ -172,10 +197,11 @@ def camera_path(scene, seed, index, frames, *, step=(0.1, 0.35), heights=(0.6, 2
       seed, index: non-negative integers that the path is drawn from.
       frames: number of poses.
       step: range of the mean distance between frames, metres; one draw a path.
-      heights: range of the camera's height over the floor, metres; one draw a path, lower under a low ceiling.
+      heights: range of the camera's height over the floor, metres; one draw a path, less under a low ceiling.
       max_tilt: largest constant tilt of the camera, radians.
       margin: distance that the camera keeps from what stands around, metres.
-      tries: walks to draw; the first that keeps the margin all along is taken, else the longest, walked slowly up to where it ends.
+      tries: walks to draw; the first that keeps the margin all along is taken, else the longest, walked
+        slowly up to where it ends.
 
     Returns:
       `Motion` of [frames, 3, 3] and [frames, 3] numpy float64, camera to scene.
@@ -200,8 +226,7 @@ def camera_path(scene, seed, index, frames, *, step=(0.1, 0.35), heights=(0.6, 2
             break
     reach, line, distance = best
     distance = distance * min(1.0, reach / max(distance[-1], 1e-9))
-    along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])
-    place = np.column_stack([np.interp(np.minimum(distance, along[-1]), along, line[:, axis]) for axis in (0, 1)])
+    place = _along(line, distance)
     bob = 0.015 * _smooth_noise(rng, frames, 1.5) + 0.03 * _smooth_noise(rng, frames, 8.0)
     translation = np.column_stack([place[:, 0], -height + np.clip(bob, -0.1, 0.1), place[:, 1]])
     return Motion(_rotations(rng, place, frames, max_tilt), translation)

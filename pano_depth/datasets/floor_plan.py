@@ -48,7 +48,7 @@ class FloorPlan:
 
 
 def _cut(rng, rooms):
-    """Cuts the largest room in two; returns (rooms, (axis, position, start, end)) or None if every room is too small."""
+    """Cuts the largest room in two; (rooms, (axis, position, start, end)), or None if it is too small."""
     index = max(range(len(rooms)), key=lambda i: (rooms[i][2] - rooms[i][0]) * (rooms[i][3] - rooms[i][1]))
     room = rooms[index]
     extents = (room[2] - room[0], room[3] - room[1])
@@ -67,9 +67,12 @@ def _cut(rng, rooms):
 def _door(rng, cut, cuts, ceiling):
     """An opening in a wall that keeps clear of the walls that end on it: ((start, end), top)."""
     axis, position, start, end = cut
-    joints = [other[1] for other in cuts
-              if other[0] != axis and min(abs(other[2] - position), abs(other[3] - position)) < 1e-6
-              and start < other[1] < end]
+    joints = [
+        other[1]
+        for other in cuts
+        if other[0] != axis and min(abs(other[2] - position), abs(other[3] -
+                                                                  position)) < 1e-6 and start < other[1] < end
+    ]
     top = ceiling if rng.random() < 0.2 else between(rng, 2.0, min(2.25, ceiling - 0.05))
     width = between(rng, 0.85, 1.1) if rng.random() < 0.5 else between(rng, 1.2, 2.4)
     stops = [start] + sorted(joints) + [end]
@@ -82,8 +85,9 @@ def _door(rng, cut, cuts, ceiling):
 def _inner(room, size, thickness):
     """A room's rectangle moved in by half a wall's thickness where it borders on another room."""
     half = thickness / 2
-    return (room[0] + half * (room[0] > -size[0] / 2 + 1e-6), room[1] + half * (room[1] > -size[1] / 2 + 1e-6),
-            room[2] - half * (room[2] < size[0] / 2 - 1e-6), room[3] - half * (room[3] < size[1] / 2 - 1e-6))
+    return (room[0] + half * (room[0] > -size[0] / 2 + 1e-6),
+            room[1] + half * (room[1] > -size[1] / 2 + 1e-6), room[2] - half * (room[2] < size[0] / 2 - 1e-6),
+            room[3] - half * (room[3] < size[1] / 2 - 1e-6))
 
 
 def make_floor_plan(rng):
@@ -107,4 +111,5 @@ def make_floor_plan(rng):
     ceiling = between(rng, 2.3, 3.4)
     thickness = between(rng, 0.1, 0.22)
     walls = [Wall(*cut, *_door(rng, cut, cuts, ceiling)) for cut in cuts]
-    return FloorPlan(size, ceiling, thickness, tuple(_inner(room, size, thickness) for room in rooms), tuple(walls))
+    return FloorPlan(size, ceiling, thickness, tuple(_inner(room, size, thickness) for room in rooms),
+                     tuple(walls))

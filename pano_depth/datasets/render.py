@@ -1,6 +1,7 @@
 """Renders a `Scene` as equirectangular colour and exact range depth, in JAX.
 
-Surfaces are Lambertian and the lights belong to the scene, so a point looks the same from everywhere, as photometric training assumes.
+Surfaces are Lambertian and the lights belong to the scene, so a point looks the same from everywhere, as
+photometric training assumes.
 """
 
 import jax
@@ -8,9 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from pano_depth.datasets import scene as scenes
-from pano_depth.datasets.furnish import ALIGNED, CYLINDERS, ELLIPSOIDS, GROUP_BOXES, GROUPS
+from pano_depth.datasets.furnish import ALIGNED, ELLIPSOIDS, GROUP_BOXES, GROUPS
+from pano_depth.datasets.materials import COLUMN
 from pano_depth.datasets.textures import albedo
-from pano_depth.datasets.trace import SHELL, first_hit, is_blocked, turn
+from pano_depth.datasets.trace import SHELL, first_hit, is_blocked
 
 EXPOSURE = 1.4
 LIGHT_RADIUS = 0.12  # metres: the lamps' size, which softens shadows
@@ -18,18 +20,20 @@ LIGHT_RADIUS = 0.12  # metres: the lamps' size, which softens shadows
 
 def _geometry(scene):
     """Centre, half size or radius, cosine and sine of every primitive and the shell: [8, SHELL + 1]."""
-    boxes = jnp.concatenate([scene.box_centre, scene.turned_centre.reshape(-1, 3), scene.ellipsoid_centre, scene.cylinder_centre,
-                             scene.shell.mean(axis=0)[None]])
+    centres = (scene.box_centre, scene.turned_centre.reshape(-1, 3), scene.ellipsoid_centre,
+               scene.cylinder_centre, scene.shell.mean(axis=0)[None])
     cylinders = jnp.stack([scene.cylinder_radius, scene.cylinder_half, scene.cylinder_radius], axis=-1)
-    halves = jnp.concatenate([scene.box_half, scene.turned_half.reshape(-1, 3), scene.ellipsoid_radius, cylinders,
-                              (scene.shell[1:] - scene.shell[:1]) / 2])
-    yaw = jnp.zeros(SHELL + 1).at[ALIGNED:ALIGNED + GROUPS * GROUP_BOXES].set(jnp.repeat(scene.turned_yaw, GROUP_BOXES))
-    return jnp.concatenate([boxes.T, halves.T, jnp.cos(yaw)[None], jnp.sin(yaw)[None]])
+    halves = (scene.box_half, scene.turned_half.reshape(-1, 3), scene.ellipsoid_radius, cylinders,
+              (scene.shell[1:] - scene.shell[:1]) / 2)
+    yaw = jnp.zeros(SHELL + 1).at[ALIGNED:ALIGNED + GROUPS * GROUP_BOXES].set(
+        jnp.repeat(scene.turned_yaw, GROUP_BOXES))
+    return jnp.concatenate([jnp.concatenate(centres).T, jnp.concatenate(halves).T, jnp.cos(yaw)[None],
+                            jnp.sin(yaw)[None]])
 
 
-def _surface(scene, primitive, point):
-    """Normal in the scene frame, normal and position in the primitive's own frame, at points on primitives."""
-    row = _geometry(scene)[:, primitive]
+def _surface(geometry, primitive, point):
+    """Normal in the scene, normal and position in the primitive's own frame, at points on primitives."""
+    row = [values[primitive] for values in geometry]
     cosine, sine = row[6], row[7]
     x, y, z = point
     local = (cosine * x - sine * z - row[0], y - row[1], sine * x + cosine * z - row[2])
@@ -41,7 +45,7 @@ def _surface(scene, primitive, point):
     box = [jnp.where(face, jnp.sign(r), 0.0) for face, r in zip(box, relative)]
     ball = [r / row[3 + axis] for axis, r in enumerate(relative)]
     cap = size[1] > 0.99999
-    tube = [jnp.where(cap, 0.0, relative[0]), jnp.where(cap, jnp.sign(relative[1]), 0.0), jnp.where(cap, 0.0, relative[2])]
+    tube = [jnp.where(cap == (axis == 1), r, 0.0) for axis, r in enumerate(relative)]
     balls = ALIGNED + GROUPS * GROUP_BOXES
     is_ball = (primitive >= balls) & (primitive < balls + ELLIPSOIDS)
     is_tube = (primitive >= balls + ELLIPSOIDS) & (primitive < SHELL)
@@ -54,27 +58,29 @@ def _surface(scene, primitive, point):
 
 
 def _room_of(scene, x, z):
-    """Values of the room that holds each point: its bounds, lights and index, as a dictionary of arrays or of tuples of arrays."""
+    """The room of each point: its index, bounds and lights, a dictionary of (tuples of) arrays."""
     best, values = None, None
     for index in range(scenes.MAX_ROOMS):
         room = scene.rooms[index]
         outside = jnp.maximum(jnp.maximum(room[0] - x, x - room[2]), jnp.maximum(room[1] - z, z - room[3]))
-        new = (index, *room, *scene.light[index], *scene.light_colour[index], *scene.window[index], *scene.window_colour[index],
-               *scene.ambient[index])
+        new = (index, *room, *scene.light[index], *scene.light_colour[index], *scene.window[index],
+               *scene.window_colour[index], *scene.ambient[index])
         if best is None:
             best, values = outside, tuple(jnp.broadcast_to(value, x.shape) for value in new)
         else:
             nearer = outside < best
             best = jnp.where(nearer, outside, best)
             values = tuple(jnp.where(nearer, n, v) for n, v in zip(new, values))
-    return {'index': values[0], 'bounds': values[1:5], 'light': values[5:8], 'light_colour': values[8:11], 'window': values[11:14],
-            'window_colour': values[14:17], 'ambient': values[17:20]}
+    names = ('light', 'light_colour', 'window', 'window_colour', 'ambient')
+    lights = {name: values[5 + 3 * i:8 + 3 * i] for i, name in enumerate(names)}
+    return {'index': values[0], 'bounds': values[1:5], **lights}
 
 
 def _material(scene, primitive, room, normal, local, point):
-    """Material rows [F] and surface coordinates (u, v) at points; walls, floors and ceilings take their room's."""
+    """Material columns and surface coordinates (u, v) at points; walls and floors take their room's."""
     structural = (primitive < scenes.WALL_BOXES) | (primitive == SHELL)
-    kind = jnp.where(normal[1] < -0.5, 0, jnp.where(normal[1] > 0.5, 1, jnp.where(jnp.abs(normal[0]) > 0.5, 2, 3)))
+    kind = jnp.where(normal[1] < -0.5, 0,
+                     jnp.where(normal[1] > 0.5, 1, jnp.where(jnp.abs(normal[0]) > 0.5, 2, 3)))
     own = scenes.PRIMITIVES + scenes.ROOM_MATERIALS * room['index'] + kind
     rows = scene.material[jnp.where(structural, own, primitive)]
     x, y, z = (jnp.where(structural, p, q) for p, q in zip(point, local))
@@ -87,9 +93,10 @@ def _material(scene, primitive, room, normal, local, point):
 
 
 def _irradiance(scene, point, normal, room, lamp):
-    """Light that falls on each point: ambient with darkened corners, the room's lamp with shadows, its window without."""
+    """Light on each point: ambient, darker in corners, the room's lamp with shadows, its window without."""
     x0, z0, x1, z1 = room['bounds']
-    gaps = (point[0] - x0, x1 - point[0], point[2] - z0, z1 - point[2], -point[1], point[1] - scene.shell[0, 1])
+    gaps = (point[0] - x0, x1 - point[0], point[2] - z0, z1 - point[2], -point[1],
+            point[1] - scene.shell[0, 1])
     facing = (normal[0], -normal[0], normal[2], -normal[2], -normal[1], normal[1])
     corners = 1.0
     for gap, face in zip(gaps, facing):
@@ -110,63 +117,72 @@ def _irradiance(scene, point, normal, room, lamp):
     short = jnp.maximum(1 - 0.5 / (length + 1e-6), 0.0)
     direct = jnp.where(is_blocked(scene, start, [d * short for d in to]), 0.0, direct)
     _, soft = lit(room['window'], 0.35)
-    return [corners * (a + w * soft) + l * direct for a, w, l in zip(room['ambient'], room['window_colour'], room['light_colour'])]
+    return [
+        corners * (a + w * soft) + l * direct
+        for a, w, l in zip(room['ambient'], room['window_colour'], room['light_colour'])
+    ]
 
 
-def _shade(scene, origin, direction, lamp, pixel):
-    """Linear colour in [0, 1] (a list of three arrays) of the rays; `pixel` is the angle between them in radians."""
+def _shade(scene, geometry, origin, direction, distance, primitive, lamp, pixel):
+    """Linear colour in [0, 1], a tuple of three arrays, of what rays `pixel` radians apart hit."""
     # The barriers keep XLA from computing a stage anew in every fusion that reads it.
     keep = jax.lax.optimization_barrier
-    distance, primitive = keep(first_hit(scene, origin, direction))
     point = [o + distance * d for o, d in zip(origin, direction)]
-    normal, own_normal, local = keep(_surface(scene, primitive, point))
+    normal, own_normal, local = keep(_surface(geometry, primitive, point))
     # A point inside the doorway's thickness or on a wall belongs to the room that its surface faces.
     room = keep(_room_of(scene, point[0] + 0.02 * normal[0], point[2] + 0.02 * normal[2]))
-    row, u, v = _material(scene, primitive, room, own_normal, local, point)
+    row, u, v = keep(_material(scene, primitive, room, own_normal, local, point))
     facing = jnp.abs(sum(n * d for n, d in zip(normal, direction)))
     footprint = distance * pixel / jnp.maximum(facing, 0.1) + 1e-6
-    row, u, v = keep((row, u, v))
     colour = keep(albedo(row, u, v, footprint))
     light = _irradiance(scene, point, normal, room, lamp)
-    emission = row[scenes.materials.COLUMN['emission']]
-    return [1 - jnp.exp(-EXPOSURE * c * (l + emission)) for c, l in zip(colour, light)]
+    emission = row[COLUMN['emission']]
+    return tuple(1 - jnp.exp(-EXPOSURE * c * (l + emission)) for c, l in zip(colour, light))
 
 
 def _angles(count, span, samples):
-    """Sines and cosines [samples, count] of the middles of `samples` equal parts of each of `count` pixels across `span` radians."""
-    parts = (np.arange(count) + (np.arange(samples)[:, None] + 0.5) / samples) / count
-    return np.sin((parts - 0.5) * span).astype(np.float32), np.cos((parts - 0.5) * span).astype(np.float32)
+    """Sines and cosines [1 + samples, count] over `span` radians: centres of pixels, then of their parts."""
+    parts = np.concatenate([[0.5], (np.arange(samples) + 0.5) / samples])
+    angles = ((np.arange(count) + parts[:, None]) / count - 0.5) * span
+    return jnp.asarray(np.sin(angles), jnp.float32), jnp.asarray(np.cos(angles), jnp.float32)
 
 
 def _rays(rotation, latitude, longitude):
-    """Directions in the scene of a grid of pixels: tuple of three [rows, columns] arrays."""
+    """Scene directions of a grid of pixels from sines and cosines: three [rows, columns] arrays."""
     (sin_lat, cos_lat), (sin_lon, cos_lon) = latitude, longitude
     camera = (cos_lat[:, None] * sin_lon, sin_lat[:, None], cos_lat[:, None] * cos_lon)
-    return tuple(rotation[axis, 0] * camera[0] + rotation[axis, 1] * camera[1] + rotation[axis, 2] * camera[2] for axis in range(3))
+    return tuple(rotation[axis, 0] * camera[0] + rotation[axis, 1] * camera[1] + rotation[axis, 2] * camera[2]
+                 for axis in range(3))
 
 
-def _render_rows(scene, rotation, translation, rows, longitudes, samples):
-    """Colour [rows, W, 3] and depth [rows, W] of a block of rows, given the sines and cosines of latitudes and longitudes."""
+def _render_rows(scene, geometry, rotation, translation, latitudes, longitudes):
+    """Colour [rows, W, 3] and depth [rows, W] of a block of rows, given its `_angles`."""
     origin = tuple(translation)
-    (sin_row, cos_row), (sub_sin_row, sub_cos_row) = rows
-    centre, fine = longitudes
-    depth, _ = first_hit(scene, origin, _rays(rotation, (sin_row, cos_row), (centre[0][0], centre[1][0])))
-    pixel = 2 * np.pi / centre[0].shape[1] / samples
-    steps = (np.arange(samples) + 0.5) * 2 / samples - 1
-    lamps = LIGHT_RADIUS * np.stack(np.broadcast_arrays(steps[:, None], 0.0, steps), axis=-1).reshape(-1, 3)
+    samples = latitudes[0].shape[0] - 1
+    # Sample 0 is the pixel's centre, whose ray gives the depth; the others give the colour.
+    rows, columns = (np.concatenate([[0], part.ravel()]) for part in np.mgrid[1:samples + 1, 1:samples + 1])
+    steps = LIGHT_RADIUS * (2 * np.arange(samples) + 1 - samples) / samples
+    lamps = np.float32(np.stack([steps[rows[1:] - 1], np.zeros(samples**2), steps[columns[1:] - 1]], axis=-1))
 
-    def add_sample(total, sample):
-        index, lamp = sample
-        latitude = (sub_sin_row[index // samples], sub_cos_row[index // samples])
-        rays = _rays(rotation, latitude, (fine[0][index % samples], fine[1][index % samples]))
-        return tuple(t + c for t, c in zip(total, _shade(scene, origin, rays, lamp, pixel))), None
+    def rays(sample):
+        row, column = sample
+        return _rays(rotation, [part[row] for part in latitudes], [part[column] for part in longitudes])
 
-    # A scan and not a Python loop: the program is a quarter of the size.
-    total, _ = jax.lax.scan(add_sample, (jnp.zeros(depth.shape),) * 3,
-                            (np.arange(samples**2), lamps.astype(np.float32)))
+    hits = jax.lax.map(lambda sample: first_hit(scene, origin, rays(sample)), (rows, columns))
+    distances, primitives = hits
+
+    def add(total, item):
+        sample, lamp, distance, primitive = item
+        pixel = 2 * np.pi / longitudes[0].shape[1] / samples
+        colour = _shade(scene, geometry, origin, rays(sample), distance, primitive, lamp, pixel)
+        return tuple(t + c for t, c in zip(total, colour)), None
+
+    # Scans and not Python loops: the program is a quarter of the size.
+    items = ((rows[1:], columns[1:]), lamps, distances[1:], primitives[1:])
+    total, _ = jax.lax.scan(add, (jnp.zeros(distances.shape[1:]),) * 3, items)
     # Stacked last and alone: a stack inside of the loop would keep it from being vectorised.
     total = jax.lax.optimization_barrier(tuple(jnp.sqrt(t / samples**2) for t in total))
-    return jnp.stack(total, axis=-1), depth
+    return jnp.stack(total, axis=-1), distances[0]
 
 
 def render(scene, rotation, translation, height, width, *, samples=2, chunk=2**15):
@@ -181,28 +197,32 @@ def render(scene, rotation, translation, height, width, *, samples=2, chunk=2**1
       chunk: about how many pixels are rendered at once; more suits an accelerator.
 
     Returns:
-      `(rgb, depth)`: [..., H, W, 3] float32 in [0, 1]; [..., H, W] float32 range in metres along the ray through the pixel's centre.
+      `(rgb, depth)`: [..., H, W, 3] float32 in [0, 1]; [..., H, W] float32 range in metres along the ray
+      through the pixel's centre.
 
     Raises:
       ValueError: if the size is not at least 2 x 4 or samples is below 1.
     """
     if height < 2 or width < 4 or samples < 1:
-        raise ValueError(f'height, width, samples are {height}, {width}, {samples}; at least 2, 4 and 1 are accepted')
+        raise ValueError(f'height, width, samples are {height}, {width}, {samples}; '
+                         'at least 2, 4 and 1 are accepted')
     scene = scenes.Scene(*map(jnp.asarray, scene))
     rotation, translation = jnp.asarray(rotation, jnp.float32), jnp.asarray(translation, jnp.float32)
     batch = translation.shape[:-1]
-    blocks = next(n for n in range(1, height + 1) if height % n == 0 and (height // n * width <= chunk or n == height))
+    # As few equal blocks of rows as keep within the chunk.
+    fits = lambda n: height % n == 0 and (height // n * width <= chunk or n == height)
+    blocks = next(n for n in range(1, height + 1) if fits(n))
     count = height // blocks
-    latitudes = [_angles(height, np.pi, s) for s in (1, samples)]
-    longitudes = [tuple(map(jnp.asarray, _angles(width, 2 * np.pi, s))) for s in (1, samples)]
-    # [blocks, rows] and [blocks, samples, rows]
-    centre = tuple(jnp.asarray(part.reshape(blocks, count)) for part in latitudes[0])
-    fine = tuple(jnp.asarray(part.reshape(samples, blocks, count).swapaxes(0, 1)) for part in latitudes[1])
+    longitudes = _angles(width, 2 * np.pi, samples)
+    latitudes = [part.reshape(-1, blocks, count).swapaxes(0, 1) for part in _angles(height, np.pi, samples)]
+
+    geometry = _geometry(scene)
 
     def one(view):
         def block(rows):
-            return _render_rows(scene, *view, rows, longitudes, samples)
-        rgb, depth = jax.lax.map(block, (centre, fine))
+            return _render_rows(scene, geometry, *view, rows, longitudes)
+
+        rgb, depth = jax.lax.map(block, latitudes)
         return rgb.reshape(height, width, 3), depth.reshape(height, width)
 
     views = (rotation.reshape(-1, 3, 3), translation.reshape(-1, 3))

@@ -1,7 +1,8 @@
 """Procedural indoor scenes as arrays of fixed shape.
 
-The scene frame is the camera's convention standing upright: x and z over the floor, y down, metres, the floor at y = 0 and the origin in
-the middle of the plan. Every array has the same shape in every scene, so that the renderer compiles once and scenes can be stacked.
+The scene frame is the camera's convention standing upright: x and z over the floor, y down, metres, the
+floor at y = 0 and the origin in the middle of the plan. Every array has the same shape in every scene, so
+that the renderer compiles once and scenes can be stacked.
 """
 
 import math
@@ -20,19 +21,21 @@ FAR = 1e4  # metres: where unused round primitives are
 
 
 class Scene(NamedTuple):
-    """One scene; float32 unless said otherwise. Unused boxes have negative half sizes, which no ray hits.
+    """One scene; float32. Unused primitives come last, have negative sizes, and no ray hits them.
 
     Attributes:
       shell: [2, 3] lower and upper corner of the space inside the outer walls.
       rooms: [4, 4] inner faces (x0, z0, x1, z1) of each room's walls; unused rooms are far away.
       light: [4, 3] position of each room's lamp. light_colour: [4, 3] its linear colour.
-      window: [4, 3] position of a second, shadowless light. window_colour: [4, 3]. ambient: [4, 3] colour of the light from all sides.
+      window: [4, 3] position of a second, shadowless light. window_colour: [4, 3] its colour.
+      ambient: [4, 3] colour of the light from all sides.
       box_centre, box_half: [96, 3] axis-aligned boxes; the first `WALL_BOXES` are dividing walls.
-      turned_centre, turned_half: [4, 8, 3] boxes aligned with a frame turned about the vertical; centres in that frame.
+      turned_centre, turned_half: [4, 8, 3] boxes in four frames turned about the vertical.
       turned_yaw: [4] angle of each such frame: x' = cos x - sin z, z' = sin x + cos z.
       ellipsoid_centre, ellipsoid_radius: [8, 3].
       cylinder_centre: [8, 3]. cylinder_radius: [8]. cylinder_half: [8] half heights; axes are vertical.
-      material: [M, F] rows of `materials.FIELDS`: aligned boxes, turned boxes, ellipsoids, cylinders, then four for each room.
+      material: [M, F] rows of `materials.FIELDS`: aligned boxes, turned boxes, ellipsoids, cylinders, then
+        floor, ceiling and two kinds of walls for each room.
     """
 
     shell: np.ndarray
@@ -74,9 +77,13 @@ def _wall_boxes(plan, blank):
     boxes = []
     for wall in plan.walls:
         low, high = wall.position - plan.thickness / 2, wall.position + plan.thickness / 2
-        for start, end, bottom in ((wall.start, wall.door[0], 0.0), (wall.door[1], wall.end, 0.0), (*wall.door, wall.door_top)):
+        parts = [(wall.start, wall.door[0], 0.0), (wall.door[1], wall.end, 0.0)]
+        if wall.door_top < plan.ceiling:
+            parts.append((*wall.door, wall.door_top))
+        for start, end, bottom in parts:
             along = (low, high, bottom, plan.ceiling, start, end)
-            boxes.append((*(along if wall.axis == 0 else (start, end, bottom, plan.ceiling, low, high)), blank))
+            across = (start, end, bottom, plan.ceiling, low, high)
+            boxes.append((*(along if wall.axis == 0 else across), blank))
     unused = (0.0, -2.0, 2.0, 0.0, 0.0, -2.0, blank)
     return boxes + [unused] * (WALL_BOXES - len(boxes))
 
@@ -104,9 +111,7 @@ def _room_materials(rng, rooms):
         if rng.random() < 0.6:
             wall = pick(rng, materials.WALLS)(rng)
         accent = pick(rng, materials.WALLS)(rng) if rng.random() < 0.3 else wall
-        white = materials.colour(rng, saturation=(0.0, 0.08), value=(0.8, 0.98))
-        ceiling = materials.wood(rng) if rng.random() < 0.1 else materials.material(rng, white, noise=0.1, grain=(3.0, 3.0))
-        rows += [floor, ceiling, wall, accent]
+        rows += [floor, materials.ceiling(rng), wall, accent]
     return rows + [rows[0]] * (ROOM_MATERIALS * (MAX_ROOMS - len(rooms)))
 
 
@@ -123,9 +128,9 @@ def _lighting(rng, plan, lamps, windows):
         window[index] = (x, -height, z)
         warm = np.array([1.0, between(rng, 0.8, 0.97), between(rng, 0.6, 0.95)])
         sky = np.array([between(rng, 0.75, 0.95), 0.93, 1.0])
-        colours[0, index] = mood * between(rng, 0.6, 1.3) * (1.0 + area / 14) * warm
+        colours[0, index] = mood * between(rng, 0.9, 1.6) * (1.2 + area / 10) * warm
         colours[1, index] = (daylight * between(rng, 0.6, 1.4) * (0.8 + area / 14) if pane else 0.05) * sky
-        colours[2, index] = mood * between(rng, 0.14, 0.3) * (warm + sky) / 2
+        colours[2, index] = mood * between(rng, 0.16, 0.32) * (warm + sky) / 2
     return light, colours[0], window, colours[1], colours[2]
 
 
@@ -145,19 +150,22 @@ def make_scene(seed, index):
     boxes = contents.boxes
     centre, half = _centre_half(boxes, ALIGNED)
     turned_centre, turned_half, yaws, turned_rows = _turned(contents.turned, blank)
-    ellipsoids = np.full((ELLIPSOIDS, 6), (FAR, FAR, FAR, 1.0, 1.0, 1.0))
+    ellipsoids = np.full((ELLIPSOIDS, 6), (FAR, FAR, FAR, -1.0, -1.0, -1.0))
     for row, (x, height, z, *radii, _) in zip(ellipsoids, contents.ellipsoids):
         row[:] = (x, -height, z, *radii)
-    cylinders = np.full((CYLINDERS, 5), (FAR, FAR, FAR, 1.0, 1.0))
+    cylinders = np.full((CYLINDERS, 5), (FAR, FAR, FAR, -1.0, -1.0))
     for row, (x, z, radius, bottom, top, _) in zip(cylinders, contents.cylinders):
         row[:] = (x, -(bottom + top) / 2, z, radius, (top - bottom) / 2)
-    rows = [[box[6] for box in boxes], turned_rows, [e[6] for e in contents.ellipsoids], [c[5] for c in contents.cylinders]]
+    rows = [[box[6] for box in boxes], turned_rows, [e[6] for e in contents.ellipsoids],
+            [c[5] for c in contents.cylinders]]
     sizes = (ALIGNED, GROUPS * GROUP_BOXES, ELLIPSOIDS, CYLINDERS)
     rows = [row for part, size in zip(rows, sizes) for row in part + [blank] * (size - len(part))]
     rooms = np.full((MAX_ROOMS, 4), FAR)
     rooms[:len(plan.rooms)] = plan.rooms
     x, z = plan.size
-    arrays = (np.array([[-x / 2, -plan.ceiling, -z / 2], [x / 2, 0.0, z / 2]]), rooms, *_lighting(rng, plan, lamps, windows),
-              centre, half, turned_centre, turned_half, yaws, ellipsoids[:, :3], ellipsoids[:, 3:], cylinders[:, :3], cylinders[:, 3],
-              cylinders[:, 4], materials.table(rows + _room_materials(rng, plan.rooms)))
+    shell = np.array([[-x / 2, -plan.ceiling, -z / 2], [x / 2, 0.0, z / 2]])
+    lighting = _lighting(rng, plan, lamps, windows)
+    table = materials.table(rows + _room_materials(rng, plan.rooms))
+    arrays = (shell, rooms, *lighting, centre, half, turned_centre, turned_half, yaws, ellipsoids[:, :3],
+              ellipsoids[:, 3:], cylinders[:, :3], cylinders[:, 3], cylinders[:, 4], table)
     return Scene(*(np.asarray(array, np.float32) for array in arrays))

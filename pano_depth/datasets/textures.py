@@ -52,7 +52,8 @@ def _edges(fraction, cell, footprint):
 def albedo(row, u, v, footprint):
     """Colour of a surface point.
 
-    Every detail fades to its mean once the footprint is as large as the detail, so that distant patterns do not alias.
+    Every detail fades to its mean once the footprint is as large as the detail, so distant patterns do not
+    alias.
 
     Args:
       row: list of `len(materials.FIELDS)` float32 arrays, the material at each point.
@@ -83,7 +84,8 @@ def albedo(row, u, v, footprint):
         frequency = jnp.maximum(field('noise_u'), field('noise_v')) * octave
         fade = jnp.clip(2 - 2.5 * footprint * frequency, 0.0, 1.0)
         speckle = speckle + weight * fade * value_noise(x, y, seed + column * 7 + line * 13)
-    blend = 0.5 * (field('parity') * (checks + 1) + field('tint') * (cells + 0.5) + field('noise') * (speckle + 0.3))
+    blend = 0.5 * (field('parity') * (checks + 1) + field('tint') * (cells + 0.5) + field('noise') *
+                   (speckle + 0.3))
     blend = jnp.clip(blend, 0.0, 1.0)
 
     width = field('joint')
@@ -96,6 +98,6 @@ def albedo(row, u, v, footprint):
     for index, name in enumerate(('red', 'green', 'blue')):
         a, b, joint = field('a_' + name), field('b_' + name), field('joint_' + name)
         base = a + (b - a) * blend
-        base = base + own * (_unit(bits, 10 + 7 * index)**2 * 0.7 - base)
+        base = base + own * (_unit(bits, 2 + 9 * index)**2 * 0.7 - base)
         result.append(base + (joint - base) * joints)
     return tuple(result)

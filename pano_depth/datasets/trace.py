@@ -1,7 +1,7 @@
-"""Ray casting against a `Scene`: the first surface along a ray, and whether anything stands between two points.
+"""Ray casting against a `Scene`: the first surface along a ray, and what stands between two points.
 
-Rays are three separate arrays of coordinates and the primitives are walked by a scan that XLA fuses to one vectorised loop over the rays;
-a few thousand rays at a time stay in the cache.
+Rays are three separate arrays of coordinates, and a loop over the primitives in use visits eight of them at a
+time, which XLA fuses to one vectorised pass over the rays.
 """
 
 import jax
@@ -47,7 +47,7 @@ def _ellipsoid(centre, inverse_radius, direction):
 
 
 def _cylinder(centre, radius, half, direction, inverse, scale):
-    """Entry and exit distance of rays through a vertical cylinder, as `_slabs`; `scale` is 1 / (x^2 + z^2) of the direction."""
+    """As `_slabs`, of rays through a vertical cylinder; `scale` is 1 / (x^2 + z^2) of the direction."""
     b = (direction[0] * centre[0] + direction[2] * centre[2]) * scale
     root = b * b - (centre[0] * centre[0] + centre[2] * centre[2] - radius * radius) * scale
     width = jnp.sqrt(_maximum(root, 0.0))
@@ -57,50 +57,75 @@ def _cylinder(centre, radius, half, direction, inverse, scale):
 
 
 def turn(vector, yaw):
-    """Coordinates of a vector (a tuple of three arrays) in a frame turned by `yaw`, as in `Scene.turned_yaw`."""
+    """A vector (a tuple of three arrays) in a frame turned by `yaw`, as in `Scene.turned_yaw`."""
     cosine, sine = jnp.cos(yaw), jnp.sin(yaw)
     x, y, z = vector
     return cosine * x - sine * z, y, sine * x + cosine * z
 
 
-def _fold(scene, origin, direction, visit, state):
-    """Folds `visit(state, near, far, id)` over every primitive of the scene.
+def _used(half):
+    """Number of primitives [N, ...] up to the last one in use."""
+    used = half.reshape(half.shape[0], -1).max(axis=1) > 0
+    return jnp.max(jnp.where(used, jnp.arange(half.shape[0]) + 1, 0))
 
-    Boxes go through a scan, so that the program stays small; `origin` is a tuple of scalars or of arrays of the rays' shape.
-    """
+
+def _loop(step, state, items, count, unroll):
+    """Folds `step(state, item)` over the first `count` items, `unroll` of them in each turn of the loop."""
+    blocks = jax.tree.map(lambda part: part.reshape(-1, unroll, *part.shape[1:]), items)
+
+    def turn_of_loop(index, state):
+        block = jax.tree.map(lambda part: part[index], blocks)
+        for item in range(unroll):
+            state = step(state, jax.tree.map(lambda part: part[item], block))
+        return state
+
+    return jax.lax.fori_loop(0, (count + unroll - 1) // unroll, turn_of_loop, state)
+
+
+def _fold(scene, origin, direction, visit, state):
+    """Folds `visit(state, near, far, id)` over the primitives in use; `origin` holds scalars or arrays."""
     inverse = tuple(map(_inverse, direction))
 
-    def boxes(state, centre, half, origin, inverse, first):
+    def boxes(state, centre, half, origin, inverse, first, count):
+
         def step(state, box):
             centre, half, index = box
             relative = [centre[axis] - origin[axis] for axis in range(3)]
-            return visit(state, *_slabs(relative, half, inverse), index), None
-        return jax.lax.scan(step, state, (centre, half, first + jnp.arange(centre.shape[0])), unroll=8)[0]
+            return visit(state, *_slabs(relative, half, inverse), index)
+
+        return _loop(step, state, (centre, half, first + jnp.arange(centre.shape[0])), count, 8)
 
     def group(state, group):
         centre, half, yaw, index = group
         turned = tuple(map(_inverse, turn(direction, yaw)))
-        return boxes(state, centre, half, turn(origin, yaw), turned, index), None
+        return boxes(state, centre, half, turn(origin, yaw), turned, index, centre.shape[0])
 
-    state = boxes(state, scene.box_centre, scene.box_half, origin, inverse, 0)
+    state = boxes(state, scene.box_centre, scene.box_half, origin, inverse, 0, _used(scene.box_half))
     first = scene.box_centre.shape[0]
     groups, size = scene.turned_centre.shape[:2]
-    starts = first + size * jnp.arange(groups)
-    state, _ = jax.lax.scan(group, state, (scene.turned_centre, scene.turned_half, scene.turned_yaw, starts))
+    items = (scene.turned_centre, scene.turned_half, scene.turned_yaw, first + size * jnp.arange(groups))
+    state = _loop(group, state, items, _used(scene.turned_half), 1)
     first += groups * size
 
-    def round_step(state, shape):
-        centre, radius, middle, width, half, index = shape
+    scale = 1 / _maximum(direction[0] * direction[0] + direction[2] * direction[2], 1e-12)
+
+    def ellipsoid(state, shape):
+        centre, inverse_radius, index = shape
         relative = [centre[axis] - origin[axis] for axis in range(3)]
-        state = visit(state, *_ellipsoid(relative, radius, direction), index)
-        relative = [middle[axis] - origin[axis] for axis in range(3)]
-        return visit(state, *_cylinder(relative, width, half, direction, inverse, scale), index + count), None
+        return visit(state, *_ellipsoid(relative, inverse_radius, direction), index)
+
+    def cylinder(state, shape):
+        centre, radius, half, index = shape
+        relative = [centre[axis] - origin[axis] for axis in range(3)]
+        return visit(state, *_cylinder(relative, radius, half, direction, inverse, scale), index)
 
     count = scene.ellipsoid_centre.shape[0]
-    scale = 1 / _maximum(direction[0] * direction[0] + direction[2] * direction[2], 1e-12)
-    shapes = (scene.ellipsoid_centre, 1 / scene.ellipsoid_radius, scene.cylinder_centre, scene.cylinder_radius,
-              scene.cylinder_half, first + jnp.arange(count))
-    return jax.lax.scan(round_step, state, shapes, unroll=4)[0]
+    items = (scene.ellipsoid_centre, 1 / scene.ellipsoid_radius, first + jnp.arange(count))
+    state = _loop(ellipsoid, state, items, _used(scene.ellipsoid_radius), 2)
+    first += count
+    count = scene.cylinder_centre.shape[0]
+    items = (scene.cylinder_centre, scene.cylinder_radius, scene.cylinder_half, first + jnp.arange(count))
+    return _loop(cylinder, state, items, _used(scene.cylinder_radius), 2)
 
 
 def first_hit(scene, origin, direction):
@@ -112,7 +137,8 @@ def first_hit(scene, origin, direction):
       direction: tuple of three float32 arrays of one shape, unit vectors.
 
     Returns:
-      `(distance, primitive)`: float32 metres and int32 ids in the order of `Scene.material`, `SHELL` for the outer walls.
+      `(distance, primitive)`: float32 metres and int32 ids in the order of `Scene.material`, `SHELL` for the
+      outer walls.
     """
     inverse = tuple(map(_inverse, direction))
     middle, half = (scene.shell[0] + scene.shell[1]) / 2, (scene.shell[1] - scene.shell[0]) / 2
@@ -137,6 +163,7 @@ def is_blocked(scene, start, direction):
     Returns:
       Boolean array.
     """
+
     def any_hit(state, near, far, index):
         del index
         return state | ((near <= far) & (near > 0) & (near < 1))
