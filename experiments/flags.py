@@ -19,6 +19,7 @@ import typing
 
 from absl import app
 from absl import flags as absl_flags
+from absl import logging as absl_logging
 
 FLAGS = absl_flags.FLAGS
 
@@ -114,6 +115,8 @@ def run(main):
     Args:
       main: function without arguments, its result the exit code (None is 0).
     """
+    # Libraries log a page of INFO for every checkpoint; --verbosity=0 shows it.
+    FLAGS.set_default('verbosity', absl_logging.WARNING)
     app.run(main_with_errors(main), flags_parser=_parse)
 
 

@@ -6,25 +6,29 @@
 """
 
 import json
+import pathlib
 import sys
 
-from absl import app, flags
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # works from a checkout, from any directory
 
+from absl import flags as absl_flags
+
+from experiments import flags
 from nas import plan, zoo
 from nas.cell import Cell
 from nas.cost import Cost, count
 from nas.skeleton import SKELETONS, Skeleton
 
 
-def define_flags(values: flags.FlagValues) -> None:
+def define_flags(values: absl_flags.FlagValues) -> None:
     """Defines this program's flags in `values`."""
-    flags.DEFINE_enum('mode', 'cost', ['cost'], 'What to do.', flag_values=values)
-    flags.DEFINE_string('cell', None, 'Cell, as tokens joined by hyphens or by its published name.',
+    absl_flags.DEFINE_enum('mode', 'cost', ['cost'], 'What to do.', flag_values=values)
+    absl_flags.DEFINE_string('cell', None, 'Cell, as tokens joined by hyphens or by its published name.',
                         flag_values=values)
-    flags.DEFINE_string('network', None, 'Published network by name.', flag_values=values)
-    flags.DEFINE_string('skeleton', None, f'Skeleton for a cell: {", ".join(SKELETONS)}; cifar10 by default. '
+    absl_flags.DEFINE_string('network', None, 'Published network by name.', flag_values=values)
+    absl_flags.DEFINE_string('skeleton', None, f'Skeleton for a cell: {", ".join(SKELETONS)}; cifar10 by default. '
                         'A published network brings its own.', flag_values=values)
-    flags.DEFINE_boolean('table', False, 'Print the cost of every published network beside its published '
+    absl_flags.DEFINE_boolean('table', False, 'Print the cost of every published network beside its published '
                          'figures.', flag_values=values)
 
 
@@ -76,32 +80,22 @@ def cost_table() -> str:
     return '\n'.join(lines)
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
     """Runs the mode that the flags ask for. Raises ValueError for input that cannot be used."""
-    if len(argv) > 1:
-        raise ValueError(f'unexpected argument {argv[1]!r}; options are written --name=value')
-    values = flags.FLAGS
+    values = absl_flags.FLAGS
     if not values.table:
         print(json.dumps(cost_of(values.cell, values.network, values.skeleton)))
     elif (values.cell, values.network, values.skeleton) == (None, None, None):
         print(cost_table())
     else:
-        raise ValueError('--table counts all published networks; '
-                         'give it without --cell, --network and --skeleton')
-
-
-def _main(argv: list[str]) -> None:
-    try:
-        main(argv)
-    except ValueError as error:
-        print(f'nas-search: {error}', file=sys.stderr)
-        sys.exit(1)
+        raise ValueError('--table counts all published networks; give it without --cell, --network and --skeleton')
 
 
 def run() -> None:
-    """Entry point of the console script: bad input ends in one sentence and a non-zero exit code."""
-    define_flags(flags.FLAGS)
-    app.run(_main)
+    """Entry point of the console script `nas-search`."""
+    # Not at import: `--mode` is a flag of depth_main too.
+    define_flags(absl_flags.FLAGS)
+    flags.run(main)
 
 
 if __name__ == '__main__':

@@ -20,7 +20,7 @@ class ModelConfig:
 
     face_size: int = _field(32, 'pixels along a cube face; the EQUI network takes images of 2 x 4 such faces')
     padding: Literal['cube', 'zero', 'equirect'] = _field('cube', 'what lies beyond a face: its neighbours, zeros, or no faces at all (EQUI)')
-    mode: Literal['full', 'no_pose_consistency', 'single_pose'] = _field(
+    pose_mode: Literal['full', 'no_pose_consistency', 'single_pose'] = _field(
         'full', 'six face motions tied by L_pose, six motions used independently, or one motion for all faces')
     depth_channels: tuple[int, ...] = _field((24, 48, 96, 128), 'depth network: features by level; each level halves the faces')
     pose_channels: tuple[int, ...] = _field((16, 32, 64, 128), 'pose network: features by layer; each layer halves the faces')
@@ -151,7 +151,7 @@ def predict_motion(params, target, source, grid, config):
         consistency = losses.pose_consistency(omega, translation)
         omega, translation = losses.face_motions_in_camera(omega), losses.face_motions_in_camera(translation)
     mean = rigid.Motion(rigid.so3_exp(omega.mean(axis=1)), translation.mean(axis=1))
-    if config.mode == 'single_pose' or config.padding == 'equirect':
+    if config.pose_mode == 'single_pose' or config.padding == 'equirect':
         per_face = jax.tree.map(lambda x: jnp.broadcast_to(x[:, None], omega.shape[:2] + x.shape[1:]), mean)
         return per_face, mean, jnp.zeros_like(consistency)
     return rigid.Motion(rigid.so3_exp(omega), translation), mean, consistency

@@ -177,13 +177,12 @@ class PoseNet(nn.Module):
     Attributes:
       channels: features of its layers, each of which halves the faces.
       padding: see `PADDINGS`.
-      scale: what its output is multiplied with (SfMLearner's 0.01), so that it starts near no motion.
-      explain: whether it also predicts an explainability mask.
+      scale: what its output is multiplied with, so that it starts near no motion (SfMLearner takes 0.01, which learns later).
     """
 
     channels: Sequence[int] = (16, 32, 64, 128)
     padding: str = 'cube'
-    scale: float = 0.01
+    scale: float = 0.03
 
     @nn.compact
     def __call__(self, target, source, rays):

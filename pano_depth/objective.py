@@ -16,7 +16,11 @@ class LossConfig:
 
     ssim_weight: float = _field(0.5, 'share of SSIM in the photometric error, the rest is L1')
     pyramid: int = _field(3, 'at how many resolutions images are compared; coarse ones reach further while the pose is unknown')
-    selection: Literal['minimum', 'mean'] = _field('minimum', 'how the errors against the two sources combine at each pixel')
+    selection: Literal['minimum', 'mean'] = _field(
+        'minimum', 'how the errors against the two sources combine at each pixel; minimum begins as mean, see minimum_from')
+    minimum_from: float = _field(
+        0.4, 'part of the training after which the minimum over the sources takes over from their mean; taken from the start it trains the '
+        'motion to whichever source happens to be learned first and starves the other')
     automask: bool = _field(False, 'leave out pixels that the unwarped source explains better (static scenes, things that move along)')
     pose_weight: float = _field(0.1, 'weight of the pose-consistency loss L_pose (only in mode full)')
     smooth_weight: float = _field(5e-4, 'weight of the edge-aware smoothness of the normalised disparity')
@@ -31,7 +35,7 @@ def _halve(images, times):
     return images.reshape(b, f, h // size, size, w // size, size, c).mean(axis=(3, 5)) if times else images
 
 
-def objective(params, frames, view, gain, mask, grid: Grid, model: ModelConfig, config: LossConfig):
+def objective(params, frames, view, gain, mask, grid: Grid, model: ModelConfig, config: LossConfig, *, progress=1.0):
     """The losses of a batch of frame triplets.
 
     Args:
@@ -43,6 +47,7 @@ def objective(params, frames, view, gain, mask, grid: Grid, model: ModelConfig, 
       grid: `Grid` of the model.
       model: `ModelConfig`.
       config: `LossConfig`.
+      progress: part of the training that is done, 0 to 1; a number or a traced scalar.
 
     Returns:
       (total, metrics): the sum to minimise and a flat dict of its terms and of diagnostics.
@@ -67,6 +72,8 @@ def objective(params, frames, view, gain, mask, grid: Grid, model: ModelConfig, 
         seen = sphere.sample_equirect(mask[..., None], directions, method='nearest')[..., 0]
         weights = weights * seen
 
+    # Ramped over a tenth of the training.
+    share = jnp.clip((progress - config.minimum_from) * 10, 0, 1) if config.selection == 'minimum' else 0.0
     photometric = 0.0
     for level, disparity in enumerate(disparities):
         for _ in range(level):
@@ -83,7 +90,7 @@ def objective(params, frames, view, gain, mask, grid: Grid, model: ModelConfig, 
             if hidden is not None:
                 errors = errors + _halve(hidden[..., None], coarse)[..., 0]
             errors = errors.reshape((2, batch) + errors.shape[1:])
-            errors = errors.min(axis=0) if config.selection == 'minimum' else errors.mean(axis=0)
+            errors = errors.mean(axis=0) + share * (errors.min(axis=0) - errors.mean(axis=0))
             if config.automask:
                 still = error(pixels[1], _halve(jnp.concatenate([images[:, 0], images[:, 2]]), coarse))
                 errors = jnp.minimum(errors, still.reshape((2, batch) + still.shape[1:]).min(axis=0))
@@ -96,7 +103,7 @@ def objective(params, frames, view, gain, mask, grid: Grid, model: ModelConfig, 
         'smooth': config.smooth_weight * losses.weighted_mean(losses.smoothness(disparities[0], target, pad=pad), weights),
         'logit': config.logit_weight * jnp.mean(logit**2),
     }
-    if model.mode == 'full' and model.padding != 'equirect':
+    if model.pose_mode == 'full' and model.padding != 'equirect':
         terms['pose'] = config.pose_weight * consistency.mean()
     total = sum(terms.values())
     diagnostics = {

@@ -12,12 +12,12 @@ PARALLAX = 0.6  # wanted median shift in pixels of such an image that rotation d
 
 def _blur(image, times):
     """Smooths [H, W, C] on the sphere; each time doubles the variance of a 3 x 3 binomial."""
-    for _ in range(times):
+    def once(_, image):
         above, below = jnp.roll(image[:1], image.shape[1] // 2, axis=1), jnp.roll(image[-1:], image.shape[1] // 2, axis=1)
         rows = jnp.concatenate([above, image, below])
         image = (rows[:-2] + 2 * rows[1:-1] + rows[2:]) / 4
-        image = (jnp.roll(image, 1, axis=1) + 2 * image + jnp.roll(image, -1, axis=1)) / 4
-    return image
+        return (jnp.roll(image, 1, axis=1) + 2 * image + jnp.roll(image, -1, axis=1)) / 4
+    return jax.lax.fori_loop(0, times, once, image)
 
 
 @jax.jit
@@ -36,19 +36,21 @@ def rotation_between(target, source):
     for times in (24, 8, 2):
         a, b = _blur(target, times), _blur(source, times)
         residual = lambda w: sphere.sample_equirect(b, rigid.rotate(rigid.so3_exp(w), rays)) - a
-        for _ in range(4):
+
+        def improve(_, omega):
             error, jacobian = residual(omega), jax.jacfwd(residual)(omega)
             scale = 1.5 * jnp.mean(jnp.abs(error)) + 1e-6
             robust = weights * scale / (scale + jnp.abs(error))
             normal = jnp.einsum('hwci,hwcj,hwc->ij', jacobian, jacobian, robust) + 1e-6 * jnp.eye(3)
-            omega = omega - jnp.linalg.solve(normal, jnp.einsum('hwci,hwc,hwc->i', jacobian, error, robust))
+            return omega - jnp.linalg.solve(normal, jnp.einsum('hwci,hwc,hwc->i', jacobian, error, robust))
+        omega = jax.lax.fori_loop(0, 4, improve, omega)
     error, jacobian = residual(omega), jax.jacfwd(residual)(omega)
     # The derivative by a rotation is the image gradient per radian; a pixel of the equator is 2 pi / W radians.
     gradient = jnp.linalg.norm(jacobian, axis=-1) * (2 * np.pi / target.shape[1])
     return omega, jnp.sum(weights * gradient * jnp.abs(error)) / (jnp.sum(weights * gradient**2) + 1e-9)
 
 
-def choose_stride(frames, *, parallax=PARALLAX, samples=12):
+def choose_stride(frames, *, parallax=PARALLAX, samples=8):
     """Chooses the distance between a target frame and its sources.
 
     Args:

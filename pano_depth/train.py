@@ -108,7 +108,8 @@ def make_step(config, model, loss, frames_of):
         view_keys, colour_keys = jax.vmap(jax.random.split, out_axes=1)(batch['keys'])
         view = augment.views(view_keys, rotation=config.rotation, mirror=config.mirror)
         gain = augment.colour_gains(colour_keys, config.colour)
-        losses_of = lambda flat: objective(jax.lax.optimization_barrier(unflatten(flat, model)), frames, view, gain, mask, grid, model, loss)
+        losses_of = lambda flat: objective(jax.lax.optimization_barrier(unflatten(flat, model)), frames, view, gain, mask, grid, model, loss,
+                                           progress=index / config.steps)
         gradients, metrics = jax.grad(losses_of, has_aux=True)(state.params)
         # Without the barrier XLA fuses the long concatenation into every use of it, and takes a minute to compile.
         gradients, metrics = jax.lax.optimization_barrier(parallel.mean((gradients, metrics)))
