@@ -3,7 +3,7 @@
     python experiments/depth_main.py --flagfile=experiments/flagfiles/clip_cpu.flags --workdir=/tmp/clip
 """
 
-import json
+import hashlib
 import os
 import pathlib
 import sys
@@ -12,6 +12,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # works fr
 
 import jax
 import numpy as np
+import tensorflow_datasets as tfds
 from absl import flags as absl_flags
 
 from common import parallel
@@ -108,6 +109,7 @@ def run_predict():
     grid = make_grid(model)
     with _open_run() as run:
         _say(f'{clip.name}: {len(clip)} frames of {clip.frames.shape[1]} x {clip.frames.shape[2]}')
+        run.update(data={'name': clip.name, 'sha256': hashlib.sha256(np.ascontiguousarray(clip.frames)).hexdigest()})
         if FLAGS.adapt:
             params = _adapt(run, clip, params, model, grid, mask)
         params = jax.tree.map(jax.numpy.asarray, params)
@@ -191,6 +193,7 @@ def _check_rooms(height):
 def _evaluate_rooms(run, params, model, grid):
     """Scores on the test split beside the trivial predictors; the blind one knows the training split."""
     _say(f'opening pano_rooms/{FLAGS.rooms}, rendered on first use')
+    run.update(data={'name': f'pano_rooms/{FLAGS.rooms}', 'version': str(pano_rooms.PanoRooms.VERSION), 'train': FLAGS.train_data})
     train_clips, test_clips = (pano_rooms.load(split, FLAGS.rooms, FLAGS.data_dir) for split in ('train', 'test'))
     first = test_clips[0]
     prior = evaluate.blind_prior((train_clips[i].depth[::4] for i in range(len(train_clips))), first.frames.shape[1])
@@ -216,6 +219,8 @@ def main():
         os.makedirs(cache, exist_ok=True)
         jax.config.update('jax_compilation_cache_dir', cache)
         jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
+    if not sys.stdout.isatty():
+        tfds.disable_progress_bar()  # it would fill a log with its refreshed bars
     parallel.initialize(coordinator_address=FLAGS.coordinator_address, num_processes=FLAGS.num_processes, process_id=FLAGS.process_id)
     {'train': run_train, 'eval': run_eval, 'predict': run_predict}[FLAGS.mode]()
 

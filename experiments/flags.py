@@ -115,8 +115,6 @@ def run(main):
     Args:
       main: function without arguments, its result the exit code (None is 0).
     """
-    # Libraries log a page of INFO for every checkpoint; --verbosity=0 shows it.
-    FLAGS.set_default('verbosity', absl_logging.WARNING)
     app.run(main_with_errors(main), flags_parser=_parse)
 
 
@@ -144,7 +142,11 @@ def _parse(argv):
     for flag in _project_flags(FLAGS):
         FLAGS.register_key_flag_for_module(argv[0], flag)
     try:
-        return FLAGS(argv)
+        rest = FLAGS(argv)
+        if FLAGS['verbosity'].using_default_value:
+            # Libraries log a page of INFO for every checkpoint; --verbosity=0 shows it.
+            FLAGS.verbosity = absl_logging.WARNING
+        return rest
     except absl_flags.Error as error:
         sys.exit(_complain(_sentence(error)))
 

@@ -35,6 +35,61 @@ def _halve(images, times):
     return images.reshape(b, f, h // size, size, w // size, size, c).mean(axis=(3, 5)) if times else images
 
 
+def _twice(x):
+    return jnp.concatenate([x, x])
+
+
+def _both(triplets):
+    """[B, 3, ...] -> [2B, ...]: all previous, then all next."""
+    return jnp.concatenate([triplets[:, 0], triplets[:, 2]])
+
+
+def _seen(mask, directions):
+    """1 where directions [..., 3] of a camera meet what its mask [H, W] keeps."""
+    return sphere.sample_equirect(mask[..., None], directions, method='nearest')[..., 0]
+
+
+def _synthesize(frames, disparity, motion, view, mask, grid):
+    """The target seen from both sources: views [2B, F, h, w, 3], and [2B, F, h, w] 1 where they would show what is masked, or None."""
+    turned = warp.reproject(grid.rays, 1 / _twice(disparity), motion.rotation, motion.translation)
+    turned = rigid.rotate(_twice(view)[:, None, None, None], turned)
+    hidden = None if mask is None else 1 - _seen(mask, turned)
+    return jax.vmap(sphere.sample_equirect)(_both(frames), turned), hidden
+
+
+def _compare(views, hidden, images, weights, share, config, pad):
+    """The photometric error of synthesised views at several resolutions.
+
+    Args:
+      views, hidden: from `_synthesize`.
+      images: [B, 3, F, h, w, 3] the triplet itself.
+      weights: [B, F, h, w] of the target's pixels, 0 where masked.
+      share: 1 for the minimum over the two sources, 0 for their mean.
+      config: `LossConfig`.
+      pad: see `losses.photometric_error`.
+
+    Returns:
+      Scalar.
+    """
+    error = lambda a, b: losses.photometric_error(a, b, pad=pad, ssim_weight=config.ssim_weight)
+    pairs = lambda x: x.reshape((2, len(images)) + x.shape[1:])
+    target = _twice(images[:, 1])
+    if hidden is not None:
+        # What is masked must not leak into coarse pixels and windows.
+        views = jnp.where((_twice(weights) > 0)[..., None], views, target)
+    total = 0.0
+    for times in range(config.pyramid):
+        coarse = _halve(target, times)
+        errors = pairs(error(_halve(views, times), coarse))
+        if hidden is not None:
+            errors = errors + pairs(_halve(hidden[..., None], times)[..., 0])
+        errors = errors.mean(axis=0) + share * (errors.min(axis=0) - errors.mean(axis=0))
+        if config.automask:
+            errors = jnp.minimum(errors, pairs(error(_halve(_both(images), times), coarse)).min(axis=0))
+        total = total + losses.weighted_mean(errors, _halve(weights[..., None], times)[..., 0])
+    return total / config.pyramid
+
+
 def objective(params, frames, view, gain, mask, grid: Grid, model: ModelConfig, config: LossConfig, *, progress=1.0):
     """The losses of a batch of frame triplets.
 
@@ -52,50 +107,28 @@ def objective(params, frames, view, gain, mask, grid: Grid, model: ModelConfig, 
     Returns:
       (total, metrics): the sum to minimise and a flat dict of its terms and of diagnostics.
     """
-    batch, size = frames.shape[0], grid.rays.shape[:-1]
+    if mask is not None:
+        # Neither network nor loss ever sees what is masked.
+        frames = jnp.where(mask[..., None] > 0, frames, 0.5)
     images = look(frames, grid, view)
     inputs = jnp.clip(images * gain[:, None, None, None, None], 0, 1)
     target = images[:, 1]
     disparities, logit = predict_disparity(params, inputs[:, 1], grid, model)
-
     # Both sources at once: the pose network sees [2B] pairs, previous frames first.
-    sources = jnp.concatenate([inputs[:, 0], inputs[:, 2]])
-    motion, _, consistency = predict_motion(params, jnp.concatenate([inputs[:, 1]] * 2), sources, grid, model)
-    source_frames = jnp.concatenate([frames[:, 0], frames[:, 2]])
-    twice = lambda x: jnp.concatenate([x, x])
+    motion, _, consistency = predict_motion(params, _twice(inputs[:, 1]), _both(inputs), grid, model)
+
     pad = pad_one(model.padding)
-    error = lambda a, b: losses.photometric_error(a, b, pad=pad, ssim_weight=config.ssim_weight)
-
-    weights = jnp.broadcast_to(grid.weights if config.solid_angle else jnp.ones_like(grid.weights), (batch,) + size)
-    directions = rigid.rotate(view[:, None, None, None], grid.rays[None])
+    weights = jnp.broadcast_to(grid.weights if config.solid_angle else jnp.ones_like(grid.weights), target.shape[:-1])
     if mask is not None:
-        seen = sphere.sample_equirect(mask[..., None], directions, method='nearest')[..., 0]
-        weights = weights * seen
-
+        weights = weights * _seen(mask, rigid.rotate(view[:, None, None, None], grid.rays[None]))
     # Ramped over a tenth of the training.
     share = jnp.clip((progress - config.minimum_from) * 10, 0, 1) if config.selection == 'minimum' else 0.0
+    compare = lambda views, hidden: _compare(views, hidden, images, weights, share, config, pad)
     photometric = 0.0
     for level, disparity in enumerate(disparities):
         for _ in range(level):
             disparity = networks.upsample(disparity[..., None])[..., 0]
-        turned = warp.reproject(grid.rays, 1 / twice(disparity), motion.rotation, motion.translation)
-        turned = rigid.rotate(twice(view)[:, None, None, None], turned)
-        synthesized = jax.vmap(sphere.sample_equirect)(source_frames, turned)
-        hidden = None
-        if mask is not None:
-            hidden = 1 - jax.vmap(lambda d: sphere.sample_equirect(mask[..., None], d, method='nearest')[..., 0])(turned)
-        for coarse in range(config.pyramid):
-            pixels = [_halve(x, coarse) for x in (synthesized, twice(target))]
-            errors = error(*pixels)
-            if hidden is not None:
-                errors = errors + _halve(hidden[..., None], coarse)[..., 0]
-            errors = errors.reshape((2, batch) + errors.shape[1:])
-            errors = errors.mean(axis=0) + share * (errors.min(axis=0) - errors.mean(axis=0))
-            if config.automask:
-                still = error(pixels[1], _halve(jnp.concatenate([images[:, 0], images[:, 2]]), coarse))
-                errors = jnp.minimum(errors, still.reshape((2, batch) + still.shape[1:]).min(axis=0))
-            photometric = photometric + losses.weighted_mean(errors, _halve(weights[..., None], coarse)[..., 0])
-    photometric = photometric / (len(disparities) * config.pyramid)
+        photometric = photometric + compare(*_synthesize(frames, disparity, motion, view, mask, grid)) / len(disparities)
 
     # Mean-normalised disparity is smoothed, so that shrinking it does not help.
     terms = {

@@ -35,19 +35,22 @@ class ClipSource:
         Raises:
           ValueError: the clip is too short for the stride.
         """
-        self._targets = np.arange(stride, len(clip) - stride)
-        if stride < 1 or len(self._targets) < 1:
+        if stride < 1 or len(clip) < 2 * stride + 1:
             raise ValueError(f'{clip.name} has {len(clip)} frames; triplets {stride} frames apart need at least {2 * stride + 1}')
-        self._stride, self._batch_size, self._seed = stride, batch_size, seed
+        self._length, self._stride, self._batch_size, self._seed = len(clip), stride, batch_size, seed
         self.shared = {'frames': np.asarray(clip.frames)}
 
     def batch(self, step, examples):
-        """{'index': [n, 3]} frame numbers. Targets come in shuffled rounds, so that each is seen equally often."""
-        count, indices = len(self._targets), []
+        """{'index': [n, 3]} frame numbers: previous, target, next. Targets come in shuffled rounds, so that each is seen equally often.
+
+        Frames at the ends are targets too, with their only neighbour on both sides: depth and motion are wanted of them as of the others.
+        """
+        indices = []
         for example in examples:
-            position = step * self._batch_size + example
-            order = np.random.default_rng([self._seed, position // count]).permutation(count)
-            indices.append(self._targets[order[position % count]] + self._stride * np.array([-1, 0, 1]))
+            round_number, position = divmod(step * self._batch_size + example, self._length)
+            target = np.random.default_rng([self._seed, round_number]).permutation(self._length)[position]
+            before, after = target - self._stride, target + self._stride
+            indices.append((before if before >= 0 else after, target, after if after < self._length else before))
         return {'index': np.array(indices, np.int32)}
 
     @staticmethod
@@ -68,8 +71,10 @@ class WindowSource:
           seed: of the order.
 
         Raises:
-          ValueError: the clips are too short for the stride.
+          ValueError: the stride is not positive, or the clips are too short for it.
         """
+        if stride < 1:
+            raise ValueError(f'stride is {stride}; triplets are at least 1 frame apart')
         # Reading one window decodes a whole clip, so that decoded clips are kept, up to about a gigabyte.
         room = max(1, 2**30 // max(1, clips[0].frames.nbytes)) if len(clips) else 1
         clips = _Kept(clips, functools.lru_cache(room)(clips.__getitem__))

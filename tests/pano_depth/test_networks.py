@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pano_depth import cube, networks, sphere
+from pano_depth import cube, model, networks, sphere
 
 CHANNELS = (8, 8)
 
@@ -172,7 +172,8 @@ def test_equirect_network_commutes_with_yaw():
 
 def test_pose_network_gives_a_motion_per_face_that_starts_small():
     images = np.random.default_rng(3).uniform(size=(2, 2, 6, 16, 16, 3)).astype(np.float32)
-    net, rays = networks.PoseNet(CHANNELS), cube.face_directions(16)
-    (rotation, translation), _ = jax.jit(lambda a, b: net.init_with_output(jax.random.key(0), a, b, rays))(*images)
+    config = model.ModelConfig(face_size=16, depth_channels=CHANNELS, pose_channels=CHANNELS)
+    params, rays = model.init_params(0, config)['pose'], cube.face_directions(16)
+    rotation, translation = jax.jit(networks.PoseNet(CHANNELS).apply)({'params': params}, *images, rays)
     assert rotation.shape == translation.shape == (2, 6, 3)
-    assert 0 < float(jnp.abs(rotation).max()) < 0.2 and 0 < float(jnp.abs(translation).max()) < 0.2
+    assert 0 < float(jnp.abs(rotation).max()) < 0.3 and 0 < float(jnp.abs(translation).max()) < 0.3
