@@ -20,6 +20,7 @@ from common.run import open_run, write_json
 from experiments import flags
 from pano_depth import evaluate, geometry, media, panels, predict, session, sources, spacing
 from pano_depth.datasets import clip_folder, pano_rooms, rooms
+from pano_depth.datasets.clip import Clip
 from pano_depth.model import ModelConfig, make_grid
 from pano_depth.objective import LossConfig
 from pano_depth.train import TrainConfig
@@ -107,11 +108,14 @@ def run_predict():
     mask = _mask(height)
     clip = _read_input(_output_height())
     grid = make_grid(model)
+    source = _clip_source(clip, height) if FLAGS.adapt else None
     with _open_run() as run:
         _say(f'{clip.name}: {len(clip)} frames of {clip.frames.shape[1]} x {clip.frames.shape[2]}')
         run.update(data={'name': clip.name, 'sha256': hashlib.sha256(np.ascontiguousarray(clip.frames)).hexdigest()})
-        if FLAGS.adapt:
-            params = _adapt(run, clip, params, model, grid, mask)
+        if source is not None:
+            run.update(stride=source.stride)
+            params = session.train_in(run, source, flags.build(TrainConfig, steps=FLAGS.adapt), model, flags.build(LossConfig), grid, mask=mask,
+                                      params=params, log_every=FLAGS.log_every, checkpoint_every=FLAGS.checkpoint_every, description='adapt')
         params = jax.tree.map(jax.numpy.asarray, params)
         _say('predicting')
         output = clip.frames.shape[1]
@@ -124,21 +128,18 @@ def run_predict():
         _say(f'results are in {run.path}')
 
 
-def _adapt(run, clip, params, model, grid, mask):
-    """Trains on the clip itself; returns the parameters."""
-    height = 2 * model.face_size
+def _clip_source(clip, height):
+    """The footage as training triplets at the resolution of the model."""
+    if len(clip) < 3:
+        raise ValueError(f'--adapt needs at least 3 frames, {clip.name} has {len(clip)}')
+    config = flags.build(TrainConfig, steps=FLAGS.adapt)
+    parallel.local_examples(config.batch_size)
     small = np.stack([media.resize_equirect(frame, height, 2 * height) for frame in clip.frames])
-    if len(small) < 3:
-        raise ValueError(f'--adapt needs at least 3 frames, {clip.name} has {len(small)}')
     stride = FLAGS.stride
     if not stride:
         stride, shift = spacing.choose_stride(small)
         _say(f'comparing frames {stride} apart: they are shifted by {shift:.2f} pixels of a 64 x 128 image beyond rotation')
-    config = flags.build(TrainConfig, steps=FLAGS.adapt)
-    source = sources.ClipSource(type(clip)(clip.name, small), stride=stride, batch_size=config.batch_size, seed=config.seed)
-    run.update(stride=stride)
-    return session.train_in(run, source, config, model, flags.build(LossConfig), grid, mask=mask, params=params, log_every=FLAGS.log_every,
-                            checkpoint_every=FLAGS.checkpoint_every, description='adapt')
+    return sources.ClipSource(Clip(clip.name, small), stride=stride, batch_size=config.batch_size, seed=config.seed)
 
 
 def run_train():

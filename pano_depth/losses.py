@@ -17,9 +17,18 @@ def check_float(name, image):
 
 
 def weighted_mean(values, weights):
-    """Mean of values [...] under weights that broadcast against them; 0 where all weights are 0."""
+    """Mean over the examples of their weighted means: it does not depend on how a batch is split over devices.
+
+    Args:
+      values: [B, ...].
+      weights: broadcast against the values; an example whose weights are all 0 counts as 0.
+
+    Returns:
+      Scalar.
+    """
     weights = jnp.broadcast_to(weights, values.shape)
-    return jnp.sum(values * weights) / jnp.maximum(jnp.sum(weights), 1e-12)
+    axes = tuple(range(1, values.ndim))
+    return jnp.mean(jnp.sum(values * weights, axis=axes) / jnp.maximum(jnp.sum(weights, axis=axes), 1e-12))
 
 
 def _box(image):
@@ -38,7 +47,6 @@ def ssim(a, b):
       [..., h, w, C], 1 where they agree.
     """
     mean_a, mean_b = _box(a), _box(b)
-    # Centred before squaring: the variance of a plain region would drown in float32 rounding otherwise.
     var_a, var_b = _box(a * a) - mean_a**2, _box(b * b) - mean_b**2
     covariance = _box(a * b) - mean_a * mean_b
     c1, c2 = 0.01**2, 0.03**2

@@ -37,7 +37,7 @@ class ClipSource:
         """
         if stride < 1 or len(clip) < 2 * stride + 1:
             raise ValueError(f'{clip.name} has {len(clip)} frames; triplets {stride} frames apart need at least {2 * stride + 1}')
-        self._length, self._stride, self._batch_size, self._seed = len(clip), stride, batch_size, seed
+        self._length, self.stride, self._batch_size, self._seed = len(clip), stride, batch_size, seed
         self.shared = {'frames': np.asarray(clip.frames)}
 
     def batch(self, step, examples):
@@ -49,7 +49,7 @@ class ClipSource:
         for example in examples:
             round_number, position = divmod(step * self._batch_size + example, self._length)
             target = np.random.default_rng([self._seed, round_number]).permutation(self._length)[position]
-            before, after = target - self._stride, target + self._stride
+            before, after = target - self.stride, target + self.stride
             indices.append((before if before >= 0 else after, target, after if after < self._length else before))
         return {'index': np.array(indices, np.int32)}
 

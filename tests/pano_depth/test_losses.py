@@ -141,6 +141,8 @@ def test_smoothness_sees_steps_across_face_edges():
 def test_weighted_mean():
     values, weights = np.array([[1.0, 2.0], [3.0, 10.0]]), np.array([1.0, 3.0])
     assert losses.weighted_mean(values, weights) == pytest.approx((1 + 6 + 3 + 30) / 8)
+    # Every example counts the same, however much of it is masked.
+    assert losses.weighted_mean(values, np.array([[1.0, 1.0], [1.0, 0.0]])) == pytest.approx((1.5 + 3) / 2)
     assert losses.weighted_mean(values, np.zeros(2)) == 0
     assert np.isfinite(jax.grad(losses.weighted_mean)(jnp.asarray(values), jnp.zeros(2))).all()
 
