@@ -4,6 +4,8 @@ A turned or mirrored view is an orthogonal matrix A with camera direction = A @ 
 motion of the camera becomes `conjugate(motion, A)`: what the pose network has to answer.
 """
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 
@@ -46,21 +48,47 @@ def views(keys, *, rotation='yaw', mirror=True):
     return jax.vmap(one)(keys)
 
 
-def colour_gains(keys, strength):
-    """Random colour factors: a common brightness within 1 +- strength, times a tint within 1 +- strength / 4.
+class Colours(NamedTuple):
+    """A change of colours of a batch: gamma [B], saturation [B], gain [B, 3]; all ones change nothing."""
+
+    gamma: jax.Array
+    saturation: jax.Array
+    gain: jax.Array
+
+
+def colours(keys, strength):
+    """Random changes of colours, of all frames of an example alike.
 
     Args:
       keys: [B] PRNG keys, one per example.
-      strength: 0 changes nothing.
+      strength: 0 changes nothing. Brightness lies within 1 +- strength, tint within 1 +- strength / 4, the logarithms of gamma and saturation
+        within +- strength and +- 2 strength.
 
     Returns:
-      [B, 3] factors of the channels.
+      `Colours`.
     """
     def one(key):
-        common, tint = jax.random.split(key)
-        return (1 + strength * jax.random.uniform(common, (), minval=-1.0)
-                ) * (1 + strength / 4 * jax.random.uniform(tint, (3,), minval=-1.0))
+        common, tint, gamma, saturation = jax.random.split(key, 4)
+        within = lambda key, width, shape=(): width * jax.random.uniform(key, shape, minval=-1.0)
+        gain = (1 + within(common, strength)) * (1 + within(tint, strength / 4, (3,)))
+        return Colours(jnp.exp(within(gamma, strength)), jnp.exp(within(saturation, 2 * strength)), gain)
     return jax.vmap(one)(keys)
+
+
+def recolour(images, change):
+    """Changes the colours of images.
+
+    Args:
+      images: [B, ..., 3] float in [0, 1].
+      change: `Colours` of B examples.
+
+    Returns:
+      Like `images`, clipped to [0, 1]: gray + saturation * (image - gray), times gain, to the power of gamma.
+    """
+    widen = lambda x: x.reshape(x.shape[:1] + (1,) * (images.ndim - 1 - (x.ndim > 1)) + x.shape[1:])
+    gray = images.mean(axis=-1, keepdims=True)
+    images = jnp.clip((gray + widen(change.saturation) * (images - gray)) * widen(change.gain), 0, 1)
+    return images ** widen(change.gamma)
 
 
 def conjugate(motion, view):

@@ -6,10 +6,11 @@ Faces stand in the order front, right, back, left, up, down. Face pixel (i, j) o
 
 import functools
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pano_depth import remap, sphere
+from pano_depth import cube_edges, remap, sphere
 
 FACES = ('front', 'right', 'back', 'left', 'up', 'down')
 
@@ -125,97 +126,6 @@ def equirect_to_cube(image, face_size, *, method='bilinear', table=None):
     return remap.apply_table(table, image.reshape(image.shape[:-3] + (height * width, channels)))
 
 
-def _nearest_pixel(rays, face_size):
-    """Flat index of the face pixel [6 * S * S] that holds each direction, [..., 3] float64."""
-    along = np.einsum('fc,...c->...f', FACE_AXES[:, 2].astype(np.float64), rays)
-    face = np.argmax(along, axis=-1)
-    local = np.einsum('...kc,...c->...k', FACE_AXES.astype(np.float64)[face], rays)
-    column, row = (np.clip(np.floor((local[..., k] / local[..., 2] + 1) * face_size / 2), 0, face_size - 1).astype(np.int64)
-                   for k in (0, 1))
-    return (face * face_size + row) * face_size + column
-
-
-def _inner_taps(face, a, b, size):
-    """Bilinear taps inside a face, |a| and |b| at most 1 - 1/S."""
-    x, y = ((c + 1) * size / 2 - 0.5 for c in (a, b))
-    column, row = (np.clip(np.floor(c), 0, max(size - 2, 0)).astype(np.int64) for c in (x, y))
-    right, down = x - column, y - row
-    step = min(size - 1, 1)
-    indices = [(face * size + row + i * step) * size + column + j * step for i in (0, 1) for j in (0, 1)]
-    return indices, [(1 - down) * (1 - right), (1 - down) * right, down * (1 - right), down * right]
-
-
-def _edge_taps(face, local, size):
-    """Taps of directions beyond the outermost pixel centres of their face: the halo that joins the faces without a clamp.
-
-    The pixel centres of two faces lie opposite each other along their common edge. Between two opposite pairs the interpolation runs
-    bilinearly over the four of them, along the straight lines in space that join opposite centres; between the three centres
-    that meet at a cube corner it is barycentric. It is continuous, and exact to second order in the pixel size, like the bilinear inside.
-
-    Args:
-      face: [N] faces.
-      local: [N, 3] directions in the face frame with forward 1; at least one of the first two is beyond 1 - 1/S.
-      size: S.
-
-    Returns:
-      four [N] flat indices, four [N] weights.
-    """
-    sign = np.where(local[:, :2] < 0, -1.0, 1.0)
-    across_ab = np.abs(local[:, :2])
-    pixel = 1 / size
-
-    # In the quad over the edge that |axis 0| crosses, s runs from this face (0) to the other (1) and `along` is the other coordinate.
-    def quad(across, along):
-        s = (across - (1 - pixel)) / (pixel * (1 + across))
-        return s, ((along * (1 - s * pixel) + 1) * size) / 2 - 0.5
-
-    s_a, along_a = quad(across_ab[:, 0], across_ab[:, 1])
-    s_b, along_b = quad(across_ab[:, 1], across_ab[:, 0])
-    beyond = across_ab > 1 - pixel
-    over_a = beyond[:, 0] & (along_a <= size - 1)
-    over_b = beyond[:, 1] & (along_b <= size - 1) & ~over_a
-    s, along = np.where(over_a, s_a, s_b), np.where(over_a, along_a, along_b)
-    first = np.clip(np.floor(along), 0, max(size - 2, 0))
-    fraction = along - first
-
-    def vector(across, along, forward):
-        """The direction with these absolute coordinates, in the camera frame."""
-        a, b = np.where(over_a, across, along), np.where(over_a, along, across)
-        rays = np.stack([a * sign[:, 0], b * sign[:, 1], np.broadcast_to(forward, a.shape)], axis=-1)
-        return np.einsum('nk,nkc->nc', rays, FACE_AXES.astype(np.float64)[face])
-
-    inner, outer = 1 - pixel, 1.0
-    starts = [(2 * np.minimum(first + k, size - 1) + 1) / size - 1 for k in (0, 1)]
-    rays = [vector(inner, starts[0], outer), vector(inner, starts[1], outer), vector(outer, starts[0], inner), vector(outer, starts[1], inner)]
-    weights = [(1 - s) * (1 - fraction), (1 - s) * fraction, s * (1 - fraction), s * fraction]
-
-    corner = ~over_a & ~over_b
-    # The centre of the corner pixel of the face along axis k has coordinate 1 on that axis and 1 - 1/S on the others.
-    absolute = np.abs(local) / np.abs(local).sum(axis=-1, keepdims=True) * (3 - 2 * pixel)
-    barycentric = (absolute - (1 - pixel)) / pixel
-    for k, ray in enumerate(([outer, inner, inner], [inner, outer, inner], [inner, inner, outer])):
-        signed = np.stack([ray[0] * sign[:, 0], ray[1] * sign[:, 1], np.full(len(sign), ray[2])], axis=-1)
-        signed = np.einsum('nk,nkc->nc', signed, FACE_AXES.astype(np.float64)[face])
-        rays[k] = np.where(corner[:, None], signed, rays[k])
-        weights[k] = np.where(corner, barycentric[:, k], weights[k])
-    rays[3] = np.where(corner[:, None], rays[2], rays[3])
-    weights[3] = np.where(corner, 0.0, weights[3])
-    return [_nearest_pixel(ray, size) for ray in rays], weights
-
-
-def _cube_taps(rays, face_size):
-    """Four flat indices and weights for directions [N, 3] float64."""
-    along = np.einsum('fc,nc->nf', FACE_AXES[:, 2].astype(np.float64), rays)
-    face = np.argmax(along, axis=-1)
-    local = np.einsum('nkc,nc->nk', FACE_AXES.astype(np.float64)[face], rays)
-    local = local / local[:, 2:]
-    indices, weights = _inner_taps(face, local[:, 0], local[:, 1], face_size)
-    edge = np.nonzero(np.abs(local[:, :2]).max(axis=-1) > 1 - 1 / face_size)[0]
-    for total, part in zip(indices + weights, [x for group in _edge_taps(face[edge], local[edge], face_size) for x in group]):
-        total[edge] = part
-    return indices, weights
-
-
 @functools.lru_cache(maxsize=8)
 def cube_to_equirect_table(face_size, height, width, method='bilinear'):
     """The table of `cube_to_equirect`, built once per shape and cached.
@@ -235,12 +145,14 @@ def cube_to_equirect_table(face_size, height, width, method='bilinear'):
     _check_size(face_size)
     rays = sphere.pixel_rays(height, width)
     if method == 'nearest':
-        return remap.make_table([_nearest_pixel(rays, face_size)], None)
+        return remap.make_table([cube_edges.nearest_pixel(rays, face_size, FACE_AXES)], None)
     if method != 'bilinear':
         raise ValueError(f"method is {method!r}; accepted are 'bilinear' and 'nearest'")
     # By bands of rows: the float64 intermediates of a 4096 x 2048 image would take gigabytes at once.
-    bands = [_cube_taps(band.reshape(-1, 3), face_size) for band in np.array_split(rays, max(1, height // 64))]
-    indices, weights = ([np.concatenate(parts).reshape(height, width) for parts in zip(*group)] for group in zip(*bands))
+    bands = [cube_edges.bilinear_taps(band.reshape(-1, 3), face_size, FACE_AXES)
+             for band in np.array_split(rays, max(1, height // 64))]
+    indices, weights = ([np.concatenate(parts).reshape(height, width) for parts in zip(*group)]
+                        for group in zip(*bands))
     return remap.make_table(indices, weights)
 
 
@@ -271,19 +183,51 @@ def cube_to_equirect(faces, height, width, *, method='bilinear', table=None):
 
 
 @functools.lru_cache(maxsize=64)
-def _halo_indices(size, pad):
-    """Flat pixels [6, 4, pad * S] of the strips above, below, before (left of) and after (right of) every face."""
+def _padded_indices(size, pad):
+    """int32 [6, S + 2 pad, S + 2 pad]: the flat pixel [6 * S * S] that `cube_pad` copies to each place."""
     pixels = np.arange(6 * size * size, dtype=np.int32).reshape(6, size, size)
     front, right, back, left, up, down = pixels
     top, bottom = (lambda f: f[:pad]), (lambda f: f[size - pad:])
     start, end = (lambda f: f[:, :pad]), (lambda f: f[:, size - pad:])
-    # A quarter turn between two faces swaps the axes and reverses one of them; the way round follows from the edges that meet.
+    # A quarter turn between two faces swaps the axes and reverses one of them; the way round follows from the
+    # edges that meet.
     rows, columns, turn = (lambda f: f[::-1]), (lambda f: f[:, ::-1]), (lambda f: f[::-1, ::-1])
     above = [bottom(up), columns(end(up).T), turn(top(up)), rows(start(up).T), turn(top(back)), bottom(front)]
     below = [top(down), rows(end(down).T), turn(bottom(down)), columns(start(down).T), top(front), turn(bottom(back))]
     before = [end(left), end(front), end(right), end(back), columns(top(left).T), rows(bottom(left).T)]
     after = [start(right), start(back), start(left), start(front), rows(top(right).T), columns(bottom(right).T)]
-    return np.stack([[strip.reshape(-1) for strip in side] for side in (above, below, before, after)], axis=1)
+    middle = np.concatenate([np.stack(before), pixels, np.stack(after)], axis=2)
+    above, below = (np.pad(np.stack(side), ((0, 0), (0, 0), (pad, pad)), mode='edge') for side in (above, below))
+    return np.concatenate([above, middle, below], axis=1)
+
+
+def _gather_pixels(faces, indices):
+    """faces [..., 6, S, S, C], flat pixels [*grid] -> [..., *grid, C]."""
+    flat = faces.reshape(faces.shape[:-4] + (-1, faces.shape[-1]))
+    return remap.gather(flat, [indices], None, grid=indices.shape)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _pad(faces, pad):
+    # One gather of the whole padded faces. Compilers merge what precedes into it, which they do badly with a
+    # concatenation: every element then tests which part it belongs to, and the activation is no vector loop any more.
+    return _gather_pixels(faces, _padded_indices(faces.shape[-2], pad))
+
+
+@_pad.defjvp
+def _pad_jvp(pad, primals, tangents):
+    # The same copies as a concatenation, whose transpose adds the strips alone to the faces; that of the gather above
+    # would scatter every pixel.
+    (faces,), (tangent,) = primals, tangents
+    size, indices = faces.shape[-2], _padded_indices(faces.shape[-2], pad)
+    inside, beyond = slice(pad, pad + size), (slice(None, pad), slice(pad + size, None))
+    strips = [indices[:, rows] for rows in beyond] + [indices[:, inside, columns] for columns in beyond]
+    ends = np.cumsum([strip[0].size for strip in strips])[:-1]
+    halo = _gather_pixels(tangent, np.concatenate([strip.reshape(6, -1) for strip in strips], axis=1))
+    above, below, before, after = (part.reshape(faces.shape[:-3] + strip.shape[1:] + faces.shape[-1:])
+                                   for part, strip in zip(jnp.split(halo, ends, axis=-2), strips))
+    middle = jnp.concatenate([before, tangent, after], axis=-2)
+    return _pad(faces, pad), jnp.concatenate([above, middle, below], axis=-3)
 
 
 def cube_pad(faces, pad):
@@ -304,20 +248,7 @@ def cube_pad(faces, pad):
     """
     faces = jnp.asarray(faces)
     _check_faces(faces)
-    size, channels = faces.shape[-2:]
+    size = faces.shape[-2]
     if not 0 <= pad <= size:
         raise ValueError(f'pad is {pad}; accepted are 0 to the face size, {size}')
-    if pad == 0:
-        return faces
-    batch = faces.shape[:-4]
-    # One gather for the strips alone: against slicing and turning 24 strips it compiles four times faster and has a third of the gradient's cost.
-    flat = faces.reshape(batch + (6 * size * size, channels))
-    halo = jnp.take(flat, _halo_indices(size, pad), axis=-2, mode='clip')
-    strip = lambda side, shape: halo[..., side, :, :].reshape(batch + (6,) + shape + (channels,))
-
-    def widen(rows):
-        ends = [jnp.repeat(end, pad, axis=-2) for end in (rows[..., :1, :], rows[..., -1:, :])]
-        return jnp.concatenate([ends[0], rows, ends[1]], axis=-2)
-
-    middle = jnp.concatenate([strip(2, (size, pad)), faces, strip(3, (size, pad))], axis=-2)
-    return jnp.concatenate([widen(strip(0, (pad, size))), middle, widen(strip(1, (pad, size)))], axis=-3)
+    return _pad(faces, pad) if pad else faces

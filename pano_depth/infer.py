@@ -1,4 +1,4 @@
-"""What trained networks say of a clip: depth of every frame, the camera's path, in one unit."""
+"""What trained networks say of footage, of any length: depth of every frame, the camera's path, in one unit."""
 
 import functools
 from typing import NamedTuple
@@ -7,24 +7,26 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pano_depth import cube, media, model as models, trajectory
+from pano_depth import cube, model as models, trajectory
 from pano_depth.rigid import Motion
 
 BATCH = 8
 
 
-class Estimate(NamedTuple):
-    """Depth and poses of a clip.
+class Analysis(NamedTuple):
+    """Depth and poses of footage of N frames.
 
     Attributes:
-      depth: [N, H, W] float32 range; all frames in one unit, which is relative: nothing in the images tells metres.
-      poses: `Motion` [N, 3, 3] and [N, 3] float64, camera to world, in that unit; the world is frame 0's camera.
-      units: [N] factors by which the frames' own units were brought to the common one.
+      disparity: [N, F, h, w] float32 on the grid of the model, divided by its mean over the sphere.
+      units: [N] float64, depth of a frame = units / disparity. All frames share one unit, which is relative: nothing in the images tells metres.
+      poses: `Motion` [N, 3, 3] and [N, 3] float64, camera to world, in that unit; the world is frame 0's camera. None for unrelated images.
+      steps: `trajectory.UnitStep` of [N-1], how neighbours compare before their units were brought together; None for unrelated images.
     """
 
-    depth: np.ndarray
-    poses: Motion
+    disparity: np.ndarray
     units: np.ndarray
+    poses: Motion | None
+    steps: trajectory.UnitStep | None
 
 
 @functools.partial(jax.jit, static_argnames=('config',))
@@ -40,79 +42,82 @@ def _disparity(params, images, grid, config):
 
 
 @functools.partial(jax.jit, static_argnames=('config',))
-def _motions(params, target, source, grid, config):
+def _motion(params, target, source, grid, config):
     return models.predict_motion(params, target, source, grid, config)[1]
 
 
-def _in_batches(function, *arrays):
-    """Calls function on rows of the arrays in batches of one size, so that it compiles once; stacks the results as numpy."""
-    count, results = len(arrays[0]), []
-    for start in range(0, count, BATCH):
-        rows = np.minimum(np.arange(start, start + BATCH), count - 1)
-        results.append(jax.device_get(function(*(array[rows] for array in arrays))))
-    return jax.tree.map(lambda *parts: np.concatenate(parts)[:count], *results)
-
-
-def grid_images(frames, grid, config):
-    """Frames [N, H, W, 3] uint8 as the model sees them: [N, F, h, w, 3] float32, shrunk to the resolution of the grid first."""
-    height = 2 * config.face_size
-    small = np.stack([media.resize_equirect(frame, height, 2 * height) for frame in frames])
-    return _in_batches(lambda part: _images(part, grid, config), small)
-
-
-def predict_depth(params, images, grid, config, height):
-    """Depth of frames, each in its own unit.
+def depth_maps(config, height):
+    """Makes a function that turns disparity on the grid into equirectangular depth.
 
     Args:
-      params: {'depth', 'pose'} parameters.
-      images: [N, F, h, w, 3] from `grid_images`.
-      grid: `Grid`.
-      config: `ModelConfig`.
-      height: rows of the result.
-
-    Returns:
-      [N, height, 2 height] float32 range.
-    """
-    if config.padding == 'equirect':
-        resample = lambda x: jax.image.resize(x[:, 0, ..., 0], (x.shape[0], height, 2 * height), 'linear')
-    else:
-        table = cube.cube_to_equirect_table(config.face_size, height, 2 * height)
-        resample = lambda x: cube.cube_to_equirect(x, height, 2 * height, table=table)[..., 0]
-    # Disparity is what the network predicts smoothly, and planes are linear in it.
-    return _in_batches(lambda part: 1 / resample(_disparity(params, part, grid, config)[..., None]), images)
-
-
-def predict_motions(params, images, grid, config):
-    """Motions between neighbouring frames.
-
-    Returns:
-      (forward, backward): `Motion`s [N-1] of frame i to i+1 in the unit of frame i, and of i+1 to i in the unit of i+1, numpy.
-    """
-    motions = lambda a, b: _in_batches(lambda x, y: _motions(params, x, y, grid, config), a, b)
-    return motions(images[:-1], images[1:]), motions(images[1:], images[:-1])
-
-
-def estimate(params, frames, grid, config, *, height):
-    """Depth and trajectory of a clip.
-
-    Args:
-      params: {'depth', 'pose'} parameters.
-      frames: [N, H, W, 3] uint8, in an order in which neighbours overlap.
-      grid: `Grid`.
       config: `ModelConfig`.
       height: rows of the depth maps.
 
     Returns:
-      `Estimate`, scaled such that the median depth of the clip is 1.
+      function(disparity [N, F, h, w], units [N]) -> [N, height, 2 height] float32 range.
     """
-    images = grid_images(frames, grid, config)
-    depth = predict_depth(params, images, grid, config, height)
-    if len(frames) == 1:
-        units, poses = np.ones(1), Motion(np.eye(3)[None], np.zeros((1, 3)))
+    size = (height, 2 * height)
+    if config.padding == 'equirect':
+        resample = lambda faces, unused_table: jax.image.resize(faces[:, 0], (len(faces), *size), 'linear')
+        table = None
     else:
-        forward, backward = predict_motions(params, images, grid, config)
-        units = trajectory.frame_units(depth, forward, backward)
-        poses = trajectory.chain(forward, backward, units)
-    depth = depth * units[:, None, None].astype(np.float32)
-    scale = 1 / float(np.median(depth))
-    return Estimate(depth * np.float32(scale), Motion(poses.rotation, poses.translation * scale), units * scale)
+        resample = lambda faces, table: cube.cube_to_equirect(faces[..., None], *size, table=table)[..., 0]
+        table = cube.cube_to_equirect_table(config.face_size, *size)
+    # Disparity is what the network predicts smoothly, and planes are linear in it.
+    compiled = jax.jit(lambda faces, units, table: units[:, None, None] / resample(faces, table))
+    return lambda disparity, units: compiled(jnp.asarray(disparity), jnp.asarray(units, jnp.float32), table)
+
+
+def analyse(params, frames, grid, config, *, ordered=True, out=None, on_frames=None):
+    """Predicts depth and trajectory of footage, a few frames at a time.
+
+    Args:
+      params: {'depth', 'pose'} parameters.
+      frames: [N, H, 2H, 3] uint8 with H = 2 * face_size, in memory or mapped from a file.
+      grid: `Grid`.
+      config: `ModelConfig`.
+      ordered: whether neighbours are frames of one moving camera.
+      out: [N, F, h, w] float32 to write the disparity to, such as a file in memory; None for a new array.
+      on_frames: called with the number of frames done since the last call.
+
+    Returns:
+      `Analysis`; without order every unit is 1.
+    """
+    count = len(frames)
+    out = np.empty((count, *grid.rays.shape[:3]), np.float32) if out is None else out
+    grid, params = jax.tree.map(jnp.asarray, (grid, params))
+    coarse_depth = depth_maps(config, 2 * config.face_size)
+    forward, backward, steps = [], [], []
+    for start in range(0, count, BATCH):
+        # One frame more than the batch, for the pair across its end; the last one is repeated, so that everything compiles once.
+        rows = np.minimum(np.arange(start, start + BATCH + 1), count - 1)
+        images = _images(np.asarray(frames[rows]), grid, config)
+        disparity = _disparity(params, images, grid, config)
+        fresh = min(BATCH, count - start)
+        out[start:start + fresh] = disparity[:fresh]
+        if ordered:
+            there, back = _motion(params, images[:-1], images[1:], grid, config), _motion(params, images[1:], images[:-1], grid, config)
+            step = trajectory.unit_steps(coarse_depth(disparity, np.ones(BATCH + 1)), there, back)
+            pairs = min(BATCH, count - 1 - start)
+            for kept, found in ((forward, there), (backward, back), (steps, step)):
+                kept.append(jax.tree.map(lambda x: np.asarray(x)[:pairs], found))
+        if on_frames is not None:
+            on_frames(fresh)
+    if not ordered:
+        return Analysis(out, np.ones(count), None, None)
+    forward, backward, steps = (jax.tree.map(lambda *parts: np.concatenate(parts), *kept) for kept in (forward, backward, steps))
+    units = trajectory.frame_units(steps.ratio)
+    return Analysis(out, units, trajectory.chain(forward, backward, units), steps)
+
+
+def scaled(analysis, factor):
+    """An `Analysis` in another unit: depth and translations times `factor`."""
+    poses = analysis.poses
+    poses = None if poses is None else Motion(poses.rotation, poses.translation * factor)
+    return analysis._replace(units=analysis.units * factor, poses=poses)
+
+
+def median_depth(analysis, *, samples=64):
+    """Median depth over evenly spaced frames of an `Analysis`, in its unit."""
+    shown = np.unique(np.linspace(0, len(analysis.units) - 1, min(samples, len(analysis.units))).astype(int))
+    return float(np.median(analysis.units[shown, None, None, None] / analysis.disparity[shown]))

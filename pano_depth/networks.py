@@ -6,28 +6,53 @@ wrap, rows cross the poles: the EQUI baseline of Wang et al. 2018).
 """
 
 from collections.abc import Sequence
+import functools
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
+import numpy as np
 
-from pano_depth import cube
+from pano_depth import cube, remap
 
 PADDINGS = ('cube', 'zero', 'equirect')
 
 
+def _concatenate_beyond(images, pad, xp):
+    """What `equirect_pad` gives, put together from slices with numpy or jax.numpy."""
+    over = xp.roll(images, images.shape[-2] // 2, axis=-2)
+    north, south = over[..., :pad, :, :][..., ::-1, :, :], over[..., -pad:, :, :][..., ::-1, :, :]
+    images = xp.concatenate([north, images, south], axis=-3)
+    return xp.concatenate([images[..., -pad:, :], images, images[..., :pad, :]], axis=-2)
+
+
+@functools.lru_cache(maxsize=64)
+def _equirect_indices(height, width, pad):
+    """int32 [H + 2 pad, W + 2 pad] flat pixels that `equirect_pad` copies."""
+    pixels = np.arange(height * width, dtype=np.int32).reshape(height, width, 1)
+    return _concatenate_beyond(pixels, pad, np)[..., 0]
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
 def equirect_pad(images, pad):
     """Pads equirectangular images on the sphere: columns wrap, rows continue beyond the poles.
 
     Args:
       images: [..., H, W, C], W even.
-      pad: pixels on every side.
+      pad: pixels on every side, at least 1.
 
     Returns:
       [..., H + 2 pad, W + 2 pad, C].
     """
-    over = jnp.roll(images, images.shape[-2] // 2, axis=-2)
-    images = jnp.concatenate([over[..., :pad, :, :][..., ::-1, :, :], images, over[..., -pad:, :, :][..., ::-1, :, :]], axis=-3)
-    return jnp.concatenate([images[..., -pad:, :], images, images[..., :pad, :]], axis=-2)
+    # One gather forwards, a concatenation for derivatives: as in `cube.cube_pad` and for its reasons.
+    indices = _equirect_indices(*images.shape[-3:-1], pad)
+    flat = images.reshape(images.shape[:-3] + (-1, images.shape[-1]))
+    return remap.gather(flat, [indices], None, grid=indices.shape)
+
+
+@equirect_pad.defjvp
+def _equirect_pad_jvp(pad, primals, tangents):
+    return equirect_pad(*primals, pad), _concatenate_beyond(*tangents, pad, jnp)
 
 
 def pad_faces(images, pad, padding):

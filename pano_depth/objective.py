@@ -6,7 +6,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from pano_depth import losses, networks, rigid, sphere, warp
+from pano_depth import augment, losses, networks, rigid, sphere, warp
 from pano_depth.model import Grid, ModelConfig, _field, look, pad_one, predict_disparity, predict_motion
 
 
@@ -24,7 +24,8 @@ class LossConfig:
     automask: bool = _field(False, 'leave out pixels that the unwarped source explains better (static scenes, things that move along)')
     pose_weight: float = _field(0.1, 'weight of the pose-consistency loss L_pose (only in mode full)')
     smooth_weight: float = _field(5e-4, 'weight of the edge-aware smoothness of the normalised disparity')
-    logit_weight: float = _field(1e-3, 'weight of the mean squared log-disparity, which keeps the head out of saturation')
+    logit_weight: float = _field(1e-3, 'weight of the mean squared log-disparity, which keeps the head out of saturation while the pose is unknown; it fades until half of the training')
+    truth_weight: float = _field(0.0, 'weight of the supervised losses where the data knows depth and motion (PanoRooms); 0 learns from images alone')
     solid_angle: bool = _field(True, 'weight pixels by their solid angle')
 
 
@@ -90,19 +91,49 @@ def _compare(views, hidden, images, weights, share, config, pad):
     return total / config.pyramid
 
 
-def objective(params, frames, view, gain, mask, grid: Grid, model: ModelConfig, config: LossConfig, *, progress=1.0):
+def _supervised(truth, disparity, motion, view, weights, grid):
+    """How far the prediction is from the truth: mean |log disparity| error, and the errors of the motions.
+
+    Args:
+      truth: `sources.Truth` or any (depth [B, H, W], `Motion` [2B]), in the cameras' frames.
+      disparity: [B, F, h, w], mean 1.
+      motion: `Motion` [2B, F], in the frames of the views.
+      view: [B, 3, 3].
+      weights: [B, F, h, w], 0 where masked.
+      grid: `Grid`.
+
+    Returns:
+      (depth, pose): scalars.
+    """
+    depth, true_motion = truth
+    seen = jax.vmap(lambda d, a: sphere.sample_equirect(d[..., None], rigid.rotate(a, grid.rays), method='nearest')[..., 0])(depth, view)
+    weights = jnp.where(seen > 0, weights, 0.0)
+    true = jnp.where(seen > 0, 1 / jnp.where(seen > 0, seen, 1.0), 0.0)
+    # Both disparities have the mean 1 over what is known.
+    mean = lambda x: (x * weights).sum(axis=(1, 2, 3), keepdims=True) / jnp.maximum(weights.sum(axis=(1, 2, 3), keepdims=True), 1e-6)
+    unit = jnp.maximum(mean(true), 1e-6)
+    ratio = jnp.where(seen > 0, disparity / mean(disparity) / jnp.where(seen > 0, true / unit, 1.0), 1.0)
+    turned = augment.conjugate(true_motion, _twice(view))
+    # Translations are in units of 1 / mean disparity.
+    moved = jnp.abs(motion.translation - (turned.translation * _twice(unit[:, 0, 0]))[:, None]).mean()
+    turning = jnp.abs(motion.rotation - turned.rotation[:, None]).mean()
+    return losses.weighted_mean(jnp.abs(jnp.log(ratio)), weights), moved + turning
+
+
+def objective(params, frames, view, colours, mask, grid: Grid, model: ModelConfig, config: LossConfig, *, progress=1.0, truth=None):
     """The losses of a batch of frame triplets.
 
     Args:
       params: {'depth', 'pose'}.
       frames: [B, 3, H, W, 3] float in [0, 1], equirectangular: previous, target, next.
       view: [B, 3, 3] orthogonal, through which the model looks at the frames (`augment.views`).
-      gain: [B, 3] factors of the colours that the networks see, not of those that are compared.
+      colours: `augment.Colours` that the networks see, not those that are compared; None for the images' own.
       mask: [H, W] 1 where the image counts, 0 for the tripod or the photographer, who move along; or None.
       grid: `Grid` of the model.
       model: `ModelConfig`.
       config: `LossConfig`.
       progress: part of the training that is done, 0 to 1; a number or a traced scalar.
+      truth: (depth [B, H, W] metres, `Motion` [2B] target to source) of the batch, or None; used if `truth_weight` is not 0.
 
     Returns:
       (total, metrics): the sum to minimise and a flat dict of its terms and of diagnostics.
@@ -111,7 +142,7 @@ def objective(params, frames, view, gain, mask, grid: Grid, model: ModelConfig, 
         # Neither network nor loss ever sees what is masked.
         frames = jnp.where(mask[..., None] > 0, frames, 0.5)
     images = look(frames, grid, view)
-    inputs = jnp.clip(images * gain[:, None, None, None, None], 0, 1)
+    inputs = images if colours is None else augment.recolour(images, colours)
     target = images[:, 1]
     disparities, logit = predict_disparity(params, inputs[:, 1], grid, model)
     # Both sources at once: the pose network sees [2B] pairs, previous frames first.
@@ -134,10 +165,15 @@ def objective(params, frames, view, gain, mask, grid: Grid, model: ModelConfig, 
     terms = {
         'photometric': photometric,
         'smooth': config.smooth_weight * losses.weighted_mean(losses.smoothness(disparities[0], target, pad=pad), weights),
-        'logit': config.logit_weight * jnp.mean(logit**2),
+        'logit': config.logit_weight * jnp.clip(1 - 2 * progress, 0, 1) * jnp.mean(logit**2),
     }
     if model.pose_mode == 'full' and model.padding != 'equirect':
         terms['pose'] = config.pose_weight * consistency.mean()
+    if config.truth_weight:
+        if truth is None:
+            raise ValueError(f'truth_weight is {config.truth_weight}, but this footage has no depth and poses to learn from; accepted: 0')
+        depth_error, pose_error = _supervised(truth, disparities[0], motion, view, weights, grid)
+        terms['truth_depth'], terms['truth_pose'] = config.truth_weight * depth_error, 10 * config.truth_weight * pose_error
     total = sum(terms.values())
     diagnostics = {
         'loss': total,

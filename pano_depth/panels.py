@@ -5,12 +5,14 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from common.run import atomic_path
 from pano_depth import metrics
 from pano_depth.geometry import from_first_frame
-from pano_depth.media import replacing
 
 # Full scale of the relative error in the panels.
 MAX_ERROR = 0.5
+# Full scale of the mean colour difference to the synthesised view.
+MAX_DIFFERENCE = 0.2
 
 
 def _is_depth(depth):
@@ -74,9 +76,16 @@ def _error_colors(depth, truth):
     return colors
 
 
+def _disparity_colors(depth):
+    """Disparity, dark far to bright near, on one linear scale."""
+    valid = _is_depth(depth)
+    disparity = np.where(valid, 1 / np.where(valid, depth, 1), 0)
+    return _colors(disparity / max(np.percentile(disparity, 99), 1e-9), 'magma')
+
+
 def _save(figure, path):
     FigureCanvasAgg(figure)
-    with replacing(path) as temporary:
+    with atomic_path(path) as temporary:
         figure.savefig(temporary, format='png', dpi=100)
 
 
@@ -90,9 +99,9 @@ def _median_scaled(depth, truth):
     return scaled
 
 
-def clip_panels(path, frames, depth, *, truth=None, warped=None, count=4, title=''):
-    """Writes a PNG with one column per frame: input, depth and, where given, truth, error and the synthesised
-    view.
+def clip_panels(path, frames, depth, *, truth=None, warped=None, labels=None, count=4, title=''):
+    """Writes a PNG with one column per frame: input, depth, disparity and, where given, truth, error, the synthesised view and how much
+    it differs from the input.
 
     With a truth, each shown depth is median-scaled to it, as in the metrics. Depth and truth share one colour
     scale.
@@ -103,6 +112,7 @@ def clip_panels(path, frames, depth, *, truth=None, warped=None, count=4, title=
       depth: [N, H, W] range; 0 or non-finite where invalid.
       truth: [N, H, W] true range, or None.
       warped: [N, H, W, 3] uint8, the input as synthesised from a neighbour, or None.
+      labels: [N] numbers that the frames are called by, or None for 0, 1, ...
       count: number of frames shown, evenly spaced.
       title: printed above.
 
@@ -120,13 +130,16 @@ def clip_panels(path, frames, depth, *, truth=None, warped=None, count=4, title=
     shown = np.unique(np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int))
     depth = depth[shown] if truth is None else _median_scaled(depth[shown], np.asarray(truth)[shown])
     low, high = depth_range(depth if truth is None else np.asarray(truth)[shown])
-    rows = {'input': frames[shown], f'depth {low:.2g}-{high:.2g}': depth_colors(depth, low=low, high=high)}
+    rows = {'input': frames[shown], f'depth {low:.2g}-{high:.2g}': depth_colors(depth, low=low, high=high),
+            'disparity': _disparity_colors(depth)}
     if truth is not None:
         rows['truth'] = depth_colors(np.asarray(truth)[shown], low=low, high=high)
         rows[f'rel. error 0-{MAX_ERROR}'] = _error_colors(depth, np.asarray(truth)[shown])
     if warped is not None:
         rows['synthesised'] = np.asarray(warped)[shown]
-    _save(_panel_figure(rows, shown, title), path)
+        difference = np.abs(rows['synthesised'].astype(np.float32) - frames[shown]).mean(axis=-1) / 255
+        rows[f'difference 0-{MAX_DIFFERENCE}'] = _colors(difference / MAX_DIFFERENCE, 'gray')
+    _save(_panel_figure(rows, shown if labels is None else np.asarray(labels)[shown], title), path)
 
 
 def _panel_figure(rows, shown, title):
@@ -145,7 +158,7 @@ def _panel_figure(rows, shown, title):
     return figure
 
 
-def trajectory_plot(path, predicted, truth=None, *, title=''):
+def trajectory_plot(path, predicted, truth=None, *, title='', unit='m'):
     """Writes a PNG of a camera path: from above (x right, z forward) and its height over the frames.
 
     With a truth, both start in their own frame 0 and the prediction is scaled by `metrics.trajectory_scale`,
@@ -156,6 +169,7 @@ def trajectory_plot(path, predicted, truth=None, *, title=''):
       predicted: `Motion` of [N, 3, 3] and [N, 3], camera to world.
       truth: the true one, or None.
       title: printed above.
+      unit: of the predicted translations, as the axes call it.
 
     Raises:
       ValueError: a trajectory is not [N, 3, 3] and [N, 3], or the lengths differ.
@@ -170,9 +184,9 @@ def trajectory_plot(path, predicted, truth=None, *, title=''):
         top.plot(xyz[:, 0], xyz[:, 2], style, label=label, markersize=2.5, linewidth=1.2)
         side.plot(-xyz[:, 1], style, label=label, markersize=2.5, linewidth=1.2)
     top.plot(0, 0, 'k^', label='start')
-    top.set(xlabel='x, right (m)', ylabel='z, forward (m)', title='from above')
+    top.set(xlabel=f'x, right ({unit})', ylabel=f'z, forward ({unit})', title='from above')
     top.set_aspect('equal', adjustable='datalim')
-    side.set(xlabel='frame', ylabel='height above the start (m)', title='height')
+    side.set(xlabel='frame', ylabel=f'height above the start ({unit})', title='height')
     for axis in (top, side):
         axis.grid(alpha=0.3)
     top.legend()

@@ -1,136 +1,252 @@
-"""From a clip to files: depth images, depth video, trajectory, point cloud, panels."""
+"""From footage to files: depth images, depth video, trajectory, point cloud, panels. Memory does not grow with the length of the footage."""
 
+import contextlib
+import dataclasses
+import hashlib
 import pathlib
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
+from common.logs import Progress
 from common.run import atomic_path
-from pano_depth import evaluate, geometry, infer, media, panels, sphere, warp
+from pano_depth import cloud, geometry, infer, media, panels, scale, spherical, sphere, video, warp
 from pano_depth.rigid import Motion
 
 # Without a known scale the median depth of a clip is called this many units, so that 16-bit millimetres resolve it well.
 MEDIAN_UNITS = 2.0
+# What is farther than this many median depths is more than the clip's baseline can tell, and would spray the cloud.
+FAR = 4.0
+PANELS = 4
 
 
-def scaled(estimate, factor):
-    """An `infer.Estimate` in another unit: depth and translations times `factor`."""
-    return infer.Estimate(estimate.depth * np.float32(factor), Motion(estimate.poses.rotation, estimate.poses.translation * factor),
-                          estimate.units * factor)
+class Frames(NamedTuple):
+    """The frames of footage at the resolution of the model, in a file that is mapped into memory.
+
+    Attributes:
+      images: [N, H, 2H, 3] uint8.
+      indices: [N] numbers in the footage.
+      sha256: of the images.
+    """
+
+    images: np.ndarray
+    indices: np.ndarray
+    sha256: str
 
 
-def warped_views(frames, estimate):
-    """Every frame as synthesised from the next one (the last from the one before): what the photometric loss compares.
+def _some(footage, stride, limit, size=None):
+    """The frames of footage that a prediction is about."""
+    for count, frame in enumerate(footage.frames(size=size, stride=stride), 1):
+        yield frame
+        if count == limit:
+            return
+
+
+def read_frames(footage, height, path, *, stride=1, limit=None):
+    """Reads footage once, shrunk, into a file.
 
     Args:
-      frames: [N, H, W, 3] uint8 at the size of the depth.
-      estimate: `infer.Estimate`.
+      footage: `Footage`.
+      height: rows.
+      path: file to write.
+      stride: every stride-th frame is taken.
+      limit: at most so many frames, or None.
 
     Returns:
-      [N, H, W, 3] uint8.
+      `Frames`.
+
+    Raises:
+      ValueError: as for `Footage.frames`.
     """
-    rays = sphere.ray_directions(*frames.shape[1:3])
-    views = []
-    for i in range(len(frames)):
-        j = i + 1 if i + 1 < len(frames) else i - 1
-        world = estimate.poses.rotation[j].T
-        rotation = world @ estimate.poses.rotation[i]
-        translation = world @ (estimate.poses.translation[i] - estimate.poses.translation[j])
-        views.append(np.asarray(warp.synthesize(jnp.asarray(frames[j]), rays, jnp.asarray(estimate.depth[i]),
-                                                jnp.asarray(rotation, jnp.float32), jnp.asarray(translation, jnp.float32))))
-    return np.stack(views)
+    indices, digest = [], hashlib.sha256()
+    expected = -(-footage.length // stride)
+    expected = expected if limit is None else min(limit, expected)
+    with open(path, 'wb') as file, Progress(expected, unit='frame', description='reading') as progress:
+        for frame in _some(footage, stride, limit, (height, 2 * height)):
+            data = np.ascontiguousarray(frame.image).tobytes()
+            digest.update(data)
+            file.write(data)
+            indices.append(frame.index)
+            progress.update()
+    images = np.memmap(path, np.uint8, 'r', shape=(len(indices), height, 2 * height, 3))
+    return Frames(images, np.array(indices), digest.hexdigest())
 
 
-def write_depth_images(folder, depth, *, npy=False):
-    """Writes `NNNNNN.png`, 16-bit millimetres of range (0 is invalid), and with `npy` float32 `NNNNNN.npy` beside them.
+def analyse(params, frames, grid, config, path, *, ordered=True):
+    """`infer.analyse` with its disparity in a file and its progress shown."""
+    out = np.memmap(path, np.float32, 'w+', shape=(len(frames.images), *grid.rays.shape[:3]))
+    with Progress(len(frames.images), unit='frame', description='predicting') as progress:
+        return infer.analyse(params, frames.images, grid, config, ordered=ordered, out=out, on_frames=progress.update)
+
+
+def fix_scale(analysis, config, *, camera_height=None, mask=None, samples=64):
+    """Brings an `Analysis` into metres, or into a unit that suits 16 bits.
 
     Args:
-      folder: destination, made if need be.
-      depth: [N, H, W] range in metres, or in units of unknown scale.
-      npy: whether to write the exact values too.
+      analysis: `infer.Analysis`.
+      config: `ModelConfig`.
+      camera_height: metres over the floor, or None if unknown.
+      mask: [H, W] bool of any size, False for what does not count, or None.
+      samples: frames that are looked at.
 
     Returns:
-      Number of pixels that saturate at 65,535.
+      (analysis, facts): the rescaled one, and what `run.json` says about it.
+
+    Raises:
+      ValueError: the camera's height is given, but nothing below it is seen.
     """
-    folder = pathlib.Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    saturated = 0
-    for index, image in enumerate(depth):
-        saturated += int((image >= 65.5355).sum())
-        media.write_png16(folder / f'{index:06d}.png', media.to_millimetres(image))
-        if npy:
-            with atomic_path(folder / f'{index:06d}.npy') as temporary:
-                np.save(temporary, np.asarray(image, np.float32))
-    return saturated
+    if camera_height is None:
+        return infer.scaled(analysis, MEDIAN_UNITS / infer.median_depth(analysis)), {
+            'scale': f'relative: nothing in the images tells metres; the median depth of the clip is {MEDIAN_UNITS} units '
+                     '(--camera_height=METRES fixes it)', 'unit': 'relative'}
+    height = 2 * config.face_size
+    depth_of = infer.depth_maps(config, height)
+    shown = np.unique(np.linspace(0, len(analysis.units) - 1, min(samples, len(analysis.units))).astype(int))
+    depths = (np.asarray(depth_of(analysis.disparity[i][None], analysis.units[i][None]))[0] for i in shown)
+    found, spread = scale.clip_floor_height(depths, mask=None if mask is None else media.nearest(mask, height))
+    return infer.scaled(analysis, camera_height / found), {
+        'scale': f'metres: the floor lies {camera_height} m below the camera', 'unit': 'metre', 'camera_height_m': camera_height,
+        'floor_spread': spread}
 
 
-def write_depth_video(path, frames, depth, fps):
-    """Writes an mp4 with each frame above its depth in colour, one colour scale for the whole clip."""
-    low, high = panels.depth_range(depth)
-    with media.write_video(path, fps) as append:
-        for frame, image in zip(frames, depth, strict=True):
-            append(np.concatenate([frame, panels.depth_colors(image, low=low, high=high)]))
+def flicker(analysis):
+    """How restless the scale of consecutive frames is.
+
+    Args:
+      analysis: `infer.Analysis` of at least 3 frames of one moving camera.
+
+    Returns:
+      dict: 'before' and 'after' the frames were brought to one scale, the mean size of the second difference of the logarithm of a frame's
+      median depth, which a steady walk leaves near 0; 'pixels', the median relative disagreement of neighbours beyond one factor.
+    """
+    own = -np.log([np.median(disparity) for disparity in analysis.disparity])
+    size = lambda values: float(np.abs(np.diff(values, 2)).mean())
+    return {'before': size(own), 'after': size(own + np.log(analysis.units)), 'pixels': float(np.mean(analysis.steps.spread))}
 
 
-def write_results(folder, clip, estimate, *, npy=False, cloud_axes='y_up', cloud_voxel=None, mask=None, progress=None):
-    """Writes all results of a clip into a run directory.
+def warped_view(source, depth, target_pose, source_pose):
+    """A frame as synthesised from another one: what the photometric loss compares.
+
+    Args:
+      source: [H, W, 3] uint8.
+      depth: [H, W] range of the target frame.
+      target_pose, source_pose: (rotation [3, 3], translation [3]) camera to world.
+
+    Returns:
+      [H, W, 3] uint8.
+    """
+    world = source_pose[0].T
+    rotation, translation = world @ target_pose[0], world @ (target_pose[1] - source_pose[1])
+    return np.asarray(warp.synthesize(jnp.asarray(source), sphere.ray_directions(*depth.shape), jnp.asarray(depth),
+                                      jnp.asarray(rotation, jnp.float32), jnp.asarray(translation, jnp.float32)))
+
+
+class _Panels:
+    """Keeps the few frames that are shown, and those that they are synthesised from."""
+
+    def __init__(self, count):
+        self.shown = np.unique(np.linspace(0, max(count - 1, 0), min(PANELS, count)).round().astype(int))
+        self.partner = {i: i + 1 if i + 1 < count else i - 1 for i in self.shown}
+        self._images, self._depth, self._truth = {}, {}, {}
+
+    def add(self, position, frame, depth):
+        if position in self.shown or position in self.partner.values():
+            self._images[position] = frame.image
+        if position in self.shown:
+            self._depth[position], self._truth[position] = depth, frame.depth
+
+    def write(self, path, poses, title):
+        take = lambda kept: np.stack([kept[i] for i in self.shown])
+        pose = lambda i: (poses.rotation[i], poses.translation[i])
+        warped = None
+        if poses is not None and len(poses.rotation) > 1:
+            warped = np.stack([warped_view(self._images[self.partner[i]], self._depth[i], pose(i), pose(self.partner[i])) for i in self.shown])
+        truth = None if any(truth is None for truth in self._truth.values()) else take(self._truth)
+        panels.clip_panels(path, take(self._images), take(self._depth), truth=truth, warped=warped, labels=self.shown, title=title)
+
+
+def _write_depth(folder, index, depth, npy):
+    """Writes one depth image; the number of its pixels that saturate."""
+    media.write_png16(folder / f'{index:06d}.png', media.to_millimetres(depth))
+    if npy:
+        with atomic_path(folder / f'{index:06d}.npy') as temporary:
+            np.save(temporary, depth)
+    return int((depth >= 65.5355).sum())
+
+
+def write_results(folder, footage, analysis, config, *, height, stride=1, limit=None, npy=False, cloud_axes='y_up', cloud_voxel=None,
+                  mask=None):
+    """Writes all results of footage into a run directory, reading it a second time, frame by frame.
 
     Args:
       folder: the run directory.
-      clip: `Clip`.
-      estimate: its `infer.Estimate`, as it comes.
+      footage: `Footage`.
+      analysis: its `infer.Analysis`, scaled.
+      config: `ModelConfig`.
+      height: rows of the results.
+      stride, limit: as for `read_frames`.
       npy: also write depth as float32 arrays.
-      cloud_axes: axes of the point cloud, see `geometry.CLOUD_AXES`.
+      cloud_axes: axes of the point cloud, see `cloud.CLOUD_AXES`.
       cloud_voxel: side of a voxel of the cloud in the unit of the depth, or None for 1 % of the median depth.
-      mask: [H, W] bool at the size of the depth, False for what does not belong into the cloud, or None.
-      progress: function called with one line of text before each part, or None.
+      mask: [H, W] bool of any size, False for what does not belong into the cloud, or None.
 
     Returns:
       dict of facts for `run.json`.
     """
-    folder, say = pathlib.Path(folder), progress or (lambda text: None)
-    height, width = estimate.depth.shape[1:]
-    frames = np.stack([media.resize_equirect(frame, height, width) for frame in clip.frames])
-    estimate = scaled(estimate, MEDIAN_UNITS / float(np.median(estimate.depth)))
-    say('writing depth images')
-    saturated = write_depth_images(folder / 'depth', estimate.depth, npy=npy)
-    say('writing the depth video')
-    write_depth_video(folder / 'depth.mp4', frames, estimate.depth, clip.fps)
-    say('writing trajectory and point cloud')
-    geometry.write_tum(folder / 'trajectory.txt', np.arange(len(clip)) / clip.fps, estimate.poses)
-    cloud_depth = estimate.depth if mask is None else np.where(mask, estimate.depth, 0)
-    # What is farther than the clip's baseline can tell would spray the cloud.
-    far = 4 * float(np.median(estimate.depth))
-    points, colors = geometry.point_cloud(frames, cloud_depth, estimate.poses, voxel=cloud_voxel, max_depth=far)
-    geometry.write_ply(folder / 'cloud.ply', points, colors, axes=cloud_axes)
-    say('drawing panels')
-    truth = None if clip.depth is None or clip.depth.shape[1:] != estimate.depth.shape[1:] else clip.depth
-    warped = warped_views(frames, estimate) if len(clip) > 1 else None
-    panels.clip_panels(folder / 'panels.png', frames, estimate.depth, truth=truth, warped=warped, title=clip.name)
-    panels.trajectory_plot(folder / 'trajectory.png', estimate.poses, clip.poses, title=clip.name)
-    return {
-        'frames': len(clip), 'fps': clip.fps, 'height': height, 'width': width,
-        'units': 'depth PNG: 1/1000 of the unit, range along the ray; trajectory and cloud: the same unit',
-        'scale': f'relative: nothing in the images tells metres; the median depth of the clip is {MEDIAN_UNITS} units',
-        'alignment': 'the frames of the clip share one scale, found from the overlap of neighbouring frames',
-        'saturated_pixels': saturated, 'cloud_points': len(points), 'cloud_axes': cloud_axes, 'cloud_max_depth': far,
-    }
+    folder, count, size = pathlib.Path(folder), len(analysis.units), (height, 2 * height)
+    (folder / 'depth').mkdir(parents=True, exist_ok=True)
+    low, high = panels.depth_range(analysis.units[:, None] / analysis.disparity.reshape(count, -1)[:, ::7])
+    middle = infer.median_depth(analysis)
+    depth_of, saturated, pictures = infer.depth_maps(config, height), 0, _Panels(count)
+    kept = None if mask is None else media.nearest(mask, height)
+    together = analysis.poses is not None or count == 1
+    poses = analysis.poses if analysis.poses is not None else Motion(np.eye(3)[None], np.zeros((1, 3)))
+    fusion = cloud.Fusion(*size, voxel=cloud_voxel or 0.01 * middle, max_depth=FAR * middle) if together else None
+    with video.write_video(folder / 'depth.mp4', footage.fps / stride) as append, \
+            Progress(count, unit='frame', description='writing') as progress, \
+            contextlib.closing(_some(footage, stride, count, size)) as stream:
+        for position, frame in enumerate(stream):
+            depth = np.asarray(depth_of(analysis.disparity[position][None], analysis.units[position][None]))[0]
+            saturated += _write_depth(folder / 'depth', frame.index, depth, npy)
+            append(np.concatenate([frame.image, panels.depth_colors(depth, low=low, high=high)]))
+            if fusion is not None:
+                fusion.add(frame.image, depth if kept is None else np.where(kept, depth, 0), poses.rotation[position],
+                           poses.translation[position])
+            pictures.add(position, frame, depth)
+            progress.update()
+    if footage.spherical is not None:
+        # Frame above depth is the layout that spherical video calls top-bottom: each half is a full panorama.
+        spherical.write_spherical(folder / 'depth.mp4', dataclasses.replace(footage.spherical, stereo='top-bottom', xml=None))
+    facts = {'frames': count, 'fps': footage.fps / stride, 'height': height, 'width': 2 * height, 'saturated_pixels': saturated,
+             'units': 'depth PNG: 1/1000 of the unit, range along the ray; trajectory and cloud: the same unit'}
+    pictures.write(folder / 'panels.png', analysis.poses, footage.name)
+    if fusion is not None:
+        points, colors = fusion.result()
+        cloud.write_ply(folder / 'cloud.ply', points, colors, axes=cloud_axes)
+        facts.update(cloud_points=len(points), cloud_axes=cloud_axes, cloud_max_depth=FAR * middle)
+    return facts
 
 
-def estimate_clip(clip, params, grid, config, *, mask=None):
-    """Depth and poses of one clip, with scores if the clip has truth.
+def write_trajectory(folder, footage, frames, analysis, *, unit):
+    """Writes `trajectory.txt` and its picture; nothing for unrelated images.
 
     Args:
-      clip: `Clip`.
-      params, grid, config: parameters, `Grid` and `ModelConfig`.
-      mask: [H, W] bool at the size of the frames, where images count, or None.
+      folder: the run directory.
+      footage: `Footage`.
+      frames: `Frames`.
+      analysis: `infer.Analysis`.
+      unit: 'metre' or 'relative'.
 
     Returns:
-      (scores, estimate): as from `evaluate.evaluate`, with the clip's own median range per pixel as the blind predictor, or None
-      without truth; and the `infer.Estimate`.
+      dict of facts for `run.json`.
     """
-    if clip.depth is None and clip.poses is None:
-        return None, infer.estimate(params, clip.frames, grid, config, height=clip.frames.shape[1])
-    kept = []
-    scores = evaluate.evaluate(params, [clip], grid, config, mask=mask, on_clip=lambda _, estimate: kept.append(estimate))
-    return scores, kept[0]
+    if analysis.poses is None:
+        return {'alignment': 'none: the images are unrelated, and each has a scale of its own'}
+    geometry.write_tum(folder / 'trajectory.txt', frames.indices / footage.fps, analysis.poses)
+    truth = None if footage.poses is None else geometry.from_first_frame(Motion(*(part[frames.indices] for part in footage.poses)))
+    panels.trajectory_plot(folder / 'trajectory.png', analysis.poses, truth, title=footage.name, unit='m' if unit == 'metre' or truth else 'units')
+    facts = {'alignment': 'the frames share one scale, found from the overlap of neighbouring frames'}
+    if len(analysis.units) > 2:
+        facts['flicker'] = flicker(analysis)
+    return facts

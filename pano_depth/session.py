@@ -1,17 +1,21 @@
 """Training inside a run directory: checkpoints, metric log, progress, resume."""
 
 import dataclasses
+import json
 import pathlib
 import time
+import zipfile
 
 import jax
 import numpy as np
 
 from common.checkpoint import Checkpoints
 from common.logs import MetricLog, Progress
+from common.run import atomic_path
 from pano_depth import media, train
 from pano_depth.model import ModelConfig, param_shapes
 
+DEFAULT_WEIGHTS = pathlib.Path(__file__).parent / 'weights' / 'rooms.npz'
 SHOWN = ('loss', 'photometric', 'disparity_spread')
 
 
@@ -78,11 +82,39 @@ def train_in(run, source, config, model, loss, grid, *, mask=None, params=None, 
     return train.unflatten(state.average, model)
 
 
+def save_weights(path, params, config):
+    """Writes parameters as one .npz file: float16 arrays and the model's config, a fraction of a checkpoint's size.
+
+    Args:
+      path: destination, `.npz`.
+      params: {'depth', 'pose'} parameters.
+      config: `ModelConfig`.
+    """
+    leaves = {'/'.join(entry.key for entry in keys): np.asarray(leaf, np.float16) for keys, leaf in jax.tree_util.tree_leaves_with_path(params)}
+    with atomic_path(path) as temporary, open(temporary, 'wb') as file:
+        np.savez(file, config=json.dumps(dataclasses.asdict(config)), **leaves)
+
+
+def _config(values):
+    return ModelConfig(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+
+
+def _load_weights(path):
+    """({'depth', 'pose'}, ModelConfig) of a file of `save_weights`."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            config = _config(json.loads(str(stored['config'])))
+            leaf = lambda keys, shape: stored['/'.join(entry.key for entry in keys)].astype(np.float32).reshape(shape.shape)
+            return jax.tree_util.tree_map_with_path(leaf, param_shapes(config)), config
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f'checkpoint {path} is not a .npz of --save_weights of this version: {error}') from error
+
+
 def load_model(path):
     """Reads trained parameters.
 
     Args:
-      path: a run directory or its `checkpoints`.
+      path: 'default' (`DEFAULT_WEIGHTS`), a `.npz` of `save_weights`, a run directory or its `checkpoints`.
 
     Returns:
       (params, config): the averaged {'depth', 'pose'} of the newest intact checkpoint, and its `ModelConfig`.
@@ -90,22 +122,25 @@ def load_model(path):
     Raises:
       ValueError: there is no checkpoint, or it is of another kind.
     """
-    path = pathlib.Path(path)
+    path = DEFAULT_WEIGHTS if path == 'default' else pathlib.Path(path)
+    if path.suffix == '.npz':
+        return _load_weights(path)
     directory = path / 'checkpoints' if (path / 'checkpoints').is_dir() else path
     with Checkpoints(directory) as checkpoints:
         metadata = checkpoints.metadata()
         if metadata is None:
-            raise ValueError(f'checkpoint {path} holds no checkpoint; expected the workdir of a training run')
+            raise ValueError(f'checkpoint {path} holds no checkpoint; expected "default", "none", the workdir of a training run or a .npz of '
+                             '--save_weights')
         try:
-            config = ModelConfig(**{name: tuple(value) if isinstance(value, list) else value for name, value in metadata['model'].items()})
+            config = _config(metadata['model'])
         except (KeyError, TypeError) as error:
             raise ValueError(f'checkpoint {path} is not one of a depth network of this version: {error}') from error
         _, saved, _ = checkpoints.restore(_template(train.TrainConfig(), config))
     return saved['average'], config
 
 
-def read_mask(path, height):
-    """A mask image as [height, 2 height] float: 1 where it is bright, 0 where it is dark (the tripod, the photographer).
+def read_mask(path):
+    """A mask image as [H, W] bool: True where it is bright, False where it is dark (the tripod, the photographer).
 
     Raises:
       ValueError: the image cannot be read or is not 2:1, or leaves nothing.
@@ -113,8 +148,7 @@ def read_mask(path, height):
     image = media.read_image(path)
     if image.shape[1] != 2 * image.shape[0]:
         raise ValueError(f'mask {path} is {image.shape[0]} x {image.shape[1]} pixels; an equirectangular mask is H x W with W = 2H')
-    rows, columns = (((np.arange(n) + 0.5) * size / n).astype(int) for n, size in ((height, image.shape[0]), (2 * height, image.shape[1])))
-    mask = (image[rows][:, columns].mean(axis=-1) > 127).astype(np.float32)
+    mask = image.mean(axis=-1) > 127
     if not mask.any():
         raise ValueError(f'mask {path} is dark everywhere: bright pixels are those that count')
     return mask

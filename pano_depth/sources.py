@@ -3,17 +3,40 @@
 - `shared`: a pytree of arrays that every device holds (the frames of a clip, say),
 - `batch(step, examples)`: host arrays of the given examples of the global batch of a step, a pure function of its arguments, so that a
   resumed run and any number of hosts see the same data,
-- `frames(example batch, shared)`: a pure JAX function that makes [B, 3, H, W, 3] float triplets of them on the device.
+- `sample(example batch, shared)`: a pure JAX function that makes (frames, truth) of them on the device: [B, 3, H, W, 3] float triplets
+  (previous, target, next), and the `Truth` of the targets where it is known, else None.
 """
 
 import functools
+from typing import NamedTuple
 
 import grain
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pano_depth import rigid
 from pano_depth.datasets import render, streams
+from pano_depth.rigid import Motion
+
+
+class Truth(NamedTuple):
+    """What a data set knows of a batch of triplets.
+
+    Attributes:
+      depth: [B, H, W] range of the targets in metres, 0 where invalid.
+      motion: `Motion` [2B], target to source camera in metres, those to the previous frames first.
+    """
+
+    depth: jax.Array
+    motion: Motion
+
+
+def _motions_to_sources(rotation, translation):
+    """Poses [B, 3, 3, 3] and [B, 3, 3] of triplets, camera to world -> `Motion` [2B], target to previous, then target to next."""
+    pick = lambda i: Motion(rotation[:, i], translation[:, i])
+    motions = [rigid.compose(rigid.inverse(pick(i)), pick(1)) for i in (0, 2)]
+    return Motion(*(jnp.concatenate(parts) for parts in zip(*motions)))
 
 
 def _floats(frames):
@@ -23,7 +46,7 @@ def _floats(frames):
 class ClipSource:
     """Triplets of one clip, which lies on the device as a whole."""
 
-    def __init__(self, clip, *, stride, batch_size, seed=0):
+    def __init__(self, clip, *, stride, batch_size, seed=0, reach=1, widen=(0, 0)):
         """Sets the source up.
 
         Args:
@@ -31,13 +54,17 @@ class ClipSource:
           stride: frames between the target and each of its two neighbours.
           batch_size: examples of a global batch.
           seed: of the order.
+          reach: the neighbours of each triplet are 1 to `reach` strides away, drawn anew each time: wide baselines tell depth, short ones are
+            easy to match. What the clip is too short for is left out.
+          widen: (first, last) steps between which the farthest neighbour moves from 1 stride away to `reach`.
 
         Raises:
           ValueError: the clip is too short for the stride.
         """
-        if stride < 1 or len(clip) < 2 * stride + 1:
+        if stride < 1 or reach < 1 or len(clip) < 2 * stride + 1:
             raise ValueError(f'{clip.name} has {len(clip)} frames; triplets {stride} frames apart need at least {2 * stride + 1}')
         self._length, self.stride, self._batch_size, self._seed = len(clip), stride, batch_size, seed
+        self._reach, self._widen = min(reach, (len(clip) - 1) // (2 * stride)), widen
         self.shared = {'frames': np.asarray(clip.frames)}
 
     def batch(self, step, examples):
@@ -49,19 +76,24 @@ class ClipSource:
         for example in examples:
             round_number, position = divmod(step * self._batch_size + example, self._length)
             target = np.random.default_rng([self._seed, round_number]).permutation(self._length)[position]
-            before, after = target - self.stride, target + self.stride
+            distance = self.stride * int(np.random.default_rng([self._seed, step, example]).integers(1, self._reach_at(step) + 1))
+            before, after = target - distance, target + distance
             indices.append((before if before >= 0 else after, target, after if after < self._length else before))
         return {'index': np.array(indices, np.int32)}
 
+    def _reach_at(self, step):
+        first, last = self._widen
+        return 1 + int(np.ceil((self._reach - 1) * np.clip((step - first + 1) / max(last - first, 1), 0, 1)))
+
     @staticmethod
-    def frames(batch, shared):
-        return _floats(shared['frames'][batch['index']])
+    def sample(batch, shared):
+        return _floats(shared['frames'][batch['index']]), None
 
 
 class WindowSource:
     """Triplets of stored clips, shuffled by grain, which gives random access to its order."""
 
-    def __init__(self, clips, *, batch_size, stride=1, seed=0):
+    def __init__(self, clips, *, batch_size, stride=1, seed=0, with_truth=False):
         """Sets the source up.
 
         Args:
@@ -69,6 +101,7 @@ class WindowSource:
           batch_size: examples of a global batch.
           stride: frames between the target and each of its two neighbours.
           seed: of the order.
+          with_truth: whether depth and poses come along.
 
         Raises:
           ValueError: the stride is not positive, or the clips are too short for it.
@@ -79,17 +112,24 @@ class WindowSource:
         room = max(1, 2**30 // max(1, clips[0].frames.nbytes)) if len(clips) else 1
         clips = _Kept(clips, functools.lru_cache(room)(clips.__getitem__))
         self._order = grain.MapDataset.source(streams.Windows(clips, 3, stride)).seed(seed).shuffle().repeat()
-        self._batch_size = batch_size
+        self._batch_size, self._with_truth = batch_size, with_truth
         self.shared = {}
 
     def batch(self, step, examples):
-        """{'frames': [n, 3, H, W, 3]} uint8."""
-        return {'frames': np.stack([self._order[step * self._batch_size + example]['frames'] for example in examples])}
+        """{'frames': [n, 3, H, W, 3] uint8} and, with truth, {'depth': [n, H, W], 'rotation': [n, 3, 3, 3], 'translation': [n, 3, 3]}."""
+        windows = [self._order[step * self._batch_size + example] for example in examples]
+        batch = {'frames': np.stack([window['frames'] for window in windows])}
+        if self._with_truth:
+            batch['depth'] = np.stack([window['depth'][1] for window in windows])
+            for name in ('rotation', 'translation'):
+                batch[name] = np.stack([window[name] for window in windows]).astype(np.float32)
+        return batch
 
     @staticmethod
-    def frames(batch, shared):
+    def sample(batch, shared):
         del shared
-        return _floats(batch['frames'])
+        truth = Truth(batch['depth'], _motions_to_sources(batch['rotation'], batch['translation'])) if 'depth' in batch else None
+        return _floats(batch['frames']), truth
 
 
 class _Kept:
@@ -125,7 +165,8 @@ class LiveSource:
         stack = lambda *leaves: np.stack(leaves)
         return {name: jax.tree.map(stack, *parts) for name, parts in zip(('scene', 'poses'), zip(*drawn))}
 
-    def frames(self, batch, shared):
+    def sample(self, batch, shared):
         del shared
-        one = lambda scene, poses: render.render(scene, poses.rotation, poses.translation, self._height, 2 * self._height)[0]
-        return jax.vmap(one)(batch['scene'], batch['poses'])
+        one = lambda scene, poses: render.render(scene, poses.rotation, poses.translation, self._height, 2 * self._height)
+        images, depth = jax.vmap(one)(batch['scene'], batch['poses'])
+        return images, Truth(depth[:, 1], _motions_to_sources(*batch['poses']))

@@ -32,7 +32,7 @@ class TrainConfig:
     average: float = _field(0.995, 'decay of the running average of the parameters, which is what evaluates and predicts')
     rotation: Literal['none', 'yaw', 'any'] = _field('yaw', 'by which rotations of the whole sphere examples are varied')
     mirror: bool = _field(True, 'mirror half of the examples left to right')
-    colour: float = _field(0.2, 'how much the brightness of what the networks see varies')
+    colour: float = _field(0.2, 'how much brightness, gamma, saturation and tint of what the networks see vary')
     seed: int = _field(0, 'of initialisation, data order and augmentation')
 
     def __post_init__(self):
@@ -88,14 +88,14 @@ def unflatten(flat, model):
             for name in flat}
 
 
-def make_step(config, model, loss, frames_of):
+def make_step(config, model, loss, sample):
     """Compiles the training step for all devices.
 
     Args:
       config: `TrainConfig`.
       model: `ModelConfig`.
       loss: `LossConfig`.
-      frames_of: the `frames` function of a source.
+      sample: the `sample` function of a source.
 
     Returns:
       step(state, batch, shared) -> (state, metrics), to be called with the batch from `parallel.local_shard` and shared = (step index,
@@ -104,12 +104,12 @@ def make_step(config, model, loss, frames_of):
     optimizer = make_optimizer(config)
 
     def step(state, batch, index, grid, mask, shared):
-        frames = frames_of(batch['data'], shared)
+        frames, truth = sample(batch['data'], shared)
         view_keys, colour_keys = jax.vmap(jax.random.split, out_axes=1)(batch['keys'])
         view = augment.views(view_keys, rotation=config.rotation, mirror=config.mirror)
-        gain = augment.colour_gains(colour_keys, config.colour)
-        losses_of = lambda flat: objective(jax.lax.optimization_barrier(unflatten(flat, model)), frames, view, gain, mask, grid, model, loss,
-                                           progress=index / config.steps)
+        colours = augment.colours(colour_keys, config.colour)
+        losses_of = lambda flat: objective(jax.lax.optimization_barrier(unflatten(flat, model)), frames, view, colours, mask, grid, model, loss,
+                                           progress=index / config.steps, truth=truth)
         gradients, metrics = jax.grad(losses_of, has_aux=True)(state.params)
         # Without the barrier XLA fuses the long concatenation into every use of it, and takes a minute to compile.
         gradients, metrics = jax.lax.optimization_barrier(parallel.mean((gradients, metrics)))
@@ -129,7 +129,7 @@ def check_metrics(step, metrics):
     """Raises ValueError naming the step and the loss if a metric is not finite."""
     bad = [name for name, value in metrics.items() if not np.isfinite(value)]
     if bad:
-        culprit = next((name for name in ('photometric', 'smooth', 'pose', 'logit') if name in bad), bad[0])
+        culprit = next((name for name in ('photometric', 'smooth', 'pose', 'logit', 'truth_depth', 'truth_pose') if name in bad), bad[0])
         raise ValueError(f'training stopped at step {step}: the loss {culprit!r} is {metrics[culprit]}; the parameters and checkpoints '
                          f'are those from before that step. Look for NaN in the footage, or lower --learning_rate.')
 
@@ -155,7 +155,7 @@ def fit(state, source, config, model, loss, grid, *, mask=None, start=0, on_step
     Raises:
       ValueError: a loss is not finite (names the step and the loss), or the batch does not divide over the devices.
     """
-    step = make_step(config, model, loss, source.frames)
+    step = make_step(config, model, loss, source.sample)
     key = jax.random.key(config.seed)
     examples = parallel.local_examples(config.batch_size)
     shared = jax.tree.map(jnp.asarray, (grid, mask, source.shared))

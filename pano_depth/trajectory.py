@@ -1,8 +1,10 @@
 """From pairwise motions to one trajectory in one unit: scale of the frames, chain of the motions.
 
-The networks know depth and motion up to a factor of each frame, that which makes its mean disparity 1. Neighbouring frames see the same surfaces,
-so that the ratio of their factors is the ratio of one frame's depth to the other's, carried over by the motion between them.
+The networks know depth and motion up to a factor of each frame, that which makes its mean disparity 1. Neighbouring frames see the same
+surfaces, so that the ratio of their factors is the ratio of one frame's depth to the other's, carried over by the motion between them.
 """
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,9 +14,26 @@ from pano_depth import rigid, sphere, warp
 from pano_depth.rigid import Motion
 
 
-@jax.jit
-def depth_ratio(depth_target, depth_source, motion, rays):
-    """How much longer the unit of the target's depth is than that of the source's, log.
+class UnitStep(NamedTuple):
+    """How the units of two frames compare.
+
+    Attributes:
+      ratio: log(unit of the target / unit of the source).
+      spread: median absolute deviation of that log ratio over the pixels: how much their depths disagree beyond one factor.
+    """
+
+    ratio: jax.Array
+    spread: jax.Array
+
+
+def _weighted_median(values, weights):
+    order = jnp.argsort(values)
+    cumulative = jnp.cumsum(weights[order])
+    return values[order[jnp.searchsorted(cumulative, cumulative[-1] / 2)]]
+
+
+def unit_step(depth_target, depth_source, motion, rays):
+    """Compares the units of two frames.
 
     Args:
       depth_target, depth_source: [H, W] range of two frames, each in a unit of its own.
@@ -22,23 +41,22 @@ def depth_ratio(depth_target, depth_source, motion, rays):
       rays: [H, W, 3].
 
     Returns:
-      Scalar log(unit of the target / unit of the source): the median over the pixels of the log ratio between the source's depth and what the
+      `UnitStep` of scalars: the median over the pixels, weighted by solid angle, of the log ratio between the source's depth and what the
       target's points make of it.
     """
     points = rigid.rotate(motion.rotation, rays * depth_target[..., None]) + motion.translation
     expected = jnp.linalg.norm(points, axis=-1)
     directions = warp.reproject(rays, depth_target, motion.rotation, motion.translation)
     seen = sphere.sample_equirect(depth_source[..., None], directions)[..., 0]
-    # Each row of an equirectangular image counts by its solid angle.
     weights = jnp.broadcast_to(jnp.linalg.norm(rays[..., ::2], axis=-1), expected.shape).reshape(-1)
     ratio = jnp.log(seen / expected).reshape(-1)
-    order = jnp.argsort(ratio)
-    cumulative = jnp.cumsum(weights[order])
-    return ratio[order[jnp.searchsorted(cumulative, cumulative[-1] / 2)]]
+    median = _weighted_median(ratio, weights)
+    return UnitStep(median, _weighted_median(jnp.abs(ratio - median), weights))
 
 
-def frame_units(depth, forward, backward):
-    """The common unit of a clip's frames.
+@jax.jit
+def unit_steps(depth, forward, backward):
+    """Compares the units of neighbouring frames, both ways, which cancels what is biased in one.
 
     Args:
       depth: [N, H, W] range, each frame in a unit of its own.
@@ -46,23 +64,35 @@ def frame_units(depth, forward, backward):
       backward: `Motion` [N-1], frame i+1 to frame i, in the unit of frame i+1.
 
     Returns:
-      [N] float64 factors that bring the frames (depth, and motions that start at them) into the unit of frame 0.
+      `UnitStep` of [N-1], from frame i to frame i+1: log(unit of frame i+1 / unit of frame i).
     """
     rays = sphere.ray_directions(*depth.shape[1:])
-    steps = []
-    for i in range(len(depth) - 1):
-        pick = lambda motion: Motion(jnp.asarray(motion.rotation[i]), jnp.asarray(motion.translation[i]))
-        there = depth_ratio(depth[i], depth[i + 1], pick(forward), rays)
-        back = depth_ratio(depth[i + 1], depth[i], pick(backward), rays)
-        steps.append((float(back) - float(there)) / 2)
-    return np.exp(np.concatenate([[0.0], np.cumsum(steps)]))
+
+    def one(pair):
+        first, second, there, back = pair
+        there, back = unit_step(first, second, there, rays), unit_step(second, first, back, rays)
+        return UnitStep((back.ratio - there.ratio) / 2, (back.spread + there.spread) / 2)
+    return jax.lax.map(one, (depth[:-1], depth[1:], forward, backward))
+
+
+def frame_units(steps):
+    """The common unit of a clip's frames.
+
+    Args:
+      steps: [N-1] logarithms from `unit_steps`.
+
+    Returns:
+      [N] float64 factors that bring the frames (depth, and motions that start at them) into the unit of frame 0.
+    """
+    return np.exp(np.concatenate([[0.0], np.cumsum(np.asarray(steps, np.float64))]))
 
 
 def chain(forward, backward, units):
     """Chains the motions of neighbouring frames into a trajectory.
 
     Args:
-      forward, backward, units: as in `frame_units`.
+      forward, backward: as in `unit_steps`.
+      units: [N] from `frame_units`.
 
     Returns:
       `Motion` of [N, 3, 3] and [N, 3] numpy float64, camera to world, the world is frame 0's camera, in the unit of frame 0.

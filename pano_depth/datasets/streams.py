@@ -28,9 +28,14 @@ class Windows:
 
     def __getitem__(self, index):
         clip, start = divmod(int(index), self._per_clip)
-        frames = self._source[clip].frames
+        source = self._source[clip]
         chosen = start + self._stride * np.arange(self._length)
-        return {'frames': frames[chosen], 'clip': np.int32(clip), 'start': np.int32(start)}
+        window = {'frames': source.frames[chosen], 'clip': np.int32(clip), 'start': np.int32(start)}
+        if source.depth is not None:
+            window['depth'] = source.depth[chosen]
+        if source.poses is not None:
+            window['rotation'], window['translation'] = (part[chosen] for part in source.poses)
+        return window
 
     def __repr__(self):
         return f'Windows({self._source!r}, {self._length}, {self._stride})'

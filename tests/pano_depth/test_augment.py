@@ -12,7 +12,7 @@ from pano_depth.rigid import Motion
 # Compiled as a whole: operation by operation these tests would take several times as long.
 views = jax.jit(augment.views, static_argnames=('rotation', 'mirror'))
 sample_equirect, reproject = jax.jit(sphere.sample_equirect), jax.jit(warp.reproject)
-conjugate, colour_gains = jax.jit(augment.conjugate), jax.jit(augment.colour_gains)
+conjugate, colours, recolour = jax.jit(augment.conjugate), jax.jit(augment.colours), jax.jit(augment.recolour)
 
 
 def _keys():
@@ -101,16 +101,26 @@ def test_points_seen_through_views_move_by_the_conjugate():
         np.testing.assert_allclose(rigid.rotate(matrix, inside), outside, atol=3e-6)
 
 
-def test_colour_gains_stay_in_range_and_differ():
-    gains = np.asarray(colour_gains(_keys(), 0.2))
-    assert gains.shape == (400, 3)
-    assert gains.min() >= 0.8 * 0.95 and gains.max() <= 1.2 * 1.05
-    common = gains.mean(axis=1)
+def test_colours_stay_in_range_and_differ():
+    found = jax.tree.map(np.asarray, colours(_keys(), 0.2))
+    assert found.gain.shape == (400, 3)
+    assert found.gain.min() >= 0.8 * 0.95 and found.gain.max() <= 1.2 * 1.05
+    common = found.gain.mean(axis=1)
     assert common.min() < 0.85 and common.max() > 1.15
-    assert 0.02 < np.abs(gains / common[:, None] - 1).max() < 0.11
-    np.testing.assert_array_equal(colour_gains(_keys(), 0.0), 1)
+    assert 0.02 < np.abs(found.gain / common[:, None] - 1).max() < 0.11
+    assert 0.8 < found.gamma.min() < 0.85 and 1.18 < found.gamma.max() < 1.23
+    assert 0.67 < found.saturation.min() < 0.72 and 1.4 < found.saturation.max() < 1.5
+    assert all(np.all(part == 1) for part in jax.tree.map(np.asarray, colours(_keys(), 0.0)))
 
 
-def test_an_unknown_rotation_is_named():
-    with pytest.raises(ValueError, match="'pitch'.*none, yaw, any"):
-        augment.views(_keys(), rotation='pitch')
+def test_recolour_is_saturation_gain_and_gamma_of_each_example():
+    images = np.random.default_rng(0).random((2, 3, 6, 4, 4, 3), np.float32)
+    one = np.ones(2, np.float32)
+    same = augment.Colours(one, one, np.ones((2, 3), np.float32))
+    np.testing.assert_allclose(recolour(images, same), images, atol=1e-6)
+    gray = recolour(images, same._replace(saturation=np.array([0, 1], np.float32)))
+    np.testing.assert_allclose(gray[0], np.repeat(images[0].mean(axis=-1, keepdims=True), 3, axis=-1), atol=1e-6)
+    np.testing.assert_allclose(gray[1], images[1], atol=1e-6)
+    brighter = recolour(images, same._replace(gain=np.array([[1, 1, 1], [2, 1, 0.5]], np.float32)))
+    np.testing.assert_allclose(brighter[1], np.minimum(images[1] * [2, 1, 0.5], 1), atol=1e-6)
+    np.testing.assert_allclose(recolour(images, same._replace(gamma=np.array([2, 1], np.float32)))[0], images[0]**2, atol=1e-5)

@@ -1,4 +1,4 @@
-"""Footage of every kind becomes a Clip; a folder with something missing is refused with the file's name."""
+"""Clips written to folders read back; one with something missing is refused by name, or read without it."""
 
 import os
 import shutil
@@ -89,7 +89,8 @@ def test_depth_and_poses_are_optional_and_depth_may_have_its_own_size(scene):
     for i in range(6):
         media.write_png16(scene / 'depth' / f'{i:06d}.png', np.full((16, 32), 1500 + i, np.uint16))
     back = clip_folder.read_clip_folder(scene)
-    assert back.poses is None and back.depth.shape == (6, 32, 64) and back.depth[3, 9, 9] == pytest.approx(1.503)
+    assert back.poses is None and back.depth.shape == (6, 32, 64)
+    assert back.depth[3, 9, 9] == pytest.approx(1.503)
     shutil.rmtree(scene / 'depth')
     assert clip_folder.read_clip_folder(scene).depth is None
 
@@ -135,7 +136,7 @@ def _bad_npy(scene):
     (_remove('rgb/000000.png'), 'rgb/000000.png is missing'),
     (_remove('depth/000005.png'), 'depth/000005.png is missing'),
     (_remove('depth/000001.png'), 'depth/000001.png is missing'),
-    (_remove('rgb/000005.png'), 'depth/000005.png has no frame|7|6 poses for 5 frames'),
+    (_remove('rgb/000005.png'), 'rgb/000005.png is missing'),
     (_small_frame, 'rgb/000003.png is 32x16'),
     (_square_frames, 'rgb/000000.png is 64x64.*stereo'),
     (_gray8_depth, 'depth/000002.png has mode RGB'),
@@ -150,38 +151,34 @@ def test_damage_is_refused_with_the_name_of_the_file(scene, damage, words):
         clip_folder.read_clip_folder(scene)
 
 
-def test_read_clip_takes_scene_root_images_and_video(tmp_path):
-    clip, root = _clip(), tmp_path / 'root'
-    scene = clip_folder.write_clip_folder(root, clip)
-    for path in (scene, root):
-        np.testing.assert_array_equal(clip_folder.read_clip(path, max_frames=3).frames, clip.frames[:3])
-    images = tmp_path / 'images'
-    images.mkdir()
-    for i in range(6):
-        # Natural order: frame_10 stands behind frame_9.
-        media.write_image(images / f'frame_{i + 7}.png', clip.frames[i])
-    back = clip_folder.read_clip(images, stride=2)
-    np.testing.assert_array_equal(back.frames, clip.frames[::2])
-    assert back.name == 'images' and back.depth is None and back.fps == 12
-    with media.write_video(tmp_path / 'walk.mp4', 12) as append:
-        for frame in clip.frames:
-            append(frame)
-    video = clip_folder.read_clip(tmp_path / 'walk.mp4', size=(16, 32), stride=2)
-    assert (video.name, video.frames.shape, video.fps) == ('walk', (3, 16, 32, 3), 6)
-    assert len(clip_folder.read_clip(tmp_path / 'walk.mp4', max_frames=2)) == 2
+def test_a_missing_frame_keeps_the_numbers_and_poses_of_the_others(scene):
+    for name in ('rgb/000000.png', 'depth/000003.png'):
+        os.remove(scene / name)
+    footage, clip = clip_folder.open_scene(scene, on_bad='skip'), _clip()
+    assert [frame.index for frame in footage.frames()] == [1, 2, 4, 5] and footage.length == 6
+    assert [reason.split(' is missing')[0] for _, reason in footage.skipped] == [
+        str(scene / 'rgb/000000.png'), str(scene / 'depth/000003.png')]
+    back = footage.clip(stride=2)
+    np.testing.assert_array_equal(back.frames, clip.frames[[2, 4]])
+    # inverse(T_2) o T_4, translation
+    step = clip.poses.rotation[2].T @ (clip.poses.translation[4] - clip.poses.translation[2])
+    np.testing.assert_allclose(back.poses.translation, [[0, 0, 0], step], atol=1e-7)
 
 
-def test_read_clip_says_what_it_takes(tmp_path):
-    root = tmp_path / 'root'
-    (tmp_path / 'empty').mkdir()
-    for name in ('a', 'b'):
-        clip_folder.write_clip_folder(root, _clip(2, name=name))
-    with media.write_video(tmp_path / 'flat.mp4', 12) as append:
-        append(np.zeros((36, 64, 3), np.uint8))
-    for path, words in ((root, '2 scenes.*root/a'), (tmp_path / 'empty', 'neither rgb/ nor images'),
-                        (tmp_path / 'absent', 'does not exist'), (tmp_path / 'flat.mp4', 'flat.mp4 is 64x36')):
-        with pytest.raises(ValueError, match=words):
-            clip_folder.read_clip(path)
-    for options, word in (({'size': (16, 16)}, 'size'), ({'stride': 0}, 'stride'), ({'max_frames': 0}, 'max_frames')):
+def test_poses_that_cannot_be_assigned_are_left_out_by_name(scene):
+    _short_poses(scene)
+    footage = clip_folder.open_scene(scene, on_bad='skip')
+    assert footage.poses is None and [name for name, _ in footage.skipped] == [str(scene / 'poses.txt')]
+    assert len(list(footage.frames())) == 6
+
+
+def test_depth_has_a_scale(scene):
+    depth = next(clip_folder.open_scene(scene, depth_scale=0.002).frames()).depth
+    np.testing.assert_allclose(depth, 2 * _clip().depth[0], atol=0.00101)
+
+
+def test_bad_options_are_refused(scene):
+    for options, word in (({'size': (16, 16)}, 'size'), ({'stride': 0}, 'stride'),
+                          ({'max_frames': 0}, 'max_frames')):
         with pytest.raises(ValueError, match=word):
-            clip_folder.read_clip(root / 'a', **options)
+            clip_folder.read_clip_folder(scene, **options)

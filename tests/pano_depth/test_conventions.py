@@ -63,7 +63,7 @@ BATCHED = {
 OTHERS = {
     'sphere.check_equirect', 'sphere.pixel_rays', 'sphere.ray_directions', 'sphere.solid_angles', 'sphere.wrap_pixels', 'sphere.equirect_taps',
     'remap.make_table', 'remap.gather', 'cube.face_directions', 'cube.face_solid_angles', 'cube.equirect_to_cube_table',
-    'cube.cube_to_equirect_table', 'augment.views', 'augment.colour_gains', 'losses.check_float', 'losses.weighted_mean',
+    'cube.cube_to_equirect_table', 'augment.views', 'augment.colours', 'augment.recolour', 'losses.check_float', 'losses.weighted_mean',
 }
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from pano_depth import augment
 from pano_depth import model as models
 from pano_depth import objective as objectives
 from pano_depth import sphere
@@ -81,19 +82,19 @@ def _answers(grid, view, *, depth_power=1.0, motion_factor=1.0, reverse=False, r
 @functools.cache
 def _compiled(model, loss):
     """The objective with the networks' answers as arguments."""
-    def run(frames, view, mask, grid, disparity, motion, consistency):
+    def run(frames, view, mask, grid, disparity, motion, consistency, truth):
         with (mock.patch.object(objectives, 'predict_disparity', lambda *_: ([disparity], jnp.log(disparity))),
               mock.patch.object(objectives, 'predict_motion', lambda *_: (motion, None, consistency))):
-            return objectives.objective(None, frames, view, jnp.ones((1, 3)), mask, grid, model, loss)
+            return objectives.objective(None, frames, view, None, mask, grid, model, loss, truth=truth)
     return jax.jit(run)
 
 
-def _metrics(*, view=UPRIGHT, frames=None, mask=None, model=MODEL, loss=LOSS, consistency=0.0, **spoil):
+def _metrics(*, view=UPRIGHT, frames=None, mask=None, model=MODEL, loss=LOSS, consistency=0.0, truth=None, **spoil):
     """The metrics as floats when the networks answer `_answers`."""
     grid = models.make_grid(model)
     disparity, motion = _answers(grid, view, **spoil)
     total, metrics = _compiled(model, loss)(_frames() if frames is None else frames, view.astype(np.float32), mask, grid, disparity, motion,
-                                            np.full(2, consistency, np.float32))
+                                            np.full(2, consistency, np.float32), truth)
     assert float(total) == float(metrics['loss'])
     return {name: float(value) for name, value in metrics.items()}
 
@@ -111,6 +112,38 @@ def test_true_geometry_has_the_lowest_loss(view):
 def test_a_view_does_not_change_what_true_geometry_costs():
     costs = [_metrics(view=view)['photometric'] for view in (UPRIGHT, TURNED, MIRRORED)]
     np.testing.assert_allclose(costs, costs[0], rtol=0.25)
+
+
+def _truth():
+    """What a data set would say of `_frames`: depth of the target and its motions to both sources."""
+    depth = _range(np.zeros(3), np.asarray(sphere.ray_directions(HEIGHT, 2 * HEIGHT), np.float64))
+    turns, positions = (part[[0, 2]] for part in POSES)
+    back = np.swapaxes(turns, 1, 2)
+    return depth[None].astype(np.float32), Motion(back.astype(np.float32), -np.einsum('nij,nj->ni', back, positions).astype(np.float32))
+
+
+@pytest.mark.parametrize('view', [UPRIGHT, TURNED, MIRRORED], ids=['upright', 'turned', 'mirrored'])
+def test_supervised_terms_vanish_for_the_truth_alone(view):
+    loss = dataclasses.replace(LOSS, truth_weight=1.0)
+    terms = lambda **spoil: [_metrics(view=view, loss=loss, truth=_truth(), **spoil)[name] for name in ('truth_depth', 'truth_pose')]
+    depth, pose = terms()
+    # What is left are nearest pixels of the true depth.
+    assert depth < 0.03 and pose < 0.01
+    flat, _ = terms(depth_power=0.0)
+    assert flat > 0.15
+    for wrong in ({'motion_factor': 0.5}, {'rotate': False}, {'reverse': True}):
+        assert terms(**wrong)[1] > 0.05 + pose, wrong
+
+
+def test_unknown_depth_does_not_count_and_truth_has_to_be_there():
+    loss, (depth, motion) = dataclasses.replace(LOSS, truth_weight=1.0), _truth()
+    holes = depth.copy()
+    holes[:, 10:20] = 0
+    wrong = np.where(holes > 0, depth, 50).astype(np.float32)
+    found = lambda depth: _metrics(loss=loss, truth=(depth, motion))['truth_depth']
+    assert found(holes) < 0.06 < found(wrong)
+    with pytest.raises(ValueError, match='truth_weight is 1.0.*no depth and poses'):
+        _metrics(loss=loss)
 
 
 def test_equirectangular_grid_has_the_same_minimum():
@@ -160,7 +193,7 @@ def test_static_scenes_cost_nothing_with_the_auto_mask():
 def _network_arguments():
     frames = np.concatenate([_frames(), _frames()[:, ::-1]])
     return (models.init_params(0, MODEL), frames, np.concatenate([TURNED, MIRRORED]).astype(np.float32),
-            np.array([[0.9, 1, 1.1], [1.2, 1.1, 1]], np.float32), None, models.make_grid(MODEL))
+            augment.colours(jax.random.split(jax.random.key(0), 2), 0.2), None, models.make_grid(MODEL))
 
 
 def test_gradients_of_both_networks_are_finite_and_not_zero():

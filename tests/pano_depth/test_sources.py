@@ -73,7 +73,7 @@ def test_rounds_of_a_clip_may_end_within_a_batch():
 def test_a_clip_gives_its_frames_as_floats():
     source = _make('clip')
     batch = {'index': np.array([[0, 2, 4], [5, 7, 9]], np.int32)}
-    frames = np.asarray(jax.jit(source.frames)(batch, jax.tree.map(np.asarray, source.shared)))
+    frames = np.asarray(jax.jit(source.sample)(batch, jax.tree.map(np.asarray, source.shared))[0])
     assert frames.shape == (2, 3, 4, 8, 3) and frames.dtype == np.float32
     np.testing.assert_allclose(frames[:, :, 1, 3, 0] * 255, batch['index'], rtol=1e-6)
 
@@ -92,8 +92,13 @@ def test_live_rooms_are_rendered_on_the_device():
     source = _make('live')
     batch = source.batch(0, range(2))
     # Unoptimised: compiling takes most of the time.
-    render = jax.jit(source.frames, compiler_options={'xla_backend_optimization_level': 0})
-    frames = np.asarray(render(batch, source.shared))
+    render = jax.jit(source.sample, compiler_options={'xla_backend_optimization_level': 0})
+    frames, truth = jax.tree.map(np.asarray, render(batch, source.shared))
+    assert truth.depth.shape == (2, 8, 16) and truth.depth.min() > 0.1
+    # A walker's step from the target to each source, in opposite directions but for the turn in between.
+    steps = np.linalg.norm(truth.motion.translation, axis=-1)
+    assert truth.motion.rotation.shape == (4, 3, 3) and 0.02 < steps.min() and steps.max() < 0.6
+    assert (np.sum(truth.motion.translation[:2] * truth.motion.translation[2:], axis=-1) < 0).all()
     assert frames.shape == (2, 3, 8, 16, 3) and frames.min() >= 0 and 0.5 < frames.max() <= 1
     within, between = np.abs(frames[0, 0] - frames[0, 1]).mean(), np.abs(frames[0, 1] - frames[1, 1]).mean()
     assert 0 < within < between

@@ -43,9 +43,9 @@ class Source:
         return (0.5 + 0.4 * np.sin(3 * lon[..., None] + phases) * np.cos(4 * lat[..., None] + phases)).astype(np.float32)
 
     @staticmethod
-    def frames(batch, shared):
+    def sample(batch, shared):
         del shared
-        return batch['frames']
+        return batch['frames'], None
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -156,14 +156,14 @@ def test_four_devices_compute_what_one_does():
     state = optimizer.init(train.flatten(params))
 
     @jax.jit
-    def gradient(params, frames, view, gain, progress):
-        return jax.grad(lambda p: objective(p, frames, view, gain, None, grid, MODEL, LOSS, progress=progress), has_aux=True)(params)
+    def gradient(params, frames, view, colours, progress):
+        return jax.grad(lambda p: objective(p, frames, view, colours, None, grid, MODEL, LOSS, progress=progress), has_aux=True)(params)
 
     for index in range(3):
         keys = [jax.random.fold_in(jax.random.fold_in(jax.random.key(CONFIG.seed), index), example) for example in range(4)]
         view_keys, colour_keys = (jnp.stack(pair) for pair in zip(*(jax.random.split(key) for key in keys)))
         view = augment.views(view_keys, rotation=CONFIG.rotation, mirror=CONFIG.mirror)
-        gradients, metrics = gradient(params, Source().batch(index, range(4))['frames'], view, augment.colour_gains(colour_keys, CONFIG.colour),
+        gradients, metrics = gradient(params, Source().batch(index, range(4))['frames'], view, augment.colours(colour_keys, CONFIG.colour),
                                       index / CONFIG.steps)
         assert rows[index]['gradient'] == pytest.approx(float(optax.global_norm(gradients)), rel=2e-3)
         for name, value in metrics.items():

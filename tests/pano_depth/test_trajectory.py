@@ -47,7 +47,9 @@ def _pairwise(path, units):
 def test_units_and_path_are_recovered(units):
     depth, path = _walk()
     forward, backward = _pairwise(path, units)
-    found = trajectory.frame_units((depth / units[:, None, None]).astype(np.float32), forward, backward)
+    steps = trajectory.unit_steps((depth / units[:, None, None]).astype(np.float32), forward, backward)
+    assert np.max(steps.spread) < 0.02
+    found = trajectory.frame_units(steps.ratio)
     np.testing.assert_allclose(found, units / units[0], rtol=0.01)
     chained = trajectory.chain(forward, backward, found)
     length = np.linalg.norm(np.diff(path.translation, axis=0), axis=-1).sum()
@@ -79,14 +81,14 @@ def test_the_chain_averages_what_forward_and_backward_disagree_about():
     np.testing.assert_allclose(np.linalg.det(chained.rotation), 1, atol=1e-9)
 
 
-def test_depth_ratio_stands_a_third_of_wrong_pixels():
+def test_the_ratio_stands_a_third_of_wrong_pixels():
     depth, path = _walk()
     wrong = depth[1].copy()
     wrong[:, :20] *= 3
     forward, _ = _pairwise(path, np.ones(FRAMES))
     rays = sphere.ray_directions(32, 64)
     motion = Motion(forward.rotation[0], forward.translation[0])
-    clean, spoilt = (float(trajectory.depth_ratio(depth[0].astype(np.float32), d.astype(np.float32), motion, rays)) for d in (depth[1], wrong))
+    clean, spoilt = (float(trajectory.unit_step(depth[0].astype(np.float32), d.astype(np.float32), motion, rays).ratio) for d in (depth[1], wrong))
     assert abs(clean) < 0.005 and abs(spoilt) < 0.05
-    doubled = float(trajectory.depth_ratio(depth[0].astype(np.float32), 2 * depth[1].astype(np.float32), motion, rays))
+    doubled = float(trajectory.unit_step(depth[0].astype(np.float32), 2 * depth[1].astype(np.float32), motion, rays).ratio)
     assert doubled == pytest.approx(np.log(2), abs=0.005)
