@@ -90,19 +90,20 @@ def _inner(room, size, thickness):
             room[3] - half * (room[3] < size[1] / 2 - 1e-6))
 
 
-def make_floor_plan(rng):
+def make_floor_plan(rng, *, roominess=1.0):
     """Draws a floor plan.
 
     Args:
       rng: numpy `Generator`.
+      roominess: factor of the plan's sides; ceilings and doors stay as they are.
 
     Returns:
-      `FloorPlan` of one to four rooms with sides of 2.5 to 8 m and a ceiling at 2.3 to 3.4 m.
+      `FloorPlan` of one to four rooms with sides of 2.5 to 8 m (times `roominess`) and a ceiling at 2.3 to 3.4 m.
     """
     count = pick(rng, (1, 1, 1, 2, 2, 2, 3, 3, 4))
     side = {1: (3.0, 8.0), 2: (5.8, 10.0), 3: (6.8, 11.5), 4: (7.5, 12.0)}[count]
-    long = between(rng, *side)
-    short = min(max(long * between(rng, 0.45, 1.0), SMALLEST + 0.3), 8.0)
+    long = between(rng, *side) * roominess
+    short = min(max(long * between(rng, 0.45, 1.0), SMALLEST + 0.3), 8.0 * roominess)
     size = (long, short) if rng.random() < 0.5 else (short, long)
     rooms, cuts = [(-size[0] / 2, -size[1] / 2, size[0] / 2, size[1] / 2)], []
     while len(rooms) < count and (result := _cut(rng, rooms)):

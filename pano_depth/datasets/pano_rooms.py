@@ -24,6 +24,7 @@ class RoomsConfig(tfds.core.BuilderConfig):
       height: of a frame, pixels; the width is twice that.
       frames: in each clip.
       train, val, test: number of clips in each split.
+      roominess: range of the factor by which floor plans are larger than usual.
     """
 
     height: int = 64
@@ -31,20 +32,23 @@ class RoomsConfig(tfds.core.BuilderConfig):
     train: int = 256
     val: int = 32
     test: int = 64
+    roominess: tuple = (1.0, 1.0)
 
 
-def _config(name, height, frames, train, val, test):
+def _config(name, height, frames, train, val, test, **more):
     description = f'{height}x{2 * height}, {frames} frames a clip, {train}/{val}/{test} clips'
     return RoomsConfig(name=name, description=description, height=height, frames=frames, train=train, val=val,
-                       test=test)
+                       test=test, **more)
 
 
 def _configs():
-    """A tiny one for tests; for each size one to train on and a small one to evaluate live training."""
+    """A tiny one for tests; for each size one to train on, a small one to evaluate live training, and one with homes and halls of all sizes,
+    on which the shipped weights were trained."""
     sizes = [(height, f'{height}x{2 * height}') for height in (32, 64, 128, 256, 512)]
     return ([_config('tiny', 32, 6, 4, 2, 2)] +
             [_config(name, height, 16, 256, 32, 64) for height, name in sizes] +
-            [_config(name + '_eval', height, 8, 64, 16, 48) for height, name in sizes])
+            [_config(name + '_eval', height, 8, 64, 16, 48) for height, name in sizes] +
+            [_config(name + '_roomy', height, 16, 512, 32, 32, roominess=(1.0, 1.8)) for height, name in sizes])
 
 
 class PanoRooms(tfds.core.GeneratorBasedBuilder):
@@ -82,7 +86,8 @@ class PanoRooms(tfds.core.GeneratorBasedBuilder):
         config = self.builder_config
         for index in range(getattr(config, split)):
             clip = render_clip(FAMILIES[split], index, frames=config.frames, height=config.height,
-                               width=2 * config.height, name=f'{split}_{index:05d}')
+                               width=2 * config.height, name=f'{split}_{index:05d}',
+                               roominess=config.roominess)
             yield index, {
                 'name': clip.name,
                 'frames': clip.frames,

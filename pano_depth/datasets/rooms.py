@@ -33,7 +33,7 @@ def relative_to_first(poses):
     return Motion(first @ poses.rotation, (poses.translation - poses.translation[0]) @ first.T)
 
 
-def render_clip(seed, index, *, frames, height, width, name=None, batch=8, **path):
+def render_clip(seed, index, *, frames, height, width, name=None, batch=8, roominess=(1.0, 1.0), **path):
     """Renders a walk through scene `index` of the family `seed`.
 
     Args:
@@ -42,6 +42,7 @@ def render_clip(seed, index, *, frames, height, width, name=None, batch=8, **pat
       height, width: of a frame, pixels; width is twice the height.
       name: of the clip, `room_<index>` if None.
       batch: frames rendered by one call.
+      roominess: see `scene.make_scene`.
       **path: options of `camera_path`.
 
     Returns:
@@ -53,7 +54,7 @@ def render_clip(seed, index, *, frames, height, width, name=None, batch=8, **pat
     if width != 2 * height:
         raise ValueError(
             f'height x width is {height} x {width}; an equirectangular image is twice as wide as high')
-    scene = make_scene(seed, index)
+    scene = make_scene(seed, index, roominess=roominess)
     poses = camera_path(scene, seed, index, frames, **path)
     images, depths = [], []
     for start in range(0, frames, batch):

@@ -134,17 +134,19 @@ def _lighting(rng, plan, lamps, windows):
     return light, colours[0], window, colours[1], colours[2]
 
 
-def make_scene(seed, index):
+def make_scene(seed, index, *, roominess=(1.0, 1.0)):
     """Draws scene `index` of the family `seed`; numpy only, a few milliseconds.
 
     Args:
       seed, index: non-negative integers; equal pairs give equal scenes.
+      roominess: range of the factor by which floor plans are larger than usual, one drawn a scene.
 
     Returns:
       `Scene` of numpy arrays.
     """
     rng = np.random.default_rng([seed, index])
-    plan = make_floor_plan(rng)
+    # From a generator of its own: the usual scenes stay what they are.
+    plan = make_floor_plan(rng, roominess=between(np.random.default_rng([seed, index, 1]), *roominess))
     blank = materials.material(rng, (0.5, 0.5, 0.5))
     contents, lamps, windows = furnish(rng, plan, _wall_boxes(plan, blank))
     boxes = contents.boxes

@@ -27,8 +27,9 @@ REPORT = '''
 import json
 plain = lambda x: x.tolist() if hasattr(x, 'tolist') else x
 print(json.dumps({name: plain(value) for name, value in {
-    'poses': clip.poses.rotation, 'positions': clip.poses.translation, 'pair': [target, source], 'extra': extra,
-    'start': paths[-1, 0], 'found': paths[-1, -1], 'made': [mean(left), mean(after)], 'parts': knows,
+    'poses': clip.poses.rotation, 'positions': clip.poses.translation, 'pair': [target, source],
+    'extra': extra, 'start': paths[-1, 0], 'found': paths[-1, -1],
+    'made': [mean(left), mean(after)], 'parts': knows,
     'gradients': [by_motion, differences], 'share': share, 'scales': [scales, depth_only, both],
     'neighbour': neighbour, 'smooth_error': smooth_error,
 }.items()}, default=plain))
@@ -145,6 +146,7 @@ def test_the_table_of_neighbours_is_that_of_the_cube(report):
                'up': (0, -1, 0), 'down': (0, 1, 0)}
     right = [(1, 0, 0), (0, 0, -1), (-1, 0, 0), (0, 0, 1), (1, 0, 0), (1, 0, 0)]
     down = [(0, 1, 0)] * 4 + [(0, 0, 1), (0, 0, -1)]
-    for side, axes, sign in (('right', right, 1), ('left', right, -1), ('below', down, 1), ('above', down, -1)):
+    sides = (('right', right, 1), ('left', right, -1), ('below', down, 1), ('above', down, -1))
+    for side, axes, sign in sides:
         found = [forward[name] for name in report['neighbour'][side]]
         assert found == [tuple(sign * x for x in axis) for axis in axes]
