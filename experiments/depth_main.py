@@ -14,12 +14,12 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # works fr
 import jax
 import numpy as np
 import tensorflow_datasets as tfds
-from absl import flags as absl_flags
 
 from common import parallel
 from common.run import open_run, write_json
 from experiments import flags
-from pano_depth import cloud, evaluate, media, panels, predict, report, session, sources, spacing
+from experiments.depth_flags import FLAGS
+from pano_depth import evaluate, media, panels, predict, report, session, sources, spacing
 from pano_depth.datasets import footage as footages
 from pano_depth.datasets import open_footage, pano_rooms, rooms
 from pano_depth.datasets.clip import Clip
@@ -27,42 +27,7 @@ from pano_depth.model import ModelConfig, make_grid
 from pano_depth.objective import LossConfig
 from pano_depth.train import TrainConfig
 
-FLAGS = absl_flags.FLAGS
 WIDEN = (0.3, 0.6)  # parts of the adaptation between which --reach comes to count
-
-absl_flags.DEFINE_enum('mode', 'predict', ['train', 'eval', 'predict'], 'What to do.')
-absl_flags.DEFINE_string('workdir', None, 'Directory of the run: new, empty, or an earlier run\'s, which then goes on.')
-absl_flags.DEFINE_string('input', 'sample', 'Footage of --mode=predict and eval: an equirectangular video, an image, a folder of images, a clip '
-                         'folder, RGB-D pairs, a PanoSUNCG tree, "sample" (a rendered clip) or "rooms" (the test split of PanoRooms, eval only).')
-absl_flags.DEFINE_integer('adapt', 0, 'Steps of self-supervised training on the very footage before predicting.', lower_bound=0)
-absl_flags.DEFINE_string('checkpoint', None, 'Networks to start from: "default" (those that come with the package; the default of predict and eval), '
-                         '"none" (fresh ones; the default of train), the workdir of a training run, or a .npz of --save_weights.')
-absl_flags.DEFINE_string('save_weights', None, 'Also write the trained networks as one .npz file, for --checkpoint.')
-absl_flags.DEFINE_integer('stride', 0, 'Frames between those that are compared in training; 0 chooses it from the footage.', lower_bound=0)
-absl_flags.DEFINE_integer('reach', 1, 'With --adapt: neighbours up to so many strides away are compared, once the nearest are understood.', lower_bound=1)
-absl_flags.DEFINE_integer('every', 1, 'Takes every so-manieth frame of the footage.', lower_bound=1)
-absl_flags.DEFINE_integer('max_frames', 0, 'Takes at most so many frames; 0 takes all.', lower_bound=0)
-absl_flags.DEFINE_enum('stereo', None, list(footages.STEREO), 'Takes one eye, the left one, of frames that hold two.')
-absl_flags.DEFINE_enum('on_bad_frame', 'refuse', list(footages.ON_BAD), 'What to do about frames that are damaged or missing: stop, or leave them out '
-                       'and say so.')
-absl_flags.DEFINE_float('depth_scale', None, 'Metres per unit of 16-bit depth files of --input; default 0.001.', lower_bound=1e-9)
-absl_flags.DEFINE_float('camera_height', None, "The camera's height over the floor in metres, which fixes the scale of the results.", lower_bound=1e-3)
-absl_flags.DEFINE_integer('output_height', 0, 'Rows of the results; 0 takes those of the footage, at most 512.', lower_bound=0)
-absl_flags.DEFINE_bool('npy', False, 'Also write depth as float32 .npy.')
-absl_flags.DEFINE_enum('cloud_axes', 'y_up', sorted(cloud.CLOUD_AXES), 'Axes of cloud.ply.')
-absl_flags.DEFINE_float('cloud_voxel', None, 'Side of the voxels of cloud.ply in the unit of the depth; default 1 % of the median depth.', lower_bound=1e-6)
-absl_flags.DEFINE_string('mask', None, 'Image whose dark pixels are left out: the tripod, the photographer.')
-absl_flags.DEFINE_enum('train_data', 'live', ['live', 'stored'], 'Rooms to train on: rendered inside the step, or the stored data set.')
-absl_flags.DEFINE_string('rooms', '64x128', 'Configuration of the pano_rooms data set for training and its test split for evaluation.')
-absl_flags.DEFINE_string('data_dir', None, 'Where data sets are kept; default as TFDS has it.')
-absl_flags.DEFINE_integer('log_every', 20, 'Steps between two lines of metrics.jsonl.', lower_bound=1)
-absl_flags.DEFINE_integer('checkpoint_every', 200, 'Steps between two checkpoints.', lower_bound=1)
-absl_flags.DEFINE_string('compilation_cache', '~/.cache/pano_dppnet/jax', 'Directory of compiled programs; empty for none.')
-absl_flags.DEFINE_string('coordinator_address', None, 'host:port of process 0 of a multi-host run.')
-absl_flags.DEFINE_integer('num_processes', None, 'Processes of a multi-host run.')
-absl_flags.DEFINE_integer('process_id', None, 'Rank of this process.')
-for config in (ModelConfig, LossConfig, TrainConfig):
-    flags.define(config)
 
 
 def _say(text):
@@ -143,12 +108,24 @@ def run_predict():
             run.update(data={'name': footage.name, 'sha256': frames.sha256, 'skipped': footage.skipped})
             if source is not None:
                 run.update(stride=source.stride)
-                params = session.train_in(run, source, flags.build(TrainConfig, steps=FLAGS.adapt), model, flags.build(LossConfig), grid,
-                                          mask=_small_mask(mask, model), params=params, log_every=FLAGS.log_every,
-                                          checkpoint_every=FLAGS.checkpoint_every, description='adapt')
+                params = _adapt(run, source, frames, params, model, grid, _small_mask(mask, model))
             if parallel.is_main():
                 _write_prediction(run, scratch, footage, frames, params, grid, model, mask)
                 _report(run)
+
+
+def _adapt(run, source, frames, params, model, grid, mask):
+    """Trains on the footage itself; where networks were there before, says how much better they explain it now."""
+    loss = flags.build(LossConfig)
+    explain = lambda params: predict.photometric_error(params, frames.images, source.stride, grid, model, loss, mask=mask)
+    before = None if params is None else explain(params)
+    params = session.train_in(run, source, flags.build(TrainConfig, steps=FLAGS.adapt), model, loss, grid, mask=mask, params=params,
+                              log_every=FLAGS.log_every, checkpoint_every=FLAGS.checkpoint_every, description='adapt')
+    if before is not None:
+        after = explain(params)
+        run.update(photometric_error={'before': before, 'after': after})
+        _say(f'photometric error {before:.4f} before, {after:.4f} after adaptation')
+    return params
 
 
 def _write_prediction(run, scratch, footage, frames, params, grid, model, mask):
@@ -209,19 +186,22 @@ def run_train():
 
 def run_eval():
     """--mode=eval: scores networks on PanoRooms' test split or on footage with truth."""
+    pieces = None
+    if FLAGS.input != 'rooms':
+        pieces = _open_footage()
+        if not any(piece.has_depth or piece.poses is not None for piece in pieces):
+            raise ValueError(f'{FLAGS.input} has neither depth nor poses to evaluate against; --mode=predict needs none')
     params, model = _start_model('default')
     if params is None:
         raise ValueError('--mode=eval needs trained networks; --checkpoint=default, a workdir or a .npz of --save_weights is accepted')
     grid = make_grid(model)
-    if FLAGS.input == 'rooms':
+    if pieces is None:
         _check_rooms(2 * model.face_size)
         with _open_run() as run:
             _evaluate_rooms(run, params, model, grid)
             _report(run)
         return
-    mask, pieces = _mask(), _open_footage()
-    if not any(piece.has_depth or piece.poses is not None for piece in pieces):
-        raise ValueError(f'{FLAGS.input} has neither depth nor poses to evaluate against; --mode=predict needs none')
+    mask = _mask()
     with _open_run() as run:
         shown = _Shown(run)
         scores = evaluate.evaluate(params, pieces, grid, model, mask=mask, on_footage=shown)
@@ -241,10 +221,10 @@ class _Shown:
         if not self._drawn and footage.poses is not None and len(footage.poses.rotation) == len(analysis.units):
             panels.trajectory_plot(self._run.path / 'trajectory.png', analysis.poses, footage.poses, title=footage.name)
             self._drawn = True
-        middle = len(analysis.units) // 2
+        shown = {len(analysis.units) // 2} if footage.ordered else range(self._count)
 
         def on_frame(frame, depth, position):
-            if position == middle and len(self._kept) < self._count:
+            if position in shown and len(self._kept) < self._count:
                 self._kept.append((frame.image, depth, frame.depth))
         return on_frame
 

@@ -189,8 +189,7 @@ def _padded_indices(size, pad):
     front, right, back, left, up, down = pixels
     top, bottom = (lambda f: f[:pad]), (lambda f: f[size - pad:])
     start, end = (lambda f: f[:, :pad]), (lambda f: f[:, size - pad:])
-    # A quarter turn between two faces swaps the axes and reverses one of them; the way round follows from the
-    # edges that meet.
+    # A quarter turn between two faces swaps the axes and reverses one of them; which one follows from the edges.
     rows, columns, turn = (lambda f: f[::-1]), (lambda f: f[:, ::-1]), (lambda f: f[::-1, ::-1])
     above = [bottom(up), columns(end(up).T), turn(top(up)), rows(start(up).T), turn(top(back)), bottom(front)]
     below = [top(down), rows(end(down).T), turn(bottom(down)), columns(start(down).T), top(front), turn(bottom(back))]
@@ -209,18 +208,16 @@ def _gather_pixels(faces, indices):
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
 def _pad(faces, pad):
-    # One gather of the whole padded faces. Compilers merge what precedes into it, which they do badly with a
-    # concatenation: every element then tests which part it belongs to, and the activation is no vector loop any more.
+    # One gather of whole padded faces: XLA fuses the activation before it, which in a concatenation costs far more.
     return _gather_pixels(faces, _padded_indices(faces.shape[-2], pad))
 
 
 @_pad.defjvp
 def _pad_jvp(pad, primals, tangents):
-    # The same copies as a concatenation, whose transpose adds the strips alone to the faces; that of the gather above
-    # would scatter every pixel.
+    # As a concatenation its transpose scatters the strips alone, not every pixel.
     (faces,), (tangent,) = primals, tangents
-    size, indices = faces.shape[-2], _padded_indices(faces.shape[-2], pad)
-    inside, beyond = slice(pad, pad + size), (slice(None, pad), slice(pad + size, None))
+    indices = _padded_indices(faces.shape[-2], pad)
+    inside, beyond = slice(pad, -pad), (slice(None, pad), slice(-pad, None))
     strips = [indices[:, rows] for rows in beyond] + [indices[:, inside, columns] for columns in beyond]
     ends = np.cumsum([strip[0].size for strip in strips])[:-1]
     halo = _gather_pixels(tangent, np.concatenate([strip.reshape(6, -1) for strip in strips], axis=1))
@@ -248,7 +245,6 @@ def cube_pad(faces, pad):
     """
     faces = jnp.asarray(faces)
     _check_faces(faces)
-    size = faces.shape[-2]
-    if not 0 <= pad <= size:
-        raise ValueError(f'pad is {pad}; accepted are 0 to the face size, {size}')
+    if not 0 <= pad <= faces.shape[-2]:
+        raise ValueError(f'pad is {pad}; accepted are 0 to the face size, {faces.shape[-2]}')
     return _pad(faces, pad) if pad else faces

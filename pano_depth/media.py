@@ -95,7 +95,8 @@ def write_png16(path, array):
     if array.dtype != np.uint16 or array.ndim != 2:
         raise ValueError(f'array for {path} is {array.dtype} {array.shape}; accepted: uint16 [H, W]')
     with atomic_path(path) as temporary:
-        Image.fromarray(array).save(temporary, format='PNG')
+        # Level 3 takes a third of the time of the default 6 for 3 % larger files.
+        Image.fromarray(array).save(temporary, format='PNG', compress_level=3)
 
 
 def read_png16(path):

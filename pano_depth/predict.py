@@ -6,18 +6,21 @@ import hashlib
 import pathlib
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from common.logs import Progress
 from common.run import atomic_path
 from pano_depth import cloud, geometry, infer, media, panels, scale, spherical, sphere, video, warp
+from pano_depth.objective import objective
 from pano_depth.rigid import Motion
 
 # Without a known scale the median depth of a clip is called this many units, so that 16-bit millimetres resolve it well.
 MEDIAN_UNITS = 2.0
 # What is farther than this many median depths is more than the clip's baseline can tell, and would spray the cloud.
 FAR = 4.0
+CLOUD_ROWS = 256
 PANELS = 4
 
 
@@ -78,6 +81,27 @@ def analyse(params, frames, grid, config, path, *, ordered=True):
     out = np.memmap(path, np.float32, 'w+', shape=(len(frames.images), *grid.rays.shape[:3]))
     with Progress(len(frames.images), unit='frame', description='predicting') as progress:
         return infer.analyse(params, frames.images, grid, config, ordered=ordered, out=out, on_frames=progress.update)
+
+
+def photometric_error(params, images, stride, grid, config, loss, *, mask=None, samples=32):
+    """How badly frames are synthesised from their neighbours: the photometric loss without augmentation.
+
+    Args:
+      params: {'depth', 'pose'} parameters.
+      images: [N, H, 2H, 3] uint8 at the size of the model.
+      stride: frames between a target and its neighbours.
+      grid: `Grid`.
+      config, loss: `ModelConfig`, `LossConfig`.
+      mask: [H, 2H] float, 1 where images count, or None.
+      samples: triplets that are looked at.
+
+    Returns:
+      Float.
+    """
+    targets = np.unique(np.linspace(stride, len(images) - 1 - stride, min(samples, len(images) - 2 * stride)).astype(int))
+    one = jax.jit(lambda params, frames, grid, mask: objective(
+        params, frames.astype(jnp.float32) / 255, jnp.eye(3)[None], None, mask, grid, config, loss)[1]['photometric'])
+    return float(np.mean([one(params, np.asarray(images[[t - stride, t, t + stride]])[None], grid, mask) for t in targets]))
 
 
 def fix_scale(analysis, config, *, camera_height=None, mask=None, samples=64):
@@ -202,7 +226,10 @@ def write_results(folder, footage, analysis, config, *, height, stride=1, limit=
     kept = None if mask is None else media.nearest(mask, height)
     together = analysis.poses is not None or count == 1
     poses = analysis.poses if analysis.poses is not None else Motion(np.eye(3)[None], np.zeros((1, 3)))
-    fusion = cloud.Fusion(*size, voxel=cloud_voxel or 0.01 * middle, max_depth=FAR * middle) if together else None
+    # Every so-manieth pixel: the cloud needs no finer rows than these, and fusing it is what takes most of the time.
+    step = max(1, height // CLOUD_ROWS)
+    rays = np.asarray(sphere.ray_directions(*size))[::step, ::step]
+    fusion = cloud.Fusion(*rays.shape[:2], directions=rays, voxel=cloud_voxel or 0.01 * middle, max_depth=FAR * middle) if together else None
     with video.write_video(folder / 'depth.mp4', footage.fps / stride) as append, \
             Progress(count, unit='frame', description='writing') as progress, \
             contextlib.closing(_some(footage, stride, count, size)) as stream:
@@ -211,8 +238,8 @@ def write_results(folder, footage, analysis, config, *, height, stride=1, limit=
             saturated += _write_depth(folder / 'depth', frame.index, depth, npy)
             append(np.concatenate([frame.image, panels.depth_colors(depth, low=low, high=high)]))
             if fusion is not None:
-                fusion.add(frame.image, depth if kept is None else np.where(kept, depth, 0), poses.rotation[position],
-                           poses.translation[position])
+                near = depth if kept is None else np.where(kept, depth, 0)
+                fusion.add(frame.image[::step, ::step], near[::step, ::step], poses.rotation[position], poses.translation[position])
             pictures.add(position, frame, depth)
             progress.update()
     if footage.spherical is not None:

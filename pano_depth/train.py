@@ -13,7 +13,7 @@ from absl import logging
 from jax import flatten_util
 
 from common import parallel
-from pano_depth import augment, networks
+from pano_depth import augment
 from pano_depth.model import _field, init_params, param_shapes
 from pano_depth.objective import objective
 

@@ -16,7 +16,8 @@ from common.run import atomic_path
 from pano_depth import geometry, media
 from pano_depth.datasets.clip import Clip
 from pano_depth.datasets.depth_files import DEPTH_SUFFIXES, read_depth
-from pano_depth.datasets.footage import BadFrames, FrameFiles, from_files, numbered_files
+from pano_depth.datasets.footage import BadFrames
+from pano_depth.datasets.frame_files import FrameFiles, from_files, numbered_files
 
 
 def list_scenes(root):
@@ -70,7 +71,7 @@ def open_scene(path, *, stereo=None, on_bad='refuse', depth_scale=None):
 
     Args:
       path: the scene's folder, with `rgb/` and optionally `depth/` and `poses.txt`.
-      stereo: see `footage.eye_size`. Depth is taken the same way unless it is 2:1.
+      stereo: see `frame_files.eye_size`. Depth is taken the same way unless it is 2:1.
       on_bad: 'refuse' or 'skip', see `open_footage.open_footage`.
       depth_scale: metres per unit of the depth files, or None for millimetres in `.png`, metres elsewhere.
 

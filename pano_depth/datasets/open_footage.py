@@ -12,8 +12,9 @@ from absl import logging
 from pano_depth import media, spherical, video
 from pano_depth.datasets import clip_folder, panosuncg, rgbd
 from pano_depth.datasets.clip import Clip
-from pano_depth.datasets.footage import (BadFrames, Footage, Frame, FrameFiles, check_stereo, eye_size,
-                                         from_files, natural_order, stored_size, take_eye)
+from pano_depth.datasets.footage import BadFrames, Footage, Frame
+from pano_depth.datasets.frame_files import (FrameFiles, check_stereo, eye_size, from_files, natural_order,
+                                             stored_size, take_eye)
 
 _ACCEPTED = ('accepted: a video file, an image, a folder of images or of RGB-D pairs, a scene of a clip '
              'folder or a root of several, a PanoSUNCG root')

@@ -13,7 +13,8 @@ import pathlib
 import numpy as np
 
 from pano_depth import media
-from pano_depth.datasets.footage import BadFrames, FrameFiles, from_files, natural_order, numbered_files
+from pano_depth.datasets.footage import BadFrames
+from pano_depth.datasets.frame_files import FrameFiles, from_files, natural_order, numbered_files
 from pano_depth.rigid import Motion
 
 _METRES_AT_255 = 10.0

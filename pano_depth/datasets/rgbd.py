@@ -11,7 +11,8 @@ import re
 
 from pano_depth import media
 from pano_depth.datasets.depth_files import DEPTH_SUFFIXES, read_depth
-from pano_depth.datasets.footage import BadFrames, FrameFiles, from_files, natural_order
+from pano_depth.datasets.footage import BadFrames
+from pano_depth.datasets.frame_files import FrameFiles, from_files, natural_order
 
 _DEPTH = re.compile(r'(.+)[-_.]depth', re.IGNORECASE)
 _IMAGE = re.compile(r'(.+)[-_.](?:rgb|color)', re.IGNORECASE)

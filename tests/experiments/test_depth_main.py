@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -19,7 +20,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 FRAMES, HEIGHT = 6, 32
 ENVIRONMENT = {**os.environ, 'JAX_PLATFORMS': 'cpu', 'JAX_DISABLE_MOST_OPTIMIZATIONS': '1'}
 TINY = ('--face_size=16', '--depth_channels=8,8', '--pose_channels=8,8', '--batch_size=2', '--stride=1', '--pyramid=1',
-        '--compilation_cache=')
+        '--checkpoint=none', '--compilation_cache=')
 
 # Importing takes seconds: one interpreter, forked for each command line, whose output goes into files.
 FORKING = '''
@@ -74,7 +75,7 @@ def test_both_runs_end_well_and_the_second_one_resumes(runs):
 def test_every_file_of_the_contract_is_there(runs):
     workdir, _ = runs
     names = {path.name for path in workdir.iterdir()}
-    assert {'flags.txt', 'run.json', 'metrics.jsonl', 'eval.json', 'checkpoints', 'depth', 'depth.mp4', 'trajectory.txt', 'cloud.ply'} <= names
+    assert {'flags.txt', 'run.json', 'metrics.jsonl', 'eval.json', 'checkpoints', 'depth', 'depth.mp4', 'trajectory.txt', 'cloud.ply', 'panels.png', 'report.html'} <= names
     assert any(name.startswith('events.out.tfevents') for name in names)
     assert not any('.tmp' in name for name in names)
     assert {f'{i:06d}.{suffix}' for i in range(FRAMES) for suffix in ('png', 'npy')} == {path.name for path in (workdir / 'depth').iterdir()}
@@ -109,7 +110,13 @@ def test_scores_stand_beside_the_trivial_predictors(runs):
 BAD = {
     'missing': (('--input=nowhere', '--adapt=3'), 'nowhere'),
     'missing_video': (('--input=nowhere.mp4', '--adapt=3'), 'nowhere.mp4'),
-    'aspect': (('--input=square', '--adapt=3'), '2'),
+    'aspect': (('--input=square', '--adapt=3'), '--stereo=top_bottom'),
+    'wrong_stereo': (('--input=footage/walk', '--adapt=3', '--stereo=top_bottom'), 'aspect of 1:1'),
+    'empty_video': (('--input=empty.mp4', '--adapt=3'), 'empty.mp4 is an empty file'),
+    'no_video': (('--input=text.mp4', '--adapt=3'), 'text.mp4'),
+    'damaged': (('--input=damaged', '--adapt=3'), 'damaged/000002.png'),
+    'unrelated': (('--input=image.png', '--adapt=3'), 'at least 3 frames'),
+    'no_truth': (('--mode=eval', '--input=image.png', '--checkpoint=default'), 'neither depth nor poses'),
     'too_few': (('--input=footage/walk', '--adapt=3', '--max_frames=2'), 'at least 3 frames'),
     'stride': (('--input=footage/walk', '--adapt=3', '--stride=3'), '3 frames apart'),
     'face_size': (('--input=footage/walk', '--adapt=3', '--face_size=18'), 'face_size=18'),
@@ -121,6 +128,8 @@ BAD = {
     'not_a_run': (('--input=footage/walk', '--adapt=3', '--workdir=footage'), 'no earlier run'),
     'untrained': (('--input=footage/walk',), '--checkpoint'),
     'no_checkpoint': (('--input=footage/walk', '--checkpoint=footage'), 'no checkpoint'),
+    'no_weights': (('--input=footage/walk', '--checkpoint=weights.npz'), 'weights.npz is not a .npz of --save_weights'),
+    'other_networks': (('--input=footage/walk', '--checkpoint=default'), '--depth_channels is (8, 8)'),
     'mask': (('--input=footage/walk', '--adapt=3', '--mask=square/000000.png'), 'mask'),
     'rooms': (('--mode=train', '--rooms=7x9'), '7x9'),
 }
@@ -135,6 +144,12 @@ def complaints(tmp_path_factory):
     (folder / 'square').mkdir()
     for index in range(4):
         media.write_image(folder / 'square' / f'{index:06d}.png', np.full((HEIGHT, HEIGHT, 3), 90, np.uint8))
+    media.write_image(folder / 'image.png', np.full((HEIGHT, 2 * HEIGHT, 3), 90, np.uint8))
+    shutil.copytree(folder / 'footage' / 'walk' / 'rgb', folder / 'damaged')
+    (folder / 'damaged' / '000002.png').write_bytes((folder / 'damaged' / '000002.png').read_bytes()[:100])
+    (folder / 'empty.mp4').write_bytes(b'')
+    (folder / 'text.mp4').write_text('no video')
+    (folder / 'weights.npz').write_text('no weights')
     cases = {name: ['--mode=predict', f'--workdir=new_{name}', *TINY, *arguments] for name, (arguments, _) in BAD.items()}
     (folder / 'cases.json').write_text(json.dumps(cases))
     subprocess.run([sys.executable, '-c', FORKING, str(ROOT), str(folder)], cwd=folder, env=ENVIRONMENT, check=True, capture_output=True)
@@ -151,3 +166,32 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(complaints, name):
     assert not (complaints / f'new_{name}').exists()
     assert (complaints / 'file').read_text() == 'in the way'
     assert {path.name for path in (complaints / 'footage').iterdir()} == {'walk'}
+
+
+@pytest.fixture(scope='module')
+def predicted(tmp_path_factory):
+    """Prediction with the networks that come with the package: a video of walls with a floor, its own scale, a damaged frame left out."""
+    folder = tmp_path_factory.mktemp('default')
+    images = folder / 'images'
+    images.mkdir()
+    for index, frame in enumerate(_clip().frames):
+        media.write_image(images / f'{index:06d}.png', frame)
+    (images / '000002.png').write_bytes(b'damaged')
+    command = [sys.executable, str(ROOT / 'experiments' / 'depth_main.py'), f'--input={images}', f'--workdir={folder / "run"}', '--face_size=16',
+               '--on_bad_frame=skip', '--camera_height=1.5', '--compilation_cache=']
+    done = subprocess.run(command, cwd=folder, env=ENVIRONMENT, text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder / 'run', done
+
+
+def test_the_shipped_networks_predict_at_once_and_in_metres(predicted):
+    workdir, done = predicted
+    record = json.loads((workdir / 'run.json').read_text())
+    assert record['prediction']['unit'] == 'metre' and record['prediction']['camera_height_m'] == 1.5
+    assert {'before', 'after', 'pixels'} == set(record['prediction']['flicker'])
+    # The frame that was left out is named, on the terminal and in the record, and the others keep their numbers.
+    assert '000002.png' in done.stderr and '000002.png' in record['data']['skipped'][0][0]
+    assert {path.name for path in (workdir / 'depth').iterdir()} == {f'{i:06d}.png' for i in (0, 1, 3, 4, 5)}
+    times, _ = geometry.read_tum(workdir / 'trajectory.txt')
+    np.testing.assert_allclose(times * 24, [0, 1, 3, 4, 5], atol=1e-4)
+    assert not (workdir / 'eval.json').exists()

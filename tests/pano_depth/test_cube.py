@@ -238,6 +238,23 @@ def test_cube_pad_batches_and_its_gradient_counts_the_copies():
     np.testing.assert_array_equal(found, copies)
 
 
+@pytest.mark.parametrize('pad', [1, 2])
+def test_cube_pad_and_its_derivatives_are_one_linear_map(pad):
+    rng = np.random.default_rng(6)
+    faces = rng.normal(size=(2, 6, 4, 4, 3)).astype(np.float32)
+    weights = rng.normal(size=(2, 6, 4 + 2 * pad, 4 + 2 * pad, 3)).astype(np.float32)
+    pixels = _folded(_labels(4), pad)
+    forward = lambda x: cube.cube_pad(x, pad)
+    expected = faces.reshape(2, 96, 3)[:, pixels]
+    np.testing.assert_array_equal(jax.jvp(forward, (jnp.zeros_like(faces),), (faces,))[1], expected)
+    # Every pixel collects the weights of all places that show it.
+    collected = np.zeros((2, 96, 3))
+    np.add.at(collected, (slice(None), pixels.ravel()), weights.reshape(2, -1, 3))
+    found, = jax.vjp(forward, jnp.asarray(faces))[1](jnp.asarray(weights))
+    np.testing.assert_allclose(found, collected.reshape(faces.shape), atol=1e-5)
+    np.testing.assert_allclose(jax.vmap(forward)(faces), forward(faces))
+
+
 def test_projections_between_shapes_that_do_not_match_exactly_agree_with_sampling():
     image = np.random.default_rng(5).random((20, 40, 3), np.float32)
     np.testing.assert_allclose(cube.equirect_to_cube(image, 11), sphere.sample_equirect(image, cube.face_directions(11)), atol=2e-5)

@@ -12,8 +12,8 @@ from scipy.spatial.transform import Rotation
 
 from pano_depth import media
 from pano_depth.datasets.clip import Clip
-from pano_depth.datasets.footage import (BadFrames, FrameFiles, eye_size, from_clip, from_files,
-                                         natural_order, numbered_files)
+from pano_depth.datasets.footage import BadFrames, from_clip
+from pano_depth.datasets.frame_files import FrameFiles, eye_size, from_files, natural_order, numbered_files
 from pano_depth.rigid import Motion
 
 

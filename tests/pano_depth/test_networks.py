@@ -97,6 +97,19 @@ def test_equirect_pad_continues_over_the_poles_and_the_seam():
     np.testing.assert_array_equal(padded, expected)
 
 
+def test_equirect_pad_and_its_derivatives_are_one_linear_map():
+    image, weights = _noise(13, 2, 4, 8, 3), _noise(14, 2, 6, 10, 3)
+    labels = networks.equirect_pad(np.arange(32).reshape(4, 8, 1), 1)[..., 0]
+    pad = lambda x: networks.equirect_pad(x, 1)
+    padded, tangent = jax.jvp(pad, (image,), (image,))
+    np.testing.assert_array_equal(padded, image.reshape(2, 32, 3)[:, labels])
+    np.testing.assert_array_equal(tangent, padded)
+    collected = np.zeros((2, 32, 3))
+    np.add.at(collected, (slice(None), np.ravel(labels)), weights.reshape(2, -1, 3))
+    found, = jax.vjp(pad, jnp.asarray(image))[1](jnp.asarray(weights))
+    np.testing.assert_allclose(found, collected.reshape(image.shape), atol=1e-5)
+
+
 def test_unknown_padding_is_refused():
     with pytest.raises(ValueError, match="padding is 'wrap'.*cube, zero, equirect"):
         networks.pad_faces(np.zeros((1, 6, 4, 4, 1), np.float32), 1, 'wrap')
