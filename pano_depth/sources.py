@@ -46,7 +46,7 @@ def _floats(frames):
 class ClipSource:
     """Triplets of one clip, which lies on the device as a whole."""
 
-    def __init__(self, clip, *, stride, batch_size, seed=0, reach=1, widen=(0, 0)):
+    def __init__(self, clip, *, stride, batch_size, seed=0, reach=1, widen=(0, 0), near=0.0):
         """Sets the source up.
 
         Args:
@@ -56,6 +56,8 @@ class ClipSource:
           seed: of the order.
           reach: the neighbours of each triplet are 1 to `reach` strides away, drawn anew each time: wide baselines tell depth, short ones are
             easy to match. What the clip is too short for is left out.
+          near: share of the triplets that are closer than one stride, where that is more than one frame: the path is chained from the motions
+            between neighbouring frames, which have to be known too.
           widen: (first, last) steps between which the farthest neighbour moves from 1 stride away to `reach`.
 
         Raises:
@@ -65,6 +67,7 @@ class ClipSource:
             raise ValueError(f'{clip.name} has {len(clip)} frames; triplets {stride} frames apart need at least {2 * stride + 1}')
         self._length, self.stride, self._batch_size, self._seed = len(clip), stride, batch_size, seed
         self._reach, self._widen = min(reach, (len(clip) - 1) // (2 * stride)), widen
+        self._near = near if stride > 1 else 0.0
         self.shared = {'frames': np.asarray(clip.frames)}
 
     def batch(self, step, examples):
@@ -76,7 +79,10 @@ class ClipSource:
         for example in examples:
             round_number, position = divmod(step * self._batch_size + example, self._length)
             target = np.random.default_rng([self._seed, round_number]).permutation(self._length)[position]
-            distance = self.stride * int(np.random.default_rng([self._seed, step, example]).integers(1, self._reach_at(step) + 1))
+            rng = np.random.default_rng([self._seed, step, example])
+            distance = self.stride * int(rng.integers(1, self._reach_at(step) + 1))
+            if rng.random() < self._near:
+                distance = int(rng.integers(1, self.stride))
             before, after = target - distance, target + distance
             indices.append((before if before >= 0 else after, target, after if after < self._length else before))
         return {'index': np.array(indices, np.int32)}

@@ -45,7 +45,7 @@ CHANNELS = flags.DEFINE_list('depth_channels', None,
 MEMORY_LIMIT = flags.DEFINE_float('memory_limit', 12,
                                   'Rows that are planned to take more than this many GB are not run.')
 KEEP_MEMORY = flags.DEFINE_boolean('keep_memory', True,
-                                   'Let glibc keep freed memory instead of giving large blocks back to the system.')
+                                   'Let glibc keep freed memory, which spares page faults in every convolution.')
 OUTPUT = flags.DEFINE_string('output', None,
                              'Folder for speedup.json and speedup.png; none are written without it.')
 
@@ -54,13 +54,18 @@ PIXEL_RATIO = 8 / 6
 
 
 def keep_memory():
-    """Makes glibc keep what is freed; returns whether it could."""
-    mmap_threshold, trim_threshold = -3, -1  # names of mallopt(3)
+    """Makes glibc keep what is freed, from one heap for all threads; returns whether it could.
+
+    Call it before any computation: the heaps of other threads hold no more than 64 MB, so that larger blocks would
+    come from the system all the same.
+    """
+    trim_threshold, mmap_threshold, arena_max = -1, -3, -8  # names of mallopt(3)
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):
         return False
-    return bool(mallopt(mmap_threshold, 2**31 - 1) and mallopt(trim_threshold, 2**31 - 1))
+    settings = ((trim_threshold, 2**31 - 1), (mmap_threshold, 2**31 - 1), (arena_max, 1))
+    return all([mallopt(*setting) for setting in settings])
 
 
 def compile_network(padding, height, kind, **options):
@@ -97,7 +102,7 @@ def compile_network(padding, height, kind, **options):
 
 
 def take_turns(calls, repeats, seconds):
-    """Seconds [n] of every call after one to warm up; at most `repeats`, at least three if there is no time."""
+    """Seconds [n] of every call after one to warm up; at most `repeats`, but three if time is short."""
     times = {name: [] for name in calls}
     deadline = None
     for repeat in range(-1, repeats):
@@ -148,7 +153,8 @@ def table_row(row):
         times = [f'not run: {row["skipped"]}'] + ['-'] * 5
     else:
         times = [f'{row["speedup"]:.2f}', f'{row["speedup_per_pixel"]:.2f}']
-        times += [f'{100 * row["padding_share"]:.0f}'] + [f'{row[f"{padding}_ms"]:.1f}' for padding in PADDINGS]
+        times += [f'{100 * row["padding_share"]:.0f}']
+        times += [f'{row[f"{padding}_ms"]:.1f}' for padding in PADDINGS]
     plans = [row[f'{padding}_megabytes'] for padding in PADDINGS]
     memory = ['-' if size is None else f'{size:.0f}' for size in plans]
     compiling = f'{row["cube_compile_seconds"]:.0f} / {row["equirect_compile_seconds"]:.0f}'
@@ -193,7 +199,8 @@ def _integers(flag):
 def main(_):
     heights = _integers(HEIGHTS)
     # The pose network is not run; with as many levels it accepts the same sizes.
-    options = dict.fromkeys(('depth_channels', 'pose_channels'), _integers(CHANNELS)) if CHANNELS.value else {}
+    channels = CHANNELS.value and _integers(CHANNELS)
+    options = {'depth_channels': channels, 'pose_channels': channels} if channels else {}
     for height in heights:
         try:
             if height % 2:
