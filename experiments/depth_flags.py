@@ -3,7 +3,7 @@
 from absl import flags as absl_flags
 
 from experiments import flags
-from pano_depth import cloud
+from pano_depth import ply
 from pano_depth.datasets import footage, frame_files
 from pano_depth.model import ModelConfig
 from pano_depth.objective import LossConfig
@@ -30,7 +30,7 @@ absl_flags.DEFINE_float('depth_scale', None, 'Metres per unit of 16-bit depth fi
 absl_flags.DEFINE_float('camera_height', None, "The camera's height over the floor in metres, which fixes the scale of the results.", lower_bound=1e-3)
 absl_flags.DEFINE_integer('output_height', 0, 'Rows of the results; 0 takes those of the footage, at most 512.', lower_bound=0)
 absl_flags.DEFINE_bool('npy', False, 'Also write depth as float32 .npy.')
-absl_flags.DEFINE_enum('cloud_axes', 'y_up', sorted(cloud.CLOUD_AXES), 'Axes of cloud.ply.')
+absl_flags.DEFINE_enum('cloud_axes', 'y_up', sorted(ply.CLOUD_AXES), 'Axes of cloud.ply.')
 absl_flags.DEFINE_float('cloud_voxel', None, 'Side of the voxels of cloud.ply in the unit of the depth; default 1 % of the median depth.', lower_bound=1e-6)
 absl_flags.DEFINE_string('mask', None, 'Image whose dark pixels are left out: the tripod, the photographer.')
 absl_flags.DEFINE_enum('train_data', 'live', ['live', 'stored'], 'Rooms to train on: rendered inside the step, or the stored data set.')

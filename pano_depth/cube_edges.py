@@ -1,7 +1,8 @@
-"""Which pixels of a cube, and how much of each, a direction is interpolated from: inside the faces and across their edges.
+"""Which pixels of a cube a direction is interpolated from, and how much of each: inside faces and across edges.
 
-Everything here runs on the host in float64 when a table is built (`cube.cube_to_equirect_table`). `axes` [6, 3, 3] are the rows right,
-down, forward of each face in the camera frame (`cube.FACE_AXES`); pixels of an S x S cube are numbered [6 * S * S] in reading order.
+Everything here runs on the host in float64 when a table is built (`cube.cube_to_equirect_table`). `axes` [6, 3, 3]
+are the rows right, down, forward of each face in the camera frame (`cube.FACE_AXES`); pixels of S x S faces are
+numbered [6 * S * S] in reading order.
 """
 
 import numpy as np
@@ -26,8 +27,8 @@ def nearest_pixel(rays, face_size, axes):
       [...] int64 flat pixels.
     """
     face, local = _to_faces(rays, axes)
-    column, row = (np.clip(np.floor((local[..., k] / local[..., 2] + 1) * face_size / 2), 0, face_size - 1).astype(np.int64)
-                   for k in (0, 1))
+    position = np.floor((local[..., :2] / local[..., 2:] + 1) * face_size / 2)
+    column, row = np.moveaxis(np.clip(position, 0, face_size - 1).astype(np.int64), -1, 0)
     return (face * face_size + row) * face_size + column
 
 
@@ -69,16 +70,16 @@ def _over_edges(local, size):
 
 
 def _edge_taps(face, local, size, axes):
-    """Taps of directions beyond the outermost pixel centres of their face: the halo that joins the faces without a clamp.
+    """Taps of directions beyond the outermost pixel centres of their face, which join the faces without a clamp.
 
-    The pixel centres of two faces lie opposite each other along their common edge. Between two opposite pairs the interpolation
-    runs bilinearly over the four of them, along the straight lines in space that join opposite centres; between the three centres
-    that meet at a cube corner it is barycentric. It is continuous, and exact to second order in the pixel size, like the bilinear
-    inside.
+    The pixel centres of two faces lie opposite each other along their common edge. Between two opposite pairs the
+    interpolation runs bilinearly over the four of them, along the straight lines in space that join opposite
+    centres; between the three centres that meet at a cube corner it is barycentric. It is continuous, and exact to
+    second order in the pixel size, like the bilinear inside.
 
     Args:
       face: [N] faces.
-      local: [N, 3] directions in the face frame with forward 1; at least one of the first two is beyond 1 - 1/S.
+      local: [N, 3] directions in the face frame with forward 1; one or both of the others are beyond 1 - 1/S.
       size: S.
       axes: [6, 3, 3] frames of the faces.
 
@@ -102,7 +103,7 @@ def _edge_taps(face, local, size, axes):
     weights = [(1 - s) * (1 - fraction), (1 - s) * fraction, s * (1 - fraction), s * fraction]
 
     corner = ~over_a & ~over_b
-    # The centre of the corner pixel of the face along axis k has coordinate 1 on that axis and 1 - 1/S on the others.
+    # The centre of the corner pixel of the face along axis k has coordinate 1 on that axis, 1 - 1/S on the others.
     absolute = np.abs(local) / np.abs(local).sum(axis=-1, keepdims=True) * (3 - 2 / size)
     barycentric = (absolute - inner) * size
     for k, ray in enumerate(([outer, inner, inner], [inner, outer, inner], [inner, inner, outer])):

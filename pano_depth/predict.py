@@ -12,7 +12,7 @@ import numpy as np
 
 from common.logs import Progress
 from common.run import atomic_path
-from pano_depth import cloud, geometry, infer, media, panels, scale, spherical, sphere, video, warp
+from pano_depth import cloud, geometry, infer, media, panels, ply, scale, spherical, sphere, video, warp
 from pano_depth.objective import objective
 from pano_depth.rigid import Motion
 
@@ -211,7 +211,7 @@ def write_results(folder, footage, analysis, config, *, height, stride=1, limit=
       height: rows of the results.
       stride, limit: as for `read_frames`.
       npy: also write depth as float32 arrays.
-      cloud_axes: axes of the point cloud, see `cloud.CLOUD_AXES`.
+      cloud_axes: axes of the point cloud, see `ply.CLOUD_AXES`.
       cloud_voxel: side of a voxel of the cloud in the unit of the depth, or None for 1 % of the median depth.
       mask: [H, W] bool of any size, False for what does not belong into the cloud, or None.
 
@@ -250,7 +250,7 @@ def write_results(folder, footage, analysis, config, *, height, stride=1, limit=
     pictures.write(folder / 'panels.png', analysis.poses, footage.name)
     if fusion is not None:
         points, colors = fusion.result()
-        cloud.write_ply(folder / 'cloud.ply', points, colors, axes=cloud_axes)
+        ply.write_ply(folder / 'cloud.ply', points, colors, axes=cloud_axes)
         facts.update(cloud_points=len(points), cloud_axes=cloud_axes, cloud_max_depth=FAR * middle)
     return facts
 

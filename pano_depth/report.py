@@ -6,7 +6,7 @@ import pathlib
 from common import logs
 from common.report import Report
 from common.run import FLAGS_FILE, RECORD_FILE
-from pano_depth import cloud, geometry
+from pano_depth import geometry, ply
 
 REPORT_FILE = 'report.html'
 _DEPTH_COLUMNS = {
@@ -154,9 +154,9 @@ def _verdict(depth):
 
 
 def _add_cloud(page, path, record, notes):
-    points, colors = cloud.read_ply(path)
-    axes = cloud.CLOUD_AXES[_ply_axes(path)]
-    to_view = cloud.CLOUD_AXES['y_up']
+    points, colors = ply.read_ply(path)
+    axes = ply.CLOUD_AXES[_ply_axes(path)]
+    to_view = ply.CLOUD_AXES['y_up']
     track = _attempt(notes, path.parent / _PATH_FILE,
                      lambda file: geometry.read_tum(file)[1].translation @ to_view.T)
     facts = record.get('prediction') if isinstance(record.get('prediction'), dict) else {}
@@ -175,11 +175,11 @@ def _add_cloud(page, path, record, notes):
 
 
 def _ply_axes(path):
-    """The axes that `cloud.write_ply` put into the header; y up if another program wrote it."""
+    """The axes that `ply.write_ply` put into the header; y up if another program wrote it."""
     with open(path, 'rb') as file:
         header = file.read(4096).partition(b'end_header')[0].decode('ascii', errors='replace')
     words = [line.split()[2] for line in header.splitlines() if line.startswith('comment axes ')]
-    return words[0] if words and words[0] in cloud.CLOUD_AXES else 'y_up'
+    return words[0] if words and words[0] in ply.CLOUD_AXES else 'y_up'
 
 
 def _add_pictures(page, folder, notes):

@@ -44,8 +44,8 @@ CHANNELS = flags.DEFINE_list('depth_channels', None,
                              'Features by level of the depth network; default is that of ModelConfig.')
 MEMORY_LIMIT = flags.DEFINE_float('memory_limit', 12,
                                   'Rows that are planned to take more than this many GB are not run.')
-KEEP_MEMORY = flags.DEFINE_boolean('keep_memory', True,
-                                   'Let glibc keep freed memory, which spares page faults in every convolution.')
+KEEP_MEMORY = flags.DEFINE_boolean(
+    'keep_memory', True, 'Let glibc keep freed memory, which spares page faults in every convolution.')
 OUTPUT = flags.DEFINE_string('output', None,
                              'Folder for speedup.json and speedup.png; none are written without it.')
 
@@ -56,8 +56,8 @@ PIXEL_RATIO = 8 / 6
 def keep_memory():
     """Makes glibc keep what is freed, from one heap for all threads; returns whether it could.
 
-    Call it before any computation: the heaps of other threads hold no more than 64 MB, so that larger blocks would
-    come from the system all the same.
+    Call it before any computation: the heaps of other threads hold no more than 64 MB, so that larger blocks
+    would come from the system all the same.
     """
     trim_threshold, mmap_threshold, arena_max = -1, -3, -8  # names of mallopt(3)
     try:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from common import logs
-from pano_depth import cloud, geometry, media, video
+from pano_depth import geometry, media, ply, video
 from pano_depth.datasets.clip import Clip
 from pano_depth.datasets.clip_folder import write_clip_folder
 from pano_depth.rigid import Motion
@@ -93,7 +93,7 @@ def test_the_results_agree_with_each_other(runs):
     np.testing.assert_allclose(times, np.arange(FRAMES) / 24, atol=1e-5)
     np.testing.assert_allclose(poses.translation[0], 0, atol=1e-9)
     assert video.video_info(workdir / 'depth.mp4').height >= HEIGHT
-    points, colors = cloud.read_ply(workdir / 'cloud.ply')
+    points, colors = ply.read_ply(workdir / 'cloud.ply')
     assert len(points) == len(colors) == json.loads((workdir / 'run.json').read_text())['prediction']['cloud_points'] > 0
 
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from pano_depth import cloud, geometry, infer, media, predict, spherical, video
+from pano_depth import geometry, infer, media, ply, predict, spherical, video
 from pano_depth.datasets.footage import Footage, Frame
 from pano_depth.model import ModelConfig, make_grid
 from pano_depth.rigid import Motion
@@ -83,7 +83,7 @@ def test_cloud_and_trajectory_are_in_the_same_unit_and_the_mask_holds(written):
     times, poses = geometry.read_tum(folder / 'trajectory.txt')
     np.testing.assert_allclose(times, np.arange(FRAMES) / 10, atol=1e-6)
     np.testing.assert_allclose(poses.translation[:, 0], 0.1 * np.arange(FRAMES), atol=1e-6)
-    points, _ = cloud.read_ply(folder / 'cloud.ply')
+    points, _ = ply.read_ply(folder / 'cloud.ply')
     assert len(points) == facts['cloud_points'] > 100
     # y up: only the upper half is left, a half sphere around each camera.
     assert points[:, 1].min() > -0.05

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from common import run
-from pano_depth import cloud, geometry
+from pano_depth import geometry, ply
 from pano_depth.report import depth_report
 from pano_depth.rigid import Motion
 
@@ -42,7 +42,7 @@ def _run(folder, *, blind=0.3, axes='y_up'):
     Image.new('RGB', (64, 32), (10, 200, 30)).save(folder / 'panels.png')
     Image.new('RGB', (32, 32), (200, 10, 30)).save(folder / 'trajectory.png')
     colors = (40 * np.arange(18).reshape(6, 3) % 256).astype(np.uint8)
-    cloud.write_ply(folder / 'cloud.ply', POINTS, colors, axes=axes)
+    ply.write_ply(folder / 'cloud.ply', POINTS, colors, axes=axes)
     geometry.write_tum(folder / 'trajectory.txt', np.arange(3) / 6, Motion(np.stack([np.eye(3)] * 3), TRACK))
     return folder
 
