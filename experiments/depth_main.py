@@ -28,7 +28,7 @@ from pano_depth.objective import LossConfig
 from pano_depth.train import TrainConfig
 
 NEAR = 0.25  # share of the triplets that are closer than --stride
-WIDEN = (0.3, 0.6)  # parts of the adaptation between which --reach comes to count
+WIDEN_FROM = 0.3  # part of the adaptation after which --reach counts
 
 
 def _say(text):
@@ -158,7 +158,7 @@ def _clip_source(footage, frames):
         stride, shift = spacing.choose_stride(frames.images)
         _say(f'comparing frames {stride} apart: they are shifted by {shift:.2f} pixels of a 64 x 128 image beyond rotation')
     return sources.ClipSource(Clip(footage.name, frames.images), stride=stride, batch_size=config.batch_size, seed=config.seed,
-                              reach=FLAGS.reach, near=NEAR, widen=tuple(round(part * config.steps) for part in WIDEN))
+                              reach=FLAGS.reach, near=NEAR, widen_from=round(WIDEN_FROM * config.steps))
 
 
 def run_train():

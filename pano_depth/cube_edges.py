@@ -1,8 +1,8 @@
-"""Which pixels of a cube a direction is interpolated from, and how much of each: inside faces and across edges.
+"""Which pixels of a cube a direction is interpolated from, inside the faces and across their edges.
 
-Everything here runs on the host in float64 when a table is built (`cube.cube_to_equirect_table`). `axes` [6, 3, 3]
-are the rows right, down, forward of each face in the camera frame (`cube.FACE_AXES`); pixels of S x S faces are
-numbered [6 * S * S] in reading order.
+Everything here runs on the host in float64 when a table is built (`cube.cube_to_equirect_table`). `axes`
+[6, 3, 3] are the rows right, down, forward of each face in the camera frame (`cube.FACE_AXES`); pixels of
+S x S faces are numbered [6 * S * S] in reading order.
 """
 
 import numpy as np
@@ -50,7 +50,7 @@ def _over_edges(local, size):
       size: S.
 
     Returns:
-      over_a, over_b: [N] whether it is the strip over the edge that axis 0 or axis 1 crosses; neither is a corner.
+      over_a, over_b: [N] whether it is the strip over the edge that axis 0 or axis 1 crosses; else a corner.
       s: [N] from the outermost centres of this face (0) to those of the other (1).
       along: [N] pixel coordinate along the edge.
     """
@@ -70,12 +70,12 @@ def _over_edges(local, size):
 
 
 def _edge_taps(face, local, size, axes):
-    """Taps of directions beyond the outermost pixel centres of their face, which join the faces without a clamp.
+    """Taps of directions beyond the outermost pixel centres of their face, which join faces without a clamp.
 
-    The pixel centres of two faces lie opposite each other along their common edge. Between two opposite pairs the
-    interpolation runs bilinearly over the four of them, along the straight lines in space that join opposite
-    centres; between the three centres that meet at a cube corner it is barycentric. It is continuous, and exact to
-    second order in the pixel size, like the bilinear inside.
+    The pixel centres of two faces lie opposite each other along their common edge. Between two opposite pairs
+    the interpolation runs bilinearly over the four of them, along the straight lines in space that join
+    opposite centres; between the three centres that meet at a cube corner it is barycentric. It is continuous
+    and, like the bilinear inside, exact to second order in the pixel size.
 
     Args:
       face: [N] faces.
@@ -103,7 +103,7 @@ def _edge_taps(face, local, size, axes):
     weights = [(1 - s) * (1 - fraction), (1 - s) * fraction, s * (1 - fraction), s * fraction]
 
     corner = ~over_a & ~over_b
-    # The centre of the corner pixel of the face along axis k has coordinate 1 on that axis, 1 - 1/S on the others.
+    # The corner pixel of the face along axis k is centred at 1 on that axis and at 1 - 1/S on the others.
     absolute = np.abs(local) / np.abs(local).sum(axis=-1, keepdims=True) * (3 - 2 / size)
     barycentric = (absolute - inner) * size
     for k, ray in enumerate(([outer, inner, inner], [inner, outer, inner], [inner, inner, outer])):

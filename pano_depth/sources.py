@@ -46,7 +46,7 @@ def _floats(frames):
 class ClipSource:
     """Triplets of one clip, which lies on the device as a whole."""
 
-    def __init__(self, clip, *, stride, batch_size, seed=0, reach=1, widen=(0, 0), near=0.0):
+    def __init__(self, clip, *, stride, batch_size, seed=0, reach=1, widen_from=0, near=0.0):
         """Sets the source up.
 
         Args:
@@ -58,7 +58,7 @@ class ClipSource:
             easy to match. What the clip is too short for is left out.
           near: share of the triplets that are closer than one stride, where that is more than one frame: the path is chained from the motions
             between neighbouring frames, which have to be known too.
-          widen: (first, last) steps between which the farthest neighbour moves from 1 stride away to `reach`.
+          widen_from: step before which none is farther than one stride.
 
         Raises:
           ValueError: the clip is too short for the stride.
@@ -66,7 +66,7 @@ class ClipSource:
         if stride < 1 or reach < 1 or len(clip) < 2 * stride + 1:
             raise ValueError(f'{clip.name} has {len(clip)} frames; triplets {stride} frames apart need at least {2 * stride + 1}')
         self._length, self.stride, self._batch_size, self._seed = len(clip), stride, batch_size, seed
-        self._reach, self._widen = min(reach, (len(clip) - 1) // (2 * stride)), widen
+        self._reach, self._widen_from = min(reach, (len(clip) - 1) // (2 * stride)), widen_from
         self._near = near if stride > 1 else 0.0
         self.shared = {'frames': np.asarray(clip.frames)}
 
@@ -80,16 +80,13 @@ class ClipSource:
             round_number, position = divmod(step * self._batch_size + example, self._length)
             target = np.random.default_rng([self._seed, round_number]).permutation(self._length)[position]
             rng = np.random.default_rng([self._seed, step, example])
-            distance = self.stride * int(rng.integers(1, self._reach_at(step) + 1))
+            reach = self._reach if step >= self._widen_from else 1
+            distance = self.stride * int(rng.integers(1, reach + 1))
             if rng.random() < self._near:
                 distance = int(rng.integers(1, self.stride))
             before, after = target - distance, target + distance
             indices.append((before if before >= 0 else after, target, after if after < self._length else before))
         return {'index': np.array(indices, np.int32)}
-
-    def _reach_at(self, step):
-        first, last = self._widen
-        return 1 + int(np.ceil((self._reach - 1) * np.clip((step - first + 1) / max(last - first, 1), 0, 1)))
 
     @staticmethod
     def sample(batch, shared):

@@ -64,18 +64,18 @@ def test_the_ends_of_a_clip_have_their_only_neighbour_on_both_sides():
     assert found == {0: (2, 2), 1: (3, 3), 2: (0, 4), 3: (1, 5), 4: (2, 6), 5: (3, 3), 6: (4, 4)}
 
 
-def test_neighbours_move_away_step_by_step_and_some_are_near():
-    source = sources.ClipSource(_clip(0, 100), stride=4, batch_size=BATCH, reach=3, widen=(10, 20), near=0.25)
+def test_neighbours_move_away_and_some_are_near():
+    source = sources.ClipSource(_clip(0, 100), stride=4, batch_size=BATCH, reach=3, widen_from=10, near=0.25)
     def distances(steps):
         found = np.concatenate([source.batch(step, range(BATCH))['index'] for step in steps])
         found = found[(found[:, 1] >= 12) & (found[:, 1] < 88)]
         np.testing.assert_array_equal(np.diff(found[:, :2]), np.diff(found[:, 1:]))
         return found[:, 1] - found[:, 0]
-    early, late = distances(range(9)), distances(range(20, 220))
+    early, late = distances(range(10)), distances(range(10, 210))
     assert set(early) <= {1, 2, 3, 4} and 4 in early
     assert set(late) == {1, 2, 3, 4, 8, 12}
     assert 0.2 < (late < 4).mean() < 0.3 and 0.2 < (late == 12).mean() < 0.3
-    short = sources.ClipSource(_clip(0, 9), stride=2, batch_size=BATCH, reach=9, widen=(0, 1))
+    short = sources.ClipSource(_clip(0, 9), stride=2, batch_size=BATCH, reach=9)
     reached = np.concatenate([np.diff(short.batch(step, range(BATCH))['index']).ravel() for step in range(50)])
     assert set(np.abs(reached)) <= {2, 4}
 
