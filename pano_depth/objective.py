@@ -16,7 +16,6 @@ class LossConfig:
 
     ssim_weight: float = _field(0.5, 'share of SSIM in the photometric error, the rest is L1')
     pyramid: int = _field(3, 'at how many resolutions images are compared; coarse ones reach further while the pose is unknown')
-    pyramid_until: float = _field(1.0, 'part of the training after which only the finest resolution is compared, faded out over a tenth of it')
     selection: Literal['minimum', 'mean'] = _field(
         'minimum', 'how the errors against the two sources combine at each pixel; minimum begins as mean, see minimum_from')
     minimum_from: float = _field(
@@ -59,7 +58,7 @@ def _synthesize(frames, disparity, motion, view, mask, grid):
     return jax.vmap(sphere.sample_equirect)(_both(frames), turned), hidden
 
 
-def _compare(views, hidden, images, weights, share, coarse_weight, config, pad):
+def _compare(views, hidden, images, weights, share, config, pad):
     """The photometric error of synthesised views at several resolutions.
 
     Args:
@@ -67,7 +66,6 @@ def _compare(views, hidden, images, weights, share, coarse_weight, config, pad):
       images: [B, 3, F, h, w, 3] the triplet itself.
       weights: [B, F, h, w] of the target's pixels, 0 where masked.
       share: 1 for the minimum over the two sources, 0 for their mean.
-      coarse_weight: of every resolution but the finest.
       config: `LossConfig`.
       pad: see `losses.photometric_error`.
 
@@ -89,8 +87,8 @@ def _compare(views, hidden, images, weights, share, coarse_weight, config, pad):
         errors = errors.mean(axis=0) + share * (errors.min(axis=0) - errors.mean(axis=0))
         if config.automask:
             errors = jnp.minimum(errors, pairs(error(_halve(_both(images), times), coarse)).min(axis=0))
-        total = total + (coarse_weight if times else 1.0) * losses.weighted_mean(errors, _halve(weights[..., None], times)[..., 0])
-    return total / (1 + coarse_weight * (config.pyramid - 1))
+        total = total + losses.weighted_mean(errors, _halve(weights[..., None], times)[..., 0])
+    return total / config.pyramid
 
 
 def _supervised(truth, disparity, motion, view, weights, grid):
@@ -156,8 +154,7 @@ def objective(params, frames, view, colours, mask, grid: Grid, model: ModelConfi
         weights = weights * _seen(mask, rigid.rotate(view[:, None, None, None], grid.rays[None]))
     # Ramped over a tenth of the training.
     share = jnp.clip((progress - config.minimum_from) * 10, 0, 1) if config.selection == 'minimum' else 0.0
-    coarse_weight = 1 - jnp.clip((progress - config.pyramid_until) * 10, 0, 1)
-    compare = lambda views, hidden: _compare(views, hidden, images, weights, share, coarse_weight, config, pad)
+    compare = lambda views, hidden: _compare(views, hidden, images, weights, share, config, pad)
     photometric = 0.0
     for level, disparity in enumerate(disparities):
         for _ in range(level):
