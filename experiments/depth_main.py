@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from common import parallel
+from common.memory import keep_memory
 from common.run import open_run, write_json
 from experiments import flags
 from experiments.depth_flags import FLAGS
@@ -267,6 +268,7 @@ def main():
         jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
     if not sys.stdout.isatty():
         tfds.disable_progress_bar()  # it would fill a log with its refreshed bars
+    keep_memory()
     parallel.initialize(coordinator_address=FLAGS.coordinator_address, num_processes=FLAGS.num_processes, process_id=FLAGS.process_id)
     {'train': run_train, 'eval': run_eval, 'predict': run_predict}[FLAGS.mode]()
 

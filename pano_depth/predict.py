@@ -271,6 +271,8 @@ def write_trajectory(folder, footage, frames, analysis, *, unit):
     if analysis.poses is None:
         return {'alignment': 'none: the images are unrelated, and each has a scale of its own'}
     geometry.write_tum(folder / 'trajectory.txt', frames.indices / footage.fps, analysis.poses)
+    if len(analysis.units) == 1:
+        return {'alignment': 'none: there is one frame'}
     truth = None if footage.poses is None else geometry.from_first_frame(Motion(*(part[frames.indices] for part in footage.poses)))
     panels.trajectory_plot(folder / 'trajectory.png', analysis.poses, truth, title=footage.name, unit='m' if unit == 'metre' or truth else 'units')
     facts = {'alignment': 'the frames share one scale, found from the overlap of neighbouring frames'}

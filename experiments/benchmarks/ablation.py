@@ -22,6 +22,7 @@ import numpy as np
 from absl import app, flags
 
 from common.logs import Progress
+from common.memory import keep_memory
 from common.run import atomic_path, write_json
 from pano_depth import evaluate, sources, train
 from pano_depth.datasets import pano_rooms
@@ -148,6 +149,7 @@ def main(argv):
     unknown = set(FLAGS.variants) - set(VARIANTS)
     if unknown:
         raise app.UsageError(f'--variants names {", ".join(sorted(unknown))}; accepted are {", ".join(VARIANTS)}')
+    keep_memory()
     if FLAGS.compilation_cache:
         jax.config.update('jax_compilation_cache_dir', os.path.expanduser(FLAGS.compilation_cache))
     folder, facts = pathlib.Path(FLAGS.output), {**vars(options), 'loss': dataclasses.asdict(LossConfig())}

@@ -8,8 +8,8 @@ alone ready before the clock starts: ours its `remap.Table` (an argument of the 
 equilib their own caches. The methods take turns within every repeat, so that a busy machine slows all of them alike; a time
 is the median over the repeats, a ratio the median of the ratios within a repeat.
 
-At 2048x4096 in float32 the new memory of the result decides: NumPy asks Linux for huge pages, XLA's allocator does not, and the page faults
-take a third of the time. GLIBC_TUNABLES=glibc.malloc.hugetlb=1 in the environment gives XLA the same.
+Results at 2048x4096 in float32 are new memory of 100 MB; page faults then take a third of the time. The main programs make glibc keep what is
+freed (`common.memory`), and so does this one, for all libraries alike; --nokeep_memory shows what happens otherwise.
 """
 
 import importlib.metadata
@@ -22,10 +22,12 @@ from absl import app, flags
 import jax
 import numpy as np
 
+from common.memory import keep_memory
 from pano_depth import cube, sphere
 
 HEIGHTS = flags.DEFINE_list('heights', ['512', '1024', '2048'], 'Image heights H in pixels, images are H x 2H.')
 REPEATS = flags.DEFINE_integer('repeats', 15, 'Timed calls of every method.', lower_bound=1)
+KEEP_MEMORY = flags.DEFINE_bool('keep_memory', True, 'Let glibc keep freed memory.')
 MISSING = 'projection.py needs opencv and py360convert: pip install -e .[bench]'
 
 
@@ -115,6 +117,8 @@ def describe_machine():
 
 
 def main(_):
+    if KEEP_MEMORY.value:
+        keep_memory()
     try:
         import cv2  # noqa: F401
         import py360convert  # noqa: F401

@@ -18,7 +18,6 @@ depends on their shapes, not on their work. --keep_memory makes glibc keep what 
 shows what happens otherwise.
 """
 
-import ctypes
 import os
 import pathlib
 import platform
@@ -31,6 +30,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from common import run
+from common.memory import keep_memory
 from pano_depth import model
 
 HEIGHTS = flags.DEFINE_list('heights', ['64', '128', '256', '512', '1024'],
@@ -51,21 +51,6 @@ OUTPUT = flags.DEFINE_string('output', None,
 
 PADDINGS = ('cube', 'zero', 'equirect')
 PIXEL_RATIO = 8 / 6
-
-
-def keep_memory():
-    """Makes glibc keep what is freed, from one heap for all threads; returns whether it could.
-
-    Call it before any computation: the heaps of other threads hold no more than 64 MB, so that larger blocks
-    would come from the system all the same.
-    """
-    trim_threshold, mmap_threshold, arena_max = -1, -3, -8  # names of mallopt(3)
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):
-        return False
-    settings = ((trim_threshold, 2**31 - 1), (mmap_threshold, 2**31 - 1), (arena_max, 1))
-    return all([mallopt(*setting) for setting in settings])
 
 
 def compile_network(padding, height, kind, **options):

@@ -1,0 +1,23 @@
+"""How the C library hands memory out and takes it back."""
+
+import ctypes
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # names of mallopt(3)
+_NEVER = 2**31 - 1
+
+
+def keep_memory():
+    """Makes glibc keep what is freed, from one heap for all threads.
+
+    XLA's convolutions on a CPU take scratch space anew in every call. Above 32 MB glibc gets it from the system and gives it back each
+    time, and the page faults cost more than the arithmetic. Call it before any computation: the heaps of other threads hold no more than
+    64 MB, so that larger blocks would come from the system all the same.
+
+    Returns:
+      Whether it could; False where the C library is another one.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return False
+    return all([mallopt(*setting) for setting in ((_TRIM_THRESHOLD, _NEVER), (_MMAP_THRESHOLD, _NEVER), (_ARENA_MAX, 1))])
