@@ -112,7 +112,7 @@ def run_predict():
                 run.update(stride=source.stride)
                 params = _adapt(run, source, frames, params, model, grid, _small_mask(mask, model))
             if parallel.is_main():
-                _write_prediction(run, scratch, footage, frames, params, grid, model, mask)
+                _write_prediction(run, scratch, footage, frames, params, grid, model, mask, source)
                 _report(run)
 
 
@@ -130,11 +130,13 @@ def _adapt(run, source, frames, params, model, grid, mask):
     return params
 
 
-def _write_prediction(run, scratch, footage, frames, params, grid, model, mask):
+def _write_prediction(run, scratch, footage, frames, params, grid, model, mask, source):
     """Everything behind the training: analysis, files, scores."""
     if FLAGS.save_weights:
         session.save_weights(FLAGS.save_weights, params, model)
-    analysis = predict.analyse(params, frames, grid, model, scratch / 'disparity', ordered=footage.ordered)
+    # What the adaptation taught beyond direct neighbours.
+    distances = (1,) if source is None else (1, *(source.stride * (1 + further) for further in range(source.reach)))
+    analysis = predict.analyse(params, frames, grid, model, scratch / 'disparity', ordered=footage.ordered, distances=distances)
     analysis, facts = predict.fix_scale(analysis, model, camera_height=FLAGS.camera_height, mask=mask)
     facts.update(predict.write_trajectory(run.path, footage, frames, analysis, unit=facts['unit']))
     facts.update(predict.write_results(

@@ -68,7 +68,7 @@ def depth_maps(config, height):
     return lambda disparity, units: compiled(jnp.asarray(disparity), jnp.asarray(units, jnp.float32), table)
 
 
-def analyse(params, frames, grid, config, *, ordered=True, out=None, on_frames=None):
+def analyse(params, frames, grid, config, *, ordered=True, distances=(1,), out=None, on_frames=None):
     """Predicts depth and trajectory of footage, a few frames at a time.
 
     Args:
@@ -77,6 +77,7 @@ def analyse(params, frames, grid, config, *, ordered=True, out=None, on_frames=N
       grid: `Grid`.
       config: `ModelConfig`.
       ordered: whether neighbours are frames of one moving camera.
+      distances: between which frames motions are predicted, beside direct neighbours, to refine the path; those that the networks know.
       out: [N, F, h, w] float32 to write the disparity to, such as a file in memory; None for a new array.
       on_frames: called with the number of frames done since the last call.
 
@@ -87,27 +88,32 @@ def analyse(params, frames, grid, config, *, ordered=True, out=None, on_frames=N
     out = np.empty((count, *grid.rays.shape[:3]), np.float32) if out is None else out
     grid, params = jax.tree.map(jnp.asarray, (grid, params))
     coarse_depth = depth_maps(config, 2 * config.face_size)
-    forward, backward, steps = [], [], []
+    distances = sorted({1, *(distance for distance in distances if distance < count)}) if ordered else [0]
+    links, steps = {distance: ([], []) for distance in distances}, []
     for start in range(0, count, BATCH):
-        # One frame more than the batch, for the pair across its end; the last one is repeated, so that everything compiles once.
-        rows = np.minimum(np.arange(start, start + BATCH + 1), count - 1)
+        # Frames beyond the batch, for the pairs across its end; the last one is repeated, so that everything compiles once.
+        rows = np.minimum(np.arange(start, start + BATCH + distances[-1]), count - 1)
         images = _images(np.asarray(frames[rows]), grid, config)
-        disparity = _disparity(params, images, grid, config)
+        disparity = _disparity(params, images[:BATCH + 1], grid, config)
         fresh = min(BATCH, count - start)
         out[start:start + fresh] = disparity[:fresh]
-        if ordered:
-            there, back = _motion(params, images[:-1], images[1:], grid, config), _motion(params, images[1:], images[:-1], grid, config)
-            step = trajectory.unit_steps(coarse_depth(disparity, np.ones(BATCH + 1)), there, back)
-            pairs = min(BATCH, count - 1 - start)
-            for kept, found in ((forward, there), (backward, back), (steps, step)):
-                kept.append(jax.tree.map(lambda x: np.asarray(x)[:pairs], found))
+        for distance in distances if ordered else ():
+            target, source = images[:BATCH], images[distance:distance + BATCH]
+            there, back = _motion(params, target, source, grid, config), _motion(params, source, target, grid, config)
+            known = [(links[distance][0], there), (links[distance][1], back)]
+            if distance == 1:
+                known.append((steps, trajectory.unit_steps(coarse_depth(disparity, np.ones(BATCH + 1)), there, back)))
+            for kept, found in known:
+                kept.append(jax.tree.map(lambda x: np.asarray(x)[:max(0, count - distance - start)], found))
         if on_frames is not None:
             on_frames(fresh)
     if not ordered:
         return Analysis(out, np.ones(count), None, None)
-    forward, backward, steps = (jax.tree.map(lambda *parts: np.concatenate(parts), *kept) for kept in (forward, backward, steps))
+    joined = lambda kept: jax.tree.map(lambda *parts: np.concatenate(parts), *kept)
+    links, steps = {distance: tuple(map(joined, pair)) for distance, pair in links.items()}, joined(steps)
     units = trajectory.frame_units(steps.ratio)
-    return Analysis(out, units, trajectory.chain(forward, backward, units), steps)
+    poses = trajectory.chain(*links[1], units)
+    return Analysis(out, units, trajectory.refine(poses, links, units) if len(links) > 1 else poses, steps)
 
 
 def scaled(analysis, factor):

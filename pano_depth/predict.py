@@ -76,11 +76,11 @@ def read_frames(footage, height, path, *, stride=1, limit=None):
     return Frames(images, np.array(indices), digest.hexdigest())
 
 
-def analyse(params, frames, grid, config, path, *, ordered=True):
+def analyse(params, frames, grid, config, path, *, ordered=True, distances=(1,)):
     """`infer.analyse` with its disparity in a file and its progress shown."""
     out = np.memmap(path, np.float32, 'w+', shape=(len(frames.images), *grid.rays.shape[:3]))
     with Progress(len(frames.images), unit='frame', description='predicting') as progress:
-        return infer.analyse(params, frames.images, grid, config, ordered=ordered, out=out, on_frames=progress.update)
+        return infer.analyse(params, frames.images, grid, config, ordered=ordered, distances=distances, out=out, on_frames=progress.update)
 
 
 def photometric_error(params, images, stride, grid, config, loss, *, mask=None, samples=32):

@@ -66,7 +66,7 @@ class ClipSource:
         if stride < 1 or reach < 1 or len(clip) < 2 * stride + 1:
             raise ValueError(f'{clip.name} has {len(clip)} frames; triplets {stride} frames apart need at least {2 * stride + 1}')
         self._length, self.stride, self._batch_size, self._seed = len(clip), stride, batch_size, seed
-        self._reach, self._widen_from = min(reach, (len(clip) - 1) // (2 * stride)), widen_from
+        self.reach, self._widen_from = min(reach, (len(clip) - 1) // (2 * stride)), widen_from
         self._near = near if stride > 1 else 0.0
         self.shared = {'frames': np.asarray(clip.frames)}
 
@@ -80,7 +80,7 @@ class ClipSource:
             round_number, position = divmod(step * self._batch_size + example, self._length)
             target = np.random.default_rng([self._seed, round_number]).permutation(self._length)[position]
             rng = np.random.default_rng([self._seed, step, example])
-            reach = self._reach if step >= self._widen_from else 1
+            reach = self.reach if step >= self._widen_from else 1
             distance = self.stride * int(rng.integers(1, reach + 1))
             if rng.random() < self._near:
                 distance = int(rng.integers(1, self.stride))

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy import sparse
+from scipy.sparse import linalg
 
 from pano_depth import rigid, sphere, warp
 from pano_depth.rigid import Motion
@@ -85,6 +87,38 @@ def frame_units(steps):
       [N] float64 factors that bring the frames (depth, and motions that start at them) into the unit of frame 0.
     """
     return np.exp(np.concatenate([[0.0], np.cumsum(np.asarray(steps, np.float64))]))
+
+
+def refine(path, links, units):
+    """Improves the positions of a trajectory by motions over longer distances, whose errors grow less than they do.
+
+    Args:
+      path: `Motion` [N] from `chain`.
+      links: {distance k: (forward, backward)}, `Motion`s [N-k] of frame i to frame i+k in the unit of frame i, and of i+k to i in that of i+k.
+      units: [N] from `frame_units`.
+
+    Returns:
+      `Motion` [N]: the rotations of `path`, and the positions that fit all differences best in the sense of least squares, weighted by
+      1 / sqrt(distance); frame 0 stays.
+    """
+    rotation, count = path.rotation, len(units)
+    rows, differences, weights = [], [], []
+    for distance, (forward, backward) in links.items():
+        first = np.arange(count - distance)
+        second = first + distance
+        f, b = (Motion(*(np.asarray(part, np.float64) for part in motion)) for motion in (forward, backward))
+        turn = lambda r, t: np.einsum('nij,nj->ni', r, t)
+        # Where the later camera is, as the earlier one says, and the other way round; all in the world's axes.
+        inverse = -turn(np.swapaxes(f.rotation, 1, 2), f.translation)
+        differences += [turn(rotation[first], inverse * units[first, None]), turn(rotation[first], b.translation * units[second, None])]
+        rows += [np.stack([first, second])] * 2
+        weights += [np.full(2 * len(first), distance**-0.5)]
+    first, second = np.concatenate(rows, axis=1)
+    index, weights = np.arange(len(first)), np.concatenate(weights)
+    system = sparse.coo_array((np.concatenate([weights, -weights]), (np.tile(index, 2), np.concatenate([second, first]))), (len(first), count)).tocsc()
+    system = system[:, 1:]
+    positions = linalg.splu((system.T @ system).tocsc()).solve(system.T @ (weights[:, None] * np.concatenate(differences)))
+    return Motion(rotation, np.concatenate([np.zeros((1, 3)), positions]))
 
 
 def chain(forward, backward, units):

@@ -134,6 +134,10 @@ def test_analysis_in_batches_does_not_depend_on_their_ends():
     np.testing.assert_allclose(whole.disparity[:6], part.disparity, rtol=1e-4)
     np.testing.assert_allclose(whole.units[:6], part.units, rtol=1e-4)
     np.testing.assert_allclose(whole.poses.translation[:6], part.poses.translation, atol=1e-5)
+    # Longer links reach across the ends of batches; they change the path, not the depth.
+    linked = infer.analyse(params, frames, grid, MODEL, distances=(1, 3, 20))
+    np.testing.assert_allclose(linked.disparity, whole.disparity, rtol=1e-4)
+    assert linked.poses.translation.shape == (11, 3) and not np.allclose(linked.poses.translation, whole.poses.translation, atol=1e-5)
     shifted = infer.analyse(params, frames[2:], grid, MODEL)
     np.testing.assert_allclose(shifted.disparity, whole.disparity[2:], rtol=1e-4)
     np.testing.assert_allclose(shifted.steps.ratio, whole.steps.ratio[2:], atol=1e-4)

@@ -133,7 +133,7 @@ def test_nan_stops_training_with_the_step_and_the_loss_named():
 
 
 def test_a_step_on_nan_leaves_the_state_as_it_was():
-    step = train.make_step(CONFIG, MODEL, LOSS, Source.frames)
+    step = train.make_step(CONFIG, MODEL, LOSS, Source.sample)
     keys = parallel.example_keys(jax.random.key(0), 0, 4)
     state = train.init_state(CONFIG, MODEL)
     for index, source in ((2, Source()), (3, Source(nan_at=3))):

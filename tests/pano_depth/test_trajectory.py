@@ -32,15 +32,16 @@ def _walk():
     return np.stack([_depth(r, p, rays) for r, p in zip(turns, positions)]), Motion(turns, positions)
 
 
-def _pairwise(path, units):
-    """Motions to the next and to the previous frame in units of their own frame: lengths are divided by them."""
+def _pairwise(path, units, distance=1):
+    """Motions to the frame `distance` ahead and back in units of their own frame: lengths are divided by them."""
     def between(i, j):
         return path.rotation[j].T @ path.rotation[i], path.rotation[j].T @ (path.translation[i] - path.translation[j]) / units[i]
 
     def stacked(pairs):
         rotations, translations = zip(*(between(i, j) for i, j in pairs))
         return Motion(np.stack(rotations).astype(np.float32), np.stack(translations).astype(np.float32))
-    return stacked([(i, i + 1) for i in range(FRAMES - 1)]), stacked([(i + 1, i) for i in range(FRAMES - 1)])
+    pairs = [(i, i + distance) for i in range(FRAMES - distance)]
+    return stacked(pairs), stacked([pair[::-1] for pair in pairs])
 
 
 @pytest.mark.parametrize('units', [np.ones(FRAMES), np.array([2.0, 1.3, 0.7, 1.9, 3.1, 0.5])])
@@ -92,3 +93,20 @@ def test_the_ratio_stands_a_third_of_wrong_pixels():
     assert abs(clean) < 0.005 and abs(spoilt) < 0.05
     doubled = float(trajectory.unit_step(depth[0].astype(np.float32), 2 * depth[1].astype(np.float32), motion, rays).ratio)
     assert doubled == pytest.approx(np.log(2), abs=0.005)
+
+
+def test_longer_links_keep_an_exact_path_and_mend_a_noisy_one():
+    units = np.array([2.0, 1.3, 0.7, 1.9, 3.1, 0.5])
+    _, path = _walk()
+    links = {distance: _pairwise(path, units, distance) for distance in (1, 2, 3)}
+    exact = trajectory.refine(trajectory.chain(*links[1], units / units[0]), links, units / units[0])
+    np.testing.assert_allclose(exact.translation * units[0], path.translation, atol=1e-5)
+
+    rng, before, after = np.random.default_rng(1), 0, 0
+    for _ in range(40):
+        noisy = {distance: tuple(Motion(m.rotation, m.translation + rng.normal(scale=0.01, size=m.translation.shape)) for m in pair)
+                 for distance, pair in links.items()}
+        chained = trajectory.chain(*noisy[1], units / units[0])
+        error = lambda found: np.square(np.diff(found.translation * units[0] - path.translation, axis=0)).sum()
+        before, after = before + error(chained), after + error(trajectory.refine(chained, noisy, units / units[0]))
+    assert after < 0.7 * before
