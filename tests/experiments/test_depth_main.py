@@ -177,7 +177,7 @@ def predicted(tmp_path_factory):
     for index, frame in enumerate(_clip().frames):
         media.write_image(images / f'{index:06d}.png', frame)
     (images / '000002.png').write_bytes(b'damaged')
-    command = [sys.executable, str(ROOT / 'experiments' / 'depth_main.py'), f'--input={images}', f'--workdir={folder / "run"}', '--face_size=16',
+    command = [sys.executable, str(ROOT / 'experiments' / 'depth_main.py'), f'--input={images}', f'--workdir={folder / "run"}',
                '--on_bad_frame=skip', '--camera_height=1.5', '--compilation_cache=']
     done = subprocess.run(command, cwd=folder, env=ENVIRONMENT, text=True, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -140,6 +140,7 @@ def main():
     if config.fault == 'bug':
         raise TypeError('a bug')
     if config.fault == 'interrupt':
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in the background start with it ignored
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(5)
     sys.stdout.write(flags.as_flagfile())
