@@ -40,6 +40,11 @@ def _say(text):
 def _open_run():
     if not FLAGS.workdir:
         raise ValueError('--workdir has to name a directory, new or an earlier run\'s')
+    if FLAGS.save_weights:
+        # Found out before the training, not after it.
+        path = pathlib.Path(FLAGS.save_weights)
+        if path.suffix != '.npz' or not path.parent.is_dir():
+            raise ValueError(f'--save_weights is {path}; accepted is a name that ends in .npz, in a directory that exists')
     return open_run(FLAGS.workdir, flags.as_flagfile())
 
 

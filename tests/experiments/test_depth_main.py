@@ -7,11 +7,12 @@ import shutil
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
 
 from common import logs
-from pano_depth import geometry, media, ply, video
+from pano_depth import geometry, media, ply, session, video
 from pano_depth.datasets.clip import Clip
 from pano_depth.datasets.clip_folder import write_clip_folder
 from pano_depth.rigid import Motion
@@ -55,7 +56,7 @@ def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp('depth_main')
     scene = write_clip_folder(folder / 'footage', _clip())
     command = [sys.executable, str(ROOT / 'experiments' / 'depth_main.py'), '--mode=predict', f'--input={scene}', '--adapt=3',
-               f'--workdir={folder / "run"}', '--log_every=1', '--npy', *TINY]
+               f'--workdir={folder / "run"}', f'--save_weights={folder / "weights.npz"}', '--log_every=1', '--npy', *TINY]
     done = []
     for _ in range(2):
         done.append(subprocess.run(command, cwd=folder, env=ENVIRONMENT, text=True, capture_output=True, check=False))
@@ -97,6 +98,15 @@ def test_the_results_agree_with_each_other(runs):
     assert len(points) == len(colors) == json.loads((workdir / 'run.json').read_text())['prediction']['cloud_points'] > 0
 
 
+def test_saved_weights_are_the_trained_networks(runs):
+    workdir, _ = runs
+    trained, config = session.load_model(workdir)
+    saved, same = session.load_model(workdir.parent / 'weights.npz')
+    assert same == config
+    pairs = list(zip(jax.tree.leaves(trained), jax.tree.leaves(saved), strict=True))
+    assert all(np.allclose(a, b, rtol=1e-3, atol=1e-6) for a, b in pairs) and any(np.abs(a).max() > 0.1 for a, _ in pairs)
+
+
 def test_scores_stand_beside_the_trivial_predictors(runs):
     scores = json.loads((runs[0] / 'eval.json').read_text())
     assert set(scores) == {'depth', 'pose', 'baselines', 'protocol', 'frames'} and scores['frames'] == FRAMES
@@ -131,6 +141,7 @@ BAD = {
     'no_weights': (('--input=footage/walk', '--checkpoint=weights.npz'), 'weights.npz is not a .npz of --save_weights'),
     'other_networks': (('--input=footage/walk', '--checkpoint=default'), '--depth_channels is (8, 8)'),
     'mask': (('--input=footage/walk', '--adapt=3', '--mask=square/000000.png'), 'mask'),
+    'save_weights': (('--input=footage/walk', '--adapt=3', '--save_weights=nowhere/weights.npz'), 'a directory that exists'),
     'rooms': (('--mode=train', '--rooms=7x9'), '7x9'),
 }
 
