@@ -20,7 +20,7 @@ from common.memory import keep_memory
 from common.run import open_run, write_json
 from experiments import flags
 from experiments.depth_flags import FLAGS
-from pano_depth import evaluate, media, panels, predict, report, session, sources, spacing
+from pano_depth import evaluate, infer, media, panels, predict, report, session, sources, spacing
 from pano_depth.datasets import footage as footages
 from pano_depth.datasets import open_footage, pano_rooms, rooms
 from pano_depth.datasets.clip import Clip
@@ -126,6 +126,8 @@ def _adapt(run, source, frames, params, model, grid, mask):
     loss = flags.build(LossConfig)
     explain = lambda params: predict.photometric_error(params, frames.images, source.stride, grid, model, loss, mask=mask)
     before = None if params is None else explain(params)
+    if params is not None and loss.prior_weight:
+        source.add_prior(infer.estimate_depth(params, frames.images, grid, model))
     params = session.train_in(run, source, flags.build(TrainConfig, steps=FLAGS.adapt), model, loss, grid, mask=mask, params=params,
                               log_every=FLAGS.log_every, checkpoint_every=FLAGS.checkpoint_every, description='adapt')
     if before is not None:

@@ -68,6 +68,25 @@ def depth_maps(config, height):
     return lambda disparity, units: compiled(jnp.asarray(disparity), jnp.asarray(units, jnp.float32), table)
 
 
+def estimate_depth(params, frames, grid, config):
+    """Depth of frames, each for itself.
+
+    Args:
+      params, frames, grid, config: as for `analyse`.
+
+    Returns:
+      [N, H, 2H] float16 range, whose mean disparity is about 1.
+    """
+    disparity = analyse(params, frames, grid, config, ordered=False).disparity
+    depth_of = depth_maps(config, 2 * config.face_size)
+    out = np.empty(frames.shape[:3], np.float16)
+    for start in range(0, len(frames), BATCH):
+        # The last batch overlaps the one before, so that everything compiles once.
+        rows = slice(max(0, min(start, len(frames) - BATCH)), start + BATCH)
+        out[rows] = depth_of(disparity[rows], np.ones(len(disparity[rows])))
+    return out
+
+
 def analyse(params, frames, grid, config, *, ordered=True, distances=(1,), out=None, on_frames=None):
     """Predicts depth and trajectory of footage, a few frames at a time.
 

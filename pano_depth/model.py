@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from common import init
 from pano_depth import cube, losses, networks, rigid, sphere
 
 
@@ -94,20 +95,12 @@ def param_shapes(config):
 def init_params(seed, config):
     """Initial parameters {'depth': ..., 'pose': ...} of the networks, numpy arrays.
 
-    Drawn on the host from the shapes: the compiled initialisation of Flax takes many seconds for a few dozen small arrays. Kernels are
-    normal with variance 2 / fan_in (He et al. 2015) but for those of the heads, which start near zero; scales are one, biases zero.
+    Drawn by `common.init.he_normal`, but for the kernels of the heads, which start near zero.
     """
-    rng = np.random.default_rng(seed)
+    def deviation(names):
+        return 1e-3 if any(name.startswith('head') for name in names) else None
 
-    def draw(path, leaf):
-        names = [entry.key for entry in path]
-        if names[-1] == 'scale':
-            return np.ones(leaf.shape, leaf.dtype)
-        if names[-1] == 'bias':
-            return np.zeros(leaf.shape, leaf.dtype)
-        deviation = 1e-3 if any(name.startswith('head') for name in names) else np.sqrt(2 / np.prod(leaf.shape[:-1]))
-        return (deviation * rng.standard_normal(leaf.shape)).astype(leaf.dtype)
-    return jax.tree_util.tree_map_with_path(draw, param_shapes(config))
+    return init.he_normal(np.random.default_rng(seed), param_shapes(config), deviation=deviation)
 
 
 def predict_disparity(params, images, grid, config):

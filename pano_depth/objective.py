@@ -26,6 +26,8 @@ class LossConfig:
     smooth_weight: float = _field(5e-4, 'weight of the edge-aware smoothness of the normalised disparity')
     logit_weight: float = _field(1e-3, 'weight of the mean squared log-disparity, which keeps the head out of saturation')
     truth_weight: float = _field(0.0, 'weight of the supervised losses where the data knows depth and motion (PanoRooms); 0 learns from images alone')
+    prior_weight: float = _field(
+        0.0, 'adaptation: weight of the difference in log depth from what the networks said before it; decides where plain surfaces tell nothing')
     solid_angle: bool = _field(True, 'weight pixels by their solid angle')
 
 
@@ -91,33 +93,34 @@ def _compare(views, hidden, images, weights, share, config, pad):
     return total / config.pyramid
 
 
-def _supervised(truth, disparity, motion, view, weights, grid):
-    """How far the prediction is from the truth: mean |log disparity| error, and the errors of the motions.
+def _log_error(depth, disparity, view, weights, grid):
+    """Mean |log disparity| difference from known depth, and the mean disparity of that depth.
 
     Args:
-      truth: `sources.Truth` or any (depth [B, H, W], `Motion` [2B]), in the cameras' frames.
-      disparity: [B, F, h, w], mean 1.
-      motion: `Motion` [2B, F], in the frames of the views.
+      depth: [B, H, W] range in the cameras' frames, 0 where unknown.
+      disparity: [B, F, h, w] predicted, mean 1.
       view: [B, 3, 3].
       weights: [B, F, h, w], 0 where masked.
       grid: `Grid`.
 
     Returns:
-      (depth, pose): scalars.
+      (scalar, [B] 1 / metres if depth is in metres).
     """
-    depth, true_motion = truth
     seen = jax.vmap(lambda d, a: sphere.sample_equirect(d[..., None], rigid.rotate(a, grid.rays), method='nearest')[..., 0])(depth, view)
     weights = jnp.where(seen > 0, weights, 0.0)
-    true = jnp.where(seen > 0, 1 / jnp.where(seen > 0, seen, 1.0), 0.0)
+    known = jnp.where(seen > 0, 1 / jnp.where(seen > 0, seen, 1.0), 0.0)
     # Both disparities have the mean 1 over what is known.
     mean = lambda x: (x * weights).sum(axis=(1, 2, 3), keepdims=True) / jnp.maximum(weights.sum(axis=(1, 2, 3), keepdims=True), 1e-6)
-    unit = jnp.maximum(mean(true), 1e-6)
-    ratio = jnp.where(seen > 0, disparity / mean(disparity) / jnp.where(seen > 0, true / unit, 1.0), 1.0)
-    turned = augment.conjugate(true_motion, _twice(view))
-    # Translations are in units of 1 / mean disparity.
-    moved = jnp.abs(motion.translation - (turned.translation * _twice(unit[:, 0, 0]))[:, None]).mean()
-    turning = jnp.abs(motion.rotation - turned.rotation[:, None]).mean()
-    return losses.weighted_mean(jnp.abs(jnp.log(ratio)), weights), moved + turning
+    unit = jnp.maximum(mean(known), 1e-6)
+    ratio = jnp.where(seen > 0, disparity / mean(disparity) / jnp.where(seen > 0, known / unit, 1.0), 1.0)
+    return losses.weighted_mean(jnp.abs(jnp.log(ratio)), weights), unit[:, 0, 0, 0]
+
+
+def _motion_error(true, unit, motion, view):
+    """Mean error of motions [2B, F] in the frames of the views, whose translations are in units of 1 / `unit` [B]."""
+    turned = augment.conjugate(true, _twice(view))
+    moved = jnp.abs(motion.translation - (turned.translation * _twice(unit)[:, None])[:, None]).mean()
+    return moved + jnp.abs(motion.rotation - turned.rotation[:, None]).mean()
 
 
 def objective(params, frames, view, colours, mask, grid: Grid, model: ModelConfig, config: LossConfig, *, progress=1.0, truth=None):
@@ -133,7 +136,7 @@ def objective(params, frames, view, colours, mask, grid: Grid, model: ModelConfi
       model: `ModelConfig`.
       config: `LossConfig`.
       progress: part of the training that is done, 0 to 1; a number or a traced scalar.
-      truth: (depth [B, H, W] metres, `Motion` [2B] target to source) of the batch, or None; used if `truth_weight` is not 0.
+      truth: `sources.Truth` of the batch, or None; used as far as `truth_weight` and `prior_weight` are not 0.
 
     Returns:
       (total, metrics): the sum to minimise and a flat dict of its terms and of diagnostics.
@@ -170,10 +173,13 @@ def objective(params, frames, view, colours, mask, grid: Grid, model: ModelConfi
     if model.pose_mode == 'full' and model.padding != 'equirect':
         terms['pose'] = config.pose_weight * consistency.mean()
     if config.truth_weight:
-        if truth is None:
+        if truth is None or truth.depth is None:
             raise ValueError(f'truth_weight is {config.truth_weight}, but this footage has no depth and poses to learn from; accepted: 0')
-        depth_error, pose_error = _supervised(truth, disparities[0], motion, view, weights, grid)
-        terms['truth_depth'], terms['truth_pose'] = config.truth_weight * depth_error, 10 * config.truth_weight * pose_error
+        depth_error, unit = _log_error(truth.depth, disparities[0], view, weights, grid)
+        terms['truth_depth'] = config.truth_weight * depth_error
+        terms['truth_pose'] = 10 * config.truth_weight * _motion_error(truth.motion, unit, motion, view)
+    if config.prior_weight and truth is not None and truth.prior is not None:
+        terms['prior'] = config.prior_weight * _log_error(truth.prior, disparities[0], view, weights, grid)[0]
     total = sum(terms.values())
     diagnostics = {
         'loss': total,

@@ -135,18 +135,23 @@ def fix_scale(analysis, config, *, camera_height=None, mask=None, samples=64):
 
 
 def flicker(analysis):
-    """How restless the scale of consecutive frames is.
+    """How restless the depth of consecutive frames is, as a viewer sees it.
 
     Args:
       analysis: `infer.Analysis` of at least 3 frames of one moving camera.
 
     Returns:
-      dict: 'before' and 'after' the frames were brought to one scale, the mean size of the second difference of the logarithm of a frame's
-      median depth, which a steady walk leaves near 0; 'pixels', the median relative disagreement of neighbours beyond one factor.
+      dict: 'before' and 'after' the frames were brought to one scale, the median over the directions of the size of the second difference
+      of log depth in time, averaged over the frames; a steady walk leaves it near 0. 'overlap', the median relative disagreement of
+      neighbours about the surfaces that both see, beyond one factor.
     """
-    own = -np.log([np.median(disparity) for disparity in analysis.disparity])
-    size = lambda values: float(np.abs(np.diff(values, 2)).mean())
-    return {'before': size(own), 'after': size(own + np.log(analysis.units)), 'pixels': float(np.mean(analysis.steps.spread))}
+    log_units = np.log(analysis.units)
+    before, after = [], []
+    for i in range(1, len(log_units) - 1):
+        bend = np.diff(-np.log(analysis.disparity[i - 1:i + 2]), 2, axis=0)
+        before.append(np.median(np.abs(bend)))
+        after.append(np.median(np.abs(bend + np.diff(log_units[i - 1:i + 2], 2))))
+    return {'before': float(np.mean(before)), 'after': float(np.mean(after)), 'overlap': float(np.mean(analysis.steps.spread))}
 
 
 def warped_view(source, depth, target_pose, source_pose):

@@ -21,15 +21,17 @@ from pano_depth.rigid import Motion
 
 
 class Truth(NamedTuple):
-    """What a data set knows of a batch of triplets.
+    """What is known of a batch of triplets beside the images.
 
     Attributes:
-      depth: [B, H, W] range of the targets in metres, 0 where invalid.
-      motion: `Motion` [2B], target to source camera in metres, those to the previous frames first.
+      depth: [B, H, W] range of the targets in metres, 0 where invalid; None if the data has none.
+      motion: `Motion` [2B], target to source camera in metres, those to the previous frames first; None if the data has none.
+      prior: [B, H, W] range of the targets in any unit as other networks estimate it, or None.
     """
 
-    depth: jax.Array
-    motion: Motion
+    depth: jax.Array | None = None
+    motion: Motion | None = None
+    prior: jax.Array | None = None
 
 
 def _motions_to_sources(rotation, translation):
@@ -70,6 +72,12 @@ class ClipSource:
         self._near = near if stride > 1 else 0.0
         self.shared = {'frames': np.asarray(clip.frames)}
 
+    def add_prior(self, depth):
+        """Lets samples carry what earlier networks say of their targets: [N, H, W] range, one for each frame of the clip."""
+        if len(depth) != self._length:
+            raise ValueError(f'the prior has {len(depth)} depth maps for a clip of {self._length} frames')
+        self.shared['prior'] = np.asarray(depth)
+
     def batch(self, step, examples):
         """{'index': [n, 3]} frame numbers: previous, target, next. Targets come in shuffled rounds, so that each is seen equally often.
 
@@ -90,7 +98,8 @@ class ClipSource:
 
     @staticmethod
     def sample(batch, shared):
-        return _floats(shared['frames'][batch['index']]), None
+        prior = Truth(prior=shared['prior'][batch['index'][:, 1]].astype(jnp.float32)) if 'prior' in shared else None
+        return _floats(shared['frames'][batch['index']]), prior
 
 
 class WindowSource:

@@ -129,7 +129,7 @@ def check_metrics(step, metrics):
     """Raises ValueError naming the step and the loss if a metric is not finite."""
     bad = [name for name, value in metrics.items() if not np.isfinite(value)]
     if bad:
-        culprit = next((name for name in ('photometric', 'smooth', 'pose', 'logit', 'truth_depth', 'truth_pose') if name in bad), bad[0])
+        culprit = next((name for name in ('photometric', 'smooth', 'pose', 'logit', 'truth_depth', 'truth_pose', 'prior') if name in bad), bad[0])
         raise ValueError(f'training stopped at step {step}: the loss {culprit!r} is {metrics[culprit]}; the parameters and checkpoints '
                          f'are those from before that step. Look for NaN in the footage, or lower --learning_rate.')
 

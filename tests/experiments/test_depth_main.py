@@ -199,7 +199,7 @@ def test_the_shipped_networks_predict_at_once_and_in_metres(predicted):
     workdir, done = predicted
     record = json.loads((workdir / 'run.json').read_text())
     assert record['prediction']['unit'] == 'metre' and record['prediction']['camera_height_m'] == 1.5
-    assert {'before', 'after', 'pixels'} == set(record['prediction']['flicker'])
+    assert {'before', 'after', 'overlap'} == set(record['prediction']['flicker'])
     # The frame that was left out is named, on the terminal and in the record, and the others keep their numbers.
     assert '000002.png' in done.stderr and '000002.png' in record['data']['skipped'][0][0]
     assert {path.name for path in (workdir / 'depth').iterdir()} == {f'{i:06d}.png' for i in (0, 1, 3, 4, 5)}

@@ -15,6 +15,7 @@ from pano_depth import model as models
 from pano_depth import objective as objectives
 from pano_depth import sphere
 from pano_depth.rigid import Motion
+from pano_depth.sources import Truth
 
 ROOM = np.array([[-2.5, -1.6, -3.0], [3.0, 1.2, 2.5]])
 HEIGHT = 64
@@ -119,7 +120,8 @@ def _truth():
     depth = _range(np.zeros(3), np.asarray(sphere.ray_directions(HEIGHT, 2 * HEIGHT), np.float64))
     turns, positions = (part[[0, 2]] for part in POSES)
     back = np.swapaxes(turns, 1, 2)
-    return depth[None].astype(np.float32), Motion(back.astype(np.float32), -np.einsum('nij,nj->ni', back, positions).astype(np.float32))
+    return Truth(depth[None].astype(np.float32),
+                 Motion(back.astype(np.float32), -np.einsum('nij,nj->ni', back, positions).astype(np.float32)))
 
 
 @pytest.mark.parametrize('view', [UPRIGHT, TURNED, MIRRORED], ids=['upright', 'turned', 'mirrored'])
@@ -136,14 +138,24 @@ def test_supervised_terms_vanish_for_the_truth_alone(view):
 
 
 def test_unknown_depth_does_not_count_and_truth_has_to_be_there():
-    loss, (depth, motion) = dataclasses.replace(LOSS, truth_weight=1.0), _truth()
+    loss, (depth, motion) = dataclasses.replace(LOSS, truth_weight=1.0), _truth()[:2]
     holes = depth.copy()
     holes[:, 10:20] = 0
     wrong = np.where(holes > 0, depth, 50).astype(np.float32)
-    found = lambda depth: _metrics(loss=loss, truth=(depth, motion))['truth_depth']
+    found = lambda depth: _metrics(loss=loss, truth=Truth(depth, motion))['truth_depth']
     assert found(holes) < 0.06 < found(wrong)
     with pytest.raises(ValueError, match='truth_weight is 1.0.*no depth and poses'):
         _metrics(loss=loss)
+
+
+@pytest.mark.parametrize('view', [UPRIGHT, TURNED], ids=['upright', 'turned'])
+def test_the_prior_is_about_shape_and_not_about_scale(view):
+    loss = dataclasses.replace(LOSS, prior_weight=1.0)
+    prior = lambda factor, **spoil: _metrics(view=view, loss=loss, truth=Truth(prior=factor * _truth().depth), **spoil)['prior']
+    assert prior(1) < 0.03 and prior(7) == pytest.approx(prior(1), rel=1e-4)
+    assert prior(1, depth_power=0.0) > 0.15
+    # Without one there is nothing to differ from.
+    assert 'prior' not in _metrics(view=view, loss=loss)
 
 
 def test_equirectangular_grid_has_the_same_minimum():

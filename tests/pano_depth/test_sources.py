@@ -94,6 +94,17 @@ def test_a_clip_gives_its_frames_as_floats():
     np.testing.assert_allclose(frames[:, :, 1, 3, 0] * 255, batch['index'], rtol=1e-6)
 
 
+def test_a_clip_carries_the_prior_of_its_targets():
+    source = _make('clip')
+    source.add_prior(np.arange(12, dtype=np.float16)[:, None, None] * np.ones((1, 4, 8), np.float16))
+    batch = source.batch(0, range(BATCH))
+    _, known = source.sample(batch, source.shared)
+    np.testing.assert_array_equal(known.prior[:, 0, 0], batch['index'][:, 1])
+    assert known.depth is None and known.motion is None
+    with pytest.raises(ValueError, match='3 depth maps.*12 frames'):
+        source.add_prior(np.ones((3, 4, 8)))
+
+
 def test_every_window_of_stored_clips_is_seen_once_a_round():
     source = _make('window')  # two clips of seven frames: ten windows of three
     pixels = np.concatenate([source.batch(step, range(BATCH))['frames'][:, :, 0, 0] for step in range(5)])  # two rounds
