@@ -72,7 +72,9 @@ def register_op(token: str, *, role: str, count: Callable[[Layer], tuple[int, in
         token: name of the token and of the record's op.
         role: 'norm' or 'depthwise' keep the width, 'conv' follows the rule for convolutions in `build`.
         count: `layer -> (params, flops, macs)` of the deployed layer, or a `nas.cost.Cost`.
-        module: `layer -> Flax module`; needed to run the network, not to count it.
+        module: `layer -> Flax module` on images [B, H, W, C], called as `module(x)`, or as
+            `module(x, train=train)` if its `__call__` has a parameter `train`. Its parameters are drawn by
+            its own initialisers; conversion leaves it as it is. Needed to run the network, not to count it.
 
     Raises:
         ValueError: if the token is built in or malformed, or the role unknown.

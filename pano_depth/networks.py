@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from common import conv
 from pano_depth import cube, remap
 
 PADDINGS = ('cube', 'zero', 'equirect')
@@ -91,15 +92,6 @@ def unfold(images):
     return jnp.swapaxes(images.reshape(b, f, h, w, 2, 2), 3, 4).reshape(b, f, 2 * h, 2 * w)
 
 
-def _conv_as_matmul(images, kernel, strides, *unused_args, **unused_kwargs):
-    """An unpadded 3 x 3 convolution of [N, h, w, C] as one matrix product with the patches."""
-    _, height, width, _ = images.shape
-    rows, columns = ((size - 3) // stride + 1 for size, stride in zip((height, width), strides))
-    patches = jnp.concatenate([images[:, i:i + strides[0] * (rows - 1) + 1:strides[0], j:j + strides[1] * (columns - 1) + 1:strides[1]]
-                               for i in range(3) for j in range(3)], axis=-1)
-    return patches @ kernel.reshape(-1, kernel.shape[-1])
-
-
 class Conv(nn.Module):
     """A 3 x 3 convolution after one ring of padding.
 
@@ -119,10 +111,8 @@ class Conv(nn.Module):
     def __call__(self, images):
         padded = pad_faces(images, 1, self.padding)
         flat = padded.reshape((-1,) + padded.shape[2:])
-        # XLA's CPU gradient of a convolution of tiny maps is ten times slower than that of a matrix product.
-        small = flat.shape[1] <= 4 * self.stride + 2
         flat = nn.Conv(self.features, (3, 3), strides=self.stride, padding='VALID', use_bias=self.bias,
-                       conv_general_dilated=_conv_as_matmul if small else None)(flat)
+                       conv_general_dilated=conv.conv_general_dilated)(flat)
         return flat.reshape(images.shape[:2] + flat.shape[1:])
 
 

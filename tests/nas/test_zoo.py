@@ -1,7 +1,10 @@
 """The zoo against the figures that others publish."""
 
+import jax
+import jax.numpy as jnp
 import pytest
 
+from nas import network
 from nas.cost import count
 from nas.skeleton import cifar10, imagenet, tiny
 from nas.zoo import CELLS, NETWORKS
@@ -64,6 +67,31 @@ def test_printed_counts(name):
 def test_printed_multiply_adds(name):
     printed, unit = MACS[name]
     assert abs(count(NETWORKS[name].plan()).macs / 1e6 - printed) < unit
+
+
+@pytest.mark.parametrize('name', NETWORKS)
+def test_deployed_networks_have_the_parameters_counted(name):
+    plan = NETWORKS[name].plan()
+    deployed, masked = (network.variable_shapes(plan, deployed=deployed) for deployed in (True, False))
+    assert network.count_params(deployed) == count(plan).params
+    learned = any(layer.op == 'lgconv' for layer in plan)
+    assert (network.count_params(masked) > count(plan).params) == learned == ('condensation' in masked)
+
+
+def test_condensenet_86_is_trained_with_its_published_number_of_parameters():
+    assert network.count_params(network.variable_shapes(NETWORKS['condensenet-86'].plan())) == 1_451_594
+
+
+@pytest.mark.parametrize('name, deployed', [
+    ('condensenet-50', False), ('condensenet-74-imagenet-g8', True), ('dpp-net-es-a', True),
+    ('mobilenetv2', True), ('shufflenet-1x-g8', True)])
+def test_networks_run_forward(name, deployed):
+    """Traced only: Flax checks every parameter against its layer."""
+    plan = NETWORKS[name].plan()
+    images = jax.ShapeDtypeStruct((2, plan[0].out_size, plan[0].out_size, 3), jnp.float32)
+    variables = network.variable_shapes(plan, deployed=deployed)
+    logits = jax.eval_shape(network.Network(plan, deployed=deployed).apply, variables, images)
+    assert logits.shape == (2, NETWORKS[name].input[2])
 
 
 def test_the_zoo_is_complete():

@@ -143,13 +143,6 @@ def test_unfold_puts_channels_in_reading_order():
         np.testing.assert_array_equal(found[:, :, i::2, j::2], images[..., channel])
 
 
-@pytest.mark.parametrize('size, stride', [(4, 1), (6, 1), (6, 2), (10, 2), (9, 2)])
-def test_convolution_as_matrix_product_is_the_convolution(size, stride):
-    images, kernel = _noise(9, 2, size, size + 2, 3), _noise(10, 3, 3, 3, 4)
-    expected = jax.lax.conv_general_dilated(images, kernel, (stride, stride), 'VALID', dimension_numbers=('NHWC', 'HWIO', 'NHWC'))
-    np.testing.assert_allclose(networks._conv_as_matmul(images, kernel, (stride, stride)), expected, atol=1e-4)
-
-
 def test_small_and_large_maps_are_convolved_alike():
     # Small maps take the matrix product, large ones the convolution: the same kernel has to mean the same on both.
     kernel = _noise(11, 3, 3, 2, 3)

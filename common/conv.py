@@ -1,0 +1,184 @@
+"""Convolutions that are fast on the device at hand, with the parameters and results of any other.
+
+XLA's own lowering is the right one on a GPU or TPU. On a CPU it leaves a factor of two (1x1) to thirty (grouped)
+unused, because its loops for grouped and depthwise convolutions and for their gradients are not those of a matrix
+product. `conv_general_dilated` takes the place of `jax.lax.conv_general_dilated`, in `flax.linen.Conv` too:
+
+    nn.Conv(features, (3, 3), conv_general_dilated=conv.conv_general_dilated)
+
+Which lowering a convolution gets is decided by `pick_lowering` when it is traced.
+"""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+
+_NHWC = ('NHWC', 'HWIO', 'NHWC')
+
+
+def pick_lowering(platform: str, *, kernel: tuple[int, int], in_channels: int, out_channels: int, groups: int,
+                  out_size: tuple[int, int]) -> str:
+    """Names the fastest lowering of an undilated NHWC convolution, by measurement.
+
+    Args:
+        platform: 'cpu', 'gpu', 'tpu' ...
+        kernel: height and width of the kernel.
+        in_channels, out_channels: of the whole convolution.
+        groups: feature groups; equal to `in_channels` for a depthwise convolution.
+        out_size: height and width of the output.
+
+    Returns:
+        A name in `LOWERINGS`.
+    """
+    if platform != 'cpu':
+        return 'xla'
+    if groups == in_channels == out_channels > 1:
+        return 'shift'
+    if kernel == (1, 1):
+        return 'matmul' if groups == 1 else 'split_matmul'
+    if groups > 1:
+        # Zeros between narrow groups cost less than narrow products, and a third of the compilation.
+        return 'dense' if in_channels // groups <= 16 else 'split'
+    # XLA's gradient of a convolution of tiny maps is ten times slower than that of a matrix product.
+    return 'patches' if min(out_size) <= 4 else 'xla'
+
+
+def conv_general_dilated(lhs, rhs, window_strides: Sequence[int], padding, lhs_dilation=None, rhs_dilation=None,
+                         dimension_numbers=None, feature_group_count: int = 1, batch_group_count: int = 1,
+                         precision=None, preferred_element_type=None, out_sharding=None, *,
+                         lowering: str | None = None):
+    """Drop-in for `jax.lax.conv_general_dilated`.
+
+    Two-dimensional NHWC convolutions with HWIO kernels and without dilation get a lowering of their own; all others
+    fall through to JAX.
+
+    Args:
+        lhs: [N, H, W, C] images.
+        rhs: [h, w, C / groups, O] kernel.
+        window_strides: (vertical, horizontal).
+        padding: 'SAME', 'VALID' or ((top, bottom), (left, right)) in pixels.
+        feature_group_count: groups.
+        lowering: a name in `LOWERINGS` instead of the one that `pick_lowering` would take; 'xla' is JAX's own.
+        lhs_dilation, rhs_dilation, dimension_numbers, batch_group_count, precision, preferred_element_type,
+            out_sharding: as in JAX.
+
+    Returns:
+        [N, H', W', O] in the type of the inputs or `preferred_element_type`.
+
+    Raises:
+        ValueError: for an unknown `lowering`, or one that cannot do this convolution.
+    """
+    if lowering not in (None, *LOWERINGS):
+        raise ValueError(f'lowering is {lowering!r}; accepted are {", ".join(LOWERINGS)}')
+    strides, groups = tuple(window_strides), feature_group_count
+    plain = batch_group_count == 1 and out_sharding is None and _is_plain(
+        lhs, rhs, (*(lhs_dilation or ()), *(rhs_dilation or ())), dimension_numbers, groups)
+    if not plain and lowering not in (None, 'xla'):
+        raise ValueError(f'lowering {lowering!r} takes undilated NHWC images and HWIO kernels of one floating type; '
+                         f'these are {lhs.shape} {lhs.dtype} and {rhs.shape} {rhs.dtype}, numbered '
+                         f'{dimension_numbers}; use xla')
+    name = 'xla'
+    if plain:
+        if isinstance(padding, str):
+            padding = jax.lax.padtype_to_pads(lhs.shape[1:3], rhs.shape[:2], strides, padding)
+        padding = tuple(map(tuple, padding))
+        out_size = tuple((size + sum(pads) - window) // stride + 1 for size, pads, window, stride
+                         in zip(lhs.shape[1:3], padding, rhs.shape[:2], strides))
+        # Cropping and empty results are left to XLA.
+        if min(*out_size, *padding[0], *padding[1]) >= 0 < min(out_size):
+            name = lowering or pick_lowering(_platform(), kernel=rhs.shape[:2], in_channels=lhs.shape[-1],
+                                             out_channels=rhs.shape[-1], groups=groups, out_size=out_size)
+    if name == 'xla':
+        return jax.lax.conv_general_dilated(
+            lhs, rhs, strides, padding, lhs_dilation, rhs_dilation, dimension_numbers, groups, batch_group_count,
+            precision, preferred_element_type, out_sharding)
+    return LOWERINGS[name](lhs, rhs, strides, padding, groups, precision=precision,
+                           preferred_element_type=preferred_element_type)
+
+
+def _is_plain(lhs, rhs, dilations, dimension_numbers, groups):
+    """Whether this is a convolution that the lowerings below can do; what JAX refuses is not."""
+    return (lhs.ndim == rhs.ndim == 4 and set(dilations) <= {1} and dimension_numbers is not None
+            and jax.lax.conv_dimension_numbers(lhs.shape, rhs.shape, dimension_numbers)
+            == jax.lax.conv_dimension_numbers(lhs.shape, rhs.shape, _NHWC)
+            and lhs.dtype == rhs.dtype and jnp.issubdtype(lhs.dtype, jnp.floating)
+            and lhs.shape[-1] == rhs.shape[2] * groups and rhs.shape[-1] % groups == 0)
+
+
+def _platform():
+    device = jax.config.jax_default_device
+    return getattr(device, 'platform', device) or jax.default_backend()
+
+
+def _windows(images, kernel, strides, padding):
+    """For each tap of the kernel, row by row, the pixels [N, H', W', C] that it meets."""
+    images = jnp.pad(images, ((0, 0), *padding, (0, 0)))
+    rows, columns = (stride * ((size - window) // stride) + 1
+                     for size, window, stride in zip(images.shape[1:3], kernel, strides))
+    return [images[:, i:i + rows:strides[0], j:j + columns:strides[1]]
+            for i in range(kernel[0]) for j in range(kernel[1])]
+
+
+def _xla(images, kernel, strides, padding, groups, **types):
+    return jax.lax.conv_general_dilated(images, kernel, strides, padding, dimension_numbers=_NHWC,
+                                        feature_group_count=groups, **types)
+
+
+def _ungroup(kernel, groups):
+    """[h, w, C / groups, O] -> [h, w, C, O], zero between the groups."""
+    height, width, inputs, outputs = kernel.shape
+    kernel = kernel.reshape(height, width, 1, inputs, groups, outputs // groups)
+    return (kernel * jnp.eye(groups, dtype=kernel.dtype)[:, None, :, None]).reshape(height, width, -1, outputs)
+
+
+def _dense(images, kernel, strides, padding, groups, **types):
+    """One convolution of all channels, with zeros between the groups."""
+    return _xla(images, _ungroup(kernel, groups), strides, padding, 1, **types)
+
+
+def _patches(images, kernel, strides, padding, groups, **types):
+    """One matrix product with the patches [N, H', W', h w C]; for a 1x1 kernel these are the image."""
+    if groups > 1:
+        kernel = _ungroup(kernel, groups)
+    patches = jnp.concatenate(_windows(images, kernel.shape[:2], strides, padding), axis=-1)
+    return jnp.matmul(patches, kernel.reshape(-1, kernel.shape[-1]), **types)
+
+
+def _matmul(images, kernel, strides, padding, groups, **types):
+    if kernel.shape[:2] != (1, 1):
+        raise _impossible('matmul', kernel, groups, '1 x 1 kernels')
+    return _patches(images, kernel, strides, padding, groups, **types)
+
+
+def _split(images, kernel, strides, padding, groups, *, one=_xla, **types):
+    """One convolution per group, side by side."""
+    images, kernel = jnp.split(images, groups, axis=-1), jnp.split(kernel, groups, axis=-1)
+    return jnp.concatenate([one(i, k, strides, padding, 1, **types) for i, k in zip(images, kernel)], axis=-1)
+
+
+def _split_matmul(images, kernel, strides, padding, groups, **types):
+    return _split(images, kernel, strides, padding, groups, one=_patches, **types)
+
+
+def _shift(images, kernel, strides, padding, groups, *, precision=None, preferred_element_type=None):
+    """Depthwise: the sum over the taps of the shifted image times the tap's weights."""
+    del precision  # of matrix products
+    if not groups == images.shape[-1] == kernel.shape[-1]:
+        raise _impossible('shift', kernel, groups, 'depthwise convolutions')
+    # XLA fuses the conversion into the sum, so that bfloat16 is rounded once and memory traffic stays its own.
+    wide = jnp.promote_types(images.dtype, jnp.float32)
+    taps = kernel.reshape(-1, kernel.shape[-1]).astype(wide)
+    windows = _windows(images, kernel.shape[:2], strides, padding)
+    total = sum(window.astype(wide) * tap for window, tap in zip(windows, taps))
+    return total.astype(preferred_element_type or images.dtype)
+
+
+def _impossible(name, kernel, groups, accepted):
+    height, width, inputs, outputs = kernel.shape
+    return ValueError(f'lowering {name!r} takes {accepted}, not a {height} x {width} kernel from {inputs * groups} to '
+                      f'{outputs} channels in {groups} groups')
+
+
+LOWERINGS = {'xla': _xla, 'matmul': _matmul, 'split_matmul': _split_matmul, 'split': _split, 'dense': _dense,
+             'patches': _patches, 'shift': _shift}

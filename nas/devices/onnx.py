@@ -1,0 +1,74 @@
+"""ONNX Runtime on this machine's CPU with a given number of threads: a deployed phone or embedded board."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+from nas import onnx_export
+from nas.devices.base import (DeviceError, Measurement, Network, check_at_least_one, cores, processor,
+                              with_variables)
+
+_ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+class OnnxDevice:
+    """Exports each network, checks the file against JAX, and times it in a fresh process.
+
+    Attributes:
+        name, exclusive: see `nas.devices.base.Device`.
+    """
+
+    exclusive = True
+
+    def __init__(self, *, threads: int = 1, batch: int = 1, warmup: int = 5, repeats: int = 50,
+                 timeout: int = 600):
+        """
+        Args:
+            threads: threads of ONNX Runtime, at most this machine's cores.
+            batch: images in one call.
+            warmup: calls before the timed ones.
+            repeats: timed calls.
+            timeout: seconds after which the process is killed.
+
+        Raises:
+            ValueError: for a number out of range, or if the packages are missing.
+        """
+        check_at_least_one(threads=threads, batch=batch, warmup=warmup, repeats=repeats, timeout=timeout)
+        if threads > cores():
+            raise ValueError(f'threads is {threads}, but this machine offers {cores()}')
+        onnx_export.require('onnx')
+        version = onnx_export.require('onnxruntime').__version__
+        self._threads, self._batch, self._warmup, self._repeats = threads, batch, warmup, repeats
+        self._timeout = timeout
+        self.name = f'onnx:{processor()} threads={threads} batch={batch} onnxruntime={version}'
+
+    def measure(self, network: Network) -> Measurement:
+        """Median and percentiles of one call, peak resident memory of the process. See `Device.measure`."""
+        plan, variables = with_variables(network)
+        with tempfile.TemporaryDirectory(prefix='pano_dppnet_') as folder:
+            path = pathlib.Path(folder) / 'model.onnx'
+            onnx_export.export(plan, variables, path)
+            try:
+                onnx_export.verify(path, plan, variables)
+            except ValueError as error:
+                raise DeviceError(str(error)) from error
+            values = self._time(path)
+        note = 'memory is the peak resident memory of the whole process, baseline that before loading'
+        return Measurement(**values, batch_size=self._batch, device=self.name, note=note)
+
+    def _time(self, path: pathlib.Path) -> dict:
+        numbers = map(str, (self._threads, self._batch, self._warmup, self._repeats))
+        command = [sys.executable, '-m', 'nas.devices.onnx_worker', str(path), *numbers]
+        search = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get('PYTHONPATH'))))
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=self._timeout, check=False,
+                                  stdin=subprocess.DEVNULL, env=os.environ | {'PYTHONPATH': search})
+        except subprocess.TimeoutExpired:
+            raise DeviceError(f'ONNX Runtime gave no answer within {self._timeout} s') from None
+        if done.returncode:
+            raise DeviceError(f'ONNX Runtime failed with exit status {done.returncode}: '
+                              f'{" ".join(done.stderr.split())[-400:]}')
+        return json.loads(done.stdout.splitlines()[-1])

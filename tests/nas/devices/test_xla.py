@@ -1,0 +1,55 @@
+"""nas.devices.xla: a compiled network on this machine."""
+
+import jax
+import pytest
+
+from nas import network
+from nas import plan as plan_lib
+from nas.cell import Cell
+from nas.devices.base import DeviceError
+from nas.devices.xla import XlaDevice
+from nas.skeleton import SKELETONS
+
+PLAN = plan_lib.build(Cell.parse('bn-lgconv1x1-bn_relu-gconv3x3'), SKELETONS['tiny'])
+
+
+@pytest.fixture(scope='module')
+def measured():
+    """Measurements of the same network at batch 1 and 16."""
+    return {batch: XlaDevice('cpu', batch=batch, warmup=1, repeats=20).measure(PLAN) for batch in (1, 16)}
+
+
+def test_percentiles_are_in_order_and_the_device_is_named(measured):
+    for batch, result in measured.items():
+        assert 0 < result.p10_ms <= result.latency_ms <= result.p90_ms < 1e4
+        assert result.batch_size == batch and result.repeats == 20 and not result.estimated
+        assert f'batch={batch} ' in result.device and jax.__version__ in result.device
+
+
+def test_memory_holds_weights_and_grows_with_the_images(measured):
+    weights = 4e-6 * network.count_params(network.init(jax.random.key(0), PLAN, deployed=True))
+    images = 4e-6 * 15 * 8 * 8 * 3
+    assert measured[1].memory_mb > weights
+    assert measured[16].memory_mb > measured[1].memory_mb + images
+
+
+def test_slow_networks_end_in_time_with_five_calls_at_least():
+    device = XlaDevice('cpu', warmup=1, repeats=1000, seconds=1)
+    device._seconds = 0
+    assert device.measure(PLAN).repeats == 5
+
+
+def test_platform_that_is_not_there_is_named_with_those_that_are():
+    with pytest.raises(ValueError, match='tpu.*present: cpu') as caught:
+        XlaDevice('tpu')
+    assert '\n' not in str(caught.value)
+
+
+def test_failure_of_the_runtime_is_no_number(monkeypatch):
+    def fail(*_):
+        raise jax.errors.JaxRuntimeError('RESOURCE_EXHAUSTED: out of memory')
+
+    device = XlaDevice('cpu')
+    monkeypatch.setattr(device, '_time', fail)
+    with pytest.raises(DeviceError, match='out of memory'):
+        device.measure(PLAN)
