@@ -1,0 +1,115 @@
+"""The loop around a search: ask, evaluate, write down, tell; and again after a kill."""
+
+import collections
+import time
+from collections.abc import Callable
+
+from nas.evaluations import Evaluation, Failure, Outcome, append_record, read_records, result_of, to_record
+
+
+class Guarded:
+    """An evaluation that times itself and makes an exception that candidate's failure; it can be pickled."""
+
+    def __init__(self, evaluate: Callable):
+        self._evaluate = evaluate
+
+    def __call__(self, cell) -> Outcome:
+        start = time.perf_counter()
+        try:
+            result = self._evaluate(cell)
+        except Exception as error:  # whatever a candidate runs into is its own failure
+            result = Failure(f'{type(error).__name__}: {error}')
+        return Outcome(result, time.perf_counter() - start)
+
+
+class _CellByCell:
+    """Batches of a function of one cell."""
+
+    def __init__(self, evaluate: Callable, executor):
+        self._evaluate, self._executor = Guarded(evaluate), executor
+
+    def batch(self, cells, history):
+        del history
+        if self._executor is None:
+            yield from enumerate(map(self._evaluate, cells))
+            return
+        for index, outcome in self._executor.map(self._evaluate, cells):
+            # What an executor itself gives up on, such as a crashed process, comes without a time.
+            yield index, Outcome(outcome) if isinstance(outcome, Failure) else outcome
+
+    def replay(self, cell, result, record):
+        pass
+
+
+def run(search, evaluate: Callable, *, budget: int, path=None, executor=None,
+        on_evaluation: Callable[[Evaluation], None] | None = None,
+        on_notice: Callable[[str], None] | None = None) -> list[Evaluation]:
+    """Runs a search until its budget is spent or its space is exhausted.
+
+    Args:
+        search: a fresh `nas.search.Search`, warm-started or not.
+        evaluate: takes a cell and returns its objectives by name, or a `Failure`; an exception becomes one. Or an
+            object with the methods `batch` and `replay` of `nas.candidates.Candidates`, which see whole batches.
+        budget: number of evaluations, those of an interrupted run and failures included.
+        path: the log, `evaluations.jsonl`. What it holds is told first, so that a killed run goes on; None
+            keeps no log.
+        executor: as in `nas.executors`: its `map(function, cells)` yields (index, result) as they finish. It
+            gets the rest of a batch at a time. None evaluates here, one after the other.
+        on_evaluation: called with each new `Evaluation`.
+        on_notice: called with a sentence about anything unusual in the log.
+
+    Returns:
+        All evaluations of this search in the order of the log, in which results came in.
+
+    Raises:
+        ValueError: if the budget is smaller than a level, or the log is damaged or of another space.
+        RuntimeError: if nothing but failures comes, with the reasons.
+    """
+    level = search.config.keep
+    if budget < level:
+        raise ValueError(f'budget {budget} is smaller than a level of {level} cells; raise the budget '
+                         'or lower keep')
+    whole = evaluate if hasattr(evaluate, 'batch') else _CellByCell(evaluate, executor)
+    evaluations = _replay(search, path, on_notice or (lambda text: None), whole.replay)
+    while len(evaluations) < budget:
+        cells = search.ask(budget - len(evaluations))
+        if not cells:
+            break
+        # What came before this batch; the search's own list grows with it.
+        for index, outcome in whole.batch(cells, list(search.history)):
+            evaluation = search.tell(cells[index], outcome.result)
+            if path is not None:
+                append_record(path, to_record(len(evaluations), evaluation, seconds=outcome.seconds,
+                                              extra={**search.space.record(cells[index]), **outcome.extra}))
+            evaluations.append(evaluation)
+            if on_evaluation is not None:
+                on_evaluation(evaluation)
+        if len(evaluations) >= min(2 * level, budget):
+            _check_some_succeed(evaluations)
+    return evaluations
+
+
+def _replay(search, path, on_notice, on_record) -> list[Evaluation]:
+    """Tells the search what its log holds."""
+    if path is None:
+        return []
+    records, notice = read_records(path, repair=True)
+    if notice:
+        on_notice(notice)
+    evaluations = []
+    for number, record in enumerate(records, 1):
+        try:
+            cell, result = search.space.parse(record['cell']), result_of(record)
+            evaluations.append(search.tell(cell, result))
+            on_record(cell, result, record)
+        except ValueError as error:
+            raise ValueError(f'{path} line {number} does not fit this search: {error}') from error
+    return evaluations
+
+
+def _check_some_succeed(evaluations) -> None:
+    if any(e.status == 'ok' for e in evaluations):
+        return
+    reasons = collections.Counter(e.reason for e in evaluations).most_common(5)
+    listed = '; '.join(f'{reason} ({count} times)' for reason, count in reasons)
+    raise RuntimeError(f'all of the first {len(evaluations)} candidates failed: {listed}')
