@@ -104,6 +104,27 @@ def data_parallel(step, *, num_shared=1):
     return jax.pmap(step, axis_name=AXIS, in_axes=(None, 0) + (None,) * num_shared, out_axes=None)
 
 
+def replicate(tree):
+    """Puts a pytree on every device, as the steps of `parallel.data_parallel` return theirs.
+
+    A step is compiled for where its arguments lie: called first with a state on the host and then with the
+    one that it has returned, it would be compiled twice.
+
+    Args:
+      tree: arrays on the host or on devices; every process has the same ones.
+    """
+    mesh = jax.sharding.Mesh(np.array(jax.devices()), (AXIS,))
+    sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+
+    def put(leaf):
+        if isinstance(leaf, jax.Array) and leaf.sharding == sharding:
+            return leaf
+        host = np.asarray(leaf)
+        # Unlike `device_put`, this needs no transfer between the hosts of a run of several processes.
+        return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
+    return jax.tree.map(put, tree)
+
+
 def mean(tree):
     """The mean of a pytree over all devices of all hosts, inside a step of `data_parallel`."""
     return jax.lax.pmean(tree, AXIS)

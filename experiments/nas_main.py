@@ -1,8 +1,11 @@
 """Architecture search from the command line: `nas-search` or `python experiments/nas_main.py`.
 
+    nas-search --flagfile=experiments/flagfiles/digits_cpu.flags --workdir=runs/digits
+    nas-search --benchmark=nas_bench_201 --table=FILE --device=raspi4 --budget=500 --workdir=runs/table
     nas-search --mode=cost --cell=bn_relu-lgconv1x1-bn_relu-gconv3x3 --skeleton=imagenet
     nas-search --mode=cost --network=condensenet-86
     nas-search --mode=cost --table
+    nas-search --mode=cost --network=condensenet-86 --device=xla:cpu,onnx:threads=1
 """
 
 import json
@@ -20,26 +23,14 @@ from nas.cost import Cost, count
 from nas.skeleton import SKELETONS, Skeleton
 
 
-def define_flags(values: absl_flags.FlagValues) -> None:
-    """Defines this program's flags in `values`."""
-    absl_flags.DEFINE_enum('mode', 'cost', ['cost'], 'What to do.', flag_values=values)
-    absl_flags.DEFINE_string('cell', None, 'Cell, as tokens joined by hyphens or by its published name.',
-                        flag_values=values)
-    absl_flags.DEFINE_string('network', None, 'Published network by name.', flag_values=values)
-    absl_flags.DEFINE_string('skeleton', None, f'Skeleton for a cell: {", ".join(SKELETONS)}; cifar10 by default. '
-                        'A published network brings its own.', flag_values=values)
-    absl_flags.DEFINE_boolean('table', False, 'Print the cost of every published network beside its published '
-                         'figures.', flag_values=values)
-
-
 def _look_up(what: str, name: str, known: dict):
     if name not in known:
         raise ValueError(f'--{what}={name} is unknown; accepted: {", ".join(known)}')
     return known[name]
 
 
-def cost_of(cell: str | None, network: str | None, skeleton: str | None) -> dict[str, str | int]:
-    """Counts one cell on a skeleton, or one published network.
+def plan_of(cell: str | None, network: str | None, skeleton: str | None) -> tuple[str, plan.Plan]:
+    """Builds one cell on a skeleton, or one published network.
 
     Args:
         cell: tokens joined by hyphens, or a name in `zoo.CELLS`.
@@ -47,7 +38,7 @@ def cost_of(cell: str | None, network: str | None, skeleton: str | None) -> dict
         skeleton: a name in `SKELETONS`, or None for the network's own, or cifar10 for a cell.
 
     Returns:
-        {'name', 'params', 'flops', 'macs'}.
+        (name, layer records).
 
     Raises:
         ValueError: for anything that does not exist or does not fit.
@@ -58,11 +49,48 @@ def cost_of(cell: str | None, network: str | None, skeleton: str | None) -> dict
                          '--table counts all networks')
     shape: Skeleton | None = None if skeleton is None else _look_up('skeleton', skeleton, SKELETONS)
     if network is not None:
-        name, layers = network, _look_up('network', network, zoo.NETWORKS).plan(shape)
-    else:
-        parsed = zoo.CELLS.get(cell) or Cell.parse(cell)
-        name, layers = str(parsed), plan.build(parsed, shape or SKELETONS['cifar10'])
+        return network, _look_up('network', network, zoo.NETWORKS).plan(shape)
+    parsed = zoo.CELLS.get(cell) or Cell.parse(cell)
+    return str(parsed), plan.build(parsed, shape or SKELETONS['cifar10'])
+
+
+def cost_of(cell: str | None, network: str | None, skeleton: str | None) -> dict[str, str | int]:
+    """Counts one cell on a skeleton, or one published network; arguments and errors are those of `plan_of`.
+
+    Returns:
+        {'name', 'params', 'flops', 'macs'}.
+    """
+    name, layers = plan_of(cell, network, skeleton)
     return {'name': name, **count(layers)._asdict()}
+
+
+def measure_on(layers: plan.Plan, lists: list[str], cache_folder: str) -> dict[str, dict]:
+    """Measures a network on devices, one after the other.
+
+    Args:
+        layers: the network.
+        lists: devices, see `nas.devices.specs.open_device`; each text may hold several with commas between.
+        cache_folder: where measurements are kept, '' for nowhere.
+
+    Returns:
+        By spec, the fields of a `Measurement`, or {'error': reason} where the device gave none.
+
+    Raises:
+        ValueError: if a device does not exist or is not there; before anything is measured.
+    """
+    # Counting alone starts without JAX.
+    from nas.devices import cache, specs
+    from nas.devices.base import DeviceError
+    devices = {spec: specs.open_device(spec) for text in lists for spec in specs.split_specs(text)}
+    store = cache.Cache(cache_folder) if cache_folder else None
+    results = {}
+    for spec, device in devices.items():
+        try:
+            results[spec] = cache.measure(device, layers, cache=store,
+                                          timing_lock=store and store.timing_lock).as_dict()
+        except DeviceError as error:
+            results[spec] = {'error': str(error)}
+    return results
 
 
 def cost_table() -> str:
@@ -80,21 +108,39 @@ def cost_table() -> str:
     return '\n'.join(lines)
 
 
-def main() -> None:
-    """Runs the mode that the flags ask for. Raises ValueError for input that cannot be used."""
-    values = absl_flags.FLAGS
-    if not values.table:
-        print(json.dumps(cost_of(values.cell, values.network, values.skeleton)))
-    elif (values.cell, values.network, values.skeleton) == (None, None, None):
+def run_cost(values: absl_flags.FlagValues) -> int:
+    """--mode=cost: prints; 1 if a device failed."""
+    if isinstance(values.table, str):
+        raise ValueError(f'--table={values.table} belongs to --benchmark; with --mode=cost the flag stands alone')
+    if values.table:
+        if (values.cell, values.network, values.skeleton, values.device) != (None, None, None, []):
+            raise ValueError('--table counts all published networks; give it without --cell, --network, --skeleton '
+                             'and --device')
         print(cost_table())
-    else:
-        raise ValueError('--table counts all published networks; give it without --cell, --network and --skeleton')
+        return 0
+    result = cost_of(values.cell, values.network, values.skeleton)
+    if values.device:
+        _, layers = plan_of(values.cell, values.network, values.skeleton)
+        result['devices'] = measure_on(layers, values.device, values.measurement_cache)
+    print(json.dumps(result))
+    return int(any('error' in figures for figures in result.get('devices', {}).values()))
+
+
+def main() -> int:
+    """Runs the mode that the flags ask for; 1 if a device failed. Raises ValueError for unusable input."""
+    values = absl_flags.FLAGS
+    if values.mode == 'cost':
+        return run_cost(values)
+    from experiments import nas_search  # counting alone needs none of it
+    nas_search.main(values)
+    return 0
 
 
 def run() -> None:
     """Entry point of the console script `nas-search`."""
     # Not at import: `--mode` is a flag of depth_main too.
-    define_flags(absl_flags.FLAGS)
+    from experiments import nas_flags  # with the recipe's flags comes JAX
+    nas_flags.define(absl_flags.FLAGS)
     flags.run(main)
 
 

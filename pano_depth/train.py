@@ -158,7 +158,7 @@ def fit(state, source, config, model, loss, grid, *, mask=None, start=0, on_step
     step = make_step(config, model, loss, source.sample)
     key = jax.random.key(config.seed)
     examples = parallel.local_examples(config.batch_size)
-    shared = jax.tree.map(jnp.asarray, (grid, mask, source.shared))
+    state, shared = parallel.replicate((state, (grid, mask, source.shared)))
     pending = deque()
 
     def settle():

@@ -1,0 +1,77 @@
+"""Candidates on a Ray cluster, each in a process of its own on whichever node has room."""
+
+import importlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from nas.evaluations import Failure
+from nas.executors import isolated
+from nas.executors.base import describe
+
+
+class RayExecutor:
+    """See `nas.executors.base.Executor`. The project has to be installed on every node.
+
+    Ray's own workers never touch a device: each starts the process that does, as `ProcessExecutor` would. A
+    candidate whose node dies is started again elsewhere; one that crashes by itself is a failure.
+    """
+
+    def __init__(self, *, address: str | None = None, cpus_per_candidate: float = 1,
+                 devices_per_candidate: float = 0, timeout: float | None = None, max_retries: int = 2,
+                 platform: str | None = None, compilation_cache: str | None = None):
+        """Joins a cluster, or starts one on this machine.
+
+        Args:
+            address: of the cluster, 'auto' for the one that this machine is part of, None for a local one.
+            cpus_per_candidate, devices_per_candidate: what Ray reserves on a node; a fraction of a device
+                shares it.
+            timeout: seconds for one candidate once it runs.
+            max_retries: how often a candidate whose node died is started again.
+            platform, compilation_cache: as for `ProcessExecutor`.
+
+        Raises:
+            ValueError: if Ray is not installed or the cluster cannot be reached.
+        """
+        try:
+            self._ray = importlib.import_module('ray')
+        except ImportError as error:
+            raise ValueError("the ray executor needs Ray: pip install 'pano-dppnet[ray]'") from error
+        if not self._ray.is_initialized():
+            try:
+                dashboard = False if address is None else None  # only a new cluster can be told
+                self._ray.init(address=address, log_to_driver=False, include_dashboard=dashboard)
+            except (ConnectionError, RuntimeError, ValueError) as error:
+                where = address or 'this machine'
+                raise ValueError(f'Ray cannot be reached at {where}: {describe(error)}') from error
+        environment = {isolated.PREALLOCATE: 'false'} if devices_per_candidate % 1 else {}
+        if platform is not None:
+            environment[isolated.PLATFORM] = platform
+        if compilation_cache is not None:
+            environment[isolated.CACHE] = str(compilation_cache)
+        self._options = {'environment': environment, 'timeout': timeout}
+        self._task = self._ray.remote(num_cpus=cpus_per_candidate, num_gpus=devices_per_candidate,
+                                      max_retries=max_retries)(isolated.run)
+
+    def nodes(self) -> list[str]:
+        """Addresses of the nodes that are alive."""
+        return [node['NodeManagerAddress'] for node in self._ray.nodes() if node['Alive']]
+
+    def map(self, function: Callable[[Any], Any], jobs: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+        """Yields (index, result or `Failure`) as they finish; leaving the loop cancels what still runs."""
+        isolated.check_importable(function)
+        # Submitted with the call, not with the first result that is asked for.
+        waiting = {self._task.remote(function, job, **self._options): index for index, job in enumerate(jobs)}
+        return self._results(waiting)
+
+    def _results(self, waiting: dict) -> Iterator[tuple[int, Any]]:
+        try:
+            while waiting:
+                (reference,), _ = self._ray.wait(list(waiting), num_returns=1)
+                try:
+                    result = self._ray.get(reference)
+                except self._ray.exceptions.RayError as error:
+                    result = Failure(f'Ray lost the candidate: {describe(error)}')
+                yield waiting.pop(reference), result
+        finally:
+            for reference in waiting:
+                self._ray.cancel(reference, force=True)

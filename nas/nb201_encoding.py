@@ -1,0 +1,116 @@
+"""What a surrogate sees of a NAS-Bench-201 cell: its ways from input to output, and features of its graph.
+
+A cell of NAS-Bench-201 (Dong & Yang, ICLR 2020) has four nodes and six edges 0->1, 0->2, 1->2, 0->3, 1->3,
+2->3, each with one of five operations. Four ways lead from node 0 to node 3; one that holds a `none` carries
+nothing, and a skip changes nothing of what a way computes. A token is what one way computes, so that strings
+of one graph look alike. That is so here only: for the search they are different cells, of different costs.
+"""
+
+import itertools
+
+import numpy as np
+
+OPS = ('none', 'skip_connect', 'nor_conv_1x1', 'nor_conv_3x3', 'avg_pool_3x3')
+EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
+NONE, SKIP, CONV1, CONV3, POOL = range(5)
+PATHS = ((3,), (0, 4), (1, 5), (0, 2, 5))  # the edges of each way from node 0 to node 3
+# Every sequence of operations that a way can hold, by length; token number = 1 + place in this tuple.
+TOKENS = tuple('>'.join(way) or 'identity' for length in range(4)
+               for way in itertools.product(OPS[2:], repeat=length))
+LENGTH = len(PATHS)
+
+
+def parse(arch: str) -> tuple[int, ...]:
+    """Reads an `arch` string such as '|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|'.
+
+    Returns:
+        The six operation numbers (places in `OPS`) in the order of `EDGES`.
+
+    Raises:
+        ValueError: if the string is not a cell of four nodes with known operations.
+    """
+    form = '; the form is |op~0|+|op~0|op~1|+|op~0|op~1|op~2| with op in ' + ', '.join(OPS)
+    nodes = [[part for part in node.split('|') if part] for node in arch.split('+')]
+    if [len(node) for node in nodes] != [1, 2, 3]:
+        raise ValueError(f'arch {arch!r} is not a cell of four nodes{form}')
+    ops = []
+    for node in nodes:
+        for source, part in enumerate(node):
+            op, _, start = part.partition('~')
+            if op not in OPS or start != str(source):
+                raise ValueError(f'arch {arch!r} has {part!r} as input {source} of a node{form}')
+            ops.append(OPS.index(op))
+    return tuple(ops)
+
+
+def live_ops(ops) -> np.ndarray:
+    """Sets edges that carry nothing from node 0 to node 3 to `NONE`.
+
+    Args:
+        ops: int [N, 6] operation numbers in the order of `EDGES`.
+
+    Returns:
+        int64 [N, 6].
+    """
+    ops = np.array(ops, dtype=np.int64)
+    live = np.zeros(ops.shape, bool)
+    for path in PATHS:
+        live[:, path] |= (ops[:, path] != NONE).all(axis=1)[:, None]
+    return np.where(live, ops, NONE)
+
+
+def encode_batch(ops) -> np.ndarray:
+    """Tokens of many cells.
+
+    Args:
+        ops: int [N, 6] operation numbers in the order of `EDGES`.
+
+    Returns:
+        int32 [N, LENGTH]: 1 + place in `TOKENS` of each way that is not cut, largest first, then zeros.
+    """
+    ops = np.asarray(ops, np.int64)
+    tokens = np.zeros((len(ops), LENGTH), np.int32)
+    for column, path in enumerate(PATHS):
+        way = np.zeros(len(ops), np.int64)  # digits 1 to 3 in base 3 number sequences without gaps
+        for edge in path:
+            way = np.where(ops[:, edge] > SKIP, way * 3 + ops[:, edge] - SKIP, way)
+        tokens[:, column] = np.where((ops[:, path] != NONE).all(axis=1), way + 1, 0)
+    return -np.sort(-tokens, axis=1)
+
+
+def features_batch(ops) -> np.ndarray:
+    """Features of many cells' live graphs: counts of edges and ways by what they hold, and depths.
+
+    Args:
+        ops: int [N, 6] operation numbers in the order of `EDGES`.
+
+    Returns:
+        float32 [N, F]. Live edges of each operation but `none` (4); ways (1); convolutions, 3x3 convolutions,
+        pools and operations on the way that has most (4); the first three summed over ways (3); ways with 0
+        to 3 operations (4), with 0 to 3 convolutions (4); pools and convolutions on the way with fewest (2).
+    """
+    ops = live_ops(ops)
+    alive = np.stack([(ops[:, path] != NONE).all(axis=1) for path in PATHS], axis=1)
+
+    def on_ways(*kinds):
+        return np.stack([np.isin(ops[:, path], kinds).sum(axis=1) for path in PATHS], axis=1) * alive
+
+    convs, wide, pools = on_ways(CONV1, CONV3), on_ways(CONV3), on_ways(POOL)
+    length = convs + pools
+    columns = [(ops == op).sum(axis=1) for op in range(1, len(OPS))] + [alive.sum(axis=1)]
+    columns += [counts.max(axis=1) for counts in (convs, wide, pools, length)]
+    columns += [counts.sum(axis=1) for counts in (convs, wide, pools)]
+    columns += [(alive & (counts == n)).sum(axis=1) for counts in (length, convs) for n in range(4)]
+    # A cell without any way stands beyond those that have one.
+    columns += [np.where(alive, counts, 4).min(axis=1) for counts in (pools, convs)]
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+def encode(arch: str) -> tuple[int, ...]:
+    """Tokens of one cell given as its `arch` string: `LENGTH` numbers, see `encode_batch`."""
+    return tuple(encode_batch([parse(arch)])[0].tolist())
+
+
+def features(arch: str) -> np.ndarray:
+    """Features float32 [F] of one cell given as its `arch` string, see `features_batch`."""
+    return features_batch([parse(arch)])[0]

@@ -1,0 +1,237 @@
+"""Pareto dominance and exact hypervolume; every objective is minimised.
+
+Sorting and hypervolume are done by moocore (Lopez-Ibanez et al., the authors of the algorithms it implements:
+Guerreiro & Fonseca 2017 for 3 and 4 objectives, Fonseca et al. 2006 beyond). What a search needs besides,
+the improvement that each of many candidates would bring to one front, is vectorised here.
+"""
+
+import moocore
+import numpy as np
+
+
+def _points(points, name: str = 'points', *, objectives: int | None = None) -> np.ndarray:
+    """Float64 [N, M], checked; an empty list counts as no points."""
+    array = np.asarray(points, np.float64)
+    if array.size == 0 and array.ndim < 2:
+        array = array.reshape(0, objectives or 1)
+    if array.ndim != 2 or array.shape[1] == 0:
+        raise ValueError(f'{name} has shape {array.shape}; accepted is [points, objectives]')
+    if np.isnan(array).any():
+        row = int(np.isnan(array).any(axis=1).argmax())
+        raise ValueError(f'{name} has NaN in row {row}; only numbers compare')
+    if objectives is not None and array.shape[1] != objectives:
+        raise ValueError(f'{name} has {array.shape[1]} objectives, but the reference has {objectives}')
+    return array
+
+
+def _reference(reference, objectives: int | None) -> np.ndarray:
+    """Float64 [M]; a single number stands for all objectives."""
+    array = np.asarray(reference, np.float64)
+    if array.ndim == 0 and objectives is not None:
+        array = np.full(objectives, array)
+    if array.ndim != 1 or array.size == 0 or not np.isfinite(array).all():
+        raise ValueError(f'reference is {reference}; accepted is one finite number per objective')
+    return array
+
+
+def _with_reference(points, reference) -> tuple[np.ndarray, np.ndarray]:
+    """Both arrays, checked, of the points that are strictly better than the reference in all objectives."""
+    shape = np.shape(points)
+    reference = _reference(reference, shape[1] if len(shape) == 2 else None)
+    points = _points(points, objectives=reference.size)
+    points = points[(points < reference).all(axis=1)]
+    if np.isinf(points).any():
+        raise ValueError('points has -inf, whose hypervolume is infinite; accepted are finite numbers')
+    return points, reference
+
+
+def non_dominated(points) -> np.ndarray:
+    """Marks the points that no other point dominates.
+
+    A point dominates another if it is nowhere worse and somewhere better, so equal points are all kept.
+
+    Args:
+        points: [N, M] objectives, all minimised; infinities are allowed.
+
+    Returns:
+        bool [N].
+
+    Raises:
+        ValueError: if the shape is wrong or a value is NaN.
+    """
+    points = _points(points)
+    if len(points) == 0:
+        return np.zeros(0, bool)
+    return np.asarray(moocore.is_nondominated(points, keep_weakly=True), bool)
+
+
+def fronts(points, *, violation=None) -> np.ndarray:
+    """Non-dominated sorting: 0 for the Pareto front, 1 for the front of the rest, and so on.
+
+    Args:
+        points: [N, M] objectives, all minimised.
+        violation: [N], how far each point is over the constraints, 0 for a feasible one. Every feasible point
+            comes before every infeasible one, and those follow by their violation (Deb et al. 2002).
+
+    Returns:
+        int64 [N], the rank of each point; equal points share one.
+
+    Raises:
+        ValueError: if a shape is wrong or a value is NaN, or a violation negative.
+    """
+    points = _points(points)
+    if violation is None:
+        violation = np.zeros(len(points))
+    violation = np.asarray(violation, np.float64)
+    if violation.shape != (len(points),) or not (violation >= 0).all():
+        raise ValueError(f'violation {violation} must be a number from 0 up for each of {len(points)} points')
+    ranks = np.zeros(len(points), np.int64)
+    feasible = violation == 0
+    if feasible.any():
+        ranks[feasible] = _sort(points[feasible])
+    if not feasible.all():
+        _, order = np.unique(violation[~feasible], return_inverse=True)
+        ranks[~feasible] = order + (ranks[feasible].max() + 1 if feasible.any() else 0)
+    return ranks
+
+
+def _sort(points: np.ndarray) -> np.ndarray:
+    """Ranks of at least one point; duplicates are sorted once, so that they share a rank."""
+    unique, place = np.unique(points, axis=0, return_inverse=True)
+    return np.asarray(moocore.pareto_rank(unique), np.int64)[place.reshape(-1)]
+
+
+def crowding(points) -> np.ndarray:
+    """Crowding distance of the points of one front (Deb et al. 2002): larger is lonelier.
+
+    Args:
+        points: [N, M] objectives of one front.
+
+    Returns:
+        float64 [N]: the sum over the objectives of the distance between a point's two neighbours, as a part
+        of the range; infinite at the ends of any objective. Of equal points one keeps its distance and the
+        others get 0.
+    """
+    points = _points(points)
+    if not np.isfinite(points).all():
+        raise ValueError('points has infinities, which have no distance; accepted are finite numbers')
+    distance = np.zeros(len(points))
+    unique, first = np.unique(points, axis=0, return_index=True)
+    sums = np.zeros(len(unique))
+    for column in unique.T:
+        order = np.argsort(column, kind='stable')
+        spread = column[order[-1]] - column[order[0]] if len(column) else 0.0
+        if spread > 0:
+            sums[order[[0, -1]]] = np.inf
+            sums[order[1:-1]] += (column[order[2:]] - column[order[:-2]]) / spread
+    if len(unique) == 1:
+        sums[:] = np.inf
+    distance[first] = sums
+    return distance
+
+
+def hypervolume(points, reference) -> float:
+    """Volume of what the points dominate inside the reference, exact.
+
+    Args:
+        points: [N, M] objectives, all minimised. Dominated and equal points add nothing, and neither does a
+            point that is not better than the reference in every objective.
+        reference: [M], or one number for all objectives.
+
+    Returns:
+        The volume, in the product of the objectives' units; 0.0 without points.
+
+    Raises:
+        ValueError: if the shapes do not fit or a value is NaN or -inf.
+    """
+    points, reference = _with_reference(points, reference)
+    return float(moocore.hypervolume(points, ref=reference)) if len(points) else 0.0
+
+
+def hypervolume_by_step(points, reference) -> np.ndarray:
+    """Hypervolume of the first 1, 2, ... N points, as of a search after each evaluation.
+
+    Args:
+        points, reference: as for `hypervolume`, the points in order.
+
+    Returns:
+        float64 [N], never decreasing.
+    """
+    shape = np.shape(points)
+    reference = _reference(reference, shape[1] if len(shape) == 2 else None)
+    points = _points(points, objectives=reference.size)
+    front, volumes = np.zeros((0, reference.size)), np.zeros(len(points))
+    for i, point in enumerate(points):
+        if (point < reference).all() and not (front <= point).all(axis=1).any():
+            front = np.concatenate([front[~(front >= point).all(axis=1)], point[None]])
+            volumes[i] = hypervolume(front, reference)
+        else:
+            volumes[i] = volumes[i - 1] if i else 0.0
+    return volumes
+
+
+class FreeSpace:
+    """The part of objective space inside the reference that a front leaves undominated, as disjoint boxes.
+
+    The boxes are those of the local upper bounds of the front (Klamroth, Lacour & Vanderpooten 2015; Lacour,
+    Klamroth & Fonseca 2017): a bound u is the worst corner of a region that holds no point of the front, and
+    z_j(u) is the point that bounds it in objective j. There are 2N+1 of them for 3 objectives.
+    """
+
+    def __init__(self, points, reference):
+        """Starts from a front.
+
+        Args:
+            points: [N, M] evaluated objectives; N may be 0.
+            reference: [M] or one number.
+        """
+        points, self._reference = _with_reference(points, reference)
+        size = self._reference.size
+        self._upper = self._reference[None].copy()  # [U, M]
+        # Component k of the point that bounds u in objective j; dummy points stand at the reference.
+        self._bounding = np.full((1, size, size), -np.inf)  # [U, j, k]
+        self._bounding[0][np.diag_indices(size)] = self._reference
+        for point in points[np.lexsort(points.T)]:
+            self.add(point)
+
+    def add(self, point) -> None:
+        """Takes away what one more point [M] dominates: nothing, if it is itself dominated."""
+        point = np.asarray(point, np.float64)
+        inside = (point < self._upper).all(axis=1)
+        if not inside.any():
+            return
+        upper, bounding = self._upper[inside], self._bounding[inside]
+        new_upper, new_bounding = [self._upper[~inside]], [self._bounding[~inside]]
+        for j in range(self._reference.size):
+            # The bound moves to the point in objective j, if the points that bound the others still do.
+            others = np.delete(bounding, j, axis=1)[:, :, j].max(axis=1, initial=-np.inf)
+            kept = point[j] >= others
+            moved, by = upper[kept].copy(), bounding[kept].copy()
+            moved[:, j] = point[j]
+            by[:, j] = point
+            new_upper.append(moved)
+            new_bounding.append(by)
+        self._upper, self._bounding = np.concatenate(new_upper), np.concatenate(new_bounding)
+
+    def improvement(self, points) -> np.ndarray:
+        """Hypervolume that each point alone would add to the front.
+
+        Args:
+            points: [N, M] candidates.
+
+        Returns:
+            float64 [N]; 0 for dominated points and points beyond the reference.
+        """
+        points = _points(points, objectives=self._reference.size)
+        lower = np.full_like(self._upper, -np.inf)
+        for k in range(1, self._reference.size):
+            lower[:, k] = self._bounding[:, :k, k].max(axis=1)
+        gains = np.zeros(len(points))
+        step = max(1, 2_000_000 // len(self._upper))  # bounds the memory of an intermediate array
+        for start in range(0, len(points), step):
+            part = points[start:start + step]
+            volume = np.ones((len(part), len(self._upper)))
+            for k in range(self._reference.size):
+                volume *= np.maximum(self._upper[:, k] - np.maximum(lower[:, k], part[:, k, None]), 0)
+            gains[start:start + step] = volume.sum(axis=1)
+        return gains

@@ -1,0 +1,60 @@
+"""Functions that tests send to other processes."""
+
+import os
+import pathlib
+import signal
+import time
+
+ECHO = ('JAX_PLATFORMS', 'CUDA_VISIBLE_DEVICES', 'XLA_PYTHON_CLIENT_PREALLOCATE', 'JAX_COMPILATION_CACHE_DIR')
+
+
+def square(job):
+    return job**2
+
+
+def environment(job):
+    time.sleep(0.3)  # so that every worker gets a share
+    return {name: os.environ.get(name) for name in ECHO}, os.getpid()
+
+
+def misbehave(job):
+    if job == 'raise':
+        raise ValueError('the cell is no good')
+    if job == 'diverge':
+        raise FloatingPointError('loss is not finite at step 7')
+    if job == 'memory':
+        raise MemoryError
+    if job == 'kill':
+        os.kill(os.getpid(), signal.SIGKILL)
+    if job == 'exit':
+        print('device on fire', flush=True)
+        os._exit(3)
+    if job == 'sleep':
+        time.sleep(60)
+    if job == 'lambda':
+        return lambda: None
+    return job
+
+
+def note_and_sleep(path):
+    """Writes this process's number to a file and sleeps."""
+    pathlib.Path(path).write_text(str(os.getpid()))
+    time.sleep(60)
+
+
+def wait_until_written(paths, seconds=60):
+    """Whether all files come to exist in time."""
+    end = time.monotonic() + seconds
+    while not all(map(os.path.exists, paths)) and time.monotonic() < end:
+        time.sleep(0.05)
+    return all(map(os.path.exists, paths))
+
+
+def meet(job):
+    """Notes the attempt in a file, waits for the other's file and for `go`, and returns its own name."""
+    mine, other = job
+    with open(mine, 'a') as file:
+        file.write(f'{os.getpid()}\n')
+    if not wait_until_written([other, str(pathlib.Path(mine).with_name('go'))]):
+        raise ValueError(f'{other} did not come')
+    return mine

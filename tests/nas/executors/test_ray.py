@@ -1,0 +1,47 @@
+"""The Ray executor on two nodes of loopback."""
+
+import sys
+
+import pytest
+
+from nas.evaluations import Failure
+from nas.executors.ray import RayExecutor
+from tests.nas.executors import jobs
+
+
+@pytest.fixture(scope='module')
+def cluster():
+    ray = pytest.importorskip('ray', reason="needs Ray: pip install 'pano-dppnet[ray]'")
+    from ray import cluster_utils
+    head = {'num_cpus': 1, 'include_dashboard': False}
+    cluster = cluster_utils.Cluster(initialize_head=True, head_node_args=head)
+    node = cluster.add_node(num_cpus=1)
+    yield cluster, node
+    ray.shutdown()
+    cluster.shutdown()
+
+
+def test_two_nodes_share_the_candidates_and_one_may_die(cluster, tmp_path):
+    cluster, node = cluster
+    executor = RayExecutor(address=cluster.address, timeout=60, platform='cpu')
+    assert len(executor.nodes()) == 2
+    results = dict(executor.map(jobs.misbehave, ['raise', 'kill', 'fine']))
+    assert results[0] == Failure('the cell is no good') and results[2] == 'fine'
+    assert 'SIGKILL' in results[1].reason
+
+    # Two candidates wait for each other, so they run at once, one on each node; then one node dies.
+    paths = [str(tmp_path / name) for name in 'ab']
+    loop = executor.map(jobs.meet, [(paths[0], paths[1]), (paths[1], paths[0])])
+    assert jobs.wait_until_written(paths)
+    cluster.remove_node(node, allow_graceful=False)
+    (tmp_path / 'go').touch()
+    results = dict(loop)
+    assert sorted(results.values()) == paths
+    attempts = [len((tmp_path / name).read_text().split()) for name in 'ab']
+    assert sorted(attempts) == [1, 2]
+
+
+def test_a_missing_ray_is_named_with_its_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'ray', None)
+    with pytest.raises(ValueError, match=r"pip install 'pano-dppnet\[ray\]'"):
+        RayExecutor()
