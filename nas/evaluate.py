@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from common.options import option
 from nas import batches, recipe, score
 from nas import plan as plan_lib
 from nas.cell import Cell
@@ -20,15 +21,15 @@ from nas.evaluations import Failure
 from nas.plan import Layer, Plan
 from nas.recipe import RecipeConfig
 from nas.rungs import Rungs
-from nas.skeleton import Skeleton, _field
+from nas.skeleton import Skeleton
 
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationConfig:
     """How candidates are compared."""
 
-    validation_share: float = _field(0.1, 'part of the training split that is held out and scored')
-    split_seed: int = _field(0, 'of which part that is, the same for all candidates')
+    validation_share: float = option(0.1, 'part of the training split that is held out and scored')
+    split_seed: int = option(0, 'of which part that is, the same for all candidates')
 
     def __post_init__(self):
         if not 0 < self.validation_share < 1:

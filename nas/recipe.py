@@ -19,26 +19,26 @@ import numpy as np
 import optax
 
 from common import parallel
+from common.options import option
 from nas import condense, network
 from nas.batches import Data, augment, batch_indices, normalise
 from nas.plan import Plan
-from nas.skeleton import _field
 
 
 @dataclasses.dataclass(frozen=True)
 class RecipeConfig:
     """How a network is trained; the defaults are those of the published CIFAR-10 networks."""
 
-    epochs: int = _field(300, 'passes over the training images')
-    batch_size: int = _field(64, 'images in a global batch, a multiple of the devices')
-    learning_rate: float = _field(0.1, 'rate of the first step; it falls to zero along a cosine')
-    momentum: float = _field(0.9, 'Nesterov momentum')
-    weight_decay: float = _field(1e-4, 'L2 penalty on all parameters, normalisation and biases too')
-    lasso: float = _field(0.0, 'weight of the group lasso, 1e-5 in the paper and 0 in its public code')
-    label_smoothing: float = _field(0.0, 'share of the target that is spread over all classes')
-    crop: int = _field(4, 'zero pixels around an image, out of which a crop of its size is cut at random')
-    mirror: bool = _field(True, 'mirror half of the images left to right')
-    dtype: Literal['float32', 'bfloat16'] = _field('float32', 'type of computation; parameters stay float32')
+    epochs: int = option(300, 'passes over the training images')
+    batch_size: int = option(64, 'images in a global batch, a multiple of the devices')
+    learning_rate: float = option(0.1, 'rate of the first step; it falls to zero along a cosine')
+    momentum: float = option(0.9, 'Nesterov momentum')
+    weight_decay: float = option(1e-4, 'L2 penalty on all parameters, normalisation and biases too')
+    lasso: float = option(0.0, 'weight of the group lasso, 1e-5 in the paper and 0 in its public code')
+    label_smoothing: float = option(0.0, 'share of the target that is spread over all classes')
+    crop: int = option(4, 'zero pixels around an image, out of which a crop of its size is cut at random')
+    mirror: bool = option(True, 'mirror half of the images left to right')
+    dtype: Literal['float32', 'bfloat16'] = option('float32', 'type of computation; parameters stay float32')
 
     def __post_init__(self):
         for name in ('epochs', 'batch_size'):

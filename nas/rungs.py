@@ -3,7 +3,8 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from nas.skeleton import _field
+from common.options import option
+
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,8 +25,8 @@ class Rungs:
         records: (costs, errors at the rungs) of earlier candidates.
     """
 
-    fractions: tuple[float, ...] = _field((0.4, 0.7), 'parts of the training after which candidates stop')
-    margin: float = _field(10.0, 'percentage points of error by which a candidate is clearly dominated')
+    fractions: tuple[float, ...] = option((0.4, 0.7), 'parts of the training after which candidates stop')
+    margin: float = option(10.0, 'percentage points of error by which a candidate is clearly dominated')
     records: tuple[tuple[Mapping[str, float], tuple[float, ...]], ...] = ()
 
     def __post_init__(self):

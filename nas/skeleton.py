@@ -7,9 +7,7 @@ pool between stages, and a tail of BN, ReLU, global average pool and a linear cl
 
 import dataclasses
 
-
-def _field(default, text):
-    return dataclasses.field(default=default, metadata={'help': text})
+from common.options import option
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,18 +18,18 @@ class Skeleton:
         ValueError: on creation, if the fields do not fit together.
     """
 
-    name: str = _field('cifar10', 'name used in messages and tables')
-    size: int = _field(32, 'input height and width in pixels')
-    channels: int = _field(3, 'input channels')
-    classes: int = _field(10, 'number of classes')
-    stages: tuple[int, ...] = _field((14, 14, 14), 'number of cells in each stage')
-    growth: tuple[int, ...] = _field((8, 16, 32), 'channels k that a cell adds, by stage')
-    stem: int = _field(16, 'output channels of the stem, 2 * growth[0] in the published networks')
-    stem_stride: int = _field(1, 'stride of the stem')
-    bottleneck: int = _field(4, 'every convolution of a cell but the last gives bottleneck * k channels')
-    groups: int = _field(4, 'groups of grouped and learned-group convolutions')
-    condensation: int = _field(4, 'a learned-group convolution keeps one in this many of its weights')
-    classifier_condensation: int = _field(1, 'the same for the classifier, if the cell has learned groups')
+    name: str = option('cifar10', 'name used in messages and tables')
+    size: int = option(32, 'input height and width in pixels')
+    channels: int = option(3, 'input channels')
+    classes: int = option(10, 'number of classes')
+    stages: tuple[int, ...] = option((14, 14, 14), 'number of cells in each stage')
+    growth: tuple[int, ...] = option((8, 16, 32), 'channels k that a cell adds, by stage')
+    stem: int = option(16, 'output channels of the stem, 2 * growth[0] in the published networks')
+    stem_stride: int = option(1, 'stride of the stem')
+    bottleneck: int = option(4, 'every convolution of a cell but the last gives bottleneck * k channels')
+    groups: int = option(4, 'groups of grouped and learned-group convolutions')
+    condensation: int = option(4, 'a learned-group convolution keeps one in this many of its weights')
+    classifier_condensation: int = option(1, 'the same for the classifier, if the cell has learned groups')
 
     def __post_init__(self):
         if not self.stages or len(self.stages) != len(self.growth):

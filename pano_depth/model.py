@@ -8,24 +8,21 @@ import jax.numpy as jnp
 import numpy as np
 
 from common import init
+from common.options import option
 from pano_depth import cube, losses, networks, rigid, sphere
-
-
-def _field(default, text):
-    return dataclasses.field(default=default, metadata={'help': text})
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
     """What the networks are; stored with every checkpoint."""
 
-    face_size: int = _field(32, 'pixels along a cube face; the EQUI network takes images of 2 x 4 such faces')
-    padding: Literal['cube', 'zero', 'equirect'] = _field('cube', 'what lies beyond a face: its neighbours, zeros, or no faces at all (EQUI)')
-    pose_mode: Literal['full', 'no_pose_consistency', 'single_pose'] = _field(
+    face_size: int = option(32, 'pixels along a cube face; the EQUI network takes images of 2 x 4 such faces')
+    padding: Literal['cube', 'zero', 'equirect'] = option('cube', 'what lies beyond a face: its neighbours, zeros, or no faces at all (EQUI)')
+    pose_mode: Literal['full', 'no_pose_consistency', 'single_pose'] = option(
         'full', 'six face motions tied by L_pose, six motions used independently, or one motion for all faces')
-    depth_channels: tuple[int, ...] = _field((24, 48, 96, 128), 'depth network: features by level; each level halves the faces')
-    pose_channels: tuple[int, ...] = _field((16, 32, 64, 128), 'pose network: features by layer; each layer halves the faces')
-    scales: int = _field(1, 'at how many resolutions depth is predicted and trained')
+    depth_channels: tuple[int, ...] = option((24, 48, 96, 128), 'depth network: features by level; each level halves the faces')
+    pose_channels: tuple[int, ...] = option((16, 32, 64, 128), 'pose network: features by layer; each layer halves the faces')
+    scales: int = option(1, 'at how many resolutions depth is predicted and trained')
 
     def __post_init__(self):
         for name in ('depth_channels', 'pose_channels'):

@@ -6,29 +6,30 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
+from common.options import option
 from pano_depth import augment, losses, networks, rigid, sphere, warp
-from pano_depth.model import Grid, ModelConfig, _field, look, pad_one, predict_disparity, predict_motion
+from pano_depth.model import Grid, ModelConfig, look, pad_one, predict_disparity, predict_motion
 
 
 @dataclasses.dataclass(frozen=True)
 class LossConfig:
     """Weights of the losses."""
 
-    ssim_weight: float = _field(0.5, 'share of SSIM in the photometric error, the rest is L1')
-    pyramid: int = _field(3, 'at how many resolutions images are compared; coarse ones reach further while the pose is unknown')
-    selection: Literal['minimum', 'mean'] = _field(
+    ssim_weight: float = option(0.5, 'share of SSIM in the photometric error, the rest is L1')
+    pyramid: int = option(3, 'at how many resolutions images are compared; coarse ones reach further while the pose is unknown')
+    selection: Literal['minimum', 'mean'] = option(
         'minimum', 'how the errors against the two sources combine at each pixel; minimum begins as mean, see minimum_from')
-    minimum_from: float = _field(
+    minimum_from: float = option(
         0.4, 'part of the training after which the minimum over the sources takes over from their mean; taken from the start it trains the '
         'motion to whichever source happens to be learned first and starves the other')
-    automask: bool = _field(False, 'leave out pixels that the unwarped source explains better (static scenes, things that move along)')
-    pose_weight: float = _field(0.1, 'weight of the pose-consistency loss L_pose (only in mode full)')
-    smooth_weight: float = _field(5e-4, 'weight of the edge-aware smoothness of the normalised disparity')
-    logit_weight: float = _field(1e-3, 'weight of the mean squared log-disparity, which keeps the head out of saturation')
-    truth_weight: float = _field(0.0, 'weight of the supervised losses where the data knows depth and motion (PanoRooms); 0 learns from images alone')
-    prior_weight: float = _field(
+    automask: bool = option(False, 'leave out pixels that the unwarped source explains better (static scenes, things that move along)')
+    pose_weight: float = option(0.1, 'weight of the pose-consistency loss L_pose (only in mode full)')
+    smooth_weight: float = option(5e-4, 'weight of the edge-aware smoothness of the normalised disparity')
+    logit_weight: float = option(1e-3, 'weight of the mean squared log-disparity, which keeps the head out of saturation')
+    truth_weight: float = option(0.0, 'weight of the supervised losses where the data knows depth and motion (PanoRooms); 0 learns from images alone')
+    prior_weight: float = option(
         0.0, 'adaptation: weight of the difference in log depth from what the networks said before it; decides where plain surfaces tell nothing')
-    solid_angle: bool = _field(True, 'weight pixels by their solid angle')
+    solid_angle: bool = option(True, 'weight pixels by their solid angle')
 
 
 def _halve(images, times):

@@ -13,8 +13,9 @@ from absl import logging
 from jax import flatten_util
 
 from common import parallel
+from common.options import option
 from pano_depth import augment
-from pano_depth.model import _field, init_params, param_shapes
+from pano_depth.model import init_params, param_shapes
 from pano_depth.objective import objective
 
 
@@ -22,18 +23,18 @@ from pano_depth.objective import objective
 class TrainConfig:
     """How the networks are trained."""
 
-    steps: int = _field(3000, 'optimiser steps')
-    batch_size: int = _field(4, 'frame triplets in a global batch, a multiple of the devices')
-    learning_rate: float = _field(1e-3, 'peak rate of Adam; it falls to zero along a cosine')
-    warmup: int = _field(100, 'steps in which the rate rises from zero')
-    depth_rate: float = _field(1.0, "the depth network's rate relative to the pose network's")
-    depth_start: int = _field(100, 'steps before the depth network begins to learn: while the pose is unknown its gradients mislead')
-    clip_norm: float = _field(1.0, 'largest norm of the gradient of each network')
-    average: float = _field(0.995, 'decay of the running average of the parameters, which is what evaluates and predicts')
-    rotation: Literal['none', 'yaw', 'any'] = _field('yaw', 'by which rotations of the whole sphere examples are varied')
-    mirror: bool = _field(True, 'mirror half of the examples left to right')
-    colour: float = _field(0.2, 'how much brightness, gamma, saturation and tint of what the networks see vary')
-    seed: int = _field(0, 'of initialisation, data order and augmentation')
+    steps: int = option(3000, 'optimiser steps')
+    batch_size: int = option(4, 'frame triplets in a global batch, a multiple of the devices')
+    learning_rate: float = option(1e-3, 'peak rate of Adam; it falls to zero along a cosine')
+    warmup: int = option(100, 'steps in which the rate rises from zero')
+    depth_rate: float = option(1.0, "the depth network's rate relative to the pose network's")
+    depth_start: int = option(100, 'steps before the depth network begins to learn: while the pose is unknown its gradients mislead')
+    clip_norm: float = option(1.0, 'largest norm of the gradient of each network')
+    average: float = option(0.995, 'decay of the running average of the parameters, which is what evaluates and predicts')
+    rotation: Literal['none', 'yaw', 'any'] = option('yaw', 'by which rotations of the whole sphere examples are varied')
+    mirror: bool = option(True, 'mirror half of the examples left to right')
+    colour: float = option(0.2, 'how much brightness, gamma, saturation and tint of what the networks see vary')
+    seed: int = option(0, 'of initialisation, data order and augmentation')
 
     def __post_init__(self):
         for name, low in (('steps', 1), ('batch_size', 1), ('warmup', 0), ('depth_start', 0)):
