@@ -1,8 +1,9 @@
 """Convolutions that are fast on the device at hand, with the parameters and results of any other.
 
-XLA's own lowering is the right one on a GPU or TPU. On a CPU it leaves a factor of two (1x1) to thirty (grouped)
-unused, because its loops for grouped and depthwise convolutions and for their gradients are not those of a matrix
-product. `conv_general_dilated` takes the place of `jax.lax.conv_general_dilated`, in `flax.linen.Conv` too:
+XLA's own lowering is the right one on a GPU or TPU. On a CPU it leaves a factor of two (1x1) to thirty
+(grouped) unused, because its loops for grouped and depthwise convolutions and for their gradients are not
+those of a matrix product. `conv_general_dilated` takes the place of `jax.lax.conv_general_dilated`, in
+`flax.linen.Conv` too:
 
     nn.Conv(features, (3, 3), conv_general_dilated=conv.conv_general_dilated)
 
@@ -10,6 +11,7 @@ Which lowering a convolution gets is decided by `pick_lowering` when it is trace
 """
 
 from collections.abc import Sequence
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -39,19 +41,24 @@ def pick_lowering(platform: str, *, kernel: tuple[int, int], in_channels: int, o
         return 'matmul' if groups == 1 else 'split_matmul'
     if groups > 1:
         # Zeros between narrow groups cost less than narrow products, and a third of the compilation.
-        return 'dense' if in_channels // groups <= 16 else 'split'
+        narrow = in_channels // groups <= 16 and in_channels * out_channels <= 1024
+        return 'dense' if narrow else 'split'
     # XLA's gradient of a convolution of tiny maps is ten times slower than that of a matrix product.
-    return 'patches' if min(out_size) <= 4 else 'xla'
+    if min(out_size) <= 4:
+        return 'patches'
+    # Above this, XLA's gradient of the kernel leaves the cache: it becomes up to seven times slower.
+    large = in_channels * out_channels * out_size[0] * out_size[1] >= 2**20
+    return 'taps' if large else 'xla'
 
 
-def conv_general_dilated(lhs, rhs, window_strides: Sequence[int], padding, lhs_dilation=None, rhs_dilation=None,
-                         dimension_numbers=None, feature_group_count: int = 1, batch_group_count: int = 1,
-                         precision=None, preferred_element_type=None, out_sharding=None, *,
-                         lowering: str | None = None):
+def conv_general_dilated(lhs, rhs, window_strides: Sequence[int], padding, lhs_dilation=None,
+                         rhs_dilation=None, dimension_numbers=None, feature_group_count: int = 1,
+                         batch_group_count: int = 1, precision=None, preferred_element_type=None,
+                         out_sharding=None, *, lowering: str | None = None):
     """Drop-in for `jax.lax.conv_general_dilated`.
 
-    Two-dimensional NHWC convolutions with HWIO kernels and without dilation get a lowering of their own; all others
-    fall through to JAX.
+    Two-dimensional NHWC convolutions with HWIO kernels and without dilation get a lowering of their own; all
+    others fall through to JAX.
 
     Args:
         lhs: [N, H, W, C] images.
@@ -59,7 +66,7 @@ def conv_general_dilated(lhs, rhs, window_strides: Sequence[int], padding, lhs_d
         window_strides: (vertical, horizontal).
         padding: 'SAME', 'VALID' or ((top, bottom), (left, right)) in pixels.
         feature_group_count: groups.
-        lowering: a name in `LOWERINGS` instead of the one that `pick_lowering` would take; 'xla' is JAX's own.
+        lowering: a name in `LOWERINGS` instead of the one that `pick_lowering` would take; 'xla' is JAX's.
         lhs_dilation, rhs_dilation, dimension_numbers, batch_group_count, precision, preferred_element_type,
             out_sharding: as in JAX.
 
@@ -75,9 +82,9 @@ def conv_general_dilated(lhs, rhs, window_strides: Sequence[int], padding, lhs_d
     plain = batch_group_count == 1 and out_sharding is None and _is_plain(
         lhs, rhs, (*(lhs_dilation or ()), *(rhs_dilation or ())), dimension_numbers, groups)
     if not plain and lowering not in (None, 'xla'):
-        raise ValueError(f'lowering {lowering!r} takes undilated NHWC images and HWIO kernels of one floating type; '
-                         f'these are {lhs.shape} {lhs.dtype} and {rhs.shape} {rhs.dtype}, numbered '
-                         f'{dimension_numbers}; use xla')
+        raise ValueError(f'lowering {lowering!r} takes undilated NHWC images and HWIO kernels of one '
+                         f'floating type; these are {lhs.shape} {lhs.dtype} and {rhs.shape} {rhs.dtype}, '
+                         f'numbered {dimension_numbers}; use xla')
     name = 'xla'
     if plain:
         if isinstance(padding, str):
@@ -91,8 +98,8 @@ def conv_general_dilated(lhs, rhs, window_strides: Sequence[int], padding, lhs_d
                                              out_channels=rhs.shape[-1], groups=groups, out_size=out_size)
     if name == 'xla':
         return jax.lax.conv_general_dilated(
-            lhs, rhs, strides, padding, lhs_dilation, rhs_dilation, dimension_numbers, groups, batch_group_count,
-            precision, preferred_element_type, out_sharding)
+            lhs, rhs, strides, padding, lhs_dilation, rhs_dilation, dimension_numbers, groups,
+            batch_group_count, precision, preferred_element_type, out_sharding)
     return LOWERINGS[name](lhs, rhs, strides, padding, groups, precision=precision,
                            preferred_element_type=preferred_element_type)
 
@@ -104,6 +111,36 @@ def _is_plain(lhs, rhs, dilations, dimension_numbers, groups):
             == jax.lax.conv_dimension_numbers(lhs.shape, rhs.shape, _NHWC)
             and lhs.dtype == rhs.dtype and jnp.issubdtype(lhs.dtype, jnp.floating)
             and lhs.shape[-1] == rhs.shape[2] * groups and rhs.shape[-1] % groups == 0)
+
+
+def materialize_cotangent(x):
+    """Returns `x`; on a CPU its gradient is computed once, not anew in every operation that reads it.
+
+    For concatenations in densely connected networks. There the gradient of a map is a sum over all later
+    layers of cheap elementwise terms, which XLA's CPU compiler repeats in each reader: time and compilation
+    grow with the square of the depth. It drops `optimization_barrier` before it fuses, but does not fuse
+    conditionals.
+
+    Args:
+        x: floating array with at least one element.
+
+    Returns:
+        The same array.
+    """
+    return _kept(x) if _platform() == 'cpu' else x
+
+
+@jax.custom_vjp
+def _kept(x):
+    return x
+
+
+def _kept_backward(element, gradient):
+    # Never simplified, since it is false for nan; then the result was nan before.
+    return jax.lax.cond(element == element, lambda g: g, lambda g: g * jnp.nan, gradient),
+
+
+_kept.defvjp(lambda x: (x, x[(0,) * x.ndim]), _kept_backward)
 
 
 def _platform():
@@ -129,7 +166,8 @@ def _ungroup(kernel, groups):
     """[h, w, C / groups, O] -> [h, w, C, O], zero between the groups."""
     height, width, inputs, outputs = kernel.shape
     kernel = kernel.reshape(height, width, 1, inputs, groups, outputs // groups)
-    return (kernel * jnp.eye(groups, dtype=kernel.dtype)[:, None, :, None]).reshape(height, width, -1, outputs)
+    kernel = kernel * jnp.eye(groups, dtype=kernel.dtype)[:, None, :, None]
+    return kernel.reshape(height, width, -1, outputs)
 
 
 def _dense(images, kernel, strides, padding, groups, **types):
@@ -151,6 +189,37 @@ def _matmul(images, kernel, strides, padding, groups, **types):
     return _patches(images, kernel, strides, padding, groups, **types)
 
 
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+def _with_tap_gradient(images, kernel, strides, padding, types):
+    return _xla(images, kernel, strides, padding, 1, **dict(types))
+
+
+def _with_tap_gradient_forward(images, kernel, strides, padding, types):
+    return _with_tap_gradient(images, kernel, strides, padding, types), (images, kernel)
+
+
+def _with_tap_gradient_backward(strides, padding, types, inputs, gradient):
+    images, kernel = inputs
+    gradient, precision = gradient.astype(images.dtype), dict(types)['precision']
+    # A convolution is linear in its images, so their gradient needs no new forward pass.
+    convolve = functools.partial(_xla, kernel=kernel, strides=strides, padding=padding, groups=1,
+                                 precision=precision)
+    to_images = jax.linear_transpose(convolve, images)
+    products = [jnp.tensordot(window, gradient, axes=((0, 1, 2),) * 2, precision=precision)
+                for window in _windows(images, kernel.shape[:2], strides, padding)]
+    return *to_images(gradient), jnp.stack(products).reshape(kernel.shape)
+
+
+_with_tap_gradient.defvjp(_with_tap_gradient_forward, _with_tap_gradient_backward)
+
+
+def _taps(images, kernel, strides, padding, groups, *, precision=None, preferred_element_type=None):
+    """XLA's convolution, but the kernel's gradient is one matrix product per tap; it has no forward mode."""
+    types = (('precision', precision), ('preferred_element_type', preferred_element_type))
+    kernel = _ungroup(kernel, groups) if groups > 1 else kernel
+    return _with_tap_gradient(images, kernel, strides, padding, types)
+
+
 def _split(images, kernel, strides, padding, groups, *, one=_xla, **types):
     """One convolution per group, side by side."""
     images, kernel = jnp.split(images, groups, axis=-1), jnp.split(kernel, groups, axis=-1)
@@ -166,7 +235,7 @@ def _shift(images, kernel, strides, padding, groups, *, precision=None, preferre
     del precision  # of matrix products
     if not groups == images.shape[-1] == kernel.shape[-1]:
         raise _impossible('shift', kernel, groups, 'depthwise convolutions')
-    # XLA fuses the conversion into the sum, so that bfloat16 is rounded once and memory traffic stays its own.
+    # XLA fuses the conversion into the sum, so that bfloat16 is rounded once and costs no more memory.
     wide = jnp.promote_types(images.dtype, jnp.float32)
     taps = kernel.reshape(-1, kernel.shape[-1]).astype(wide)
     windows = _windows(images, kernel.shape[:2], strides, padding)
@@ -176,9 +245,9 @@ def _shift(images, kernel, strides, padding, groups, *, precision=None, preferre
 
 def _impossible(name, kernel, groups, accepted):
     height, width, inputs, outputs = kernel.shape
-    return ValueError(f'lowering {name!r} takes {accepted}, not a {height} x {width} kernel from {inputs * groups} to '
-                      f'{outputs} channels in {groups} groups')
+    return ValueError(f'lowering {name!r} takes {accepted}, not a {height} x {width} kernel from '
+                      f'{inputs * groups} to {outputs} channels in {groups} groups')
 
 
 LOWERINGS = {'xla': _xla, 'matmul': _matmul, 'split_matmul': _split_matmul, 'split': _split, 'dense': _dense,
-             'patches': _patches, 'shift': _shift}
+             'patches': _patches, 'taps': _taps, 'shift': _shift}

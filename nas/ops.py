@@ -49,7 +49,8 @@ FUNCTIONS: dict[str, Callable[[list[jax.Array], Layer], jax.Array]] = {
     'avgpool': lambda xs, layer: _avg_pool(xs[0], layer),
     'maxpool': lambda xs, layer: _max_pool(xs[0], layer),
     'globalpool': lambda xs, layer: xs[0].mean(axis=(1, 2), keepdims=True),
-    'concat': lambda xs, layer: jnp.concatenate(xs, axis=-1),
+    # Densely connected networks sum the gradients of all later layers there.
+    'concat': lambda xs, layer: conv.materialize_cotangent(jnp.concatenate(xs, axis=-1)),
     'add': lambda xs, layer: sum(xs[1:], xs[0]),
     'shuffle': lambda xs, layer: shuffle(xs[0], layer.groups),
 }

@@ -28,7 +28,7 @@ class LossConfig:
     logit_weight: float = option(1e-3, 'weight of the mean squared log-disparity, which keeps the head out of saturation')
     truth_weight: float = option(0.0, 'weight of the supervised losses where the data knows depth and motion (PanoRooms); 0 learns from images alone')
     prior_weight: float = option(
-        0.0, 'adaptation: weight of the difference in log depth from what the networks said before it; decides where plain surfaces tell nothing')
+        0.0, 'adaptation: weight of the difference in log depth from what the networks said before it, on plain surfaces, which tell nothing')
     solid_angle: bool = option(True, 'weight pixels by their solid angle')
 
 
@@ -94,7 +94,7 @@ def _compare(views, hidden, images, weights, share, config, pad):
     return total / config.pyramid
 
 
-def _log_error(depth, disparity, view, weights, grid):
+def _log_error(depth, disparity, view, weights, grid, importance=1.0):
     """Mean |log disparity| difference from known depth, and the mean disparity of that depth.
 
     Args:
@@ -103,6 +103,7 @@ def _log_error(depth, disparity, view, weights, grid):
       view: [B, 3, 3].
       weights: [B, F, h, w], 0 where masked.
       grid: `Grid`.
+      importance: [B, F, h, w] factor of each pixel's error.
 
     Returns:
       (scalar, [B] 1 / metres if depth is in metres).
@@ -114,7 +115,7 @@ def _log_error(depth, disparity, view, weights, grid):
     mean = lambda x: (x * weights).sum(axis=(1, 2, 3), keepdims=True) / jnp.maximum(weights.sum(axis=(1, 2, 3), keepdims=True), 1e-6)
     unit = jnp.maximum(mean(known), 1e-6)
     ratio = jnp.where(seen > 0, disparity / mean(disparity) / jnp.where(seen > 0, known / unit, 1.0), 1.0)
-    return losses.weighted_mean(jnp.abs(jnp.log(ratio)), weights), unit[:, 0, 0, 0]
+    return losses.weighted_mean(importance * jnp.abs(jnp.log(ratio)), weights), unit[:, 0, 0, 0]
 
 
 def _motion_error(true, unit, motion, view):
@@ -180,7 +181,8 @@ def objective(params, frames, view, colours, mask, grid: Grid, model: ModelConfi
         terms['truth_depth'] = config.truth_weight * depth_error
         terms['truth_pose'] = 10 * config.truth_weight * _motion_error(truth.motion, unit, motion, view)
     if config.prior_weight and truth is not None and truth.prior is not None:
-        terms['prior'] = config.prior_weight * _log_error(truth.prior, disparities[0], view, weights, grid)[0]
+        plain = losses.plainness(target, pad=pad)
+        terms['prior'] = config.prior_weight * _log_error(truth.prior, disparities[0], view, weights, grid, plain)[0]
     total = sum(terms.values())
     diagnostics = {
         'loss': total,

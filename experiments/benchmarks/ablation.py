@@ -37,6 +37,7 @@ flags.DEFINE_integer('steps', 3000, 'Optimiser steps of each run.', lower_bound=
 flags.DEFINE_integer('batch_size', 4, 'Frame triplets in a batch.', lower_bound=1)
 flags.DEFINE_string('rooms', '32x64', 'Configuration of PanoRooms.')
 flags.DEFINE_string('data_dir', None, 'Where data sets are kept; default as TFDS has it.')
+flags.DEFINE_float('pose_weight', LossConfig.pose_weight, 'Weight of L_pose in the variants that have it.', lower_bound=0)
 flags.DEFINE_integer('face_size', 16, 'Pixels along a cube face.', lower_bound=8)
 flags.DEFINE_list('depth_channels', ['24', '48', '96'], 'Depth network: features by level.')
 flags.DEFINE_list('pose_channels', ['16', '32', '64'], 'Pose network: features by layer.')
@@ -67,7 +68,7 @@ def run_one(variant, seed, options, data):
     Args:
       variant: key of `VARIANTS`.
       seed: of initialisation, data order and augmentation.
-      options: steps, batch_size, face_size, depth_channels, pose_channels.
+      options: steps, batch_size, face_size, depth_channels, pose_channels, loss.
       data: (training clips, test clips, image-blind prior).
 
     Returns:
@@ -84,7 +85,7 @@ def run_one(variant, seed, options, data):
             losses.append(metrics['photometric'])
             progress.update(1, {'photometric': metrics['photometric']})
         state = train.fit(train.init_state(config, model), sources.WindowSource(clips, batch_size=config.batch_size, seed=seed), config,
-                          model, LossConfig(), grid, on_step=on_step)
+                          model, options.loss, grid, on_step=on_step)
     scores = evaluate.evaluate(train.unflatten(state.average, model), (from_clip(tests[i]) for i in range(len(tests))), grid, model, prior=prior)
     tenth = max(1, len(losses) // 10)
     return {'variant': variant, 'seed': seed, **{name: scores['depth']['plain'][name] for name in DEPTH},
@@ -144,7 +145,8 @@ def _channels(texts):
 def main(argv):
     """Runs what is missing and prints the table."""
     del argv
-    options = types.SimpleNamespace(**{name: FLAGS[name].value for name in ('steps', 'batch_size', 'rooms', 'face_size')},
+    loss = LossConfig(pose_weight=FLAGS.pose_weight)
+    options = types.SimpleNamespace(loss=loss, **{name: FLAGS[name].value for name in ('steps', 'batch_size', 'rooms', 'face_size')},
                                     depth_channels=_channels(FLAGS.depth_channels), pose_channels=_channels(FLAGS.pose_channels))
     unknown = set(FLAGS.variants) - set(VARIANTS)
     if unknown:
@@ -152,7 +154,7 @@ def main(argv):
     keep_memory()
     if FLAGS.compilation_cache:
         jax.config.update('jax_compilation_cache_dir', os.path.expanduser(FLAGS.compilation_cache))
-    folder, facts = pathlib.Path(FLAGS.output), {**vars(options), 'loss': dataclasses.asdict(LossConfig())}
+    folder, facts = pathlib.Path(FLAGS.output), {**vars(options), 'loss': dataclasses.asdict(loss)}
     folder.mkdir(parents=True, exist_ok=True)
     facts = json.loads(json.dumps(facts))
     rows = earlier(folder, facts)

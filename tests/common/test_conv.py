@@ -36,7 +36,8 @@ def _inputs(case, dtype=np.float32):
     rng = np.random.default_rng(0)
     images = rng.normal(size=(2, *size, inputs)).astype(dtype)
     weights = rng.normal(size=(kernel, kernel, inputs // groups, outputs)).astype(dtype)
-    options = dict(window_strides=strides, padding=padding, dimension_numbers=NHWC, feature_group_count=groups)
+    options = dict(window_strides=strides, padding=padding, dimension_numbers=NHWC,
+                   feature_group_count=groups)
     return images, weights, options
 
 
@@ -69,11 +70,13 @@ def test_lowerings_agree_with_jax_forwards_and_backwards(case):
             forced = {} if name == 'picked' else {'lowering': name}
             ours[name] = _value_and_gradients(
                 lambda x, w: conv.conv_general_dilated(x, w, **options, **forced), images, weights)
-        return ours, _value_and_gradients(lambda x, w: jax.lax.conv_general_dilated(x, w, **options), images, weights)
+        return ours, _value_and_gradients(
+            lambda x, w: jax.lax.conv_general_dilated(x, w, **options), images, weights)
 
     ours, expected = run(images, weights)
     for name in names:
-        for what, value, reference in zip(('result', 'image gradient', 'kernel gradient'), ours[name], expected):
+        parts = zip(('result', 'image gradient', 'kernel gradient'), ours[name], expected)
+        for what, value, reference in parts:
             scale = np.abs(reference).max()
             np.testing.assert_allclose(value / scale, reference / scale, atol=1e-5, err_msg=f'{name} {what}')
 
@@ -143,7 +146,8 @@ def test_in_flax_parameters_and_outputs_are_those_of_a_plain_convolution():
         params = _jit(plain.init)(jax.random.key(0), images)
         assert jax.tree.map(jnp.shape, params) == jax.tree.map(
             jnp.shape, jax.eval_shape(ours.init, jax.random.key(0), images))
-        np.testing.assert_allclose(_jit(ours.apply)(params, images), _jit(plain.apply)(params, images), atol=1e-5)
+        expected = _jit(plain.apply)(params, images)
+        np.testing.assert_allclose(_jit(ours.apply)(params, images), expected, atol=1e-5)
 
 
 def test_other_convolutions_fall_through():
@@ -154,19 +158,23 @@ def test_other_convolutions_fall_through():
         ((2, 4, 4, 3), (3, 3, 3, 4), dict(dimension_numbers=NHWC, lhs_dilation=(2, 1))),
     ]
     for images, weights, options in cases:
-        arguments = (*(rng.normal(size=shape).astype(np.float32) for shape in (images, weights)), (1, 1), [(0, 0)] * 2)
+        arrays = [rng.normal(size=shape).astype(np.float32) for shape in (images, weights)]
+        arguments = (*arrays, (1, 1), [(0, 0)] * 2)
         np.testing.assert_array_equal(conv.conv_general_dilated(*arguments, **options),
                                       jax.lax.conv_general_dilated(*arguments, **options))
     line = rng.normal(size=(2, 9, 3)).astype(np.float32), rng.normal(size=(1, 3, 4)).astype(np.float32)
     numbers = ('NWC', 'WIO', 'NWC')
-    np.testing.assert_array_equal(conv.conv_general_dilated(*line, (1,), 'SAME', dimension_numbers=numbers),
-                                  jax.lax.conv_general_dilated(*line, (1,), 'SAME', dimension_numbers=numbers))
+    found, expected = (function(*line, (1,), 'SAME', dimension_numbers=numbers)
+                       for function in (conv.conv_general_dilated, jax.lax.conv_general_dilated))
+    np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize('kernel, channels, size, lowering', [
     ((1, 1), (120, 32, 1), 32, 'matmul'), ((1, 1), (240, 64, 4), 16, 'split_matmul'),
     ((3, 3), (32, 8, 4), 32, 'dense'), ((3, 3), (128, 32, 4), 8, 'split'),
-    ((3, 3), (96, 96, 96), 32, 'shift'), ((3, 3), (128, 128, 1), 4, 'patches'), ((3, 3), (64, 64, 1), 16, 'xla')])
+    ((3, 3), (96, 96, 96), 32, 'shift'), ((3, 3), (128, 128, 1), 4, 'patches'),
+    ((3, 3), (64, 64, 4), 32, 'split'), ((3, 3), (64, 64, 1), 8, 'xla'),
+    ((3, 3), (64, 64, 1), 32, 'taps')])
 def test_the_table_by_backend(kernel, channels, size, lowering):
     options = dict(kernel=kernel, in_channels=channels[0], out_channels=channels[1], groups=channels[2],
                    out_size=(size, size))
@@ -191,14 +199,38 @@ def test_unknown_and_impossible_lowerings_are_refused():
     with pytest.raises(ValueError, match="lowering is 'fast'; accepted are xla, .*shift"):
         conv.conv_general_dilated(images, weights, **options, lowering='fast')
     for name in ('shift', 'matmul'):
-        with pytest.raises(ValueError, match=f'lowering {name!r} .*3 x 3 kernel from 8 to 4 channels in 4 groups'):
+        with pytest.raises(ValueError, match=f'{name!r} .*3 x 3 kernel from 8 to 4 channels in 4 groups'):
             conv.conv_general_dilated(images, weights, **options, lowering=name)
     with pytest.raises(ValueError, match="lowering 'patches' .*NHWC"):
-        conv.conv_general_dilated(images, weights, (1, 1), 'SAME', rhs_dilation=(2, 2), dimension_numbers=NHWC,
-                                  feature_group_count=4, lowering='patches')
+        conv.conv_general_dilated(images, weights, (1, 1), 'SAME', rhs_dilation=(2, 2),
+                                  dimension_numbers=NHWC, feature_group_count=4, lowering='patches')
 
 
 def test_inconsistent_channels_are_an_error_as_in_jax():
     with pytest.raises((TypeError, ValueError)):
-        conv.conv_general_dilated(np.zeros((1, 4, 4, 6), np.float32), np.zeros((3, 3, 4, 4), np.float32), (1, 1),
-                                  'SAME', dimension_numbers=NHWC)
+        conv.conv_general_dilated(np.zeros((1, 4, 4, 6), np.float32), np.zeros((3, 3, 4, 4), np.float32),
+                                  (1, 1), 'SAME', dimension_numbers=NHWC)
+
+
+def _densely_connected(join, depth):
+    """Compiled gradient of normalised layers that each read all earlier ones; its arguments."""
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(512, 8)).astype(np.float32)
+    kernels = [rng.normal(size=(8 + 4 * i, 4)).astype(np.float32) for i in range(depth)]
+
+    def loss(kernels, x):
+        for kernel in kernels:
+            normed = (x - x.mean(axis=0)) / x.std(axis=0)
+            x = join(jnp.concatenate([x, jax.nn.relu(normed) @ kernel], axis=-1))
+        return (x**2).mean()
+    return jax.jit(jax.grad(loss)).lower(kernels, x).compile(), (kernels, x)
+
+
+def test_materialized_cotangents_keep_the_gradient_and_its_work_linear_in_depth():
+    flops = {}
+    for name, join in (('plain', lambda x: x), ('kept', conv.materialize_cotangent)):
+        compiled, arguments = _densely_connected(join, 7)
+        flops[name] = compiled.cost_analysis()['flops'], compiled(*arguments)
+    for plain, kept in zip(flops['plain'][1], flops['kept'][1]):
+        np.testing.assert_allclose(kept, plain, rtol=1e-4, atol=1e-6)
+    assert flops['kept'][0] < 0.8 * flops['plain'][0]

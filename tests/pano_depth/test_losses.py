@@ -124,6 +124,17 @@ def test_smoothness_of_a_ramp_is_its_slope_and_edges_excuse_it():
     np.testing.assert_allclose(losses.smoothness(ramp, edges, pad=clamp_pad), 0.05 + 0.03 * np.exp(-2), atol=1e-5)
 
 
+def test_plain_is_what_has_no_texture_within_a_few_pixels():
+    image = np.zeros((6, 16, 16, 3), np.float32)
+    image[2, 8:, 8:] = np.random.default_rng(0).uniform(size=(8, 8, 3))
+    plain = np.asarray(losses.plainness(image, pad=pad_one))
+    np.testing.assert_array_equal(plain[0], 1)
+    assert plain[2, 9:, 9:].max() < 1e-6 and plain[2, :5, :5].min() == 1
+    slope = np.broadcast_to(np.arange(16, dtype=np.float32)[:, None, None] * 0.015, (6, 16, 16, 3))
+    np.testing.assert_allclose(np.asarray(losses.plainness(slope, pad=pad_one))[:, 4:12, 4:12], np.exp(-1), rtol=1e-4)
+    assert not np.asarray(jax.grad(lambda x: losses.plainness(x, pad=pad_one).sum())(slope)).any()
+
+
 def test_smoothness_sees_steps_across_face_edges():
     disparity, image = np.zeros((6, 4, 4), np.float32), np.full((6, 4, 4, 3), 0.5, np.float32)
     disparity[1] = 1  # the right face: its left neighbour, front, meets it in the last column

@@ -149,11 +149,15 @@ def test_unknown_depth_does_not_count_and_truth_has_to_be_there():
 
 
 @pytest.mark.parametrize('view', [UPRIGHT, TURNED], ids=['upright', 'turned'])
-def test_the_prior_is_about_shape_and_not_about_scale(view):
-    loss = dataclasses.replace(LOSS, prior_weight=1.0)
-    prior = lambda factor, **spoil: _metrics(view=view, loss=loss, truth=Truth(prior=factor * _truth().depth), **spoil)['prior']
+def test_the_prior_is_about_the_shape_of_what_is_plain(view):
+    loss, plain = dataclasses.replace(LOSS, prior_weight=1.0), np.full_like(_frames(), 0.4)
+    prior = lambda factor, frames=plain, **spoil: _metrics(view=view, frames=frames, loss=loss, truth=Truth(prior=factor * _truth().depth),
+                                                           **spoil)['prior']
     assert prior(1) < 0.03 and prior(7) == pytest.approx(prior(1), rel=1e-4)
-    assert prior(1, depth_power=0.0) > 0.15
+    flat = prior(1, depth_power=0.0)
+    assert flat > 0.15
+    # Texture speaks for itself.
+    assert prior(1, frames=_frames(), depth_power=0.0) < 0.1 * flat
     # Without one there is nothing to differ from.
     assert 'prior' not in _metrics(view=view, loss=loss)
 
