@@ -129,7 +129,9 @@ def run_cost(values: absl_flags.FlagValues) -> int:
 def main() -> int:
     """Runs the mode that the flags ask for; 1 if a device failed. Raises ValueError for unusable input."""
     values = absl_flags.FLAGS
-    if values.mode == 'cost':
+    # Who names one network without a mode wants to know about it.
+    mode = values.mode or ('cost' if values.cell or values.network or values.table is True else 'search')
+    if mode == 'cost':
         return run_cost(values)
     from experiments import nas_search  # counting alone needs none of it
     nas_search.main(values)

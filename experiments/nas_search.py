@@ -7,10 +7,11 @@ import time
 import jax
 from absl import flags as absl_flags
 
-from common.logs import Progress, format_seconds
+from common.logs import format_seconds
 from common.memory import keep_memory
-from common.run import open_run
-from experiments import flags
+from common.run import FLAGS_FILE, open_run
+from experiments import flags, nas_flags
+from experiments.nas_progress import Teller
 from nas import evaluate, loop, results, tabular
 from nas.candidates import MEASURED, Candidates
 from nas.datasets.open_images import open_images
@@ -26,16 +27,17 @@ from nas.skeleton import SKELETONS
 from nas.space import CellSpace
 
 OBJECTIVES = ('error', 'latency_ms', 'params')
-
-
-def _config(values) -> SearchConfig:
-    return SearchConfig() if values.keep is None else SearchConfig(keep=values.keep)
+# What may change when a search goes on: how much and where, but not what is searched.
+_HOW = {'mode', 'workdir', 'budget', 'executor', 'workers', 'candidate_timeout', 'cuda_devices',
+        'devices_per_candidate', 'ray_address', 'image_cache', 'measurement_cache', 'compilation_cache'}
+_QUIET = 10.0  # seconds between lines where evaluations take no time
 
 
 def _open_table(values):
     """(space, objectives, device name) of --benchmark."""
     if values.benchmark not in tabular.BENCHMARKS:
-        raise ValueError(f'--benchmark={values.benchmark} is unknown; accepted: {", ".join(tabular.BENCHMARKS)}')
+        raise ValueError(f'--benchmark={values.benchmark} is unknown; accepted: '
+                         f'{", ".join(tabular.BENCHMARKS)}')
     if not isinstance(values.table, str):
         raise ValueError(f'--benchmark={values.benchmark} needs --table=FILE, an npz file')
     if len(values.device) > 1:
@@ -44,13 +46,22 @@ def _open_table(values):
     space = tabular.BENCHMARKS[values.benchmark](values.table, device=device)
     known = [name for name in tabular.OBJECTIVES[values.benchmark] if name in space.values]
     names = _objectives(values, known)
-    space.points(names)  # refuses objectives that the table lacks
+    space.points(names + _limited(values))  # refuses names that the table lacks
     return space, names, device
 
 
-def _objectives(values, default):
+def _objectives(values, default) -> tuple[str, ...]:
     names = default if values.objectives is None else values.objectives.split(',')
     return tuple(name.strip() for name in names)
+
+
+def _limits(values) -> list[Constraint]:
+    return [Constraint.parse(text) for text in values.constraints if text]
+
+
+def _limited(values) -> tuple[str, ...]:
+    """Names that constraints are about."""
+    return tuple(constraint.name for constraint in _limits(values))
 
 
 def _executor(values):
@@ -58,112 +69,153 @@ def _executor(values):
     if values.executor == 'process':
         return ProcessExecutor(workers=values.workers, devices=values.cuda_devices,
                                devices_per_candidate=max(1, values.devices_per_candidate), **common)
+    if values.workers > 1 or values.cuda_devices:
+        raise ValueError('--workers and --cuda_devices belong to --executor=process')
     if values.executor == 'ray':
         from nas.executors.ray import RayExecutor  # the extra [ray]
         gpus = values.devices_per_candidate if jax.default_backend() == 'gpu' else 0
         return RayExecutor(address=values.ray_address, devices_per_candidate=gpus, **common)
+    if values.candidate_timeout:
+        raise ValueError('--candidate_timeout belongs to --executor=process and --executor=ray; the serial '
+                         'executor cannot stop what it runs')
     return SerialExecutor()
 
 
-def _cache_folder(values):
+def _cache_folder(values) -> str | None:
     return os.path.expanduser(values.compilation_cache) if values.compilation_cache else None
 
 
-def _search(values, space, names, reference=None):
+def _search(values, space, names, reference=None) -> Search:
     """The search, warm-started if asked to."""
-    search = Search(space, names, seed=values.seed, constraints=[text for text in values.constraints if text], reference=reference,
-                    config=_config(values))
+    worst = {} if values.worst_error is None else {'error': values.worst_error}
+    search = Search(space, names, seed=values.seed, constraints=_limits(values),
+                    reference={**(reference or {}), **worst},
+                    config=flags.build(SearchConfig, flag_values=values))
+    loop.check_budget(values.budget, search.config.keep)
     if values.warm_start:
-        if not pathlib.Path(values.warm_start).is_file():
-            raise ValueError(f'--warm_start={values.warm_start} is no file; evaluations.jsonl of an earlier search is accepted')
-        records, _ = read_records(values.warm_start)
-        taken = search.warm_start((space.parse(record['cell']), result_of(record)) for record in records)
-        print(f'warm start: {taken} of {len(records)} evaluations taken over', flush=True)
+        earlier = _earlier_evaluations(values, space)
+        taken = search.warm_start(earlier)
+        print(f'warm start: {taken} of {len(earlier)} evaluations taken over', flush=True)
     return search
 
 
-def _lines(search, budget):
-    """A function that says how the search stands after an evaluation."""
-    progress = Progress(budget, unit='cell', description='search', initial=len(search.history), interval=0 if budget <= 200 else 10)
-    seen = {'level': None}
+def _earlier_evaluations(values, space) -> list:
+    """(cell, result) pairs of --warm_start."""
+    path = pathlib.Path(values.warm_start)
+    if not path.is_file():
+        raise ValueError(f'--warm_start={path} is no file; {EVALUATIONS_FILE} of an earlier search is '
+                         'accepted')
+    own = pathlib.Path(values.workdir) / EVALUATIONS_FILE
+    if own.exists() and own.samefile(path):
+        raise ValueError(f'--warm_start={path} is the log of this very run, which goes on by itself')
+    try:
+        pairs = [(space.parse(record['cell']), result_of(record)) for record in read_records(path)[0]]
+        for cell, _ in pairs:
+            space.encode(cell)
+    except ValueError as error:
+        raise ValueError(f'--warm_start={path} is not of this space: {error}') from error
+    return pairs
+
+
+def _evaluated_before(values) -> int:
+    """Number of evaluations in the workdir. Raises ValueError if they are of another search."""
+    folder = pathlib.Path(values.workdir).expanduser()
+    done = len(read_records(folder / EVALUATIONS_FILE)[0])
+    if done and (folder / FLAGS_FILE).exists():
+        earlier = absl_flags.FlagValues()
+        nas_flags.define(earlier)
+        earlier(['', *(folder / FLAGS_FILE).read_text().splitlines()], known_only=True)
+        changed = [name for name in sorted(earlier)
+                   if name not in _HOW and earlier[name].value != values[name].value]
+        if changed:
+            shown = [flag[changed[0]].serialize() or f'no --{changed[0]}' for flag in (earlier, values)]
+            raise ValueError(f'workdir {folder} holds a search with {shown[0]}, not {shown[1]}; it goes on '
+                             'with the same flags, another search needs another --workdir')
+        print(f'going on after evaluation {done}', flush=True)
+    return done
+
+
+def _run_search(values, run, search, evaluator, *, done, title, extra, interval=0.0):
+    """Runs the search to its end and writes what came of it; `extra(evaluations)` adds to search.json."""
+    started, earlier = time.monotonic(), float(run.record.get('search_seconds', 0.0))
+    seconds = lambda: earlier + time.monotonic() - started
+    teller = Teller(search, values.budget, done=done, interval=interval)
 
     def on_evaluation(evaluation):
-        if search.stage == 'levels' and evaluation.level != seen['level'] and seen['level'] is not None:
-            taus = search.rank_correlations()
-            told = f', tau of the surrogate {taus[seen["level"]]:.2f}' if seen['level'] in taus else ''
-            best = min((e.objectives[search.objectives[0]] for e in search.front()), default=float('nan'))
-            progress.write(f'level {seen["level"]} done: {len(search.front())} cells on the front, best {search.objectives[0]} {best:.2f}{told}')
-        seen['level'] = evaluation.level
-        shown = evaluation.objectives if evaluation.status != 'failed' else {}
-        if evaluation.status != 'ok':
-            progress.write(f'{evaluation.cell}: {evaluation.status}, {evaluation.reason}')
-        progress.update(1, {name: shown[name] for name in search.objectives if name in shown})
-    return on_evaluation, progress
+        teller(evaluation)
+        if time.monotonic() - started > _QUIET:
+            run.update(search_seconds=round(seconds(), 1))
 
-
-def _run_search(values, run, search, evaluations, *, title, extra, relative=None):
-    """Runs the search to its end and writes what came of it."""
-    started, earlier = time.monotonic(), float(run.record.get('search_seconds', 0.0))
-    on_evaluation, progress = _lines(search, values.budget)
-    with progress:
-        done = loop.run(search, evaluations, budget=values.budget, path=run.path / EVALUATIONS_FILE, on_evaluation=on_evaluation,
-                        on_notice=progress.write)
-    seconds = earlier + time.monotonic() - started
-    run.update(search_seconds=seconds)
-    extra = {**extra(), **({} if relative is None else {'relative_hypervolume': relative(done)})}
-    facts = results.write_results(run.path, search, budget=values.budget, seconds=seconds, title=title, extra=extra)
-    columns, rows = results.front_rows(search)
-    print(results.text_table(columns, rows))
-    for name, chosen in facts['chosen'].items():
-        print(f'{name}: {chosen["cell"]}')
-    if 'relative_hypervolume' in facts and facts['relative_hypervolume']:
+    with teller.progress as progress:
+        evaluations = loop.run(search, evaluator, budget=values.budget, path=run.path / EVALUATIONS_FILE,
+                               on_evaluation=on_evaluation, on_notice=progress.write)
+    run.update(search_seconds=round(seconds(), 1))
+    facts = results.write_results(run.path, search, evaluations, budget=values.budget, seconds=seconds(),
+                                  title=title, extra=extra(evaluations))
+    print(results.text_table(*results.front_rows(search)))
+    for role, cell in facts['chosen'].items():
+        figures = ', '.join(f'{name} {results.shown(cell[name])}' for name in search.objectives)
+        print(f'{role}: {cell["cell"]} ({figures})')
+    print(f'({results.BALANCED}: {results.BALANCE_RULE})')
+    if facts.get('relative_hypervolume'):
         print(f'hypervolume relative to the true front: {facts["relative_hypervolume"][-1]:.4f}')
-    print(f'{len(done)} evaluations in {format_seconds(seconds)}; results are in {run.path}', flush=True)
+    if facts.get('note'):
+        print(facts['note'])
+    print(f'{len(evaluations)} evaluations, {facts["failed"]} failed, {facts["stopped"]} stopped early, in '
+          f'{format_seconds(seconds())}; results are in {run.path}', flush=True)
 
 
-def search_table(values) -> None:
-    """Searches a table: the look-up stands for training."""
+def search_table(values: absl_flags.FlagValues) -> None:
+    """Searches a table: the look-up stands for training. Raises ValueError for input that cannot be used."""
     space, names, device = _open_table(values)
     search = _search(values, space, names, reference={name: space.reference[name] for name in names})
-    on = f' on {device}' if device else ''
+    extra = lambda done: {
+        'relative_hypervolume': space.relative_hypervolume([e.cell for e in done], names).tolist()}
+    done = _evaluated_before(values)
     with open_run(values.workdir, flags.as_flagfile(flag_values=values)) as run:
-        _run_search(values, run, search, space.evaluate, title=f'{values.benchmark}{on}', extra=dict,
-                    relative=lambda done: space.relative_hypervolume([e.cell for e in done], names).tolist())
+        _run_search(values, run, search, space.evaluate, done=done, extra=extra, interval=_QUIET,
+                    title=f'{values.benchmark} on {device}' if device else values.benchmark)
 
 
-def search_images(values) -> None:
-    """Searches cells by training them on images and measuring them on a device."""
+def search_images(values: absl_flags.FlagValues) -> None:
+    """Searches cells by training them on images and measuring them on a device. Raises as `search_table`."""
     skeleton = SKELETONS.get(values.skeleton or 'digits')
     if skeleton is None:
         raise ValueError(f'--skeleton={values.skeleton} is unknown; accepted: {", ".join(SKELETONS)}')
     if values.table is not False:
         raise ValueError('--table belongs to --mode=cost, or as --table=FILE to --benchmark')
     names = _objectives(values, OBJECTIVES)
-    limited = tuple(Constraint.parse(text).name for text in values.constraints if text)
-    device = None
-    if set(names + limited) & set(MEASURED):
-        if len(values.device) > 1 or any(len(specs.split_specs(text)) > 1 for text in values.device):
-            raise ValueError(f'--device names {", ".join(values.device)}; a search measures on one')
-        device = specs.open_device(values.device[0] if values.device else 'xla')
-    dataset = open_images(values.dataset, size=skeleton.size, channels=skeleton.channels, cache=values.image_cache)
+    wanted = names + _limited(values)
+    device = _device(values) if set(wanted) & set(MEASURED) else None
+    dataset = open_images(values.dataset, size=skeleton.size, channels=skeleton.channels,
+                          cache=values.image_cache)
     if len(dataset.train.classes) != skeleton.classes:
-        raise ValueError(f'--dataset={values.dataset} has {len(dataset.train.classes)} classes, but skeleton {skeleton.name!r} '
-                         f'has {skeleton.classes}')
-    space = CellSpace(skeleton, levels=values.levels)
+        raise ValueError(f'--dataset={values.dataset} has {len(dataset.train.classes)} classes, but skeleton '
+                         f'{skeleton.name!r} has {skeleton.classes}')
     candidates = Candidates(
         skeleton=skeleton, data=values.dataset, recipe=flags.build(RecipeConfig, flag_values=values),
-        evaluation=flags.build(evaluate.EvaluationConfig, flag_values=values), executor=_executor(values), device=device,
-        objectives=names + limited, seed=values.seed, rungs=Rungs(margin=values.rung_margin) if values.early_stopping else None,
-        image_cache=values.image_cache,
+        evaluation=flags.build(evaluate.EvaluationConfig, flag_values=values), executor=_executor(values),
+        device=device, objectives=wanted, seed=values.seed, image_cache=values.image_cache,
+        rungs=Rungs(margin=values.rung_margin) if values.early_stopping else None,
         measurement_cache=measurements.Cache(values.measurement_cache) if values.measurement_cache else None)
-    search = _search(values, space, names)
+    search = _search(values, CellSpace(skeleton, levels=values.levels), names)
+    done = _evaluated_before(values)
+    facts = {'device': None if device is None else device.name, 'note': dataset.note}
     with open_run(values.workdir, flags.as_flagfile(flag_values=values)) as run:
         run.update(data={'name': dataset.train.name, 'note': dataset.note, 'train': len(dataset.train)},
-                   device_measured=None if device is None else device.name)
+                   device_measured=facts['device'])
         if device is not None:
             print(f'measuring on {device.name}', flush=True)
-        extra = lambda: {'epochs_saved': candidates.saving(), 'device': None if device is None else device.name, 'note': dataset.note}
-        _run_search(values, run, search, candidates, title=f'{dataset.train.name}, {skeleton.name}', extra=extra)
+        _run_search(values, run, search, candidates, done=done,
+                    title=f'{dataset.train.name}, skeleton {skeleton.name}',
+                    extra=lambda evaluations: {'epochs_saved': candidates.saving(), **facts})
+
+
+def _device(values):
+    """The one device that candidates are measured on."""
+    if len(values.device) > 1 or any(len(specs.split_specs(text)) > 1 for text in values.device):
+        raise ValueError(f'--device names {", ".join(values.device)}; a search measures on one')
+    return specs.open_device(values.device[0] if values.device else 'xla')
 
 
 def main(values: absl_flags.FlagValues) -> None:

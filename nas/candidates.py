@@ -1,4 +1,4 @@
-"""What a search on images evaluates: candidates are measured on the device alone, then trained, side by side or not."""
+"""What a search on images evaluates: candidates are measured on the device alone, then trained."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +10,7 @@ from nas.devices import cache as measurements
 from nas.devices.base import Device, DeviceError
 from nas.evaluate import EvaluationConfig, Job, Result
 from nas.evaluations import Evaluation, Failure, Outcome
-from nas.executors.base import Executor
+from nas.executors.base import Executor, describe
 from nas.recipe import RecipeConfig
 from nas.rungs import Rungs
 from nas.skeleton import Skeleton
@@ -23,8 +23,8 @@ OBJECTIVES = ('error', *MEASURED, *cost.Cost._fields)
 class Candidates:
     """Evaluates batches of cells, as `nas.loop.run` wants it.
 
-    A batch is first measured on the device, one cell after the other with nothing else running (latency does not
-    depend on the weights); then its cells are trained by the executor.
+    A batch is first measured on the device, one cell after the other with nothing else running (latency does
+    not depend on the weights); then its cells are trained by the executor.
     """
 
     def __init__(self, *, skeleton: Skeleton, data: str, recipe: RecipeConfig, evaluation: EvaluationConfig,
@@ -56,21 +56,23 @@ class Candidates:
         self._skeleton, self._data, self._recipe, self._evaluation = skeleton, data, recipe, evaluation
         self._executor, self._device, self._seed = executor, device, seed
         self._rungs, self._image_cache, self._cache = rungs, image_cache, measurement_cache
-        self._trained: dict[str, tuple] = {}  # by cell: known costs, errors at the rungs, epochs, planned epochs
+        # By cell: known costs, errors at the rungs, epochs, planned epochs.
+        self._trained: dict[str, tuple] = {}
 
     def batch(self, cells: Sequence[Cell], history: Sequence[Evaluation] = ()) -> Iterator[Outcome]:
         """Evaluates cells.
 
         Args:
             cells: the rest of a batch of the search.
-            history: the evaluations of all batches before; early stopping compares with these alone, so that it does
-                not depend on the order in which the cells of a batch finish.
+            history: the evaluations of all batches before; early stopping compares with these alone, so that
+                it does not depend on the order in which the cells of a batch finish.
 
         Yields:
             (index of the cell, its `Outcome`) in the order in which they finish.
         """
         measured = [self._measure(cell) for cell in cells]
-        rungs = self._rungs and self._rungs.add([self._trained[str(e.cell)][:2] for e in history if str(e.cell) in self._trained])
+        known = [self._trained[str(e.cell)] for e in history if str(e.cell) in self._trained]
+        rungs = self._rungs and self._rungs.add([(costs, errors) for costs, errors, _, _ in known])
         places = [i for i, values in enumerate(measured) if not isinstance(values, Failure)]
         jobs = [self._job(cells[i], measured[i], rungs) for i in places]
         for i, values in enumerate(measured):
@@ -83,7 +85,7 @@ class Candidates:
             yield i, outcome
 
     def replay(self, cell: Cell, result: Mapping[str, float] | Failure, extra: Mapping[str, Any]) -> None:
-        """Takes in a candidate that was trained, now or in an interrupted run: what was told, and its record's extras."""
+        """Takes in a candidate trained now or in an earlier run: what was told, and its record's extras."""
         if 'rung_errors' in extra:
             values = result.objectives if isinstance(result, Failure) else result
             counts = cost.count(plan.build(cell, self._skeleton))._asdict()
@@ -102,12 +104,13 @@ class Candidates:
     def _measure(self, cell: Cell) -> dict[str, float] | Failure:
         if not self._measured:
             return {}
-        layers = plan.build(cell, self._skeleton)
         try:
-            found = measurements.measure(self._device, layers, cache=self._cache,
+            found = measurements.measure(self._device, plan.build(cell, self._skeleton), cache=self._cache,
                                          timing_lock=self._cache and self._cache.timing_lock)
         except DeviceError as error:
             return Failure(f'not measured: {error}')
+        except Exception as error:  # whatever a candidate runs into is its own failure
+            return Failure(f'not measured: {describe(error)}')
         values = {name: getattr(found, MEASURED[name]) for name in self._measured}
         missing = [name for name, value in values.items() if value is None]
         if missing:
@@ -122,7 +125,8 @@ class Candidates:
     def _outcome(self, result: Result | Failure, measured: Mapping[str, float]) -> Outcome:
         if isinstance(result, Failure):
             return Outcome(dataclasses.replace(result, objectives={**measured, **result.objectives}))
-        extra = {'rung_errors': list(result.rung_errors), 'epochs': result.epochs, 'planned_epochs': result.planned_epochs}
+        extra = {'rung_errors': list(result.rung_errors), 'epochs': result.epochs,
+                 'planned_epochs': result.planned_epochs}
         if self._device is not None:
             extra['device'] = self._device.name
         return Outcome(result.outcome(measured), result.seconds, extra)

@@ -48,8 +48,9 @@ def run(search, evaluate: Callable, *, budget: int, path=None, executor=None,
 
     Args:
         search: a fresh `nas.search.Search`, warm-started or not.
-        evaluate: takes a cell and returns its objectives by name, or a `Failure`; an exception becomes one. Or an
-            object with the methods `batch` and `replay` of `nas.candidates.Candidates`, which see whole batches.
+        evaluate: takes a cell and returns its objectives by name, or a `Failure`; an exception becomes one.
+            Or an object with the methods `batch` and `replay` of `nas.candidates.Candidates`, which see whole
+            batches.
         budget: number of evaluations, those of an interrupted run and failures included.
         path: the log, `evaluations.jsonl`. What it holds is told first, so that a killed run goes on; None
             keeps no log.
@@ -62,13 +63,11 @@ def run(search, evaluate: Callable, *, budget: int, path=None, executor=None,
         All evaluations of this search in the order of the log, in which results came in.
 
     Raises:
-        ValueError: if the budget is smaller than a level, or the log is damaged or of another space.
-        RuntimeError: if nothing but failures comes, with the reasons.
+        ValueError: if the budget is smaller than a level, the log is damaged or of another space, or nothing
+            but failures comes, with the reasons.
     """
     level = search.config.keep
-    if budget < level:
-        raise ValueError(f'budget {budget} is smaller than a level of {level} cells; raise the budget '
-                         'or lower keep')
+    check_budget(budget, level)
     whole = evaluate if hasattr(evaluate, 'batch') else _CellByCell(evaluate, executor)
     evaluations = _replay(search, path, on_notice or (lambda text: None), whole.replay)
     while len(evaluations) < budget:
@@ -84,9 +83,18 @@ def run(search, evaluate: Callable, *, budget: int, path=None, executor=None,
             evaluations.append(evaluation)
             if on_evaluation is not None:
                 on_evaluation(evaluation)
-        if len(evaluations) >= min(2 * level, budget):
+        if len(evaluations) >= 2 * level:
             _check_some_succeed(evaluations)
+    _check_some_succeed(evaluations)
+    search.settle()
     return evaluations
+
+
+def check_budget(budget: int, level: int) -> None:
+    """Raises ValueError for a budget that is smaller than the largest level of a search."""
+    if budget < level:
+        raise ValueError(f'budget {budget} is smaller than a level of {level} cells; raise the budget '
+                         'or lower keep')
 
 
 def _replay(search, path, on_notice, on_record) -> list[Evaluation]:
@@ -108,8 +116,8 @@ def _replay(search, path, on_notice, on_record) -> list[Evaluation]:
 
 
 def _check_some_succeed(evaluations) -> None:
-    if any(e.status == 'ok' for e in evaluations):
+    if not evaluations or any(e.status == 'ok' for e in evaluations):
         return
     reasons = collections.Counter(e.reason for e in evaluations).most_common(5)
     listed = '; '.join(f'{reason} ({count} times)' for reason, count in reasons)
-    raise RuntimeError(f'all of the first {len(evaluations)} candidates failed: {listed}')
+    raise ValueError(f'all of the first {len(evaluations)} candidates failed: {listed}')

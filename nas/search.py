@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from scipy import stats
 
+from common.options import option
 from nas import acquisition, pareto
 from nas.evaluations import Constraint, Evaluation, Failure
 from nas.forecast import ERROR, Forecast
@@ -34,29 +35,28 @@ WORST_ERROR = 1.25
 class SearchConfig:
     """Sizes of a search.
 
-    Attributes:
-        keep: K, how many cells are evaluated on each level; on level l at most l + 1, since the small cells
-            of the first levels teach little about the others.
-        explore: part of them that is drawn at random from the grown cells: what a surrogate mistakes that has
-            only seen smaller cells would never be grown.
-        batch: least number of cells in a batch of the last stage.
-        batch_growth: a batch has at least this part of the evaluations so far, so that the surrogate is
-            fitted about as often in the first hundred evaluations as in the next four hundred.
-        parents: how many predicted cells the last stage grows and mutates in each round of looking for new
-            ones.
-        rounds: how many such rounds precede a batch.
-        pool: no new cells are looked for once so many are known.
-        fewest: evaluations before anything is predicted; cells are drawn at random until then.
+    Raises:
+        ValueError: on creation, for a size that is out of range.
     """
 
-    keep: int = 6
-    explore: float = 0.5
-    batch: int = 8
-    batch_growth: float = 0.05
-    parents: int = 100
-    rounds: int = 3
-    pool: int = 20_000
-    fewest: int = 4
+    # Not all at once: the small cells of the first levels teach little about the others.
+    keep: int = option(6, 'K: cells evaluated on each level of the growth; on level l at most l + 1')
+    # What a surrogate mistakes that has only seen smaller cells would never be grown.
+    explore: float = option(0.5, 'part of them that is drawn at random from the grown cells')
+    batch: int = option(8, 'least number of cells in a batch of the last stage')
+    # The surrogate is fitted about as often in the first hundred evaluations as in the next four hundred.
+    batch_growth: float = option(0.05, 'a batch has at least this part of the evaluations so far')
+    parents: int = option(100, 'predicted cells that each round of looking for new ones grows and mutates')
+    rounds: int = option(3, 'how many such rounds precede a batch')
+    pool: int = option(20_000, 'no new cells are looked for once so many are known')
+    fewest: int = option(4, 'evaluations before anything is predicted; until then cells are drawn at random')
+
+    def __post_init__(self):
+        for name in ('keep', 'batch', 'fewest'):
+            if getattr(self, name) < 1:
+                raise ValueError(f'{name} is {getattr(self, name)}, it has to be at least 1')
+        if not 0 <= self.explore <= 1:
+            raise ValueError(f'explore is {self.explore}; accepted: between 0 and 1')
 
 
 class Search:
@@ -173,6 +173,19 @@ class Search:
                 self.history.append(self._told[asked])
             self._close_batch()
         return evaluation
+
+    def settle(self) -> None:
+        """Enters what was told of a batch that nothing more will be asked of: the end of a budget.
+
+        The results then hold every evaluation. A search that is settled within a batch is not restored by
+        telling its evaluations again, so this comes last.
+        """
+        for cell in self._batch:
+            evaluation = self._told.pop(self.space.key(cell), None)
+            if evaluation is not None:
+                self._enter(evaluation)
+                self.history.append(evaluation)
+        self._close_batch()
 
     def warm_start(self, evaluations) -> int:
         """Learns from an earlier search: its cells count as evaluated, but not in this search's budget.

@@ -55,7 +55,7 @@ imagenet = Skeleton(name='imagenet', size=224, classes=1000, stages=(4, 6, 8, 10
                     growth=(8, 16, 32, 64, 128), stem_stride=2, classifier_condensation=2)
 
 # For scikit-learn's 8x8 grey digits, and the smallest network that still has every part, for tests.
-digits = Skeleton(name='digits', size=8, channels=1, stages=(3, 3), growth=(8, 16))
+digits = Skeleton(name='digits', size=8, channels=1, stages=(2, 2), growth=(8, 16))
 tiny = Skeleton(name='tiny', size=8, stages=(1, 1), growth=(4, 8), stem=8)
 
 SKELETONS = {skeleton.name: skeleton for skeleton in (cifar10, imagenet, digits, tiny)}

@@ -23,7 +23,6 @@ from unittest import mock
 
 from absl import app, flags
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 

@@ -294,7 +294,7 @@ def test_exceptions_are_the_candidates_own_failures(tmp_path):
     failed = [e for e in evaluations if e.status == 'failed']
     assert failed and all('d' in e.cell and e.reason == 'MemoryError: too large' for e in failed)
     assert len(evaluations) == 30
-    with pytest.raises(RuntimeError, match='all of the first .* failed: FileNotFoundError: no data'):
+    with pytest.raises(ValueError, match='all of the first .* failed: FileNotFoundError: no data'):
         search.run(make(), lambda word: (_ for _ in ()).throw(FileNotFoundError('no data')), budget=30)
 
 
