@@ -53,6 +53,7 @@ BATCHED = {
     'losses.ssim': (losses.ssim, _array(27, *BATCH, 5, 6, 2), _array(28, *BATCH, 5, 6, 2)),
     'losses.photometric_error': (lambda a, b: losses.photometric_error(a, b, pad=_pad_one),
         _array(29, *BATCH, 6, 3, 3, 2), _array(30, *BATCH, 6, 3, 3, 2)),
+    'losses.plainness': (lambda x: losses.plainness(0.01 * x, pad=_pad_one), _array(36, *BATCH, 6, 3, 3, 2)),
     'losses.smoothness': (lambda d, x: losses.smoothness(d, x, pad=_pad_one),
         _array(31, *BATCH, 6, 3, 3), _array(32, *BATCH, 6, 3, 3, 2)),
     'losses.face_motions_in_camera': (losses.face_motions_in_camera, _array(33, *BATCH, 6, 3)),
