@@ -88,7 +88,10 @@ def sleep_or_square(job):
 
 @pytest.mark.parametrize('sent', [signal.SIGINT, signal.SIGKILL])
 def test_candidates_end_with_the_search(tmp_path, sent):
+    # A shell starts background jobs with Ctrl-C ignored, which children inherit.
     script = textwrap.dedent(f'''
+        import signal
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         from nas.executors.process import ProcessExecutor
         from tests.nas.executors import jobs
         list(ProcessExecutor().map(jobs.note_and_sleep, [{str(tmp_path / "pid")!r}]))

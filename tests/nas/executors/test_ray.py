@@ -1,6 +1,8 @@
 """The Ray executor on two nodes of loopback."""
 
+import pathlib
 import sys
+import time
 
 import pytest
 
@@ -34,6 +36,11 @@ def test_two_nodes_share_the_candidates_and_one_may_die(cluster, tmp_path):
     loop = executor.map(jobs.meet, [(paths[0], paths[1]), (paths[1], paths[0])])
     assert jobs.wait_until_written(paths)
     cluster.remove_node(node, allow_graceful=False)
+    # Nobody may end before the one on that node is gone; its second attempt waits for the other's place.
+    pids = [(tmp_path / name).read_text().split()[0] for name in 'ab']
+    deadline = time.monotonic() + 20
+    while all(pathlib.Path(f'/proc/{pid}').exists() for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.1)
     (tmp_path / 'go').touch()
     results = dict(loop)
     assert sorted(results.values()) == paths
