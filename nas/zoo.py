@@ -126,19 +126,24 @@ def _inverted_residual(b: Builder, x: int, out_channels: int, stride: int, expan
     return b.append('add', x, y) if stride == 1 and b.width(x) == out_channels else y
 
 
-def _mobilenet_v2() -> Plan:
-    """MobileNetV2 1.0, the paper's Table 2: (expansion, channels, repeats, stride of the first)."""
-    rows = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2),
-            (6, 320, 1, 1))
-    b = Builder(224, 3)
+def mobilenet_v2(size: int, classes: int, *, strides: tuple[int, ...] = (2, 1, 2, 2, 2, 1, 2, 1)) -> Plan:
+    """MobileNetV2 1.0, the paper's Table 2.
+
+    Args:
+        size: side of the images in pixels, 224 in the paper.
+        classes: 1000 in the paper.
+        strides: of the stem and of the first block of each of the seven stages; ones suit small images.
+    """
+    rows = ((1, 16, 1), (6, 24, 2), (6, 32, 3), (6, 64, 4), (6, 96, 3), (6, 160, 3), (6, 320, 1))
+    b = Builder(size, 3)
     b.scope = 'stem'
-    x = b.bn_relu(b.conv(0, 32, kernel=3, stride=2), relu='relu6')
-    for stage, (expansion, channels, repeats, stride) in enumerate(rows):
+    x = b.bn_relu(b.conv(0, 32, kernel=3, stride=strides[0]), relu='relu6')
+    for stage, ((expansion, channels, repeats), stride) in enumerate(zip(rows, strides[1:], strict=True)):
         for i in range(repeats):
             b.scope = f'stage{stage}_block{i}'
             x = _inverted_residual(b, x, channels, stride if i == 0 else 1, expansion)
     b.scope = 'tail'
-    b.classifier(b.bn_relu(b.conv(x, 1280), relu='relu6'), 1000)
+    b.classifier(b.bn_relu(b.conv(x, 1280), relu='relu6'), classes)
     return b.plan()
 
 
@@ -194,7 +199,8 @@ _NETWORKS = (
     _densenet_imagenet(121, (6, 12, 24, 16), ('7.98M', '')),
     _densenet_imagenet(169, (6, 12, 32, 32), ('14.15M', '')),
     _densenet_imagenet(201, (6, 12, 48, 32), ('20.01M', '')),
-    Network('mobilenetv2', skeletons.imagenet.input, _mobilenet_v2, published=('3.4M', '300M')),
+    Network('mobilenetv2', skeletons.imagenet.input, functools.partial(mobilenet_v2, 224, 1000),
+            published=('3.4M', '300M')),
     Network('shufflenet-1x-g8', skeletons.imagenet.input, functools.partial(_shufflenet, 8, (384, 768, 1536)),
             published=('', '140M')),
 )

@@ -30,7 +30,6 @@ from common import conv, run
 from common.memory import keep_memory
 from nas import network as network_lib
 from nas import zoo
-from nas.plan import Builder
 
 PARTS = flags.DEFINE_multi_enum('parts', ['layers', 'networks'], ['layers', 'networks'], 'What is timed.')
 NETWORKS = flags.DEFINE_list('networks', ['condensenet-86', 'mobilenet-like'],
@@ -60,29 +59,9 @@ LAYERS = (
 )
 
 
-def _inverted_residual(b, x, out_channels, stride, expansion):
-    y = x
-    if expansion > 1:
-        y = b.bn_relu(b.conv(y, expansion * b.width(x)), relu='relu6')
-    y = b.bn_relu(b.conv(y, b.width(y), kernel=3, stride=stride, groups=b.width(y)), relu='relu6')
-    y = b.append('bn', b.conv(y, out_channels))
-    return b.append('add', x, y) if stride == 1 and b.width(x) == out_channels else y
-
-
 def mobilenet_like():
-    """Plan of MobileNetV2 (Sandler et al., CVPR 2018, Table 2) for 32x32 images, with two strides less."""
-    b = Builder(32, 3)
-    b.scope = 'stem'
-    x = b.bn_relu(b.conv(0, 32, kernel=3), relu='relu6')
-    rows = ((1, 16, 1, 1), (6, 24, 2, 1), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2),
-            (6, 320, 1, 1))
-    for stage, (expansion, channels, repeats, stride) in enumerate(rows):
-        for i in range(repeats):
-            b.scope = f'stage{stage}_block{i}'
-            x = _inverted_residual(b, x, channels, stride if i == 0 else 1, expansion)
-    b.scope = 'tail'
-    b.classifier(b.bn_relu(b.conv(x, 1280), relu='relu6'), 10)
-    return b.plan()
+    """Plan of MobileNetV2 for 32x32 images, with two strides less."""
+    return zoo.mobilenet_v2(32, 10, strides=(1, 1, 1, 2, 2, 1, 2, 1))
 
 
 def xla_only():
