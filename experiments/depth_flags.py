@@ -2,6 +2,7 @@
 
 from absl import flags as absl_flags
 
+from common.export import ExportConfig
 from experiments import flags
 from pano_depth import ply
 from pano_depth.datasets import footage, frame_files
@@ -11,12 +12,12 @@ from pano_depth.train import TrainConfig
 
 FLAGS = absl_flags.FLAGS
 
-absl_flags.DEFINE_enum('mode', 'predict', ['train', 'eval', 'predict'], 'What to do.')
+absl_flags.DEFINE_enum('mode', 'predict', ['train', 'eval', 'predict', 'export'], 'What to do.')
 absl_flags.DEFINE_string('workdir', None, 'Directory of the run: new, empty, or an earlier run\'s, which then goes on.')
 absl_flags.DEFINE_string('input', 'sample', 'Footage of --mode=predict and eval: an equirectangular video, an image, a folder of images, a clip '
                          'folder, RGB-D pairs, a PanoSUNCG tree, "sample" (a rendered clip) or "rooms" (the test split of PanoRooms, eval only).')
 absl_flags.DEFINE_integer('adapt', 0, 'Steps of self-supervised training on the very footage before predicting.', lower_bound=0)
-absl_flags.DEFINE_string('checkpoint', None, 'Networks to start from: "default" (those that come with the package; the default of predict and eval), '
+absl_flags.DEFINE_string('checkpoint', None, 'Networks to start from: "default" (those that come with the package; the default of predict, eval and export), '
                          '"none" (fresh ones; the default of train), the workdir of a training run, or a .npz of --save_weights.')
 absl_flags.DEFINE_string('save_weights', None, 'Also write the trained networks as one .npz file, for --checkpoint.')
 absl_flags.DEFINE_integer('stride', 0, 'Frames between those that are compared in training; 0 chooses it from the footage.', lower_bound=0)
@@ -32,6 +33,8 @@ absl_flags.DEFINE_integer('output_height', 0, 'Rows of the results; 0 takes thos
 absl_flags.DEFINE_bool('npy', False, 'Also write depth as float32 .npy.')
 absl_flags.DEFINE_enum('cloud_axes', 'y_up', sorted(ply.CLOUD_AXES), 'Axes of cloud.ply.')
 absl_flags.DEFINE_float('cloud_voxel', None, 'Side of the voxels of cloud.ply in the unit of the depth; default 1 % of the median depth.', lower_bound=1e-6)
+absl_flags.DEFINE_integer('export_height', 0, '--mode=export: rows of the panorama that the file takes and of its depth, a multiple of 2 * face_size; '
+                          '0 takes the largest up to 512.', lower_bound=0)
 absl_flags.DEFINE_string('mask', None, 'Image whose dark pixels are left out: the tripod, the photographer.')
 absl_flags.DEFINE_enum('train_data', 'live', ['live', 'stored'], 'Rooms to train on: rendered inside the step, or the stored data set.')
 absl_flags.DEFINE_string('rooms', '64x128', 'Configuration of the pano_rooms data set for training and its test split for evaluation.')
@@ -42,5 +45,5 @@ absl_flags.DEFINE_string('compilation_cache', '~/.cache/pano_dppnet/jax', 'Direc
 absl_flags.DEFINE_string('coordinator_address', None, 'host:port of process 0 of a multi-host run.')
 absl_flags.DEFINE_integer('num_processes', None, 'Processes of a multi-host run.')
 absl_flags.DEFINE_integer('process_id', None, 'Rank of this process.')
-for config in (ModelConfig, LossConfig, TrainConfig):
+for config in (ModelConfig, LossConfig, TrainConfig, ExportConfig):
     flags.define(config)

@@ -1,4 +1,4 @@
-"""Depth and camera motion from 360-degree video: training, evaluation, prediction.
+"""Depth and camera motion from 360-degree video: training, evaluation, prediction, export.
 
     python experiments/depth_main.py --flagfile=experiments/flagfiles/clip_cpu.flags --workdir=/tmp/clip
 """
@@ -18,7 +18,7 @@ import tensorflow_datasets as tfds
 from common import parallel
 from common.memory import keep_memory
 from common.run import open_run, write_json
-from experiments import flags
+from experiments import depth_export, flags
 from experiments.depth_flags import FLAGS
 from pano_depth import evaluate, infer, media, panels, predict, report, session, sources, spacing
 from pano_depth.datasets import footage as footages
@@ -268,6 +268,15 @@ def _evaluate_rooms(run, params, model, grid):
     _finish(run, scores)
 
 
+def run_export():
+    """--mode=export: the depth network as files for other runtimes."""
+    checkpoint = FLAGS.checkpoint or depth_export.default_checkpoint(FLAGS.workdir)
+    params, model = _start_model(checkpoint)
+    if params is None:
+        raise ValueError('--mode=export needs trained networks; --checkpoint=default, a workdir or a .npz of --save_weights is accepted')
+    _say(depth_export.export_depth(params, model, checkpoint, FLAGS))
+
+
 def main():
     """Runs the mode that the flags ask for."""
     if FLAGS.compilation_cache:
@@ -279,7 +288,7 @@ def main():
         tfds.disable_progress_bar()  # it would fill a log with its refreshed bars
     keep_memory()
     parallel.initialize(coordinator_address=FLAGS.coordinator_address, num_processes=FLAGS.num_processes, process_id=FLAGS.process_id)
-    {'train': run_train, 'eval': run_eval, 'predict': run_predict}[FLAGS.mode]()
+    {'train': run_train, 'eval': run_eval, 'predict': run_predict, 'export': run_export}[FLAGS.mode]()
 
 
 def run():

@@ -2,6 +2,8 @@
 
     nas-search --flagfile=experiments/flagfiles/digits_cpu.flags --workdir=runs/digits
     nas-search --benchmark=nas_bench_201 --table=FILE --device=raspi4 --budget=500 --workdir=runs/table
+    nas-search --mode=train --from_search=runs/digits:balanced --dataset=digits --workdir=runs/balanced
+    nas-search --mode=train --network=dpp-net-panacea --dataset=cifar10:PATH --workdir=runs/panacea
     nas-search --mode=cost --cell=bn_relu-lgconv1x1-bn_relu-gconv3x3 --skeleton=imagenet
     nas-search --mode=cost --network=condensenet-86
     nas-search --mode=cost --table
@@ -12,30 +14,26 @@ import json
 import pathlib
 import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # works from a checkout, from any directory
+# Works from a checkout, from any directory.
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from absl import flags as absl_flags
 
-from experiments import flags
+from experiments import flags, nas_choice
+from experiments.nas_choice import Sizes
 from nas import plan, zoo
-from nas.cell import Cell
 from nas.cost import Cost, count
-from nas.skeleton import SKELETONS, Skeleton
 
 
-def _look_up(what: str, name: str, known: dict):
-    if name not in known:
-        raise ValueError(f'--{what}={name} is unknown; accepted: {", ".join(known)}')
-    return known[name]
-
-
-def plan_of(cell: str | None, network: str | None, skeleton: str | None) -> tuple[str, plan.Plan]:
+def plan_of(cell: str | None, network: str | None, skeleton: str | None,
+            sizes: Sizes = Sizes()) -> tuple[str, plan.Plan]:
     """Builds one cell on a skeleton, or one published network.
 
     Args:
         cell: tokens joined by hyphens, or a name in `zoo.CELLS`.
         network: a name in `zoo.NETWORKS`; exactly one of `cell` and `network` is given.
         skeleton: a name in `SKELETONS`, or None for the network's own, or cifar10 for a cell.
+        sizes: what to change of the skeleton.
 
     Returns:
         (name, layer records).
@@ -47,20 +45,18 @@ def plan_of(cell: str | None, network: str | None, skeleton: str | None) -> tupl
         given = 'both were given' if cell is not None else 'neither was given'
         raise ValueError(f'--mode=cost counts either a --cell or a --network, but {given}; '
                          '--table counts all networks')
-    shape: Skeleton | None = None if skeleton is None else _look_up('skeleton', skeleton, SKELETONS)
-    if network is not None:
-        return network, _look_up('network', network, zoo.NETWORKS).plan(shape)
-    parsed = zoo.CELLS.get(cell) or Cell.parse(cell)
-    return str(parsed), plan.build(parsed, shape or SKELETONS['cifar10'])
+    architecture = nas_choice.choose(cell, network, skeleton, sizes)
+    return architecture.name, architecture.plan
 
 
-def cost_of(cell: str | None, network: str | None, skeleton: str | None) -> dict[str, str | int]:
+def cost_of(cell: str | None, network: str | None, skeleton: str | None,
+            sizes: Sizes = Sizes()) -> dict[str, str | int]:
     """Counts one cell on a skeleton, or one published network; arguments and errors are those of `plan_of`.
 
     Returns:
         {'name', 'params', 'flops', 'macs'}.
     """
-    name, layers = plan_of(cell, network, skeleton)
+    name, layers = plan_of(cell, network, skeleton, sizes)
     return {'name': name, **count(layers)._asdict()}
 
 
@@ -111,16 +107,18 @@ def cost_table() -> str:
 def run_cost(values: absl_flags.FlagValues) -> int:
     """--mode=cost: prints; 1 if a device failed."""
     if isinstance(values.table, str):
-        raise ValueError(f'--table={values.table} belongs to --benchmark; with --mode=cost the flag stands alone')
+        raise ValueError(f'--table={values.table} belongs to --benchmark; with --mode=cost the flag stands '
+                         'alone')
+    chosen = values.cell, values.network, values.skeleton, flags.build(Sizes, flag_values=values)
     if values.table:
-        if (values.cell, values.network, values.skeleton, values.device) != (None, None, None, []):
-            raise ValueError('--table counts all published networks; give it without --cell, --network, --skeleton '
-                             'and --device')
+        if (*chosen, values.device) != (None, None, None, Sizes(), []):
+            raise ValueError('--table counts all published networks; give it without --cell, --network, '
+                             '--skeleton, --stages, --growth and --device')
         print(cost_table())
         return 0
-    result = cost_of(values.cell, values.network, values.skeleton)
+    result = cost_of(*chosen)
     if values.device:
-        _, layers = plan_of(values.cell, values.network, values.skeleton)
+        _, layers = plan_of(*chosen)
         result['devices'] = measure_on(layers, values.device, values.measurement_cache)
     print(json.dumps(result))
     return int(any('error' in figures for figures in result.get('devices', {}).values()))
@@ -133,8 +131,14 @@ def main() -> int:
     mode = values.mode or ('cost' if values.cell or values.network or values.table is True else 'search')
     if mode == 'cost':
         return run_cost(values)
-    from experiments import nas_search  # counting alone needs none of it
-    nas_search.main(values)
+    # No mode needs what the others import.
+    if mode == 'train':
+        from experiments import nas_train as job
+    elif mode == 'export':
+        from experiments import nas_export as job
+    else:
+        from experiments import nas_search as job
+    job.main(values)
     return 0
 
 

@@ -1,6 +1,5 @@
 """--mode=search: cells on images, or the rows of a table."""
 
-import os
 import pathlib
 import time
 
@@ -8,9 +7,8 @@ import jax
 from absl import flags as absl_flags
 
 from common.logs import format_seconds
-from common.memory import keep_memory
-from common.run import FLAGS_FILE, open_run
-from experiments import flags, nas_flags
+from common.run import open_run
+from experiments import flags, nas_choice, nas_flags
 from experiments.nas_progress import Teller
 from nas import evaluate, loop, results, tabular
 from nas.candidates import MEASURED, Candidates
@@ -23,7 +21,6 @@ from nas.executors.serial import SerialExecutor
 from nas.recipe import RecipeConfig
 from nas.rungs import Rungs
 from nas.search import Search, SearchConfig
-from nas.skeleton import SKELETONS
 from nas.space import CellSpace
 
 OBJECTIVES = ('error', 'latency_ms', 'params')
@@ -65,7 +62,7 @@ def _limited(values) -> tuple[str, ...]:
 
 
 def _executor(values):
-    common = {'timeout': values.candidate_timeout, 'compilation_cache': _cache_folder(values)}
+    common = {'timeout': values.candidate_timeout, 'compilation_cache': nas_flags.cache_folder(values)}
     if values.executor == 'process':
         return ProcessExecutor(workers=values.workers, devices=values.cuda_devices,
                                devices_per_candidate=max(1, values.devices_per_candidate), **common)
@@ -79,10 +76,6 @@ def _executor(values):
         raise ValueError('--candidate_timeout belongs to --executor=process and --executor=ray; the serial '
                          'executor cannot stop what it runs')
     return SerialExecutor()
-
-
-def _cache_folder(values) -> str | None:
-    return os.path.expanduser(values.compilation_cache) if values.compilation_cache else None
 
 
 def _search(values, space, names, reference=None) -> Search:
@@ -121,16 +114,8 @@ def _evaluated_before(values) -> int:
     """Number of evaluations in the workdir. Raises ValueError if they are of another search."""
     folder = pathlib.Path(values.workdir).expanduser()
     done = len(read_records(folder / EVALUATIONS_FILE)[0])
-    if done and (folder / FLAGS_FILE).exists():
-        earlier = absl_flags.FlagValues()
-        nas_flags.define(earlier)
-        earlier(['', *(folder / FLAGS_FILE).read_text().splitlines()], known_only=True)
-        changed = [name for name in sorted(earlier)
-                   if name not in _HOW and earlier[name].value != values[name].value]
-        if changed:
-            shown = [flag[changed[0]].serialize() or f'no --{changed[0]}' for flag in (earlier, values)]
-            raise ValueError(f'workdir {folder} holds a search with {shown[0]}, not {shown[1]}; it goes on '
-                             'with the same flags, another search needs another --workdir')
+    if done:
+        nas_flags.check_same(values, folder, [name for name in values if name not in _HOW], what='search')
         print(f'going on after evaluation {done}', flush=True)
     return done
 
@@ -179,9 +164,8 @@ def search_table(values: absl_flags.FlagValues) -> None:
 
 def search_images(values: absl_flags.FlagValues) -> None:
     """Searches cells by training them on images and measuring them on a device. Raises as `search_table`."""
-    skeleton = SKELETONS.get(values.skeleton or 'digits')
-    if skeleton is None:
-        raise ValueError(f'--skeleton={values.skeleton} is unknown; accepted: {", ".join(SKELETONS)}')
+    skeleton = nas_choice.skeleton_of(values.skeleton or nas_choice.SEARCH_SKELETON,
+                                      flags.build(nas_choice.Sizes, flag_values=values))
     if values.table is not False:
         raise ValueError('--table belongs to --mode=cost, or as --table=FILE to --benchmark')
     names = _objectives(values, OBJECTIVES)
@@ -223,13 +207,11 @@ def main(values: absl_flags.FlagValues) -> None:
     if not values.workdir:
         raise ValueError("--workdir has to name a directory, new or an earlier run's")
     if values.cell or values.network:
-        raise ValueError('--cell and --network belong to --mode=cost; a search makes its own cells')
-    keep_memory()
-    folder = _cache_folder(values)
-    if folder:
-        os.makedirs(folder, exist_ok=True)
-        jax.config.update('jax_compilation_cache_dir', folder)
-        jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
+        raise ValueError('--cell and --network belong to --mode=cost and --mode=train; a search makes its '
+                         'own cells')
+    if values.from_search:
+        raise ValueError('--from_search belongs to --mode=train; a search makes its own cells')
+    nas_flags.start_jax(values)
     if values.benchmark:
         search_table(values)
     else:

@@ -233,7 +233,7 @@ def test_no_workdir():
 
 
 def test_classes_have_to_fit_the_skeleton(tmp_path, monkeypatch):
-    monkeypatch.setitem(nas_search.SKELETONS, 'digits', dataclasses.replace(skeleton.digits, classes=7))
+    monkeypatch.setitem(skeleton.SKELETONS, 'digits', dataclasses.replace(skeleton.digits, classes=7))
     with pytest.raises(ValueError, match="--dataset=digits has 10 classes, but skeleton 'digits' has 7"):
         search('--objectives=error', f'--workdir={tmp_path}/run')
     assert not (tmp_path / 'run').exists()

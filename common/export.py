@@ -1,0 +1,229 @@
+"""Networks as files for other runtimes: ONNX and StableHLO, checked before they are kept.
+
+An `Exportable` is a JAX function of one array with everything a user of the file has to know. `write` puts
+it into `model.onnx` and `model.stablehlo`, loads each file back, compares its results with those of JAX and
+keeps it only if they agree; `export.json` beside them says what goes in and what comes out. The StableHLO
+file is what `jax.export.deserialize` reads.
+
+Needs the packages of the extra `export`.
+"""
+
+import contextlib
+import dataclasses
+import pathlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import export as jax_export
+from jax.extend import core
+
+from common.onnx_graph import BATCH, Port, require
+from common.options import option
+from common.run import atomic_path, open_run, write_json
+
+# What each format needs besides JAX.
+FORMATS = {'onnx': ('onnx', 'onnxruntime'), 'stablehlo': ('flatbuffers',)}
+PLATFORMS = ('cpu', 'cuda', 'tpu')
+# Images go in as they are in files, or as they are in this project.
+PIXELS = {'float32': '0 to 1', 'uint8': '0 to 255'}
+RECORD_FILE = 'export.json'
+TOLERANCE = 1e-4
+
+
+def check_formats(names: Sequence[str]) -> tuple[str, ...]:
+    """The formats that are asked for, each once, whose packages are there.
+
+    Raises:
+        ValueError: none is named, one does not exist, or a package is missing.
+    """
+    names = tuple(dict.fromkeys(names))
+    unknown = [name for name in names if name not in FORMATS]
+    if unknown or not names:
+        raise ValueError(f'format is {",".join(unknown) or "empty"}; accepted: {", ".join(FORMATS)}')
+    for name in names:
+        for package in FORMATS[name]:
+            require(package)
+    return names
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportConfig:
+    """What is written; the same for every network."""
+
+    format: tuple[str, ...] = option(('onnx',), 'files of --mode=export: onnx, stablehlo or both')
+    pixels: Literal['float32', 'uint8'] = option(
+        'float32', 'what images the files take: float32 from 0 to 1, or uint8 from 0 to 255')
+
+
+@dataclasses.dataclass(frozen=True)
+class Exportable:
+    """A network with everything that its users have to know.
+
+    Attributes:
+        function: JAX function from an array of the input port to one of the output port.
+        reference: the same as it was trained, which files are compared with.
+        write_onnx: `(path, facts) -> None` writes the same as an ONNX file with these facts in its metadata.
+        input, output: its ports.
+        example: [B, ...] images on which the comparison is made.
+        facts: text by name, for the metadata of the ONNX file and for export.json.
+    """
+
+    function: Callable[[jax.Array], jax.Array]
+    reference: Callable[[jax.Array], jax.Array]
+    write_onnx: Callable[[pathlib.Path, Mapping[str, str]], None]
+    input: Port
+    output: Port
+    example: np.ndarray
+    facts: Mapping[str, str]
+
+
+def pixel_port(name: str, shape: tuple[int, ...], pixels: str, meaning: str) -> Port:
+    """The port of images of a type in `PIXELS`. Raises ValueError for another one."""
+    if pixels not in PIXELS:
+        raise ValueError(f'pixels is {pixels!r}; accepted: {", ".join(PIXELS)}')
+    return Port(name, shape, pixels, f'{meaning}; values {PIXELS[pixels]}')
+
+
+def unit_range(images: jax.Array) -> jax.Array:
+    """Images of a type in `PIXELS` as float32 in [0, 1]; `OnnxGraph.unit_range` is the same."""
+    return images.astype(jnp.float32) / 255 if images.dtype == jnp.uint8 else images
+
+
+def write_stablehlo(function: Callable[[jax.Array], jax.Array], input: Port, path) -> None:
+    """Writes a JAX function as one program for the platforms in `PLATFORMS` and any batch.
+
+    Matrix products and convolutions are in full float32 on every platform, so that what was checked on one
+    holds on the others.
+
+    Args:
+        function: of an array of the input port.
+        input: what goes in.
+        path: the file.
+    """
+    batch, = jax_export.symbolic_shape(BATCH)
+    images = jax.ShapeDtypeStruct((batch, *input.shape), np.dtype(input.dtype))
+    # `common.conv` looks at the default device. What it takes for an accelerator is XLA's own convolution,
+    # which every platform has; what is fastest on this machine's CPU would be slow elsewhere.
+    with jax.default_device('tpu'), jax.default_matmul_precision('highest'):
+        traced = core.jaxpr_as_fun(jax.make_jaxpr(function)(images))
+    exported = jax_export.export(jax.jit(lambda images: traced(images)[0]), platforms=PLATFORMS)(images)
+    pathlib.Path(path).write_bytes(exported.serialize())
+
+
+def _compute(function: Callable, images: np.ndarray) -> np.ndarray:
+    """Results of a JAX function in full float32."""
+    with jax.default_matmul_precision('highest'):
+        # One call does not repay an optimised program, whose compilation takes twice as long.
+        compiled = jax.jit(function).lower(images).compile({'xla_backend_optimization_level': 0})
+    return np.asarray(compiled(images))
+
+
+def run_file(path, images: np.ndarray) -> np.ndarray:
+    """Loads an exported file and runs it, in ONNX Runtime on the CPU or in JAX.
+
+    Args:
+        path: a file that ends in .onnx or .stablehlo.
+        images: [B, ...] of its input.
+
+    Returns:
+        [B, ...].
+
+    Raises:
+        ValueError: if a package is missing.
+    """
+    path = pathlib.Path(path)
+    if path.suffix == '.onnx':
+        session = require('onnxruntime').InferenceSession(str(path), providers=['CPUExecutionProvider'])
+        return session.run(None, {session.get_inputs()[0].name: images})[0]
+    require('flatbuffers')
+    return _compute(jax_export.deserialize(bytearray(path.read_bytes())).call, images)
+
+
+def _difference(found: np.ndarray, expected: np.ndarray) -> float:
+    """Largest difference, relative to the largest value if that is above 1; infinite for other shapes."""
+    if found.shape != expected.shape:
+        return np.inf
+    return float(np.abs(found - expected).max() / max(1.0, np.abs(expected).max()))
+
+
+def write(model: Exportable, folder, formats: Sequence[str], *, source: Mapping[str, Any],
+          tolerance: float = TOLERANCE) -> dict[str, Any]:
+    """Writes a network in some formats, and export.json; all of it, or nothing if one file is not right.
+
+    Args:
+        model: the network.
+        folder: an existing directory.
+        formats: names in `FORMATS`.
+        source: where the network comes from, for export.json: its checkpoint, step ...
+        tolerance: largest difference between a loaded file and JAX that is accepted, relative to the largest
+            result if that is above 1.
+
+    Returns:
+        What export.json holds: {'input', 'output', 'facts', 'source', 'files': {name: {'bytes', 'difference',
+        'platforms', 'checked_on'}}, 'tolerance', 'versions'}.
+
+    Raises:
+        ValueError: unknown format, missing package, or a file whose results differ from JAX's.
+    """
+    formats, folder = check_formats(formats), pathlib.Path(folder)
+    facts = {'input': str(model.input), 'output': str(model.output), **model.facts}
+    expected, files = _compute(model.reference, model.example), {}
+    with contextlib.ExitStack() as kept:
+        for name in formats:
+            path = folder / f'model.{name}'
+            temporary = kept.enter_context(atomic_path(path))
+            if name == 'onnx':
+                model.write_onnx(temporary, facts)
+            else:
+                write_stablehlo(model.function, model.input, temporary)
+            difference = _difference(run_file(temporary, model.example), expected)
+            if not difference <= tolerance:
+                raise ValueError(f'{path} is not written, since its results differ from those of JAX by '
+                                 f'{difference:.2g}; accepted is {tolerance:g}')
+            onnx = name == 'onnx'
+            files[path.name] = {'bytes': temporary.stat().st_size, 'difference': difference,
+                                'platforms': ['any ONNX runtime'] if onnx else PLATFORMS,
+                                'checked_on': 'cpu' if onnx else jax.default_backend()}
+    packages = ['jax', *(package for name in formats for package in FORMATS[name])]
+    port = lambda port: {**dataclasses.asdict(port), 'shape': [BATCH, *port.shape]}
+    record = {'input': port(model.input), 'output': port(model.output), 'facts': facts, 'source': source,
+              'files': files, 'tolerance': tolerance,
+              'versions': {name: require(name).__version__ for name in packages}}
+    write_json(folder / RECORD_FILE, record)
+    return record
+
+
+def summary(record: Mapping[str, Any]) -> str:
+    """A line for each file of a record of `write`."""
+    return '\n'.join(f'{name}: {facts["bytes"] / 1e6:.1f} MB; loaded back it differs from JAX by '
+                     f'{facts["difference"]:.1e} (accepted: {record["tolerance"]:g})'
+                     for name, facts in record['files'].items())
+
+
+@contextlib.contextmanager
+def destination(workdir: str | None, checkpoint: str, flags_text: str) -> Iterator[pathlib.Path]:
+    """Opens the directory that an export goes to.
+
+    Args:
+        workdir: a run of its own, or the workdir of the network itself, whose flags.txt and run.json then
+            remain those of its training.
+        checkpoint: where the network comes from.
+        flags_text: the flagfile that repeats the export.
+
+    Yields:
+        The directory.
+
+    Raises:
+        ValueError: no workdir is given, or it cannot be opened.
+    """
+    if not workdir:
+        raise ValueError('--workdir has to name a directory: a new one, or that of the network')
+    path = pathlib.Path(workdir).expanduser()
+    if path.resolve() == pathlib.Path(checkpoint).expanduser().resolve():
+        yield path
+        return
+    with open_run(workdir, flags_text) as run:
+        yield run.path

@@ -1,0 +1,82 @@
+"""Which network the flags of `nas_main` mean: a cell on a skeleton, or a published network."""
+
+import dataclasses
+
+from common.options import option
+from nas import zoo
+from nas.architecture import Architecture
+from nas.cell import Cell
+from nas.skeleton import SKELETONS, Skeleton
+
+# What cells stand on where no skeleton is named.
+SEARCH_SKELETON, CELL_SKELETON = 'digits', 'cifar10'
+
+
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+    """What flags change of a skeleton; the stem keeps to the published twice the first growth rate."""
+
+    stages: tuple[int, ...] | None = option(
+        None, 'cells in each stage, such as 2,2,2, instead of those of the skeleton')
+    growth: tuple[int, ...] | None = option(
+        None, 'channels that a cell adds, by stage, such as 4,8,16, instead of those of the skeleton')
+
+    def name(self, whole: str) -> str:
+        """What to call something of these sizes."""
+        given = {field: value for field, value in dataclasses.asdict(self).items() if value is not None}
+        return ' '.join([whole, *(f'{field} {"-".join(map(str, value))}' for field, value in given.items())])
+
+    def of(self, skeleton: Skeleton) -> Skeleton:
+        """The skeleton with these sizes. Raises ValueError if they do not fit together."""
+        if self == Sizes():
+            return skeleton
+        growth = skeleton.growth if self.growth is None else self.growth
+        stem = skeleton.stem if not self.growth else 2 * self.growth[0]
+        return dataclasses.replace(skeleton, name=self.name(skeleton.name), growth=growth, stem=stem,
+                                   stages=skeleton.stages if self.stages is None else self.stages)
+
+
+def look_up(flag: str, name: str, known: dict):
+    """The entry of a flag's value. Raises ValueError, naming the flag, if there is none."""
+    if name not in known:
+        raise ValueError(f'--{flag}={name} is unknown; accepted: {", ".join(known)}')
+    return known[name]
+
+
+def skeleton_of(name: str, sizes: Sizes = Sizes()) -> Skeleton:
+    """The skeleton of --skeleton, --stages and --growth.
+
+    Raises:
+        ValueError: the name is unknown, or the sizes do not fit together.
+    """
+    return sizes.of(look_up('skeleton', name, SKELETONS))
+
+
+def choose(cell: str | None, network: str | None, skeleton: str | None,
+           sizes: Sizes = Sizes()) -> Architecture:
+    """The network of --cell or --network.
+
+    Args:
+        cell: tokens joined by hyphens, or a name in `zoo.CELLS`; or None.
+        network: a name in `zoo.NETWORKS`, if `cell` is None.
+        skeleton: a name in `SKELETONS`, or None for the network's own, or cifar10 for a cell.
+        sizes: what to change of the skeleton.
+
+    Raises:
+        ValueError: for anything that does not exist or does not fit.
+    """
+    if network is None:
+        parsed = zoo.CELLS.get(cell) or Cell.parse(cell)
+        return Architecture(str(parsed), parsed, skeleton_of(skeleton or CELL_SKELETON, sizes))
+    published = look_up('network', network, zoo.NETWORKS)
+    named = None if skeleton is None else skeleton_of(skeleton)
+    published.plan(named)  # refuses a skeleton that it is not defined for
+    if published.cell is None:
+        if sizes != Sizes():
+            raise ValueError('--stages and --growth change skeletons of cells, but '
+                             f'--network={network} has none')
+        return Architecture(network, network=network)
+    own = sizes.of(named if named and published.swappable else published.skeleton)
+    if own == published.skeleton:
+        return Architecture(network, published.cell, own, network)
+    return Architecture(sizes.name(network), published.cell, own)

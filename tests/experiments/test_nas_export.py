@@ -1,0 +1,106 @@
+"""`nas-search --mode=export` on workdirs of trainings, and every kind of bad input."""
+
+import contextlib
+import io
+import json
+import sys
+
+import jax
+import numpy as np
+import pytest
+from absl import flags as absl_flags
+
+from common import export
+from common.checkpoint import Checkpoints
+from experiments import nas_export, nas_flags
+from nas import network, recipe, trained
+from nas.architecture import Architecture
+from nas.cell import Cell
+from nas.datasets.images import Images
+from nas.skeleton import tiny
+
+pytest.importorskip('onnx')
+pytest.importorskip('onnxruntime')
+pytest.importorskip('flatbuffers')
+
+CONFIG = recipe.RecipeConfig(epochs=1)
+
+
+def run_export(*arguments):
+    """Exports in this process; returns what was printed."""
+    values = absl_flags.FlagValues()
+    nas_flags.define(values)
+    values(['nas-search', '--mode=export', *arguments])
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        nas_export.main(values)
+    return printed.getvalue()
+
+
+@pytest.fixture(scope='module')
+def workdir(tmp_path_factory):
+    """The workdir of a training whose best network is that of step 3 and whose last is that of step 5."""
+    folder = tmp_path_factory.mktemp('training')
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 3)).astype(np.uint8)
+    images = Images('noise', pixels, np.arange(20) % 10, tuple('abcdefghij'))
+    architecture = Architecture('small', Cell.parse('bn_relu-conv1x1'), tiny)
+    trained.write_meta(folder, trained.make_meta(architecture, images, data='noise', config=CONFIG))
+    (folder / 'flags.txt').write_text('--mode=train\n')
+    for step, name in ((3, trained.BEST), (5, trained.LAST)):
+        variables = network.init(jax.random.key(step), architecture.plan)
+        state = recipe.init_state(architecture.plan, CONFIG, steps=1, seed=0, variables=variables)
+        with Checkpoints(folder / name) as checkpoints:
+            checkpoints.save(step, recipe.to_variables(state) if step == 3 else state)
+    return folder
+
+
+def test_best_network_goes_into_a_run_of_its_own(workdir, tmp_path):
+    said = run_export(f'--checkpoint={workdir}', f'--workdir={tmp_path / "files"}', '--format=onnx,stablehlo')
+    names = {path.name for path in (tmp_path / 'files').iterdir() if not path.name.startswith('.')}
+    assert names == {'model.onnx', 'model.stablehlo', 'export.json', 'flags.txt', 'run.json'}
+    record = json.loads((tmp_path / 'files' / 'export.json').read_text())
+    assert (record['source']['step'], record['source']['which']) == (3, 'best')
+    assert json.loads(record['facts']['classes']) == list('abcdefghij')
+    for name, facts in record['files'].items():
+        assert facts['difference'] <= 1e-4 and f'{name}: ' in said and f'{facts["difference"]:.1e}' in said
+
+
+def test_last_network_goes_into_the_workdir_of_its_training(workdir):
+    run_export(f'--workdir={workdir}', '--which=last', '--pixels=uint8')
+    record = json.loads((workdir / 'export.json').read_text())
+    assert record['source']['step'] == 5 and record['input']['dtype'] == 'uint8'
+    assert (workdir / 'flags.txt').read_text() == '--mode=train\n'
+    model = trained.open_trained(workdir, which='last')
+    images = np.random.default_rng(1).integers(0, 256, (2, 8, 8, 3)).astype(np.uint8)
+    prepared = (images / 255 - np.array(model.meta['mean'])) / np.array(model.meta['std'])
+    expected = jax.jit(network.Network(model.plan).apply)(model.variables, np.float32(prepared))
+    np.testing.assert_allclose(export.run_file(workdir / 'model.onnx', images), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize('arguments, named', [
+    (('--network=condensenet-86',), '--network=condensenet-86 .*not trained.*--mode=train'),
+    (('--cell=bn-conv1x1',), '--cell=bn-conv1x1 .*not trained.*--mode=train'),
+    (('--checkpoint=nowhere',), 'nowhere.network.json does not exist'),
+    (('--checkpoint={workdir}', '--format=tflite'), 'format is tflite; accepted: onnx, stablehlo'),
+])
+def test_bad_input_is_one_sentence_and_leaves_nothing(arguments, named, workdir, tmp_path):
+    arguments = [argument.format(workdir=workdir) for argument in arguments]
+    with pytest.raises(ValueError, match=named) as caught:
+        run_export(f'--workdir={tmp_path / "files"}', *arguments)
+    assert '\n' not in str(caught.value) and not list(tmp_path.iterdir())
+
+
+def test_something_has_to_be_exported():
+    with pytest.raises(ValueError, match='--checkpoint has to name the workdir of a --mode=train'):
+        run_export()
+
+
+def test_destination_has_to_be_named(workdir):
+    with pytest.raises(ValueError, match='--workdir has to name'):
+        run_export(f'--checkpoint={workdir}')
+
+
+def test_missing_package_names_the_extra(workdir, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'flatbuffers', None)
+    with pytest.raises(ValueError, match=r'flatbuffers is missing.*pano-dppnet\[export\]'):
+        run_export(f'--checkpoint={workdir}', f'--workdir={tmp_path / "files"}', '--format=stablehlo')
+    assert not list(tmp_path.iterdir())
