@@ -14,8 +14,9 @@ from nas import batches, final, recipe, session, throughput, trained
 from nas.architecture import Architecture
 from nas.cell import Cell
 from nas.cost import count
-from nas.datasets.images import Dataset, Images, hold_out
+from nas.datasets.images import Dataset, Images
 from nas.datasets.open_images import open_images
+from nas.datasets.streamed import StreamedImages, hold_out
 from nas.evaluations import EVALUATIONS_FILE, read_records
 from nas.recipe import RecipeConfig
 from nas.results import SUMMARY_FILE
@@ -117,7 +118,8 @@ def _check_goes_on(folder: pathlib.Path, meta: dict) -> None:
                              'another training needs another --workdir')
 
 
-def _split(values: absl_flags.FlagValues, dataset: Dataset) -> tuple[Images, Images | None]:
+def _split(values: absl_flags.FlagValues,
+           dataset: Dataset) -> tuple[Images | StreamedImages, Images | StreamedImages | None]:
     """(images to train on, held-out images or None)."""
     if not values.holdout:
         return dataset.train, None
@@ -127,7 +129,8 @@ def _split(values: absl_flags.FlagValues, dataset: Dataset) -> tuple[Images, Ima
         raise ValueError(f'--holdout={values.holdout:g}: {error}') from None
 
 
-def _input_wait(workdir: pathlib.Path, config: RecipeConfig, train: Images, seed: int) -> dict[str, float]:
+def _input_wait(workdir: pathlib.Path, config: RecipeConfig, train: Images | StreamedImages,
+                seed: int) -> dict[str, float]:
     """What train.json says of --measure_input."""
     opened = trained.open_trained(workdir, which='last')
     state = recipe.init_state(opened.plan, config, steps=config.steps(len(train)), seed=seed,

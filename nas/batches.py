@@ -1,10 +1,12 @@
 """What a training step is fed with: images that lie on the device, batches of indices, and augmentation.
 
 A data set of small images is put on the device once, as uint8 (CIFAR-10 is 150 MB); a step receives the
-indices and PRNG keys of its examples and makes the batch itself, so that input never keeps it waiting.
+indices and PRNG keys of its examples and makes the batch itself, so that input never keeps it waiting. Of a
+data set that memory does not hold the step receives the images of its batch, decoded ahead (`nas.feed`).
 """
 
 import functools
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import jax
@@ -13,31 +15,57 @@ import numpy as np
 
 from common import parallel
 from nas.datasets.images import Images
+from nas.datasets.streamed import StreamedImages
+from nas.feed import Request, StreamedData
 
 
 class Data(NamedTuple):
     """A split of a data set on the devices.
 
     Attributes:
-        images: [N, S, S, C] uint8.
-        labels: [N] int32.
+        images: [N, S, S, C] uint8, or None if steps get their images with the batch.
+        labels: [N] int32, or None.
         mean, std: [C] float32, by which images in [0, 1] are normalised.
     """
 
-    images: jax.Array
-    labels: jax.Array
+    images: jax.Array | None
+    labels: jax.Array | None
     mean: jax.Array
     std: jax.Array
 
+    @property
+    def resident(self) -> 'Data':
+        """What steps take besides the batch, as of `StreamedData`."""
+        return self
 
-def place(images: Images, statistics: tuple[np.ndarray, np.ndarray]) -> Data:
-    """Puts a split on every device once, for steps to pick their batches from.
+    @property
+    def examples(self) -> int:
+        """Number of examples."""
+        return len(self.labels)
+
+    def supply(self, requests: Iterable[Request]) -> Iterator[dict[str, np.ndarray]]:
+        """What `pick` needs of each batch: {'indices': [b]}; see `StreamedData.supply`."""
+        for request in requests:
+            yield {'indices': request.indices}
+
+
+def place(images: Images | StreamedImages, statistics: tuple[np.ndarray, np.ndarray]) -> Data | StreamedData:
+    """Makes a split ready for steps: images in memory are put on every device once.
 
     Args:
         images: the split.
         statistics: (mean, std) [C] of the TRAINING split, by `Images.statistics`.
     """
+    if isinstance(images, StreamedImages):
+        return StreamedData(images, parallel.replicate(Data(None, None, *statistics)))
     return parallel.replicate(Data(images.images, images.labels, *statistics))
+
+
+def pick(batch: dict[str, jax.Array], data: Data) -> tuple[jax.Array, jax.Array]:
+    """Images [b, S, S, C] uint8 and labels [b] of a batch of `supply`, inside a step."""
+    if 'images' in batch:
+        return batch['images'], batch['labels']
+    return data.images[batch['indices']], data.labels[batch['indices']]
 
 
 def batch_indices(seed: int, step: int, batch_size: int, examples: int) -> np.ndarray:

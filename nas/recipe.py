@@ -6,6 +6,7 @@ annealed by a cosine per step; on CIFAR batch 64, 300 epochs, crops from a frame
 images.
 """
 
+import contextlib
 import dataclasses
 import functools
 import math
@@ -21,7 +22,8 @@ import optax
 from common import parallel
 from common.options import option
 from nas import condense, network
-from nas.batches import Data, augment, batch_indices, normalise
+from nas.batches import Data, augment, batch_indices, normalise, pick
+from nas.feed import Request, StreamedData
 from nas.plan import Plan
 
 
@@ -122,10 +124,10 @@ def make_step(plan: Plan, config: RecipeConfig, *, steps: int) -> Callable:
         steps: of the whole training, over which the rate falls.
 
     Returns:
-        step(state, batch, data, key, index) -> (state, metrics): batch = {'indices' of the examples in
-        `data`, 'numbers' of the examples in the global batch} from `parallel.local_shard`, data from
-        `batches.place`, the PRNG key of the run, the index of the step, metrics = {'loss', 'error' in
-        percent} of the batch and 'gradient', the norm of its gradient.
+        step(state, batch, data, key, index) -> (state, metrics): batch = {'numbers' of the examples in the
+        global batch, and what `supply` of the data gives} from `parallel.local_shard`, data = `resident` of
+        what `batches.place` gives, the PRNG key of the run, the index of the step, metrics = {'loss',
+        'error' in percent} of the batch and 'gradient', the norm of its gradient.
     """
     optimizer = _optimizer(config, steps)
     net = network.Network(plan, dtype=jnp.dtype(config.dtype), axis_name=parallel.AXIS)
@@ -141,11 +143,13 @@ def make_step(plan: Plan, config: RecipeConfig, *, steps: int) -> Callable:
         return loss, (updated.get('batch_stats', {}), {'loss': loss, 'error': error})
 
     def step(state, batch, data, key, index):
-        images, labels = data.images[batch['indices']], data.labels[batch['indices']]
+        images, labels = pick(batch, data)
         # As `parallel.example_keys`: the augmentation does not depend on the number of devices.
         step_key = jax.random.fold_in(key, index)
         keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(step_key, batch['numbers'])
-        images = normalise(augment(keys, images, crop=config.crop, mirror=config.mirror), data)
+        # Streamed images are random crops already.
+        crop = config.crop if 'indices' in batch else 0
+        images = normalise(augment(keys, images, crop=crop, mirror=config.mirror), data)
         gradient_of = jax.grad(loss_of, has_aux=True)
         gradient, (batch_stats, metrics) = gradient_of(state.params, state, images, labels)
         gradient, metrics = parallel.mean((gradient, metrics))
@@ -157,7 +161,7 @@ def make_step(plan: Plan, config: RecipeConfig, *, steps: int) -> Callable:
     return parallel.data_parallel(step, num_shared=3)
 
 
-def train_steps(plan: Plan, config: RecipeConfig, data: Data, state: State, *, seed: int,
+def train_steps(plan: Plan, config: RecipeConfig, data: Data | StreamedData, state: State, *, seed: int,
                 start: int = 0) -> Iterator[tuple[int, State, dict[str, float]]]:
     """Trains step by step and condenses learned groups when it is due; who iterates logs, saves or stops.
 
@@ -176,11 +180,13 @@ def train_steps(plan: Plan, config: RecipeConfig, data: Data, state: State, *, s
     Raises:
         FloatingPointError: 'loss is not finite at step N', or 'gradient is ...'; the state yielded last is
             sound.
-        ValueError: the batch does not divide over the devices; names both numbers.
+        ValueError: the batch does not divide over the devices; names both numbers. A streamed image cannot
+            be read; names the file.
     """
-    examples = len(data.labels)
+    examples = data.examples
     steps = config.steps(examples)
     local = parallel.local_examples(config.batch_size)
+    numbers = np.arange(local.start, local.stop)
     step, key = make_step(plan, config, steps=steps), jax.random.key(seed)
     # The first step count at which each event is due; rounding errors must not delay it by a step.
     due = {math.ceil(event * steps - 1e-6) for event in condense.events(plan)} | {steps}
@@ -194,15 +200,17 @@ def train_steps(plan: Plan, config: RecipeConfig, data: Data, state: State, *, s
                 raise FloatingPointError(f'{name} is not finite at step {done}')
         return done, result, values
 
-    for index in range(start, steps):
-        indices = batch_indices(seed, index, config.batch_size, examples)[local.start:local.stop]
-        batch = parallel.local_shard({'indices': indices, 'numbers': np.arange(local.start, local.stop)})
-        state, metrics = step(state, batch, data, key, np.int32(index))
-        if index + 1 in due:
-            pruned = condense.condense(plan, jax.device_get(to_variables(state)), (index + 1) / steps)
-            state = state._replace(condensation=parallel.replicate(pruned.get('condensation', {})))
-        pending.append((index + 1, state, metrics))
-        if len(pending) > 1:
-            yield settle()
+    requests = (Request(batch_indices(seed, index, config.batch_size, examples)[local.start:local.stop],
+                        numbers, (seed, index)) for index in range(start, steps))
+    with contextlib.closing(data.supply(requests)) as supply:
+        for index, part in enumerate(supply, start):
+            batch = parallel.local_shard(part | {'numbers': numbers})
+            state, metrics = step(state, batch, data.resident, key, np.int32(index))
+            if index + 1 in due:
+                pruned = condense.condense(plan, jax.device_get(to_variables(state)), (index + 1) / steps)
+                state = state._replace(condensation=parallel.replicate(pruned.get('condensation', {})))
+            pending.append((index + 1, state, metrics))
+            if len(pending) > 1:
+                yield settle()
     while pending:
         yield settle()

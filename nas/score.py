@@ -1,5 +1,6 @@
 """The scores of a network on a split: loss, top-1 and top-5 error."""
 
+import contextlib
 import functools
 from collections.abc import Callable
 from typing import NamedTuple
@@ -11,7 +12,8 @@ import optax
 
 from common import parallel
 from nas import network
-from nas.batches import Data, normalise
+from nas.batches import Data, normalise, pick
+from nas.feed import Request, StreamedData
 from nas.plan import Plan
 from nas.recipe import State, to_variables
 
@@ -26,7 +28,7 @@ class Scores(NamedTuple):
 
 @functools.lru_cache(maxsize=4)
 def make_scorer(plan: Plan, *, batch_size: int = 256,
-                dtype: str = 'float32') -> Callable[[State, Data], Scores]:
+                dtype: str = 'float32') -> Callable[[State, Data | StreamedData], Scores]:
     """Compiles the evaluation of a masked network for all devices.
 
     Args:
@@ -36,7 +38,8 @@ def make_scorer(plan: Plan, *, batch_size: int = 256,
         dtype: type of computation.
 
     Returns:
-        score(state, data) -> `Scores` of all images of `data`.
+        score(state, data) -> `Scores` of all images of `data`. Raises ValueError if a streamed image cannot
+        be read; names the file.
     """
     devices = jax.device_count()
     batch_size = -(-batch_size // devices) * devices
@@ -44,8 +47,8 @@ def make_scorer(plan: Plan, *, batch_size: int = 256,
     net = network.Network(plan, dtype=jnp.dtype(dtype))
 
     def sums(state, batch, data):
-        labels, weights = data.labels[batch['indices']], batch['weights']
-        logits = net.apply(to_variables(state), normalise(data.images[batch['indices']], data))
+        (images, labels), weights = pick(batch, data), batch['weights']
+        logits = net.apply(to_variables(state), normalise(images, data))
         truth = jnp.take_along_axis(logits, labels[:, None], axis=-1)
         # A label that ties with another class is behind it: a network of constant logits knows nothing.
         rank = (logits >= truth).sum(axis=-1) - 1
@@ -56,11 +59,14 @@ def make_scorer(plan: Plan, *, batch_size: int = 256,
     compiled = parallel.data_parallel(sums)
 
     def score(state, data):
-        examples, total, state = len(data.labels), 0, parallel.replicate(state)
-        for first in range(0, examples, batch_size):
-            indices = first + np.arange(batch_size)[local.start:local.stop]
-            batch = {'indices': np.minimum(indices, examples - 1), 'weights': np.float32(indices < examples)}
-            total += np.asarray(compiled(state, parallel.local_shard(batch), data), np.float64)
+        examples, total, state = data.examples, 0, parallel.replicate(state)
+        firsts = range(0, examples, batch_size)
+        numbers = np.arange(local.start, local.stop)
+        requests = (Request(np.minimum(first + numbers, examples - 1), numbers) for first in firsts)
+        with contextlib.closing(data.supply(requests)) as supply:
+            for first, part in zip(firsts, supply):
+                batch = parallel.local_shard(part | {'weights': np.float32(first + numbers < examples)})
+                total += np.asarray(compiled(state, batch, data.resident), np.float64)
         loss, error, top5_error = (total / examples).tolist()
         return Scores(loss, 100 * error, 100 * top5_error)
 

@@ -2,61 +2,30 @@
 
 DPP-Net (Dong et al., ECCV 2018, section 3): grow the cells of one level, predict the error of every grown
 cell with a surrogate, keep the K best by Pareto rank over all objectives, evaluate these, fit the surrogate
-again and grow them. What level-wise growth passes over never returns there; so here a last stage spends the
-rest of the budget across all levels, on cells that were grown but not kept and on mutations of good ones.
+again and grow them. What level-wise growth passes over never returns there; so here a part of every level is
+grown at random, and a last stage spends the rest of the budget across all levels, on cells that were grown
+but not kept and on mutations of good ones.
 
 What is asked next depends only on the seed and on what has been told. A batch is planned when the one before
 has been told completely, and its results enter in the order of the batch; so neither the number of workers
 nor the order in which they finish matters, and telling recorded evaluations again restores the search.
 """
 
-import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from scipy import stats
 
-from common.options import option
-from nas import acquisition, pareto
 from nas.evaluations import Constraint, Evaluation, Failure
-from nas.forecast import ERROR, Forecast
+from nas.forecast import ERROR
+from nas.knowledge import Knowledge
 from nas.loop import run
-from nas.space import Family, as_space
+from nas.planner import Planner, SearchConfig
+from nas.space import as_space
 from nas.surrogate import Surrogate
 
 __all__ = ['Constraint', 'Evaluation', 'Failure', 'Search', 'SearchConfig', 'run']
-
-# Errors are told to the surrogate up to this multiple of the reference.
-WORST_ERROR = 1.25
-
-
-@dataclasses.dataclass(frozen=True)
-class SearchConfig:
-    """Sizes of a search.
-
-    Raises:
-        ValueError: on creation, for a size that is out of range.
-    """
-
-    # Not all at once: the small cells of the first levels teach little about the others.
-    keep: int = option(6, 'K: cells evaluated on each level of the growth; on level l at most l + 1')
-    # What a surrogate mistakes that has only seen smaller cells would never be grown.
-    explore: float = option(0.5, 'part of them that is drawn at random from the grown cells')
-    batch: int = option(8, 'least number of cells in a batch of the last stage')
-    # The surrogate is fitted about as often in the first hundred evaluations as in the next four hundred.
-    batch_growth: float = option(0.05, 'a batch has at least this part of the evaluations so far')
-    parents: int = option(100, 'predicted cells that each round of looking for new ones grows and mutates')
-    rounds: int = option(3, 'how many such rounds precede a batch')
-    pool: int = option(20_000, 'no new cells are looked for once so many are known')
-    fewest: int = option(4, 'evaluations before anything is predicted; until then cells are drawn at random')
-
-    def __post_init__(self):
-        for name in ('keep', 'batch', 'fewest'):
-            if getattr(self, name) < 1:
-                raise ValueError(f'{name} is {getattr(self, name)}, it has to be at least 1')
-        if not 0 <= self.explore <= 1:
-            raise ValueError(f'explore is {self.explore}; accepted: between 0 and 1')
 
 
 class Search:
@@ -64,7 +33,6 @@ class Search:
 
     Attributes:
         history: `Evaluation`s of this search, batch by batch.
-        stage: 'levels', then 'last'.
     """
 
     def __init__(self, space, objectives: Sequence[str] | str, *, seed: int = 0,
@@ -99,21 +67,22 @@ class Search:
             raise ValueError(f'reference names {unknown[0]!r}, which is not an objective; these are '
                              f'{", ".join(self.objectives)}')
         self.space, self.config = as_space(space), config
-        self.constraints = tuple(Constraint.parse(c) if isinstance(c, str) else c for c in constraints)
-        self._limited = tuple(c.name for c in self.constraints if c.name not in self.objectives)
-        self._given_reference = dict(reference or {})
-        self._random = np.random.default_rng(seed)
-        self._family = Family(self.space)
-        self._forecast = Forecast(self._family, self.objectives + self._limited, surrogate, seed)
+        limits = [Constraint.parse(c) if isinstance(c, str) else c for c in constraints]
+        self._knowledge = Knowledge(self.objectives, limits, reference or {})
+        self._planner = Planner(self.space, self._knowledge, surrogate=surrogate, config=config, seed=seed)
         self.history: list[Evaluation] = []
-        self._known: dict[str, Evaluation] = {}  # by key; with those of an earlier run
         self._batch, self._asked, self._told = [], 0, {}  # cells; how many were handed out; results by key
         self._predicted: dict[str, dict[str, float]] = {}  # of the cells of all batches, by key
-        self._parents, self._grown, self._expanded = [self.space.root], [], set()
-        self._level = 0  # growth steps so far
-        self.stage = 'levels'
 
-    # What callers do.
+    @property
+    def stage(self) -> str:
+        """'levels', then 'last'."""
+        return self._planner.stage
+
+    @property
+    def constraints(self) -> tuple[Constraint, ...]:
+        """The limits."""
+        return self._knowledge.constraints
 
     def ask(self, n: int) -> list:
         """Returns the next cells to evaluate.
@@ -158,7 +127,7 @@ class Search:
         """
         self._plan()
         key = self.space.key(cell)
-        if key in self._known or key in self._told:
+        if key in self._knowledge.evaluations or key in self._told:
             raise ValueError(f'cell {str(cell)!r} has been told before')
         evaluation = self._evaluation(cell, result)
         batch = [self.space.key(asked) for asked in self._batch]
@@ -200,35 +169,27 @@ class Search:
         Raises:
             ValueError: if this search has begun.
         """
-        if self._batch or self._known:
+        if self._batch or self._knowledge.evaluations:
             raise ValueError('warm_start has to come once, before the first ask and tell')
         for cell, result in evaluations:
-            if isinstance(result, Failure) or not set(self._needed()) <= {*result, *self.space.costs(cell)}:
+            if isinstance(result, Failure) or not set(self._knowledge.needed) <= {*result, *self.space.costs(cell)}:
                 continue
             evaluation = self._evaluation(cell, result)
             if evaluation.status == 'ok':
                 self._enter(evaluation)
-        return len(self._known)
+        return len(self._knowledge.evaluations)
 
     def front(self) -> list[Evaluation]:
         """The evaluations, those of an earlier run among them, that are feasible and not dominated."""
-        good = [e for e in self._successes()
-                if not any(c.excess(e.objectives[c.name]) for c in self.constraints)]
-        return [e for e, kept in zip(good, pareto.non_dominated(self.points(good))) if kept]
+        return self._knowledge.front()
 
     def points(self, evaluations: Sequence[Evaluation]) -> np.ndarray:
         """Objectives of successful evaluations, float64 [N, M]."""
-        rows = [[e.objectives[name] for name in self.objectives] for e in evaluations]
-        return np.array(rows, np.float64).reshape(-1, len(self.objectives))
+        return self._knowledge.points(evaluations)
 
     def reference(self) -> np.ndarray:
         """Worst values that count [M]: as given, or from the evaluations told so far."""
-        points = self.points(self._successes())
-        points = points[pareto.non_dominated(points)] if len(points) else np.ones((1, len(self.objectives)))
-        # A front of a single value still has to be better than its reference.
-        worst = points.max(axis=0) + 0.1 * np.ptp(points, axis=0) + 1e-6 * np.abs(points).max(axis=0)
-        given = self._given_reference
-        return np.array([given.get(name, value) for name, value in zip(self.objectives, worst)])
+        return self._knowledge.reference()
 
     def rank_correlations(self) -> dict[int, float]:
         """Kendall's tau between predicted and told error by level, of levels with 3 such cells or more."""
@@ -240,121 +201,32 @@ class Search:
                 for level, rows in sorted(pairs.items()) if len(rows) >= 3}
         return {level: tau for level, tau in taus.items() if math.isfinite(tau)}
 
-    # Results.
-
-    def _needed(self) -> tuple[str, ...]:
-        return self.objectives + self._limited
-
-    def _successes(self) -> list[Evaluation]:
-        return [e for e in self._known.values() if e.status == 'ok']
-
     def _evaluation(self, cell, result) -> Evaluation:
         """Checks a result and completes it with the exact costs."""
-        level, predicted = self._family.level(cell), self._predicted.get(self.space.key(cell), {})
+        level, predicted = self._planner.family.level(cell), self._predicted.get(self.space.key(cell), {})
         if isinstance(result, Failure):
             return Evaluation(cell, level, dict(result.objectives), result.status, result.reason, predicted)
         values = {name: float(value) for name, value in {**self.space.costs(cell), **result}.items()}
-        missing = [name for name in self._needed() if name not in values]
+        missing = [name for name in self._knowledge.needed if name not in values]
         if missing:
             raise ValueError(f'unknown objective {missing[0]!r}: cell {str(cell)!r} came with '
                              f'{", ".join(values) or "none"}')
-        broken = [name for name in self._needed() if not math.isfinite(values[name])]
+        broken = [name for name in self._knowledge.needed if not math.isfinite(values[name])]
         if broken:
             return Evaluation(cell, level, {}, 'failed', f'{broken[0]} is {values[broken[0]]}', predicted)
         return Evaluation(cell, level, values, predicted=predicted)
 
     def _enter(self, evaluation: Evaluation) -> None:
-        self._family.add([evaluation.cell])
-        self._known[self.space.key(evaluation.cell)] = evaluation
+        self._planner.family.add([evaluation.cell])
+        self._knowledge.evaluations[self.space.key(evaluation.cell)] = evaluation
 
     def _close_batch(self) -> None:
-        """Ends a batch; on a level, what succeeded and what cannot be evaluated yet is grown next."""
-        if self.stage == 'levels':
-            good = {key for key, e in self._known.items() if e.status == 'ok'}
-            self._parents = [cell for cell in self._grown
-                             if not self.space.complete(cell) or self.space.key(cell) in good]
+        self._planner.close()
         self._batch, self._asked, self._told = [], 0, {}
-
-    # Planning.
 
     def _plan(self) -> None:
         """Plans a batch if none is open."""
-        while not self._batch and self.stage == 'levels':
-            children = [child for parent in self._parents for child in self._family.grow(parent)]
-            self._grown = list({str(child): child for child in children}.values())
-            if not self._grown:
-                self.stage = 'last'
-                break
-            self._fit()
-            rows = {self._family.row[self.space.key(cell)] for cell in self._grown
-                    if self.space.complete(cell)}
-            self._level += 1
-            size = min(self.config.keep, self._level + 1)
-            kept = self._choose(sorted(rows), size - round(size * self.config.explore))
-            self._open_batch(kept + self._draw(sorted(rows - set(kept)), size - len(kept)))
-            if not self._batch:
-                self._close_batch()
         if not self._batch:
-            self._plan_last_stage()
-
-    def _plan_last_stage(self) -> None:
-        """Chooses among all cells ever grown, after looking around the best of them for more."""
-        self._fit()
-        for _ in range(self.config.rounds):
-            before = len(self._family.cells)
-            near = [e.cell for e in self.front()]
-            rows = self._choose(range(before), self.config.parents, acquisition.most_promising)
-            near += [self._family.cells[row] for row in rows]
-            for cell in near:
-                if str(cell) not in self._expanded and len(self._family.cells) < self.config.pool:
-                    self._expanded.add(str(cell))
-                    self._family.grow(cell)
-                    self._family.mutate(cell)
-            if len(self._family.cells) == before:
-                break
-        size = max(self.config.batch, int(self.config.batch_growth * len(self._known)))
-        while not len(self._candidates(range(len(self._family.cells)))) and self._family.grow_oldest():
-            pass
-        self._open_batch(self._choose(range(len(self._family.cells)), size))
-
-    def _fit(self) -> None:
-        if len(self._successes()) >= self.config.fewest:
-            worst = dict(zip(self.objectives, self.reference())).get(ERROR, math.inf)
-            self._forecast.fit(list(self._known.values()), worst_error=WORST_ERROR * worst)
-
-    def _candidates(self, rows) -> np.ndarray:
-        """Those of the family's rows that are not evaluated and keep to the exactly known constraints."""
-        known = {self._family.row[key] for key in self._known}
-        rows = np.array([row for row in rows if row not in known], int)
-        for constraint in self.constraints if len(rows) else ():
-            if constraint.name in self._family.cost_names():
-                rows = rows[constraint.excess(self._family.costs([constraint.name])[rows, 0]) == 0]
-        return rows
-
-    def _draw(self, rows, count: int) -> list[int]:
-        """Draws up to `count` candidates at random."""
-        return self._random.permutation(self._candidates(rows))[:count].tolist()
-
-    def _choose(self, rows, count: int, choice: Callable = acquisition.select) -> list[int]:
-        """Chooses up to `count` candidates, at random as long as nothing distinguishes them."""
-        rows, front, reference = self._candidates(rows), self.points(self.front()), self.reference()
-        informed = len(self._successes()) >= self.config.fewest and (front < reference).all(axis=1).any()
-        if not informed or not len(rows):
-            return self._draw(rows, count)
-        mean, std = (part[rows] for part in self._forecast.predict())
-        violation = np.zeros(len(rows))
-        for constraint in self.constraints:
-            violation += constraint.excess(mean[:, self._forecast.names.index(constraint.name)])
-        size = len(self.objectives)
-        chosen = choice(count, mean[:, :size], std[:, :size], front, reference, violation=violation)
-        return rows[chosen].tolist()
-
-    def _open_batch(self, rows: Sequence[int]) -> None:
-        self._batch = [self._family.cells[row] for row in rows]
-        if len(self._successes()) < self.config.fewest or not rows:
-            return
-        mean, _ = self._forecast.predict()
-        uncertain = np.flatnonzero(~self._forecast.known())
-        for row, cell in zip(rows, self._batch):
-            self._predicted[self.space.key(cell)] = {self._forecast.names[i]: float(mean[row, i])
-                                                     for i in uncertain}
+            self._batch = self._planner.plan()
+            keys = map(self.space.key, self._batch)
+            self._predicted.update(zip(keys, self._planner.predict(self._batch)))

@@ -19,6 +19,7 @@ from common.logs import MetricLog, Progress, read_metrics
 from common.run import RunDirectory
 from nas import batches, condense, recipe, score
 from nas.datasets.images import Images
+from nas.datasets.streamed import StreamedImages
 from nas.plan import Plan
 from nas.recipe import RecipeConfig
 from nas.trained import BEST, state_template
@@ -159,7 +160,7 @@ def _restore(checkpoints: Checkpoints, plan: Plan, config: RecipeConfig, facts: 
     return checkpoints.restore(state_template(plan, config))
 
 
-def _held_out_scorer(plan: Plan, config: RecipeConfig, held_out: Images | None,
+def _held_out_scorer(plan: Plan, config: RecipeConfig, held_out: Images | StreamedImages | None,
                      moments: tuple[np.ndarray, np.ndarray]) -> Callable[[recipe.State], dict[str, float]]:
     """A function of a state that gives its columns of the metric log, none without held-out images."""
     if held_out is None:
@@ -172,8 +173,8 @@ def _held_out_scorer(plan: Plan, config: RecipeConfig, held_out: Images | None,
     return scores
 
 
-def train_in(run: RunDirectory, plan: Plan, config: RecipeConfig, train: Images, *,
-             held_out: Images | None = None, seed: int, checkpoint_epochs: int = 5) -> Ended:
+def train_in(run: RunDirectory, plan: Plan, config: RecipeConfig, train: Images | StreamedImages, *,
+             held_out: Images | StreamedImages | None = None, seed: int, checkpoint_epochs: int = 5) -> Ended:
     """Trains in a run directory; started again, it goes on from the newest checkpoint, to the same end.
 
     Checkpoints lie at ends of epochs. metrics.jsonl gets a line per epoch: means of loss, error and norm of
@@ -190,7 +191,7 @@ def train_in(run: RunDirectory, plan: Plan, config: RecipeConfig, train: Images,
 
     Raises:
         ValueError: the checkpoints are of another training; the directory cannot be written, say because the
-            disk is full; the batch does not divide over the devices.
+            disk is full; the batch does not divide over the devices; a streamed image cannot be read.
         FloatingPointError: the loss is not finite; names the step. Checkpoints stay.
     """
     started, steps, ends = time.monotonic(), config.steps(len(train)), epoch_ends(config, len(train))

@@ -1,23 +1,24 @@
-"""An ensemble of LSTMs that predicts the error of cells which nobody has trained yet.
+"""Predicts the error of cells which nobody has trained yet.
 
 DPP-Net (Dong et al., ECCV 2018), like PNAS (Liu et al., ECCV 2018), lets an LSTM read the tokens of a cell
 and predict its accuracy. Here the members of an ensemble are trained at once under `vmap` on the logarithm of
 the error, and numbers known of a cell, such as its costs, stand beside its tokens. Sequences and examples are
-padded to one shape, so that a whole search compiles one training program and one prediction program.
+padded to one shape, so that a whole search compiles one training program and one prediction program. A
+Gaussian process on the same inputs takes part in the mean and says how sure it is.
 """
 
 import dataclasses
 import functools
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from common import init as init_lib
+from nas import lstm
+from nas.error_scale import ErrorScale
+from nas.gaussian_process import GaussianProcess
 
-LOWEST_ERROR = 1e-2  # percent: an error of 0 has no logarithm
 CHUNK = 1024  # cells in one call of the compiled prediction
 FARTHEST = 5.0  # standard deviations to which features of cells unlike the examples are pulled back
 
@@ -38,6 +39,11 @@ class SurrogateConfig:
         warm_learning_rate: the same for later fits.
         weight_decay: decoupled, as in AdamW (Loshchilov & Hutter, ICLR 2019).
         capacity: examples for which the training program is compiled; doubles when they do not fit.
+        process: part of the Gaussian process in the mean; the LSTMs have the rest.
+        token: how much one token more or less counts among the inputs of the Gaussian process, beside
+            features of deviation 1.
+        spread: part of the Gaussian process's deviation that is passed on. With all of it, a short search
+            looks about for too long.
     """
 
     members: int = 8
@@ -51,117 +57,17 @@ class SurrogateConfig:
     warm_learning_rate: float = 3e-3
     weight_decay: float = 1.0
     capacity: int = 512
+    process: float = 0.5
+    token: float = 0.5
+    spread: float = 0.35
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if not value >= 0 or (value == 0 and field.name != 'weight_decay'):
+            value, may_be_zero = getattr(self, field.name), ('weight_decay', 'process', 'token', 'spread')
+            if not value >= 0 or (value == 0 and field.name not in may_be_zero):
                 raise ValueError(f'{field.name} must be positive, not {value}')
-
-
-class Regressor(nn.Module):
-    """One member: an LSTM over the tokens, then dense layers that see the features too.
-
-    Attributes:
-        config: sizes.
-        vocabulary_size: the largest token.
-    """
-
-    config: SurrogateConfig
-    vocabulary_size: int
-
-    @nn.compact
-    def __call__(self, tokens, features):
-        """Returns errors [B] on the scale of `ErrorScale` of tokens int [B, length] and features [B, F]."""
-        width = self.config.hidden
-        # A product with one-hot rows rather than a look-up, whose gradient is a scatter-add: slow on CPU.
-        one_hot = jax.nn.one_hot(tokens, self.vocabulary_size + 1)
-        inputs = nn.Dense(4 * width)(nn.Dense(self.config.embedding, use_bias=False)(one_hot))
-        recurrent = self.param('recurrent', nn.initializers.lecun_normal(), (width, 4 * width))
-
-        def step(carry, inputs):
-            cell, hidden = carry
-            enter, keep, leave, new = jnp.split(inputs + hidden @ recurrent, 4, axis=-1)
-            cell = nn.sigmoid(keep + 1) * cell + nn.sigmoid(enter) * jnp.tanh(new)
-            hidden = nn.sigmoid(leave) * jnp.tanh(cell)
-            return (cell, hidden), hidden
-
-        # All gates in one product and the loop kept a loop: nn.RNN takes three times as long to compile.
-        empty = jnp.zeros((len(tokens), width))
-        states = jax.lax.scan(step, (empty, empty), inputs.swapaxes(0, 1))[1].swapaxes(0, 1)
-        there = (tokens > 0)[..., None]
-        mean_state = (states * there).sum(axis=1) / jnp.maximum(there.sum(axis=1), 1)
-        x = jnp.concatenate([mean_state, features], axis=1)
-        for _ in range(2):
-            x = nn.relu(nn.Dense(self.config.dense)(x))
-        return nn.Dense(1)(x)[:, 0]
-
-
-@functools.partial(jax.jit, static_argnames='model')
-def _train(model, params, rows, tokens, features, targets, steps, learning_rate):
-    """Takes `steps` AdamW steps with all members at once.
-
-    Args:
-        model: the Regressor.
-        params: parameters with a leading axis of members.
-        rows: int [at least steps, members, batch], the examples of each step.
-        tokens, features, targets: the examples, padded to the capacity.
-        steps, learning_rate: traced, so that cold and warm fits are one program.
-    """
-    decay = optax.add_decayed_weights(model.config.weight_decay)
-    optimizer = optax.chain(optax.scale_by_adam(b2=0.99), decay)
-
-    def loss(params, rows):
-        return jnp.square(model.apply(params, tokens[rows], features[rows]) - targets[rows]).mean()
-
-    def step(i, carry):
-        params, state = carry
-        updates, state = optimizer.update(jax.vmap(jax.grad(loss))(params, rows[i]), state, params)
-        rate = learning_rate * 0.5 * (1 + jnp.cos(jnp.pi * i / steps))
-        return jax.tree.map(lambda param, update: param - rate * update, params, updates), state
-
-    return jax.lax.fori_loop(0, steps, step, (params, optimizer.init(params)))[0]
-
-
-@functools.partial(jax.jit, static_argnames='model')
-def _predict(model, params, tokens, features):
-    """Outputs [members, B]."""
-    return jax.vmap(lambda member: model.apply(member, tokens, features))(params)
-
-
-class ErrorScale:
-    """The logarithm of errors, compressed where it is far from most examples, with mean 0 and deviation 1.
-
-    A few hopeless cells, of ten times the usual error, would otherwise take up the whole scale and leave no
-    resolution where a search needs it. An inverse hyperbolic sine about the median keeps their order.
-    """
-
-    def __init__(self, errors):
-        """Reads the scale off errors [N] >= 0 in percent."""
-        logs = self._logs(errors)
-        self._center = np.median(logs)
-        # Equals the standard deviation of a normal distribution (Huber, Robust Statistics, 1981).
-        self._spread = _positive(1.4826 * np.median(np.abs(logs - self._center)), _positive(logs.std(), 1.0))
-        values = self._compressed(logs)
-        self._mean, self._deviation = values.mean(), _positive(values.std(), 1.0)
-        # Far from the examples a network says anything: it may go to half the best and twice the worst error.
-        self._range = self._compressed(np.array([logs.min() - np.log(2), logs.max() + np.log(2)]))
-
-    @staticmethod
-    def _logs(errors):
-        return np.log(np.maximum(errors, LOWEST_ERROR))
-
-    def _compressed(self, logs):
-        return np.arcsinh((logs - self._center) / self._spread)
-
-    def targets(self, errors):
-        """Errors in percent -> what the networks learn, float32."""
-        return ((self._compressed(self._logs(errors)) - self._mean) / self._deviation).astype(np.float32)
-
-    def errors(self, outputs):
-        """What the networks say -> errors in percent; the inverse of `targets`."""
-        values = np.clip(outputs * self._deviation + self._mean, *self._range)
-        return np.exp(np.sinh(values) * self._spread + self._center)
+        if self.process > 1:
+            raise ValueError(f'process is a part, at most 1, not {self.process}')
 
 
 class Surrogate:
@@ -186,7 +92,9 @@ class Surrogate:
             if value < least:
                 raise ValueError(f'{name} is {value}; it must be at least {least}')
         self._length, self._features = length, features
-        self._model, self._config = Regressor(config, vocabulary_size), config
+        self._config, self._process = config, GaussianProcess()
+        self._model = lstm.Lstm(vocabulary_size, config.embedding, config.hidden, config.dense,
+                                config.weight_decay)
         self._rng = np.random.default_rng(seed)
         self._params = None
 
@@ -214,8 +122,9 @@ class Surrogate:
         capacity = self._config.capacity
         while capacity < len(errors):
             capacity *= 2
-        examples = tokens, self._scaled(features), self._scale.targets(errors)
-        examples = [_pad(part, capacity) for part in examples]
+        targets, scaled = self._scale.targets(errors), self._scaled(features)
+        self._process.fit(self._inputs(tokens, scaled), targets)
+        examples = [_pad(part, capacity) for part in (tokens, scaled, targets)]
         config, cold = self._config, self._params is None
         if cold:
             self._params = self._draw()
@@ -225,7 +134,7 @@ class Surrogate:
         rows = self._rng.integers(len(errors), size=(longest, config.members, config.batch), dtype=np.int32)
         steps, rate = ((config.steps, config.learning_rate) if cold else
                        (config.warm_steps, config.warm_learning_rate))
-        self._params = _train(self._model, self._params, rows, *examples, steps, rate)
+        self._params = lstm.train(self._model, self._params, rows, *examples, steps, rate)
 
     def predict(self, tokens, features) -> tuple[np.ndarray, np.ndarray]:
         """Predicts the errors of M cells.
@@ -235,8 +144,8 @@ class Surrogate:
             features: float [M, F].
 
         Returns:
-            (mean, std), each float64 [M] in percent: the mean of the members on the scale that they
-            learn, and the standard deviation of their predictions.
+            (mean, std), each float64 [M] in percent: the mean of the LSTMs and the Gaussian process on the
+            scale that they learn, and the deviation of the latter times `SurrogateConfig.spread`.
 
         Raises:
             ValueError: before the first fit, or if a shape, a token or a feature is wrong.
@@ -244,14 +153,27 @@ class Surrogate:
         if self._params is None:
             raise ValueError('the surrogate has not been fitted yet; call fit with evaluated cells first')
         tokens, features = self._check(tokens, features)
-        said = np.zeros((self._config.members, len(tokens)))
         scaled = self._scaled(features)
-        for start in range(0, len(tokens), CHUNK):
-            part = slice(start, min(start + CHUNK, len(tokens)))
-            padded = _pad(tokens[part], CHUNK), _pad(scaled[part], CHUNK)
-            outputs = _predict(self._model, self._params, *padded)
-            said[:, part] = np.asarray(outputs)[:, :part.stop - start]
-        return self._scale.errors(said.mean(axis=0)), self._scale.errors(said).std(axis=0)
+        share, spread = self._config.process, self._config.spread
+        likely, std = self._process.predict(self._inputs(tokens, scaled))
+        mean = (1 - share) * self._read(tokens, scaled).mean(axis=0) + share * likely
+        low, high = (self._scale.errors(mean + side * spread * std) for side in (-1, 1))
+        return self._scale.errors(mean), (high - low) / 2
+
+    def _read(self, tokens, scaled):
+        """What the LSTMs say, [members, M], of tokens [M, length] and standardised features [M, F]."""
+        # Sequences that many cells share are read once: reading takes most of the time.
+        different, places = np.unique(tokens, axis=0, return_inverse=True)
+        states = _in_chunks(functools.partial(lstm.read, self._model, self._params), different)
+        judge = functools.partial(lstm.judge, self._model, self._params)
+        return _in_chunks(lambda part, rows: judge(states[:, rows], part), scaled, places.reshape(-1))
+
+    def _inputs(self, tokens, scaled):
+        """What the Gaussian process sees, [M, F + 2 * vocabulary]: features, how often a token occurs, and where."""
+        late = np.linspace(0, 1, self._length)
+        there = [tokens == kind for kind in range(1, self._model.vocabulary_size + 1)]
+        counts = np.stack([(kind * weight).sum(axis=1) for weight in (1, late) for kind in there], axis=1)
+        return np.concatenate([scaled, self._config.token * counts], axis=1)
 
     def _check(self, tokens, features):
         """Tokens int32 [N, length] and features float32 [N, F], or a ValueError."""
@@ -291,9 +213,13 @@ class Surrogate:
         return jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *members)
 
 
-def _positive(number, otherwise):
-    """The number, or the other one if it is zero but for rounding."""
-    return number if number > 1e-6 else otherwise
+def _in_chunks(function, *arrays):
+    """[members, N, ...] of a function compiled for `CHUNK` rows of arrays [N, ...]."""
+    rows, results = len(arrays[0]), [np.zeros((1, 0))]
+    if rows:
+        results = [function(*(_pad(array[start:start + CHUNK], CHUNK) for array in arrays))
+                   for start in range(0, rows, CHUNK)]
+    return np.concatenate(results, axis=1)[:, :rows]
 
 
 def _pad(array, rows):

@@ -12,6 +12,7 @@ import numpy as np
 from common import parallel
 from nas import recipe
 from nas.batches import Data, batch_indices
+from nas.feed import Request, StreamedData
 from nas.plan import Plan
 from nas.recipe import RecipeConfig, State
 
@@ -51,7 +52,7 @@ def _step_ms(steps: Iterator, count: int) -> float:
     return 1e3 * (time.perf_counter() - start) / done
 
 
-def input_share(plan: Plan, config: RecipeConfig, data: Data, state: State, *, seed: int,
+def input_share(plan: Plan, config: RecipeConfig, data: Data | StreamedData, state: State, *, seed: int,
                 steps: int = 50) -> InputWait:
     """Measures how much of a training step the device spends waiting for its input.
 
@@ -66,18 +67,23 @@ def input_share(plan: Plan, config: RecipeConfig, data: Data, state: State, *, s
     Raises:
         ValueError: the training is shorter than 5 steps, or its batch does not divide over the devices.
     """
-    examples = len(data.labels)
+    examples = data.examples
     total = config.steps(examples)
     if total < _WARM_UP + 2:
         raise ValueError(f'a training of {total} steps is too short to time; at least {_WARM_UP + 2} are '
                          'needed')
     local = parallel.local_examples(config.batch_size)
     indices = batch_indices(seed, 0, config.batch_size, examples)[local.start:local.stop]
-    batch = parallel.local_shard({'indices': indices, 'numbers': np.arange(local.start, local.stop)})
+    numbers = np.arange(local.start, local.stop)
+    part, = data.supply([Request(indices, numbers, (seed, 0))])
+    batch = parallel.local_shard(part | {'numbers': numbers})
+    if 'images' in batch:
+        # Images that lie on the host would be sent with every step.
+        batch = jax.pmap(lambda images: images)(batch)
     step, key = recipe.make_step(plan, config, steps=total), jax.random.key(seed)
     state = parallel.replicate(state)
     real, fixed = [], []
     for _ in range(_ROUNDS):
         real.append(_step_ms(recipe.train_steps(plan, config, data, state, seed=seed), steps))
-        fixed.append(_step_ms(_fixed_batch(step, batch, data, state, key), steps))
+        fixed.append(_step_ms(_fixed_batch(step, batch, data.resident, state, key), steps))
     return InputWait(max(0.0, 1 - min(fixed) / min(real)), min(real), min(fixed))

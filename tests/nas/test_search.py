@@ -87,7 +87,7 @@ def all_words():
 
 
 def test_levels_grow_what_was_kept_and_later_cells_come_from_all_levels():
-    one = make(config=SearchConfig(keep=4))
+    one = make(config=SearchConfig(keep=4, explore=0))
     kept, level = {''}, 0
     while one.stage == 'levels':
         batch = one.ask(100)
@@ -102,6 +102,20 @@ def test_levels_grow_what_was_kept_and_later_cells_come_from_all_levels():
             one.tell(word, measure(word))
     assert level == 4
     assert len({len(word) for word in batch}) > 1 and any(word[:-1] not in kept for word in batch)
+
+
+def test_a_part_of_every_level_is_grown_at_random_from_the_root():
+    one = make(config=SearchConfig(keep=4, explore=0.5))
+    parents, strangers, sizes = {''}, [], []
+    while one.stage == 'levels' and (batch := one.ask(100)) and one.stage == 'levels':
+        assert all(len(word) <= len(sizes) + 1 for word in batch)
+        strangers += [word for word in batch if word.rstrip('a')[:-1] not in {p.rstrip('a') for p in parents}]
+        sizes.append(len(batch))
+        parents = set(batch)
+        for word in batch:
+            one.tell(word, measure(word))
+    assert sizes == [2, 3, 4, 4]
+    assert len(strangers) >= 2, 'words that come of none that was evaluated'
 
 
 def test_no_key_is_asked_twice_until_the_space_is_exhausted():
@@ -157,7 +171,7 @@ def test_telling_again_restores_a_search(done):
 
 
 def test_failures_count_and_are_not_grown():
-    one = make(config=SearchConfig(keep=3))
+    one = make(config=SearchConfig(keep=3, explore=0))
     first = one.ask(10)
     for word in first:
         one.tell(word, Failure('out of memory') if word != first[0] else measure(word))

@@ -1,0 +1,170 @@
+"""Labelled images that stay in their files, for data sets that memory does not hold: decoded when asked for.
+
+`StreamedImages` stands wherever `Images` does. What is seen of an image differs: in training a random-resized
+crop instead of a crop out of zero padding, elsewhere the middle 224/256 of it.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from concurrent import futures
+from typing import Protocol
+
+import numpy as np
+
+from nas.datasets import crops, images as in_memory
+from nas.datasets.images import Images
+
+_SAMPLE = 1000  # images whose pixels are counted for the statistics
+
+
+class Encoded(Protocol):
+    """Image files by number, read from several threads at once.
+
+    Attributes:
+        labels: [N] int32, or None if they are known only when an image is read.
+    """
+
+    labels: np.ndarray | None
+
+    def __len__(self) -> int:
+        ...
+
+    def read(self, index: int) -> tuple[bytes, int]:
+        """The file and its label."""
+
+    def name(self, index: int) -> str:
+        """What to call it in messages."""
+
+
+class LazyPixels:
+    """What `Images.images` is, as an array that is decoded where it is indexed: [N, S, S, C] uint8."""
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, images: 'StreamedImages'):
+        self._images = images
+        self.shape = (len(images), images.size, images.size, images.channels)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, which) -> np.ndarray:
+        """Middle crops of the examples that an index, a slice or an array of indices chooses."""
+        chosen = np.arange(len(self))[which]
+        with futures.ThreadPoolExecutor() as pool:
+            pixels = list(pool.map(lambda index: self._images.example(index)[0], chosen.ravel()))
+        return np.array(pixels, np.uint8).reshape(*chosen.shape, *self.shape[1:])
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class StreamedImages:
+    """One split of a data set, in files.
+
+    Attributes:
+        name: of the data set and split, for messages and records.
+        source: the files.
+        rows: [N] numbers of the examples in `source`.
+        classes: names of the classes.
+        size: side of an example, pixels.
+        channels: 1 or 3.
+        moments: (mean, std) [C] of images in [0, 1] if they are known, None to take them from a sample.
+
+    Raises:
+        ValueError: on creation, if there are no examples.
+    """
+
+    name: str
+    source: Encoded
+    rows: np.ndarray
+    classes: tuple[str, ...]
+    size: int
+    channels: int
+    moments: tuple[Sequence[float], Sequence[float]] | None = None
+
+    def __post_init__(self):
+        if not len(self.rows):
+            raise ValueError(f'{self.name}: there are no images')
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def images(self) -> LazyPixels:
+        """[N, S, S, C] uint8, decoded where it is indexed."""
+        return LazyPixels(self)
+
+    @functools.cached_property
+    def labels(self) -> np.ndarray:
+        """[N] int32, indices into `classes`. Reads all files if the source does not know them."""
+        if self.source.labels is not None:
+            return self.source.labels[self.rows]
+        with futures.ThreadPoolExecutor() as pool:
+            return np.fromiter(pool.map(lambda row: self.source.read(row)[1], self.rows.tolist()), np.int32)
+
+    def take(self, indices: np.ndarray, name: str | None = None) -> 'StreamedImages':
+        """Returns the examples of some indices, in their order."""
+        return dataclasses.replace(self, rows=self.rows[indices], name=name or self.name)
+
+    def example(self, index: int, seed: Sequence[int] | None = None) -> tuple[np.ndarray, int]:
+        """Decodes one example.
+
+        Args:
+            index: 0 <= index < N.
+            seed: integers of at least 0, of which the random-resized crop is a function, or None for the
+                middle of the image.
+
+        Returns:
+            ([S, S, C] uint8, label).
+
+        Raises:
+            ValueError: the file cannot be read; names it.
+        """
+        row = int(self.rows[index])
+        try:
+            payload, label = self.source.read(row)
+            if seed is None:
+                box_of, oversampling = crops.centre_box, 2.0
+            else:
+                # Twice the pixels cost more than they show where the crop is another one every time.
+                box_of, oversampling = functools.partial(crops.random_box, np.random.default_rng(seed)), 1.0
+            return crops.decode(payload, box_of, size=self.size, channels=self.channels,
+                                oversampling=oversampling), label
+        except Exception as error:  # Damaged images raise almost anything.
+            raise ValueError(f'{self.source.name(row)} cannot be read: '
+                             f'{str(error) or type(error).__name__}') from error
+
+    def statistics(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and deviation [C] float32 of images in [0, 1]: the known ones, or those of 1,000 middle crops.
+
+        The sample is a function of the number of examples alone.
+        """
+        if self.moments is not None:
+            return tuple(np.float32(moment) for moment in self.moments)
+        return self._sampled_statistics
+
+    @functools.cached_property
+    def _sampled_statistics(self) -> tuple[np.ndarray, np.ndarray]:
+        sample = np.random.default_rng(0).permutation(len(self))[:_SAMPLE]
+        pixels = self.images[np.sort(sample)]
+        return Images(self.name, pixels, np.zeros(len(pixels), int), ('any',)).statistics()
+
+
+def hold_out(images: Images | StreamedImages, share: float, seed: int) -> tuple:
+    """As `images.hold_out`; without regard to classes where labels are not known before images are read.
+
+    Args:
+        images: the training split.
+        share: part that is held out, in (0, 1).
+        seed: of the choice.
+
+    Returns:
+        (what is trained on, what is held out), of the type of `images`.
+
+    Raises:
+        ValueError: if the share is out of range, or leaves nothing on one side.
+    """
+    if isinstance(images, Images) or images.source.labels is not None:
+        return in_memory.hold_out(images, share, seed)
+    train, held_out = in_memory.split(np.zeros(len(images), int), share, seed)
+    return images.take(train), images.take(held_out, f'{images.name}, held out')
