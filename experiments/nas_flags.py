@@ -100,7 +100,8 @@ def _define_common(new: _Definer) -> None:
     new.whole('seed', 0, 'Of the search and of every candidate; of the training.', 0)
     new.text('dataset', 'digits', 'Images: digits (comes with scikit-learn), cifar10 (prepared by TFDS), '
              'cifar10:PATH (the official archive or directory, or a folder or tar of images), folder:PATH '
-             '(images by class).')
+             '(images by class; folder:PATH,stream decodes them as they are needed), imagenet (prepared by '
+             'TFDS), imagenet:PATH (train/CLASS, val/CLASS).')
     new.text('image_cache', None, 'Directory for decoded images of folders and tars.')
     new.text('measurement_cache', '~/.cache/pano_dppnet/measurements',
              'Directory of what was measured before, which is not measured again; empty for none.')

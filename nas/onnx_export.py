@@ -9,29 +9,19 @@ Needs the packages of the extra `export`.
 """
 
 from collections.abc import Callable, Mapping
-import importlib
 import pathlib
 from typing import Any
 
 import jax
 import numpy as np
 
+from common.onnx_graph import IR_VERSION, OPSET, require
 from common.run import atomic_path
 from nas import network as network_lib, ops
 from nas.fingerprint import plan_hash
 from nas.plan import Layer, Plan
 
-OPSET = 17  # read by every runtime of the last years
-IR_VERSION = 8  # the file format that belongs to it
 INPUT, OUTPUT = 'images', 'logits'
-
-
-def require(package: str):
-    """Imports 'onnx' or 'onnxruntime' and returns it. Raises ValueError if it is not installed."""
-    try:
-        return importlib.import_module(package)
-    except ImportError as error:
-        raise ValueError(f"{package} is missing: pip install 'pano-dppnet[export]'") from error
 
 
 class _Graph:

@@ -42,6 +42,7 @@ from nas.skeleton import Skeleton
 ERROR_FLAGS = ('dataset', 'skeleton', 'stages', 'growth',
          *(field.name for config in (RecipeConfig, EvaluationConfig) for field in dataclasses.fields(config)))
 _FASTEST, _OWN, _OTHER = 'yes', 'no, another cell of its search', 'no, a cell of another search'
+_ALONE = 'no other cell of equal error'
 
 FLAGS = absl_flags.FLAGS
 
@@ -201,7 +202,8 @@ def check_choices(rows: Sequence[Mapping], searches: Sequence[Found], *, toleran
         [{'device', 'role', 'cell', 'error', 'latency_ms', 'equals' (number of cells of equal error, itself
         included), 'fastest' (that cell), 'fastest_error', 'fastest_ms', 'verdict'}]. Verdicts tell a cell of
         another search that is faster, which speaks against searching for this device, from one of the same
-        search, whose front holds that choice too. Cells that a device could not measure are left out.
+        search, whose front holds that choice too; a cell that no other equals is compared with none. Cells
+        that a device could not measure are left out.
     """
     checks = []
     for search in searches:
@@ -215,7 +217,9 @@ def check_choices(rows: Sequence[Mapping], searches: Sequence[Found], *, toleran
             limit = 1 + latency_tolerance / 100
             fastest = min(equals, key=ms)
             of_search = min((row for row in equals if search.device in row['found_by']), key=ms)
-            if ms(own) <= ms(fastest) * limit:
+            if len(equals) == 1:
+                verdict = _ALONE
+            elif ms(own) <= ms(fastest) * limit:
                 verdict = _FASTEST
             else:
                 verdict = _OWN if ms(of_search) <= ms(fastest) * limit else _OTHER
@@ -276,9 +280,10 @@ def sentences(result: Mapping) -> list[str]:
     for search in result['searches']:
         checks = [check for check in result['checks'] if check['device'] == search['device']]
         count = lambda *verdicts: sum(check['verdict'] in verdicts for check in checks)
-        lines.append(f'- {search["device"]}: of {len(checks)} chosen cells {count(_FASTEST)} are the fastest '
-                     f'of equal error there, {count(_FASTEST, _OWN)} if their search may choose again from '
-                     f'its front; balanced: {search["chosen"].get(BALANCED, "-")}.')
+        compared = len(checks) - count(_ALONE)
+        lines.append(f'- {search["device"]}: of {compared} chosen cells with others of equal error '
+                     f'{count(_FASTEST)} are the fastest there, {count(_FASTEST, _OWN)} if their search may '
+                     f'choose again from its front; balanced: {search["chosen"].get(BALANCED, "-")}.')
     lines.append(f'- Balanced over error, parameters and the latency on all devices: {result["balanced"]}.')
     return lines + [f'- {name}: {full}' for name, full in result['devices'].items()]
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 
+from common.onnx_graph import require
 from nas import onnx_export
 from nas.devices.base import (DeviceError, Measurement, Network, check_at_least_one, cores, processor,
                               with_variables)
@@ -39,8 +40,8 @@ class OnnxDevice:
         check_at_least_one(threads=threads, batch=batch, warmup=warmup, repeats=repeats, timeout=timeout)
         if threads > cores():
             raise ValueError(f'threads is {threads}, but this machine offers {cores()}')
-        onnx_export.require('onnx')
-        version = onnx_export.require('onnxruntime').__version__
+        require('onnx')
+        version = require('onnxruntime').__version__
         self._threads, self._batch, self._warmup, self._repeats = threads, batch, warmup, repeats
         self._timeout = timeout
         self.name = f'onnx:{processor()} threads={threads} batch={batch} onnxruntime={version}'

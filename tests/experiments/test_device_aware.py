@@ -58,7 +58,8 @@ def test_cells_by_devices_hold_every_cell_once(searches):
 def test_a_chosen_cell_is_compared_with_cells_of_equal_error_on_its_device(searches):
     rows = _rows(searches)
     narrow = _verdicts(searches, rows, tolerance=0.5, latency_tolerance=0)
-    assert narrow == {('here', 'most accurate'): ('a', 'yes'), ('here', 'fastest'): ('e', 'yes'),
+    alone = 'no other cell of equal error'
+    assert narrow == {('here', 'most accurate'): ('a', 'yes'), ('here', 'fastest'): ('e', alone),
                       ('there', 'most accurate'): ('c', 'yes'), ('there', 'balanced'): ('d', 'yes')}
     # Within 2 points b of the same search is faster here than a; there, c than d.
     wide = _verdicts(searches, rows, tolerance=2, latency_tolerance=0)
@@ -74,8 +75,8 @@ def test_a_chosen_cell_is_compared_with_cells_of_equal_error_on_its_device(searc
 def test_a_faster_cell_of_another_search_speaks_against_the_choice(searches):
     rows = _rows(searches, [('c', 'here', 2.0), ('d', 'there', None)])
     assert _verdicts(searches, rows, tolerance=1, latency_tolerance=3) == {
-        ('here', 'most accurate'): ('c', 'no, a cell of another search'), ('here', 'fastest'): ('e', 'yes'),
-        ('there', 'most accurate'): ('c', 'yes')}
+        ('here', 'most accurate'): ('c', 'no, a cell of another search'),
+        ('here', 'fastest'): ('e', 'no other cell of equal error'), ('there', 'most accurate'): ('c', 'yes')}
 
 
 def test_the_balanced_cell_is_nearest_to_the_best_of_everything():
