@@ -39,8 +39,9 @@ from nas.results import BALANCED, SUMMARY_FILE
 from nas.skeleton import Skeleton
 
 # Flags of nas-search that errors depend on; searches that differ in one of them cannot be compared.
-ERROR_FLAGS = ('dataset', 'skeleton', 'stages', 'growth',
-         *(field.name for config in (RecipeConfig, EvaluationConfig) for field in dataclasses.fields(config)))
+ERROR_FLAGS = (
+    'dataset', 'skeleton', 'stages', 'growth',
+    *(field.name for config in (RecipeConfig, EvaluationConfig) for field in dataclasses.fields(config)))
 _FASTEST, _OWN, _OTHER = 'yes', 'no, another cell of its search', 'no, a cell of another search'
 _ALONE = 'no other cell of equal error'
 

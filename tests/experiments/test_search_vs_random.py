@@ -146,7 +146,8 @@ def test_flagfiles_of_searches_are_settings():
     cifar = search_vs_random.read_settings(folder / 'cifar10_search_cpu.flags')
     assert search_vs_random.objectives_of(cifar) == ('error', 'latency_ms', 'params')
     # A device in the file would stand beside the one that a second search names.
-    assert (cifar.dataset, cifar.stages, cifar.growth, cifar.device) == ('cifar10', (2, 2, 2), (4, 8, 16), [])
+    assert cifar.device == [] and cifar.dataset == 'cifar10'
+    assert (cifar.stages, cifar.growth) == ((1, 1, 1), (8, 16, 32))
 
 
 @pytest.mark.parametrize('text, message', [
