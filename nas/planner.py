@@ -35,7 +35,8 @@ class SearchConfig:
     # What cells unlike all others are worth is not known from those evaluated so far.
     bold: float = option(0.25, 'part of such a batch that is chosen as if predictions were less certain')
     doubt: float = option(5.0, 'how many times as large their standard deviation is taken for that')
-    bold_until: int = option(120, 'evaluations after which no cell is chosen so')
+    bold_later: float = option(0.1, 'that part, once there are `settled` evaluations')
+    settled: int = option(120, 'evaluations after which a search looks about less')
     parents: int = option(100, 'predicted cells that each round of looking for new ones grows and mutates')
     rounds: int = option(3, 'how many such rounds precede a batch')
     pool: int = option(20_000, 'no new cells are looked for once so many are known')
@@ -45,7 +46,7 @@ class SearchConfig:
         for name in ('keep', 'batch', 'fewest'):
             if getattr(self, name) < 1:
                 raise ValueError(f'{name} is {getattr(self, name)}, it has to be at least 1')
-        for name in ('explore', 'bold'):
+        for name in ('explore', 'bold', 'bold_later'):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f'{name} is {getattr(self, name)}; accepted: between 0 and 1')
 
@@ -149,8 +150,9 @@ class Planner:
         size = max(self._config.batch, int(self._config.batch_growth * len(self._knowledge.evaluations)))
         while not len(self._candidates(range(len(family.cells)))) and family.grow_oldest():
             pass
-        early = len(self._knowledge.evaluations) < self._config.bold_until
-        rows, bold = range(len(family.cells)), round(size * self._config.bold) if early else 0
+        early = len(self._knowledge.evaluations) < self._config.settled
+        rows = range(len(family.cells))
+        bold = round(size * (self._config.bold if early else self._config.bold_later))
         chosen = self._choose(rows, size - bold)
         others = sorted(set(rows) - set(chosen))
         return chosen + self._choose(others, bold, doubt=self._config.doubt)

@@ -26,7 +26,8 @@ from absl import flags as absl_flags
 from common.run import write_json
 from experiments import flags, nas_choice, nas_flags
 from experiments.benchmarks import latency
-from experiments.benchmarks.paper_tables import markdown, read_training, write_text
+from experiments.benchmarks.tables import markdown, write_text
+from experiments.benchmarks.trainings import read_training
 from nas import pareto
 from nas import plan as plan_lib
 from nas.cell import Cell

@@ -10,9 +10,7 @@ imagenet.csv. Nothing else should run while networks are measured.
 """
 
 import csv
-import dataclasses
 import io
-import json
 import pathlib
 import statistics
 import sys
@@ -23,13 +21,12 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 
 from absl import flags as absl_flags
 
-from common import run
 from experiments import flags, nas_flags
 from experiments.benchmarks import latency
+from experiments.benchmarks.tables import markdown, write_text
+from experiments.benchmarks.trainings import Training, read_training
 from nas import published, zoo
-from nas.architecture import Architecture
 from nas.devices import cache, specs
-from nas.final import RESULTS_FILE
 from nas.fingerprint import plan_hash
 from nas.plan import Plan
 from nas.published import Row
@@ -60,78 +57,6 @@ def define_flags() -> None:
                              'none.')
     absl_flags.DEFINE_string('compilation_cache', '~/.cache/pano_dppnet/jax',
                              'Directory of compiled programs; empty for none.')
-
-
-@dataclasses.dataclass(frozen=True)
-class Training:
-    """A finished training, as its train.json tells it.
-
-    Attributes:
-        label: what its row is called.
-        plan: the trained network.
-        table: a key of `TABLES`, or None for a data set that neither is about.
-        error, top5_error: of the last network on the test split, in percent.
-        how: the training without its seed; equal texts are repetitions.
-        note: what has to stand beside the figures.
-        data: what `open_images` opened.
-    """
-
-    label: str
-    plan: Plan
-    table: str | None
-    error: float
-    top5_error: float
-    how: str
-    note: str
-    data: str
-
-
-def read_training(workdir) -> Training:
-    """Reads the results of a training.
-
-    Args:
-        workdir: of `nas-search --mode=train`.
-
-    Raises:
-        ValueError: train.json is missing or damaged; names the file.
-    """
-    path = pathlib.Path(workdir).expanduser() / RESULTS_FILE
-    try:
-        facts = json.loads(path.read_text())
-        architecture, recipe = Architecture.from_dict(facts), facts['recipe']
-        held_out = f', {facts["held_out_images"]:,} images held out' if facts['held_out_images'] else ''
-        how = (f'{facts["epochs"]} epochs of {facts["train_images"]:,} images, batch {recipe["batch_size"]}, '
-               f'rate {recipe["learning_rate"]:g}, {recipe["dtype"]}{held_out}')
-        return Training(label_of(architecture), architecture.plan,
-                        _table_of(facts['data'], architecture.input), float(facts['test']['error']),
-                        float(facts['test']['top5_error']), how, facts['note'],
-                        facts['data'])
-    except FileNotFoundError:
-        raise ValueError(f'{path} does not exist; the workdir of a finished training '
-                         '(nas-search --mode=train) is accepted') from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f'{path} is damaged or not of this version: {error!r}') from error
-
-
-def _table_of(data: str, size: tuple[int, int, int]) -> str | None:
-    """The table that errors on a data set belong to."""
-    kind = data.partition(':')[0]
-    # ImageNet is read from a folder of images too.
-    if kind == 'folder' and size == imagenet.input:
-        return 'imagenet'
-    return kind if kind in TABLES else None
-
-
-def label_of(architecture: Architecture) -> str:
-    """A published network's name, or the cell (by its published name if it has one) and its skeleton."""
-    key = plan_hash(architecture.plan)
-    for name, network in zoo.NETWORKS.items():
-        if network.input == architecture.input and plan_hash(network.plan()) == key:
-            return name
-    if architecture.cell is None:
-        return architecture.name
-    cells = (name for name, cell in zoo.CELLS.items() if cell == architecture.cell)
-    return f'{next(cells, str(architecture.cell))} on {architecture.skeleton.name}'
 
 
 def networks_of(table: str, trainings: Sequence[Training]) -> dict[str, Plan]:
@@ -228,24 +153,6 @@ def make_table(table: str, figures: Sequence[Mapping], trainings: Sequence[Train
     for row in TABLES[table][0]:
         rows += [published_row(row, columns), *ours.pop(row.network, [])]
     return [columns, *rows, *(row for several in ours.values() for row in several)]
-
-
-def markdown(rows: Sequence[Sequence[str]], *, texts: Sequence[str]) -> str:
-    """A Markdown table.
-
-    Args:
-        rows: the header first.
-        texts: names of the columns that stand to the left; the others, numbers, stand to the right.
-    """
-    header, *rest = rows
-    rule = ['---' if name in texts else '---:' for name in header]
-    return '\n'.join(f'| {" | ".join(row)} |' for row in (header, rule, *rest))
-
-
-def write_text(path: pathlib.Path, text: str) -> None:
-    """Writes a file at once or not at all."""
-    with run.atomic_path(path) as temporary:
-        temporary.write_text(text)
 
 
 def as_csv(rows: Sequence[Sequence[str]]) -> str:

@@ -20,6 +20,7 @@ import numpy as np
 from absl import app, flags
 
 from common.run import atomic_path, write_json
+from experiments.benchmarks.tables import read_runs
 from nas import acquisition, pareto, tabular
 from nas.search import Search
 
@@ -137,18 +138,6 @@ METHODS = {
 }
 
 
-def read_curves(path):
-    """Runs that are in the file, by (device, method, seed); a last line cut short is passed over."""
-    runs = {}
-    for line in path.read_text().splitlines() if path.exists() else ():
-        try:
-            run = json.loads(line)
-        except ValueError:
-            continue
-        runs[run['device'], run['method'], run['seed']] = run
-    return runs
-
-
 def summarise(runs, device):
     """Rows of the table of one device: method, median and lowest at each mark, seconds."""
     rows = []
@@ -218,7 +207,7 @@ def main(argv):
     except ValueError as error:
         raise app.UsageError(str(error)) from None
     objectives = tabular.OBJECTIVES[FLAGS.benchmark]
-    runs = read_curves(folder / 'curves.jsonl')
+    runs = read_runs(folder / 'curves.jsonl', ('device', 'method', 'seed'))
     for seed in range(FLAGS.seeds):
         for device, space in spaces.items():
             for method in methods:

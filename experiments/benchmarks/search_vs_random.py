@@ -11,7 +11,6 @@ not run again. Writes table.md, table.json and curves.png. Nothing else should r
 """
 
 import functools
-import json
 import pathlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +25,7 @@ from absl import flags as absl_flags
 from common.run import FLAGS_FILE, atomic_path, write_json
 from experiments import flags, nas_choice, nas_flags, nas_search
 from experiments.benchmarks.device_aware import ERROR_FLAGS
-from experiments.benchmarks.paper_tables import markdown, write_text
+from experiments.benchmarks.tables import markdown, read_runs, write_text
 from nas import loop, pareto
 from nas.candidates import MEASURED, Candidates
 from nas.cell import Cell
@@ -267,18 +266,6 @@ def draw(path: pathlib.Path, runs: Sequence[Mapping], reference: np.ndarray) -> 
     plt.close(figure)
 
 
-def read_curves(path: pathlib.Path) -> dict[tuple, dict]:
-    """Runs by (method, seed, budget); a last line that a kill cut short is passed over."""
-    runs = {}
-    for line in path.read_text().splitlines() if path.exists() else ():
-        try:
-            run = json.loads(line)
-        except ValueError:
-            continue
-        runs[run['method'], run['seed'], run['budget']] = run
-    return runs
-
-
 def main() -> None:
     """Runs what is missing, seed by seed, then writes the results."""
     values = read_settings(FLAGS.settings)
@@ -300,7 +287,7 @@ def main() -> None:
         objectives=names, image_cache=values.image_cache, measurement_cache=cache.Cache(folder / 'measured'))
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / FLAGS_FILE, flags.as_flagfile(flag_values=values))
-    runs = read_curves(folder / 'curves.jsonl')
+    runs = read_runs(folder / 'curves.jsonl', ('method', 'seed', 'budget'))
     for seed in range(FLAGS.seeds):
         evaluator = Remembered(candidates(seed=seed), space, folder / 'evaluated.jsonl', seed)
         for method in (OURS, RANDOM):

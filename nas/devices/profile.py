@@ -15,23 +15,17 @@ import logging
 import numpy as np
 from scipy.optimize import nnls
 
-from nas import zoo
+from nas import published, zoo
 from nas.cost import count
 from nas.devices.base import Measurement, Network, split_network
 from nas.plan import Plan
 
-# Seconds (workstation, embedded, phone) and the phone's megabytes; None where nothing was printed.
-_PUBLISHED = {
-    'densenet-bc-100-12': (None, None, 0.273, 79),
-    'condensenet-86': (0.009, 0.090, 0.149, 113),
-    'dpp-net-pnas': (0.013, 0.062, 0.912, 213),
-    'dpp-net-ws-a': (0.006, 0.075, 0.210, 129),
-    'dpp-net-es-a': (0.007, 0.044, 0.381, 100),
-    'dpp-net-mobile-a': (0.008, 0.065, 0.145, 58),
-    'dpp-net-panacea': (0.008, 0.083, 0.149, 104),
-}
 DEVICES = ('workstation', 'embedded', 'phone')
 _MEMORY = 3  # column of the phone's memory
+# Seconds by device and the phone's megabytes, by network; None where nothing was printed.
+_PUBLISHED = {row.network: tuple(float(text) if text else None for text in
+                                 (row.workstation, row.embedded, row.phone, row.phone_memory))
+              for row in published.CIFAR10}
 _MAX_TERMS = 3
 
 # What a figure may depend on beside a constant: time on work, memory traffic and calls that libraries do

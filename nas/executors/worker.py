@@ -21,7 +21,9 @@ def main(job_path: str, result_path: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
+    from common.memory import keep_memory
     from nas.executors.base import attempt
+    keep_memory()
 
     def call(payload):
         function, job = pickle.loads(payload)

@@ -11,6 +11,7 @@ import pytest
 
 from experiments import nas_choice
 from experiments.benchmarks import latency, paper_tables
+from experiments.benchmarks import trainings as trainings_lib
 from nas import published, skeleton, zoo
 from nas.architecture import Architecture
 from nas.devices.base import Measurement
@@ -100,7 +101,7 @@ def test_trainings_join_the_row_of_their_network_and_reduced_ones_have_their_own
     reduced = nas_choice.choose(None, 'dpp-net-panacea', None, nas_choice.Sizes((4, 4, 4), (4, 8, 16)))
     folders = [_trained(tmp_path / 'a', whole, 4.0), _trained(tmp_path / 'b', as_cell, 6.0),
                _trained(tmp_path / 'c', whole, 9.0, epochs=3), _trained(tmp_path / 'd', reduced, 30.0)]
-    trainings = [paper_tables.read_training(folder) for folder in folders]
+    trainings = [trainings_lib.read_training(folder) for folder in folders]
     rows = _rows(paper_tables.make_table('cifar10', _figures('cifar10', trainings), trainings, []))
     several, short = [row for row in rows if row['network'] == 'dpp-net-panacea']
     # Sample standard deviation of 4 and 6: sqrt(2).
@@ -118,17 +119,17 @@ def test_trainings_join_the_row_of_their_network_and_reduced_ones_have_their_own
 def test_unusable_workdirs_are_named(tmp_path):
     whole = nas_choice.choose(None, 'condensenet-86', None)
     with pytest.raises(ValueError, match=r'none/train.json does not exist; the workdir of a finished'):
-        paper_tables.read_training(tmp_path / 'none')
+        trainings_lib.read_training(tmp_path / 'none')
     digits = _trained(tmp_path / 'digits', whole, 1.0, data='digits')
-    assert paper_tables.read_training(digits).table is None
+    assert trainings_lib.read_training(digits).table is None
     imagenet = _trained(tmp_path / 'folder', nas_choice.choose(None, 'dpp-net-panacea', 'imagenet'), 26.0,
                         data='folder:x')
-    assert paper_tables.read_training(imagenet).table == 'imagenet'
-    assert paper_tables.read_training(imagenet).label == 'dpp-net-panacea-imagenet'
+    assert trainings_lib.read_training(imagenet).table == 'imagenet'
+    assert trainings_lib.read_training(imagenet).label == 'dpp-net-panacea-imagenet'
     for text in ('{"name": "x"', '{"name": "x"}', '[]'):
         (digits / 'train.json').write_text(text)
         with pytest.raises(ValueError, match='digits/train.json is damaged or not of this version'):
-            paper_tables.read_training(digits)
+            trainings_lib.read_training(digits)
 
 
 def test_one_command_writes_both_tables(tmp_path):

@@ -1,0 +1,37 @@
+"""What the benchmark programs share: Markdown tables, and logs of runs that an interrupted program goes on from."""
+
+import json
+import pathlib
+from collections.abc import Sequence
+
+from common.run import atomic_path
+
+
+def markdown(rows: Sequence[Sequence[str]], *, texts: Sequence[str]) -> str:
+    """A Markdown table.
+
+    Args:
+        rows: the header first.
+        texts: names of the columns that stand to the left; the others, numbers, stand to the right.
+    """
+    header, *rest = rows
+    rule = ['---' if name in texts else '---:' for name in header]
+    return '\n'.join(f'| {" | ".join(row)} |' for row in (header, rule, *rest))
+
+
+def write_text(path: pathlib.Path, text: str) -> None:
+    """Writes a file at once or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text)
+
+
+def read_runs(path: pathlib.Path, names: Sequence[str]) -> dict[tuple, dict]:
+    """Runs of a log, a JSON dict a line, by the values of `names`; a last line cut short is passed over."""
+    runs = {}
+    for line in path.read_text().splitlines() if path.exists() else ():
+        try:
+            found = json.loads(line)
+        except ValueError:
+            continue
+        runs[tuple(found[name] for name in names)] = found
+    return runs
