@@ -21,6 +21,9 @@ import sys
 import time
 from unittest import mock
 
+# Works from a checkout, from any directory.
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
+
 from absl import app, flags
 import jax
 import numpy as np

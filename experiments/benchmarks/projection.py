@@ -14,9 +14,13 @@ freed (`common.memory`), and so does this one, for all libraries alike; --nokeep
 
 import importlib.metadata
 import os
+import pathlib
 import platform
 import sys
 import time
+
+# Works from a checkout, from any directory.
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 
 from absl import app, flags
 import jax

@@ -24,6 +24,9 @@ import platform
 import sys
 import time
 
+# Works from a checkout, from any directory.
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
+
 from absl import app, flags
 import jax
 import jax.numpy as jnp
