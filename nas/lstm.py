@@ -28,7 +28,8 @@ class Lstm(nn.Module):
     def setup(self):
         self.embed = nn.Dense(self.embedding, use_bias=False)
         self.enter = nn.Dense(4 * self.hidden)
-        self.recurrent = self.param('recurrent', nn.initializers.lecun_normal(), (self.hidden, 4 * self.hidden))
+        self.recurrent = self.param('recurrent', nn.initializers.lecun_normal(),
+                                    (self.hidden, 4 * self.hidden))
         self.layers = [nn.Dense(self.dense), nn.Dense(self.dense)]
         self.out = nn.Dense(1)
 
@@ -96,6 +97,6 @@ def read(model, params, tokens):
 
 @functools.partial(jax.jit, static_argnames='model')
 def judge(model, params, states, features):
-    """`Lstm.judge` of all members: outputs [members, B] of states [members, B, hidden] and features [B, F]."""
+    """`Lstm.judge` of all members: [members, B] of states [members, B, hidden] and features [B, F]."""
     function = functools.partial(model.apply, method='judge')
     return jax.vmap(function, in_axes=(0, 0, None))(params, states, features)

@@ -172,7 +172,8 @@ class Search:
         if self._batch or self._knowledge.evaluations:
             raise ValueError('warm_start has to come once, before the first ask and tell')
         for cell, result in evaluations:
-            if isinstance(result, Failure) or not set(self._knowledge.needed) <= {*result, *self.space.costs(cell)}:
+            needed = set(self._knowledge.needed)
+            if isinstance(result, Failure) or not needed <= {*result, *self.space.costs(cell)}:
                 continue
             evaluation = self._evaluation(cell, result)
             if evaluation.status == 'ok':

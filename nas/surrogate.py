@@ -169,7 +169,7 @@ class Surrogate:
         return _in_chunks(lambda part, rows: judge(states[:, rows], part), scaled, places.reshape(-1))
 
     def _inputs(self, tokens, scaled):
-        """What the Gaussian process sees, [M, F + 2 * vocabulary]: features, how often a token occurs, and where."""
+        """What the Gaussian process sees, [M, F + 2 * vocabulary]: features, and which tokens occur where."""
         late = np.linspace(0, 1, self._length)
         there = [tokens == kind for kind in range(1, self._model.vocabulary_size + 1)]
         counts = np.stack([(kind * weight).sum(axis=1) for weight in (1, late) for kind in there], axis=1)

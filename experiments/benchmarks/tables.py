@@ -1,4 +1,4 @@
-"""What the benchmark programs share: Markdown tables, and logs of runs that an interrupted program goes on from."""
+"""What the benchmark programs share: Markdown tables, and logs of runs to go on from."""
 
 import json
 import pathlib
