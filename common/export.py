@@ -198,7 +198,7 @@ def write(model: Exportable, folder, formats: Sequence[str], *, source: Mapping[
 
 def summary(record: Mapping[str, Any]) -> str:
     """A line for each file of a record of `write`."""
-    return '\n'.join(f'{name}: {facts["bytes"] / 1e6:.1f} MB; loaded back it differs from JAX by '
+    return '\n'.join(f'{name}: {facts["bytes"] / 1e3:,.0f} kB; loaded back it differs from JAX by '
                      f'{facts["difference"]:.1e} (accepted: {record["tolerance"]:g})'
                      for name, facts in record['files'].items())
 

@@ -118,6 +118,34 @@ def test_a_part_of_every_level_is_grown_at_random_from_the_root():
     assert len(strangers) >= 2, 'words that come of none that was evaluated'
 
 
+class Doubtful:
+    """Expects too large an error of every word, but is not so sure of those with many letters `d`."""
+
+    def __init__(self, length, vocabulary_size, features, *, seed):
+        pass
+
+    def fit(self, tokens, features, errors):
+        pass
+
+    def predict(self, tokens, features):
+        many = (np.asarray(tokens) == 4).sum(axis=1) > 1
+        return np.full(len(many), 100.0), np.where(many, 15.5, 0.0)
+
+
+@pytest.mark.parametrize('config, bold', [({}, 2), ({'bold': 0.5}, 4), ({'bold': 0}, 0), ({'doubt': 1.0}, 0),
+                                          ({'settled': 5, 'bold_later': 0.125}, 1)])
+def test_a_part_of_later_batches_goes_to_what_may_be_better_than_expected(config, bold):
+    one = make(surrogate=Doubtful, reference={'error': 20, 'size': 14}, config=SearchConfig(**config))
+    while one.stage == 'levels':
+        batch = one.ask(100)
+        if one.stage == 'levels':
+            for word in batch:
+                one.tell(word, measure(word))
+    # Errors are expected to be alike and beyond the reference, so that the smallest words come first.
+    assert len(batch) == 8
+    assert sum(word.count('d') > 1 for word in batch) == bold
+
+
 def test_no_key_is_asked_twice_until_the_space_is_exhausted():
     one = make(config=SearchConfig(batch=30))
     words = []
