@@ -104,18 +104,20 @@ def test_levels_grow_what_was_kept_and_later_cells_come_from_all_levels():
     assert len({len(word) for word in batch}) > 1 and any(word[:-1] not in kept for word in batch)
 
 
-def test_a_part_of_every_level_is_grown_at_random_from_the_root():
-    one = make(config=SearchConfig(keep=4, explore=0.5))
-    parents, strangers, sizes = {''}, [], []
+@pytest.mark.parametrize('explore', [0, 0.5])
+def test_a_part_of_every_level_is_grown_at_random_from_the_root(explore):
+    one = make(config=SearchConfig(keep=4, explore=explore))
+    kept, strangers, sizes = {''}, [], []
     while one.stage == 'levels' and (batch := one.ask(100)) and one.stage == 'levels':
-        assert all(len(word) <= len(sizes) + 1 for word in batch)
-        strangers += [word for word in batch if word.rstrip('a')[:-1] not in {p.rstrip('a') for p in parents}]
         sizes.append(len(batch))
-        parents = set(batch)
+        # A word stands for all words of its key, the longer of which end with `a`.
+        grown = [word.ljust(len(sizes), 'a') for word in batch]
+        strangers += [word for word in grown if word[:-1] not in kept]
+        kept = set(grown) | {word + 'a' for word in kept}
         for word in batch:
             one.tell(word, measure(word))
     assert sizes == [2, 3, 4, 4]
-    assert len(strangers) >= 2, 'words that come of none that was evaluated'
+    assert len(strangers) >= 2 if explore else not strangers, 'words that come of none that was evaluated'
 
 
 class Doubtful:
@@ -256,6 +258,14 @@ def test_warm_start_knows_but_does_not_count():
     assert {e.cell for e in one.front()} == {e.cell for e in earlier.front()}
     with pytest.raises(ValueError, match='before the first ask'):
         one.warm_start([])
+
+
+def test_what_breaks_a_constraint_is_not_on_the_front():
+    one = make(constraints=('time<20',))
+    for word in ('d', 'ddd'):
+        one.tell(word, measure(word))
+    assert measure('d')['time'] < 20 < measure('ddd')['time']
+    assert [e.cell for e in one.front()] == ['d']
 
 
 def test_bad_calls_are_refused():

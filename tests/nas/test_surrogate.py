@@ -1,5 +1,6 @@
 """The surrogate on a made-up space whose errors are known, and the encoding of NAS-Bench-201 cells."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -56,7 +57,25 @@ def test_order_of_tokens_counts(fitted):
     assert swapped[0] > 1.05 * swapped[1]
 
 
-def test_members_disagree_more_far_from_the_examples(fitted):
+def test_order_counts_for_the_gaussian_process_alone_too():
+    surrogate = Surrogate(LENGTH, VOCABULARY, 2, config=dataclasses.replace(CONFIG, process=1.0, steps=1))
+    surrogate.fit(*made_up(60, 0))
+    early, late = surrogate.predict(np.array([[1, 2, 2, 2, 2], [2, 2, 2, 2, 1]]), np.zeros((2, 2)))[0]
+    assert abs(early / late - 1) > 1e-3
+
+
+def test_deviations_are_a_part_of_those_of_the_gaussian_process():
+    tokens, features, _ = made_up(50, 1)
+    small, large = (Surrogate(LENGTH, VOCABULARY, 2, config=dataclasses.replace(CONFIG, spread=spread, steps=1))
+                    for spread in (0.01, 0.02))
+    for surrogate in (small, large):
+        surrogate.fit(*made_up(60, 0))
+    (mean, std), (same, twice) = (surrogate.predict(tokens, features) for surrogate in (small, large))
+    np.testing.assert_array_equal(mean, same)
+    np.testing.assert_allclose(twice, 2 * std, rtol=1e-2)
+
+
+def test_doubt_grows_far_from_the_examples(fitted):
     tokens, features, _ = made_up(60, 0)
     near, far = (fitted.predict(tokens, scale * features) for scale in (1, 6))
     assert np.median(far[1] / far[0]) > 1.5 * np.median(near[1] / near[0])
