@@ -34,8 +34,7 @@ class Network(nn.Module):
 
     def setup(self):
         for layer in self.plan:
-            module = ops.make_module(layer, deployed=self.deployed, dtype=self.dtype,
-                                     axis_name=self.axis_name)
+            module = ops.make_module(layer, deployed=self.deployed, dtype=self.dtype)
             if module is not None:
                 setattr(self, layer.name, module)
 
@@ -58,11 +57,23 @@ class Network(nn.Module):
         if images.ndim != 4 or images.shape[1:] != expected:
             raise ValueError(f'images have shape {images.shape}; this network takes (batch, '
                              f'{expected[0]}, {expected[1]}, {expected[2]})')
-        values = [images.astype(self.dtype)]
+        values, moments = [images.astype(self.dtype)], {}
+
+        def moments_of(i):
+            """Moments of a record's channels: of a concatenation those of its parts, which are known already."""
+            if i not in moments:
+                parts = [moments_of(j) for j in self.plan[i].inputs] if self.plan[i].op == 'concat' else None
+                moments[i] = (tuple(map(jnp.concatenate, zip(*parts))) if parts
+                              else ops.moments(values[i], self.axis_name))
+            return moments[i]
+
         for layer in self.plan[1:]:
             inputs = [values[i] for i in layer.inputs]
             if layer.op in ops.FUNCTIONS:
                 values.append(ops.FUNCTIONS[layer.op](inputs, layer))
+            elif layer.op == 'bn':
+                module = getattr(self, layer.name)
+                values.append(module(*inputs, moments_of(layer.inputs[0]) if train else None))
             else:
                 module = getattr(self, layer.name)
                 values.append(module(*inputs, **ops.call_options(module, layer, train=train)))
@@ -124,7 +135,7 @@ def _init_custom(key: jax.Array, plan: Plan) -> dict:
         if layer.op in CUSTOM_OPS:
             sources = [plan[j] for j in layer.inputs]
             images = [jnp.zeros((1, s.out_size, s.out_size, s.out_channels)) for s in sources]
-            module = ops.make_module(layer, deployed=False, dtype=jnp.float32, axis_name=None)
+            module = ops.make_module(layer, deployed=False, dtype=jnp.float32)
             drawn = module.init(jax.random.fold_in(key, i), *images,
                                 **ops.call_options(module, layer, train=False))
             _merge(result, {collection: {layer.name: tree} for collection, tree in drawn.items()})

@@ -188,6 +188,42 @@ def test_batch_statistics(images):
     np.testing.assert_allclose(logits[:, 0], whole, rtol=1e-4, atol=1e-5)
 
 
+class FlaxNorm(nn.Module):
+    """Flax's own batch normalisation, which takes its moments from its input."""
+
+    dtype: jnp.dtype
+
+    @nn.compact
+    def __call__(self, x, moments):
+        norm = nn.BatchNorm(momentum=0.9, epsilon=1e-5, dtype=self.dtype, use_running_average=moments is None)
+        nn.share_scope(self, norm)
+        return norm(x)
+
+
+def test_normalisation_is_that_of_flax(images, monkeypatch):
+    """Outputs, running statistics and gradients, where several layers normalise the same concatenated channels."""
+    layers = plan.build(CONDENSENET, CONDENSED)
+    variables = scrambled(network.init(jax.random.key(0), layers))
+    rest = {name: tree for name, tree in variables.items() if name != 'params'}
+
+    def run():
+        def loss(params):
+            logits, updates = Network(layers).apply({'params': params} | rest, images * 2 + 1, train=True,
+                                                    mutable=['batch_stats'])
+            return (logits * np.arange(logits.size).reshape(logits.shape)).sum(), (logits, updates)
+
+        program = jax.jit(jax.grad(loss, has_aux=True), compiler_options={'xla_backend_optimization_level': 0})
+        evaluated = Network(layers).apply(variables, images)
+        return (*program(variables['params']), evaluated)
+
+    ours = run()
+    monkeypatch.setattr(ops, 'BatchNorm', FlaxNorm)
+    flax = run()
+    assert jax.tree.structure(ours) == jax.tree.structure(flax)
+    for found, expected in zip(jax.tree.leaves(ours), jax.tree.leaves(flax)):
+        np.testing.assert_allclose(found, expected, atol=1e-4 * max(1, np.abs(expected).max()))
+
+
 def test_variables_of_the_other_kind_and_wrong_images_are_refused(images):
     layers = plan.build(CONDENSENET, tiny)
     kinds = [network.init(jax.random.key(0), layers, deployed=deployed) for deployed in (False, True)]
