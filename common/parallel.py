@@ -13,27 +13,34 @@ metrics:
 """
 
 import os
+import re
+import socket
+import threading
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental import multihost_utils
 
 AXIS = 'batch'
 
 
-def initialize(*, coordinator_address=None, num_processes=None, process_id=None):
+def initialize(*, coordinator_address=None, num_processes=None, process_id=None, timeout=300.0):
     """Joins the other processes of a multi-host run; does nothing in a run of one process.
 
     Without arguments it recognises a Slurm step of several tasks and a TPU pod slice that names its workers
-    in the environment. It has to stand before the first JAX operation. A second call does nothing.
+    in the environment. It has to stand before the first JAX operation. A second call does nothing. A Slurm
+    task that is alone on its node computes on all of its GPUs, others on the GPU of their local rank.
 
     Args:
       coordinator_address: `host:port` of process 0, or None to look at the cluster's environment.
       num_processes: number of processes of the run; given together with the address.
       process_id: rank of this process, 0 <= process_id < num_processes; given together with the address.
+      timeout: seconds to wait for the others.
 
     Raises:
-      ValueError: if only some of the arguments are given, or the rank is out of range.
+      ValueError: if only some of the arguments are given, one is out of range, the port of process 0 is
+        taken, or the processes do not all come within the time.
     """
     arguments = (coordinator_address, num_processes, process_id)
     missing = [value is None for value in arguments]
@@ -43,10 +50,61 @@ def initialize(*, coordinator_address=None, num_processes=None, process_id=None)
     if num_processes is not None and not 0 <= process_id < num_processes:
         raise ValueError(f'process_id is {process_id}, it has to be at least 0 and below num_processes = '
                          f'{num_processes}')
+    if coordinator_address is not None and not re.fullmatch(r'.+:\d{1,5}', coordinator_address):
+        raise ValueError(f'coordinator_address is {coordinator_address!r}; host:port is accepted')
     if jax.distributed.is_initialized() or (all(missing) and not _in_cluster(os.environ)):
         return
+    if process_id == 0:
+        _check_free(coordinator_address)
     jax.config.update('jax_cpu_collectives_implementation', 'gloo')
-    jax.distributed.initialize(coordinator_address, num_processes, process_id)
+    # It takes SIGTERM away from `common.stopping`, which lets processes agree on where to stop themselves.
+    jax.config.update('jax_enable_preemption_service', False)
+    _join(arguments, timeout)
+    if all(missing) and _alone_on_node(os.environ):
+        # Left to itself JAX takes one GPU for each Slurm task.
+        for name in ('jax_cuda_visible_devices', 'jax_rocm_visible_devices'):
+            jax.config.update(name, 'all')
+
+
+def _join(arguments, timeout):
+    """Calls `jax.distributed.initialize`, and raises ValueError where it would abort the process."""
+    # JAX logs a stack and aborts when its own time is over, and lets no Ctrl-C through while it waits.
+    failed = []
+
+    def initialize():
+        try:
+            jax.distributed.initialize(*arguments, initialization_timeout=int(timeout) + 600)
+        except Exception as error:
+            failed.append(error)
+    joining = threading.Thread(target=initialize, daemon=True)
+    joining.start()
+    joining.join(timeout)
+    address, count, rank = arguments
+    who = 'this process' if rank is None else f'process {rank} of {count}'
+    if joining.is_alive():
+        where = '' if address is None else f'; coordinator_address is {address}, where {_answer(address)}'
+        raise ValueError(f'{who} waited {timeout:g} s for the others, which did not all come{where}')
+    if failed:
+        raise ValueError(f'{who} cannot join the others: {failed[0]}') from failed[0]
+
+
+def _check_free(address):
+    """Raises ValueError if the port of a coordinator is taken; JAX ends in a segmentation fault there."""
+    try:
+        socket.create_server(('', int(address.rpartition(':')[2]))).close()
+    except (OSError, OverflowError) as error:
+        raise ValueError(f'coordinator_address is {address}, but process 0 cannot listen there: '
+                         f'{error}') from error
+
+
+def _answer(address):
+    """What a connection to a coordinator says, in a few words."""
+    try:
+        host, _, port = address.rpartition(':')
+        socket.create_connection((host.strip('[]'), int(port)), 5).close()
+        return 'the coordinator answers'
+    except (OSError, OverflowError) as error:
+        return f'nothing answers ({error})'
 
 
 def _in_cluster(environment):
@@ -57,9 +115,21 @@ def _in_cluster(environment):
     return slurm or ',' in workers
 
 
+def _alone_on_node(environment):
+    """Whether every node of this Slurm step runs one task; Slurm counts them as in `1(x4)`."""
+    return re.fullmatch(r'1(\(x\d+\))?', environment.get('SLURM_STEP_TASKS_PER_NODE', '')) is not None
+
+
 def is_main():
     """Whether this is process 0, the one that writes files and prints."""
     return jax.process_index() == 0
+
+
+def wait_for_all():
+    """Waits, at the end of a run of several processes, for the one that still writes."""
+    # At the end of a process JAX waits for the others for five minutes only, and then aborts them all.
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices('end')
 
 
 def local_shard(batch):
@@ -140,12 +210,16 @@ def local_examples(batch_size):
       A `range` of batch_size / processes consecutive indices.
 
     Raises:
-      ValueError: if the batch does not divide over all devices of all processes.
+      ValueError: if the batch does not divide over all devices of all processes, or these have different
+        numbers of devices.
     """
-    devices, processes = jax.device_count(), jax.process_count()
+    devices, local, processes = jax.device_count(), jax.local_device_count(), jax.process_count()
+    if devices != local * processes:
+        raise ValueError(f'this process has {local} of the {devices} devices of {processes} processes; all '
+                         'processes need the same number of devices')
     if batch_size < 1 or batch_size % devices:
         raise ValueError(f'batch_size is {batch_size}, it has to be a positive multiple of the {devices} '
-                         'devices')
+                         'devices' + f' of {processes} processes' * (processes > 1))
     size = batch_size // processes
     return range(jax.process_index() * size, (jax.process_index() + 1) * size)
 

@@ -18,6 +18,7 @@ import tensorflow_datasets as tfds
 from common import parallel
 from common.memory import keep_memory
 from common.run import open_run, write_json
+from common.stopping import on_signals
 from experiments import depth_export, flags
 from experiments.depth_flags import FLAGS
 from pano_depth import evaluate, infer, media, panels, predict, report, session, sources, spacing
@@ -95,7 +96,7 @@ def _report(run):
         _say(f'results are in {run.path}, report.html shows them')
 
 
-def run_predict():
+def run_predict(stop):
     """--mode=predict: adapts to the footage if asked to, then writes everything it knows of it."""
     params, model = _start_model('default')
     if params is None and not FLAGS.adapt:
@@ -115,13 +116,13 @@ def run_predict():
             run.update(data={'name': footage.name, 'sha256': frames.sha256, 'skipped': footage.skipped})
             if source is not None:
                 run.update(stride=source.stride)
-                params = _adapt(run, source, frames, params, model, grid, _small_mask(mask, model))
+                params = _adapt(run, source, frames, params, model, grid, _small_mask(mask, model), stop)
             if parallel.is_main():
-                _write_prediction(run, scratch, footage, frames, params, grid, model, mask, source)
+                _write_prediction(run, scratch, footage, frames, params, grid, model, mask, source, stop)
                 _report(run)
 
 
-def _adapt(run, source, frames, params, model, grid, mask):
+def _adapt(run, source, frames, params, model, grid, mask, stop):
     """Trains on the footage itself; where networks were there before, says how much better they explain it now."""
     loss = flags.build(LossConfig)
     explain = lambda params: predict.photometric_error(params, frames.images, source.stride, grid, model, loss, mask=mask)
@@ -129,7 +130,7 @@ def _adapt(run, source, frames, params, model, grid, mask):
     if params is not None and loss.prior_weight:
         source.add_prior(infer.estimate_depth(params, frames.images, grid, model))
     params = session.train_in(run, source, flags.build(TrainConfig, steps=FLAGS.adapt), model, loss, grid, mask=mask, params=params,
-                              log_every=FLAGS.log_every, checkpoint_every=FLAGS.checkpoint_every, description='adapt')
+                              log_every=FLAGS.log_every, checkpoint_every=FLAGS.checkpoint_every, description='adapt', stop=stop)
     if before is not None:
         after = explain(params)
         run.update(photometric_error={'before': before, 'after': after})
@@ -137,7 +138,7 @@ def _adapt(run, source, frames, params, model, grid, mask):
     return params
 
 
-def _write_prediction(run, scratch, footage, frames, params, grid, model, mask, source):
+def _write_prediction(run, scratch, footage, frames, params, grid, model, mask, source, stop):
     """Everything behind the training: analysis, files, scores."""
     if FLAGS.save_weights:
         session.save_weights(FLAGS.save_weights, params, model)
@@ -148,7 +149,7 @@ def _write_prediction(run, scratch, footage, frames, params, grid, model, mask, 
     facts.update(predict.write_trajectory(run.path, footage, frames, analysis, unit=facts['unit']))
     facts.update(predict.write_results(
         run.path, footage, analysis, model, height=FLAGS.output_height or min(512, footage.height), stride=FLAGS.every, npy=FLAGS.npy,
-        cloud_axes=FLAGS.cloud_axes, cloud_voxel=FLAGS.cloud_voxel, mask=mask))
+        cloud_axes=FLAGS.cloud_axes, cloud_voxel=FLAGS.cloud_voxel, mask=mask, stop=stop))
     run.update(prediction=facts)
     if (footage.has_depth or footage.poses is not None) and FLAGS.every == 1:
         scores = evaluate.Scores(mask=mask)
@@ -171,7 +172,7 @@ def _clip_source(footage, frames):
                               reach=FLAGS.reach, near=NEAR, widen_from=round(WIDEN_FROM * config.steps))
 
 
-def run_train():
+def run_train(stop):
     """--mode=train: learns to see rooms, then evaluates on unseen ones."""
     params, model = _start_model('none')
     config, loss, grid = flags.build(TrainConfig), flags.build(LossConfig), make_grid(model)
@@ -188,7 +189,7 @@ def run_train():
                                           stride=max(1, FLAGS.stride), seed=config.seed,
                                           with_truth=loss.truth_weight > 0)
         params = session.train_in(run, source, config, model, loss, grid, mask=mask, params=params, log_every=FLAGS.log_every,
-                                  checkpoint_every=FLAGS.checkpoint_every)
+                                  checkpoint_every=FLAGS.checkpoint_every, stop=stop)
         if FLAGS.save_weights and parallel.is_main():
             session.save_weights(FLAGS.save_weights, params, model)
         _evaluate_rooms(run, params, model, grid)
@@ -288,7 +289,10 @@ def main():
         tfds.disable_progress_bar()  # it would fill a log with its refreshed bars
     keep_memory()
     parallel.initialize(coordinator_address=FLAGS.coordinator_address, num_processes=FLAGS.num_processes, process_id=FLAGS.process_id)
-    {'train': run_train, 'eval': run_eval, 'predict': run_predict, 'export': run_export}[FLAGS.mode]()
+    with on_signals() as stop:
+        modes = {'train': lambda: run_train(stop), 'eval': run_eval, 'predict': lambda: run_predict(stop), 'export': run_export}
+        modes[FLAGS.mode]()
+        parallel.wait_for_all()
 
 
 def run():

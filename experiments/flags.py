@@ -21,6 +21,8 @@ from absl import app
 from absl import flags as absl_flags
 from absl import logging as absl_logging
 
+from common.stopping import Stopped
+
 FLAGS = absl_flags.FLAGS
 
 absl_flags.DEFINE_bool('traceback', False, 'Show where an error comes from, not only its sentence.')
@@ -107,7 +109,7 @@ def as_flagfile(*, flag_values=FLAGS):
 
 
 def run(main):
-    """Runs a main function with parsed flags and exits: 0, 1 after an error or 130 after Ctrl-C.
+    """Runs a main function with parsed flags and exits: 0, 1 after an error, 128 + its number after a signal.
 
     ValueError and OSError become one sentence on stderr, and so do unknown flags and bad values;
     `--traceback` shows the traceback instead. Other exceptions are faults of the program and keep theirs.
@@ -126,6 +128,9 @@ def main_with_errors(main):
             return _complain(f'unexpected argument {argv[1]!r}: flags are given as --name=value')
         try:
             return main()
+        except Stopped as stopped:
+            print(stopped, file=sys.stderr)
+            return stopped.code
         except KeyboardInterrupt:
             print('interrupted', file=sys.stderr)
             return 130

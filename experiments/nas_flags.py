@@ -15,7 +15,7 @@ from nas import evaluate, recipe, rungs, search, tabular
 from nas.skeleton import SKELETONS
 
 MODES = ('search', 'train', 'export', 'cost')
-EXECUTORS = ('serial', 'process', 'ray')
+EXECUTORS = ('serial', 'process', 'ray', 'slurm')
 
 
 class _SwitchOrPath(absl_flags.ArgumentParser):
@@ -121,14 +121,18 @@ def _define_search(new: _Definer) -> None:
     new.whole('budget', 60, 'Evaluations in all, failed ones included.')
     new.whole('levels', 4, 'Largest number of operations in a cell.', 2)
     new.choice('executor', 'serial', EXECUTORS, 'Who trains candidates: this process, processes of their '
-               'own, or a Ray cluster.')
+               'own, a Ray cluster, or jobs of a Slurm cluster.')
     new.whole('workers', 1, '--executor=process: candidates at once.')
-    new.number('candidate_timeout', None, 'Seconds after which a candidate has failed (process, ray).', 1)
+    new.number('candidate_timeout', None, 'Seconds after which a candidate has failed (process, ray, '
+               'slurm).', 1)
     new.texts('cuda_devices', '--executor=process: CUDA devices to share out, such as 0,1,2,3.')
     new.whole('devices_per_candidate', 1, 'Devices that each candidate gets (process with --cuda_devices, '
               'ray on nodes with GPUs).', 0)
     new.text('ray_address', None, '--executor=ray: the cluster, "auto" for the one of this machine; default '
              'a new local one.')
+    new.texts('slurm_options', '--executor=slurm: options of the jobs as submitit and sbatch name them, such '
+              'as partition=gpu,timeout_min=120,gpus_per_node=1,cpus_per_task=4,mem_gb=16,'
+              'array_parallelism=8; cluster=local runs them on this machine, for a trial.')
     new.switch('early_stopping', True, 'Stop candidates that are clearly dominated part of the way.')
     new.number('rung_margin', rungs.Rungs.margin, 'Percentage points of error by which a candidate has to be '
                'dominated to be stopped.')

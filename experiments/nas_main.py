@@ -131,6 +131,9 @@ def main() -> int:
     mode = values.mode or ('cost' if values.cell or values.network or values.table is True else 'search')
     if mode == 'cost':
         return run_cost(values)
+    if mode != 'train' and values.coordinator_address is not None:
+        raise ValueError(f'--coordinator_address is for --mode=train, not --mode={mode}; a search spreads its candidates with '
+                         '--executor=ray or slurm')
     # No mode needs what the others import.
     if mode == 'train':
         from experiments import nas_train as job

@@ -1,5 +1,6 @@
 """--mode=search: cells on images, or the rows of a table."""
 
+import contextlib
 import pathlib
 import time
 
@@ -8,6 +9,7 @@ from absl import flags as absl_flags
 
 from common.logs import format_seconds
 from common.run import open_run
+from common.stopping import on_signals
 from experiments import flags, nas_choice, nas_flags
 from experiments.nas_progress import Teller
 from nas import evaluate, loop, results, tabular
@@ -26,7 +28,8 @@ from nas.space import CellSpace
 OBJECTIVES = ('error', 'latency_ms', 'params')
 # What may change when a search goes on: how much and where, but not what is searched.
 _HOW = {'mode', 'workdir', 'budget', 'executor', 'workers', 'candidate_timeout', 'cuda_devices',
-        'devices_per_candidate', 'ray_address', 'image_cache', 'measurement_cache', 'compilation_cache'}
+        'devices_per_candidate', 'ray_address', 'slurm_options', 'image_cache', 'measurement_cache',
+        'compilation_cache'}
 _QUIET = 10.0  # seconds between lines where evaluations take no time
 
 
@@ -63,19 +66,44 @@ def _limited(values) -> tuple[str, ...]:
 
 def _executor(values):
     common = {'timeout': values.candidate_timeout, 'compilation_cache': nas_flags.cache_folder(values)}
+    if values.slurm_options and values.executor != 'slurm':
+        raise ValueError('--slurm_options belongs to --executor=slurm')
     if values.executor == 'process':
         return ProcessExecutor(workers=values.workers, devices=values.cuda_devices,
                                devices_per_candidate=max(1, values.devices_per_candidate), **common)
     if values.workers > 1 or values.cuda_devices:
         raise ValueError('--workers and --cuda_devices belong to --executor=process')
+    if values.executor == 'slurm':
+        from nas.executors.slurm import SlurmExecutor  # the extra [slurm]
+        folder = pathlib.Path(values.workdir).expanduser() / 'slurm'
+        return SlurmExecutor(folder=folder, options=_slurm_options(values), **common)
     if values.executor == 'ray':
         from nas.executors.ray import RayExecutor  # the extra [ray]
         gpus = values.devices_per_candidate if jax.default_backend() == 'gpu' else 0
         return RayExecutor(address=values.ray_address, devices_per_candidate=gpus, **common)
     if values.candidate_timeout:
-        raise ValueError('--candidate_timeout belongs to --executor=process and --executor=ray; the serial '
+        raise ValueError('--candidate_timeout belongs to --executor=process, ray and slurm; the serial '
                          'executor cannot stop what it runs')
     return SerialExecutor()
+
+
+def _slurm_options(values) -> dict[str, int | float | str]:
+    """--slurm_options by name."""
+    options = {}
+    for text in values.slurm_options:
+        name, equals, value = (part.strip() for part in text.partition('='))
+        if not (name and equals and value):
+            raise ValueError(f'--slurm_options has {text!r}; name=value is accepted')
+        options[name.replace('-', '_')] = _number(value)
+    return options
+
+
+def _number(text: str) -> int | float | str:
+    """The number that a text is, or the text."""
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(text)
+    return text
 
 
 def _search(values, space, names, reference=None) -> Search:
@@ -120,7 +148,7 @@ def _evaluated_before(values) -> int:
     return done
 
 
-def _run_search(values, run, search, evaluator, *, done, title, extra, interval=0.0):
+def _run_search(values, run, search, evaluator, *, done, title, extra, stop, interval=0.0):
     """Runs the search to its end and writes what came of it; `extra(evaluations)` adds to search.json."""
     started, earlier = time.monotonic(), float(run.record.get('search_seconds', 0.0))
     seconds = lambda: earlier + time.monotonic() - started
@@ -133,7 +161,7 @@ def _run_search(values, run, search, evaluator, *, done, title, extra, interval=
 
     with teller.progress as progress:
         evaluations = loop.run(search, evaluator, budget=values.budget, path=run.path / EVALUATIONS_FILE,
-                               on_evaluation=on_evaluation, on_notice=progress.write)
+                               on_evaluation=on_evaluation, on_notice=progress.write, stop=stop)
     run.update(search_seconds=round(seconds(), 1))
     facts = results.write_results(run.path, search, evaluations, budget=values.budget, seconds=seconds(),
                                   title=title, extra=extra(evaluations))
@@ -157,8 +185,8 @@ def search_table(values: absl_flags.FlagValues) -> None:
     extra = lambda done: {
         'relative_hypervolume': space.relative_hypervolume([e.cell for e in done], names).tolist()}
     done = _evaluated_before(values)
-    with open_run(values.workdir, flags.as_flagfile(flag_values=values)) as run:
-        _run_search(values, run, search, space.evaluate, done=done, extra=extra, interval=_QUIET,
+    with open_run(values.workdir, flags.as_flagfile(flag_values=values)) as run, on_signals() as stop:
+        _run_search(values, run, search, space.evaluate, done=done, extra=extra, interval=_QUIET, stop=stop,
                     title=f'{values.benchmark} on {device}' if device else values.benchmark)
 
 
@@ -185,12 +213,12 @@ def search_images(values: absl_flags.FlagValues) -> None:
     search = _search(values, CellSpace(skeleton, levels=values.levels), names)
     done = _evaluated_before(values)
     facts = {'device': None if device is None else device.name, 'note': dataset.note}
-    with open_run(values.workdir, flags.as_flagfile(flag_values=values)) as run:
+    with open_run(values.workdir, flags.as_flagfile(flag_values=values)) as run, on_signals() as stop:
         run.update(data={'name': dataset.train.name, 'note': dataset.note, 'train': len(dataset.train)},
                    device_measured=facts['device'])
         if device is not None:
             print(f'measuring on {device.name}', flush=True)
-        _run_search(values, run, search, candidates, done=done,
+        _run_search(values, run, search, candidates, done=done, stop=stop,
                     title=f'{dataset.train.name}, skeleton {skeleton.name}',
                     extra=lambda evaluations: {'epochs_saved': candidates.saving(), **facts})
 

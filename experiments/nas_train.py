@@ -9,6 +9,7 @@ from absl import flags as absl_flags
 from common import parallel
 from common.logs import format_seconds
 from common.run import open_run
+from common.stopping import on_signals
 from experiments import flags, nas_choice, nas_flags
 from nas import batches, final, recipe, session, throughput, trained
 from nas.architecture import Architecture
@@ -181,7 +182,7 @@ def main(values: absl_flags.FlagValues) -> None:
     plan = architecture.plan
     meta = trained.make_meta(architecture, train, data=values.dataset, config=config)
     _check_goes_on(workdir, meta)
-    with open_run(values.workdir, flags.as_flagfile(flag_values=values)) as run:
+    with open_run(values.workdir, flags.as_flagfile(flag_values=values)) as run, on_signals() as stop:
         if parallel.is_main():
             trained.write_meta(run.path, meta)
         images = {'train_images': len(train), 'held_out_images': len(held_out or ()),
@@ -192,7 +193,7 @@ def main(values: absl_flags.FlagValues) -> None:
              f'training, {len(held_out or ())} held-out and {len(dataset.test)} test images')
         try:
             ended = session.train_in(run, plan, config, train, held_out=held_out, seed=values.seed,
-                                     checkpoint_epochs=values.checkpoint_epochs)
+                                     checkpoint_epochs=values.checkpoint_epochs, stop=stop)
         except FloatingPointError as error:
             raise ValueError(f'{error}; try a lower --learning_rate than {config.learning_rate:g}, in '
                              'another --workdir') from error
@@ -202,4 +203,5 @@ def main(values: absl_flags.FlagValues) -> None:
         facts = final.finish(run.path, dataset.test, ended, note=dataset.note, extra=extra)
         run.update(training={'steps': facts['steps'], 'seconds': facts['seconds'],
                              'resumed_from': ended.resumed_from})
+    parallel.wait_for_all()
     _say(_summary(facts, workdir))

@@ -1,9 +1,11 @@
 """The loop around a search: ask, evaluate, write down, tell; and again after a kill."""
 
 import collections
+import contextlib
 import time
 from collections.abc import Callable
 
+from common.stopping import Stop
 from nas.evaluations import Evaluation, Failure, Outcome, append_record, read_records, result_of, to_record
 
 
@@ -43,7 +45,7 @@ class _CellByCell:
 
 def run(search, evaluate: Callable, *, budget: int, path=None, executor=None,
         on_evaluation: Callable[[Evaluation], None] | None = None,
-        on_notice: Callable[[str], None] | None = None) -> list[Evaluation]:
+        on_notice: Callable[[str], None] | None = None, stop: Stop | None = None) -> list[Evaluation]:
     """Runs a search until its budget is spent or its space is exhausted.
 
     Args:
@@ -58,11 +60,13 @@ def run(search, evaluate: Callable, *, budget: int, path=None, executor=None,
             gets the rest of a batch at a time. None evaluates here, one after the other.
         on_evaluation: called with each new `Evaluation`.
         on_notice: called with a sentence about anything unusual in the log.
+        stop: what ends the search early, or None.
 
     Returns:
         All evaluations of this search in the order of the log, in which results came in.
 
     Raises:
+        Stopped: `stop` was asked. What was being evaluated is given up, and evaluated again by the next run.
         ValueError: if the budget is smaller than a level, the log is damaged or of another space, or nothing
             but failures comes, with the reasons.
     """
@@ -70,24 +74,41 @@ def run(search, evaluate: Callable, *, budget: int, path=None, executor=None,
     check_budget(budget, level)
     whole = evaluate if hasattr(evaluate, 'batch') else _CellByCell(evaluate, executor)
     evaluations = _replay(search, path, on_notice or (lambda text: None), whole.replay)
+    stop = stop or Stop()
+
+    def take(cell, outcome):
+        """Tells, writes down and shows an evaluation."""
+        evaluation = search.tell(cell, outcome.result)
+        if path is not None:
+            append_record(path, to_record(len(evaluations), evaluation, seconds=outcome.seconds,
+                                          extra={**search.space.record(cell), **outcome.extra}))
+        evaluations.append(evaluation)
+        stop.kept = _kept(path, len(evaluations), budget)
+        if on_evaluation is not None:
+            on_evaluation(evaluation)
+
+    stop.kept = _kept(path, len(evaluations), budget)
     while len(evaluations) < budget:
         cells = search.ask(budget - len(evaluations))
         if not cells:
             break
-        # What came before this batch; the search's own list grows with it.
-        for index, outcome in whole.batch(cells, list(search.history)):
-            evaluation = search.tell(cells[index], outcome.result)
-            if path is not None:
-                append_record(path, to_record(len(evaluations), evaluation, seconds=outcome.seconds,
-                                              extra={**search.space.record(cells[index]), **outcome.extra}))
-            evaluations.append(evaluation)
-            if on_evaluation is not None:
-                on_evaluation(evaluation)
+        # What came before this batch; the search's own list grows with it. Closing ends what still runs.
+        with contextlib.closing(whole.batch(cells, list(search.history))) as outcomes:
+            for index, outcome in outcomes:
+                with stop.held('this evaluation'):
+                    take(cells[index], outcome)
         if len(evaluations) >= 2 * level:
             _check_some_succeed(evaluations)
     _check_some_succeed(evaluations)
     search.settle()
     return evaluations
+
+
+def _kept(path, done: int, budget: int) -> str:
+    """What a search that is stopped says."""
+    if path is None:
+        return 'its evaluations are not kept'
+    return f'{done} of {budget} evaluations are in {path}; the same command goes on after them'
 
 
 def check_budget(budget: int, level: int) -> None:

@@ -21,6 +21,7 @@ import optax
 
 from common import parallel
 from common.options import option
+from common.stopping import Stop
 from nas import condense, network
 from nas.batches import Data, augment, batch_indices, normalise, pick
 from nas.feed import Request, StreamedData
@@ -162,7 +163,7 @@ def make_step(plan: Plan, config: RecipeConfig, *, steps: int) -> Callable:
 
 
 def train_steps(plan: Plan, config: RecipeConfig, data: Data | StreamedData, state: State, *, seed: int,
-                start: int = 0) -> Iterator[tuple[int, State, dict[str, float]]]:
+                start: int = 0, stop: Stop | None = None) -> Iterator[tuple[int, State, dict[str, float]]]:
     """Trains step by step and condenses learned groups when it is due; who iterates logs, saves or stops.
 
     The device is always one step ahead of what is yielded and does not wait for it.
@@ -173,6 +174,7 @@ def train_steps(plan: Plan, config: RecipeConfig, data: Data | StreamedData, sta
         state: by `init_state`, or of a checkpoint.
         seed: of the order of the examples and of their augmentation.
         start: steps that the state has behind it.
+        stop: once it or that of another process is asked, training ends after the steps that are under way.
 
     Yields:
         (steps done, state after them, metrics of the last one as floats).
@@ -190,10 +192,10 @@ def train_steps(plan: Plan, config: RecipeConfig, data: Data | StreamedData, sta
     step, key = make_step(plan, config, steps=steps), jax.random.key(seed)
     # The first step count at which each event is due; rounding errors must not delay it by a step.
     due = {math.ceil(event * steps - 1e-6) for event in condense.events(plan)} | {steps}
-    pending, state = deque(), parallel.replicate(state)
+    pending, state, stop = deque(), parallel.replicate(state), stop or Stop()
 
     def settle():
-        done, result, metrics = pending.popleft()
+        done, result, metrics, _ = pending.popleft()
         values = {name: float(value) for name, value in jax.device_get(metrics).items()}
         for name in ('loss', 'gradient'):
             if not np.isfinite(values[name]):
@@ -209,8 +211,11 @@ def train_steps(plan: Plan, config: RecipeConfig, data: Data | StreamedData, sta
             if index + 1 in due:
                 pruned = condense.condense(plan, jax.device_get(to_variables(state)), (index + 1) / steps)
                 state = state._replace(condensation=parallel.replicate(pruned.get('condensation', {})))
-            pending.append((index + 1, state, metrics))
+            pending.append((index + 1, state, metrics, stop.vote()))
             if len(pending) > 1:
+                ending = stop.carried(pending[0][-1])
                 yield settle()
+                if ending:
+                    break
     while pending:
         yield settle()

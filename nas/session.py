@@ -17,6 +17,7 @@ from jax.experimental import multihost_utils
 from common.checkpoint import Checkpoints
 from common.logs import MetricLog, Progress, read_metrics
 from common.run import RunDirectory
+from common.stopping import Stop
 from nas import batches, condense, recipe, score
 from nas.datasets.images import Images
 from nas.datasets.streamed import StreamedImages
@@ -50,13 +51,18 @@ def epoch_ends(config: RecipeConfig, examples: int) -> dict[int, int]:
 
 
 class _Meter:
-    """Means over the steps of an epoch, and how fast they were."""
+    """Means over the steps of an epoch, and how fast they were.
 
-    def __init__(self, batch_size: int):
-        self._batch_size, self._rows, self._timed, self._clock = batch_size, [], 0, None
+    Attributes:
+        sums: 'steps' and the sums of their metrics so far in this epoch, from which another session goes on.
+    """
+
+    def __init__(self, batch_size: int, sums: dict[str, float]):
+        self.sums, self._batch_size, self._timed, self._clock = dict(sums), batch_size, 0, None
 
     def add(self, metrics: dict[str, float]) -> None:
-        self._rows.append(metrics)
+        for name, value in {'steps': 1, **metrics}.items():
+            self.sums[name] = self.sums.get(name, 0) + value
         # The first step of a session compiles.
         if self._clock is None:
             self._clock = time.monotonic()
@@ -66,10 +72,11 @@ class _Meter:
     def end_epoch(self) -> dict[str, float]:
         """The means of the epoch, and images_per_second where a step was timed."""
         seconds = time.monotonic() - self._clock
-        means = {name: statistics.fmean(row[name] for row in self._rows) for name in self._rows[0]}
+        steps = self.sums.pop('steps')
+        means = {name: total / steps for name, total in self.sums.items()}
         if self._timed:
             means['images_per_second'] = self._timed * self._batch_size / max(seconds, 1e-9)
-        self._rows, self._timed = [], 0
+        self.sums, self._timed = {}, 0
         return means
 
     def go_on(self) -> None:
@@ -110,9 +117,13 @@ class _Keeper:
             save(self._kept, point['step'], variables, point)
             self.best = point
 
-    def keep_state(self, state: recipe.State, seconds: float) -> None:
-        """Saves a checkpoint of the epoch that `keep_best` was told of."""
-        save(self._checkpoints, self.last['step'], state, {**self._facts, **self.last, 'seconds': seconds})
+    def keep_state(self, step: int, state: recipe.State, sums: dict[str, float], seconds: float) -> None:
+        """Saves a checkpoint: at the end of the epoch that `keep_best` was told of, or `sums` after it."""
+        if not self.last or self.last['step'] != step:
+            epoch = self.last['epoch'] if self.last else 0
+            self.last = {'step': step, 'epoch': epoch, 'held_out_error': None}
+        save(self._checkpoints, step, state,
+             {**self._facts, **self.last, 'seconds': seconds, 'epoch_sums': sums})
 
 
 def _point(metadata: dict | None) -> dict | None:
@@ -174,11 +185,13 @@ def _held_out_scorer(plan: Plan, config: RecipeConfig, held_out: Images | Stream
 
 
 def train_in(run: RunDirectory, plan: Plan, config: RecipeConfig, train: Images | StreamedImages, *,
-             held_out: Images | StreamedImages | None = None, seed: int, checkpoint_epochs: int = 5) -> Ended:
+             held_out: Images | StreamedImages | None = None, seed: int, checkpoint_epochs: int = 5,
+             stop: Stop | None = None) -> Ended:
     """Trains in a run directory; started again, it goes on from the newest checkpoint, to the same end.
 
-    Checkpoints lie at ends of epochs. metrics.jsonl gets a line per epoch: means of loss, error and norm of
-    the gradient over its steps, the learning rate of its last step, loss and error of the held-out images.
+    Checkpoints lie at ends of epochs, and where a training was stopped. metrics.jsonl gets a line per epoch:
+    means of loss, error and norm of the gradient over its steps, the learning rate of its last step, loss and
+    error of the held-out images.
 
     Args:
         run: the run directory; `checkpoints` and `best` are written in it, see `nas.trained`.
@@ -188,29 +201,35 @@ def train_in(run: RunDirectory, plan: Plan, config: RecipeConfig, train: Images 
         held_out: images that choose the best network, or None: the best is the last.
         seed: of parameters, order and augmentation.
         checkpoint_epochs: epochs between two checkpoints; the last epoch is always saved.
+        stop: what ends the training early, or None.
 
     Raises:
         ValueError: the checkpoints are of another training; the directory cannot be written, say because the
             disk is full; the batch does not divide over the devices; a streamed image cannot be read.
         FloatingPointError: the loss is not finite; names the step. Checkpoints stay.
+        Stopped: `stop` was asked; there is a checkpoint of the step after which training ended.
     """
+    stop = stop or Stop()
     started, steps, ends = time.monotonic(), config.steps(len(train)), epoch_ends(config, len(train))
     moments, rate = train.statistics(), optax.cosine_decay_schedule(config.learning_rate, steps)
     facts = {**dataclasses.asdict(config), 'examples': len(train), 'seed': seed}
     with (_writing(run.path), Checkpoints(run.checkpoints) as checkpoints,
           Checkpoints(run.path / BEST, keep=1) as kept):
         start, state, before = _restore(checkpoints, plan, config, facts) or (
-            0, recipe.init_state(plan, config, steps=steps, seed=seed), None)
+            0, recipe.init_state(plan, config, steps=steps, seed=seed), {})
         data, scores_of = batches.place(train, moments), _held_out_scorer(plan, config, held_out, moments)
         keeper = _Keeper(checkpoints, kept, plan, facts, _point(before))
-        meter, earlier = _Meter(config.batch_size), before['seconds'] if before else 0.0
-        with (MetricLog(run.path, resume_step=start) as log,
+        meter, done = _Meter(config.batch_size, before.get('epoch_sums', {})), start
+        seconds = lambda: before.get('seconds', 0.0) + time.monotonic() - started
+        with (MetricLog(run.path, resume_step=start) as log, stop.held('this step'),
               Progress(steps, initial=start, description='train') as progress):
             if start:
                 progress.write(f'going on from the checkpoint of step {start}')
-            shown = {}
-            for done, state, metrics in recipe.train_steps(plan, config, data, state, seed=seed, start=start):
+            shown, due = {}, True
+            for done, state, metrics in recipe.train_steps(plan, config, data, state, seed=seed, start=start,
+                                                           stop=stop):
                 meter.add(metrics)
+                due = False
                 if done in ends:
                     row = {'epoch': ends[done], **meter.end_epoch(), 'learning_rate': rate(done - 1),
                            **scores_of(state)}
@@ -219,11 +238,14 @@ def train_in(run: RunDirectory, plan: Plan, config: RecipeConfig, train: Images 
                     keeper.keep_best(state, {'held_out_error': None, **shown, 'step': done}, due=due)
                     log.write(done, row)
                     if due:
-                        keeper.keep_state(state, earlier + time.monotonic() - started)
+                        keeper.keep_state(done, state, {}, seconds())
                     meter.go_on()
                 progress.update(1, {name: metrics[name] for name in ('loss', 'error')} | shown)
+            if not due:
+                keeper.keep_state(done, state, meter.sums, seconds())
+            stop.trained(done, steps, run.path)
     # Other processes may read what process 0 has written.
     multihost_utils.sync_global_devices('trained')
     rates = [row['images_per_second'] for row in read_metrics(run.path) if 'images_per_second' in row]
-    return Ended(earlier + (time.monotonic() - started if start < steps else 0),
+    return Ended(seconds() if start < steps else before['seconds'],
                  statistics.median(rates) if rates else None, keeper.last, keeper.best, start)

@@ -87,7 +87,7 @@ def read_meta(workdir) -> dict[str, Any] | None:
     try:
         meta = json.loads(path.read_text())
         Architecture.from_dict(meta), RecipeConfig(**meta['recipe'])
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f'{path} is damaged or not of this version: {error}') from error

@@ -27,8 +27,8 @@ FACE_AXES.setflags(write=False)
 
 
 def _check_size(face_size):
-    if face_size < 1:
-        raise ValueError(f'face_size is {face_size}; a face has at least one pixel')
+    if not isinstance(face_size, (int, np.integer)) or face_size < 1:
+        raise ValueError(f'face_size is {face_size}; a face has a whole number of pixels, at least one')
 
 
 def _check_faces(faces):
@@ -245,6 +245,6 @@ def cube_pad(faces, pad):
     """
     faces = jnp.asarray(faces)
     _check_faces(faces)
-    if not 0 <= pad <= faces.shape[-2]:
+    if not isinstance(pad, (int, np.integer)) or not 0 <= pad <= faces.shape[-2]:
         raise ValueError(f'pad is {pad}; accepted are 0 to the face size, {faces.shape[-2]}')
     return _pad(faces, pad) if pad else faces

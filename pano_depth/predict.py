@@ -12,6 +12,7 @@ import numpy as np
 
 from common.logs import Progress
 from common.run import atomic_path
+from common.stopping import Stop
 from pano_depth import cloud, geometry, infer, media, panels, ply, scale, spherical, sphere, video, warp
 from pano_depth.objective import objective
 from pano_depth.rigid import Motion
@@ -205,7 +206,7 @@ def _write_depth(folder, index, depth, npy):
 
 
 def write_results(folder, footage, analysis, config, *, height, stride=1, limit=None, npy=False, cloud_axes='y_up', cloud_voxel=None,
-                  mask=None):
+                  mask=None, stop=None):
     """Writes all results of footage into a run directory, reading it a second time, frame by frame.
 
     Args:
@@ -219,10 +220,15 @@ def write_results(folder, footage, analysis, config, *, height, stride=1, limit=
       cloud_axes: axes of the point cloud, see `ply.CLOUD_AXES`.
       cloud_voxel: side of a voxel of the cloud in the unit of the depth, or None for 1 % of the median depth.
       mask: [H, W] bool of any size, False for what does not belong into the cloud, or None.
+      stop: `common.stopping.Stop`, or None.
 
     Returns:
       dict of facts for `run.json`.
+
+    Raises:
+      Stopped: `stop` was asked; every file that is there is whole.
     """
+    stop = stop or Stop()
     folder, count, size = pathlib.Path(folder), len(analysis.units), (height, 2 * height)
     (folder / 'depth').mkdir(parents=True, exist_ok=True)
     low, high = panels.depth_range(analysis.units[:, None] / analysis.disparity.reshape(count, -1)[:, ::7])
@@ -236,7 +242,7 @@ def write_results(folder, footage, analysis, config, *, height, stride=1, limit=
     rays = np.asarray(sphere.ray_directions(*size))[::step, ::step]
     fusion = cloud.Fusion(*rays.shape[:2], directions=rays, voxel=cloud_voxel or 0.01 * middle, max_depth=FAR * middle) if together else None
     with video.write_video(folder / 'depth.mp4', footage.fps / stride) as append, \
-            Progress(count, unit='frame', description='writing') as progress, \
+            Progress(count, unit='frame', description='writing') as progress, stop.held('this frame'), \
             contextlib.closing(_some(footage, stride, count, size)) as stream:
         for position, frame in enumerate(stream):
             depth = np.asarray(depth_of(analysis.disparity[position][None], analysis.units[position][None]))[0]
@@ -247,6 +253,8 @@ def write_results(folder, footage, analysis, config, *, height, stride=1, limit=
                 fusion.add(frame.image[::step, ::step], near[::step, ::step], poses.rotation[position], poses.translation[position])
             pictures.add(position, frame, depth)
             progress.update()
+            stop.kept = f'{position + 1} of {count} depth images are in {folder / "depth"}; the same command writes all results'
+            stop.check()
     if footage.spherical is not None:
         # Frame above depth is the layout that spherical video calls top-bottom: each half is a full panorama.
         spherical.write_spherical(folder / 'depth.mp4', dataclasses.replace(footage.spherical, stereo='top-bottom', xml=None))

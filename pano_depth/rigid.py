@@ -27,6 +27,28 @@ def _check(name, value, last):
         raise ValueError(f'{name} has shape {tuple(value.shape)}; expected [..., {", ".join(map(str, last))}]')
 
 
+def _as_float(name, value, last):
+    """The array, in float32 at least, checked to be [..., *last]."""
+    value = jnp.asarray(value)
+    _check(name, value, last)
+    return value.astype(jnp.promote_types(value.dtype, jnp.float32))
+
+
+def _as_floats(name, motion):
+    """The motion in float32 at least, checked; `name` is what messages call it."""
+    return Motion(_as_float(f'rotation of {name}', motion.rotation, (3, 3)),
+                  _as_float(f'translation of {name}', motion.translation, (3,)))
+
+
+def _check_broadcast(**shapes):
+    """Raises ValueError, naming the arrays, unless their leading axes broadcast."""
+    try:
+        jnp.broadcast_shapes(*shapes.values())
+    except ValueError:
+        listed = ' and '.join(f'{name} {shape}' for name, shape in shapes.items())
+        raise ValueError(f'the leading axes of {listed} do not broadcast') from None
+
+
 def rotate(rotation, vectors):
     """Applies rotations to vectors, in float32 whatever the matmul precision of the backend.
 
@@ -38,11 +60,10 @@ def rotate(rotation, vectors):
       [..., 3] rotated vectors.
 
     Raises:
-      ValueError: the arguments are not [..., 3, 3] and [..., 3].
+      ValueError: the arguments are not [..., 3, 3] and [..., 3], or do not broadcast.
     """
-    rotation, vectors = jnp.asarray(rotation), jnp.asarray(vectors)
-    _check('rotation', rotation, (3, 3))
-    _check('vectors', vectors, (3,))
+    rotation, vectors = _as_float('rotation', rotation, (3, 3)), _as_float('vectors', vectors, (3,))
+    _check_broadcast(rotation=rotation.shape[:-2], vectors=vectors.shape[:-1])
     # Three multiply-adds instead of a matmul: exact for the identity, no TF32 on GPU or bfloat16 on TPU, and it fuses.
     return (rotation[..., :, 0] * vectors[..., None, 0] + rotation[..., :, 1] * vectors[..., None, 1]
             + rotation[..., :, 2] * vectors[..., None, 2])
@@ -64,8 +85,7 @@ def so3_exp(omega):
     Raises:
       ValueError: omega is not [..., 3].
     """
-    omega = jnp.asarray(omega)
-    _check('omega', omega, (3,))
+    omega = _as_float('omega', omega, (3,))
     angle2 = jnp.sum(omega * omega, axis=-1)
     small = angle2 < 1e-4
     safe2 = jnp.where(small, 1.0, angle2)
@@ -113,8 +133,7 @@ def so3_log(rotation):
     Raises:
       ValueError: rotation is not [..., 3, 3].
     """
-    rotation = jnp.asarray(rotation)
-    _check('rotation', rotation, (3, 3))
+    rotation = _as_float('rotation', rotation, (3, 3))
     quaternion = _quaternion(rotation)
     w, vector = quaternion[..., 0], quaternion[..., 1:]
     sine2 = jnp.sum(vector * vector, axis=-1)
@@ -133,7 +152,13 @@ def compose(a, b):
 
     Returns:
       `Motion` with rotation `Ra @ Rb` and translation `Ra @ tb + ta`.
+
+    Raises:
+      ValueError: an array is not [..., 3, 3] or [..., 3], or they do not broadcast.
     """
+    a, b = _as_floats('a', a), _as_floats('b', b)
+    _check_broadcast(**{f'{part} of {name}': value.shape[:-axes] for name, motion in (('a', a), ('b', b))
+                        for part, value, axes in (('rotation', motion.rotation, 2), ('translation', motion.translation, 1))})
     return Motion(_matmul(a.rotation, b.rotation), rotate(a.rotation, b.translation) + a.translation)
 
 
@@ -145,6 +170,10 @@ def inverse(motion):
 
     Returns:
       `Motion` with rotation `R^T` and translation `-R^T @ t`.
+
+    Raises:
+      ValueError: an array is not [..., 3, 3] or [..., 3], or they do not broadcast.
     """
+    motion = _as_floats('motion', motion)
     rotation = jnp.swapaxes(motion.rotation, -1, -2)
     return Motion(rotation, -rotate(rotation, motion.translation))

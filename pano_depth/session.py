@@ -12,6 +12,7 @@ import numpy as np
 from common.checkpoint import Checkpoints
 from common.logs import MetricLog, Progress
 from common.run import atomic_path
+from common.stopping import Stop
 from pano_depth import media, train
 from pano_depth.model import ModelConfig, param_shapes
 
@@ -33,7 +34,8 @@ def _template(config, model):
     return jax.eval_shape(lambda params: _to_saved(train.init_state(config, model, params), model), params)
 
 
-def train_in(run, source, config, model, loss, grid, *, mask=None, params=None, log_every=20, checkpoint_every=200, description='train'):
+def train_in(run, source, config, model, loss, grid, *, mask=None, params=None, log_every=20, checkpoint_every=200, description='train',
+             stop=None):
     """Trains in a run directory; started again, it goes on from the newest checkpoint.
 
     Args:
@@ -46,13 +48,16 @@ def train_in(run, source, config, model, loss, grid, *, mask=None, params=None, 
       log_every: steps between two lines of the metric log.
       checkpoint_every: steps between two checkpoints; the last step is always saved.
       description: word in front of the progress.
+      stop: `common.stopping.Stop`, or None.
 
     Returns:
       {'depth', 'pose'}: the averaged parameters after the last step.
 
     Raises:
       ValueError: see `train.fit`, or the checkpoints do not fit this model.
+      Stopped: `stop` was asked; there is a checkpoint of the step after which training ended.
     """
+    stop = stop or Stop()
     state = train.init_state(config, model, params)
     with Checkpoints(run.checkpoints) as checkpoints:
         restored = checkpoints.restore(_template(config, model))
@@ -64,12 +69,14 @@ def train_in(run, source, config, model, loss, grid, *, mask=None, params=None, 
                 raise ValueError(f"the checkpoints in {run.path} belong to a run of {stored['steps']} steps, not {config.steps}: the rate of "
                                  'learning depends on it; take another --workdir')
             state = _from_saved(saved)
-        started, facts = time.monotonic(), {'model': dataclasses.asdict(model), 'train': dataclasses.asdict(config)}
+        started, ended, facts = time.monotonic(), start, {'model': dataclasses.asdict(model), 'train': dataclasses.asdict(config)}
         with MetricLog(run.path, resume_step=start) as log, Progress(config.steps, initial=start, description=description) as progress:
             if start:
                 progress.write(f'going on from the checkpoint of step {start}')
 
             def on_step(done, state, metrics):
+                nonlocal ended
+                ended = done
                 if done % log_every == 0 or done == config.steps:
                     rate = (done - start) / max(time.monotonic() - started, 1e-9)
                     log.write(done, {**metrics, 'steps_per_second': rate})
@@ -77,7 +84,11 @@ def train_in(run, source, config, model, loss, grid, *, mask=None, params=None, 
                     checkpoints.save(done, _to_saved(state, model), facts)
                 progress.update(1, {name: metrics[name] for name in SHOWN})
 
-            state = train.fit(state, source, config, model, loss, grid, mask=mask, start=start, on_step=on_step)
+            with stop.held('this step'):
+                state = train.fit(state, source, config, model, loss, grid, mask=mask, start=start, on_step=on_step, stop=stop)
+                if ended < config.steps and checkpoints.latest_step() != ended:
+                    checkpoints.save(ended, _to_saved(state, model), facts)
+                stop.trained(ended, config.steps, run.path)
     run.update(training={'steps': config.steps, 'resumed_from': start, 'seconds': time.monotonic() - started})
     return train.unflatten(state.average, model)
 

@@ -20,7 +20,7 @@ from pano_depth import remap
 
 def check_equirect(height, width, name='image'):
     """Raises ValueError, which calls the image `name`, unless `height` x `width` is an equirectangular shape, W = 2H."""
-    if height < 1 or width != 2 * height:
+    if not all(isinstance(size, (int, np.integer)) for size in (height, width)) or height < 1 or width != 2 * height:
         raise ValueError(f'{name} is {height} x {width} pixels; an equirectangular image is H x W with W = 2H')
 
 
@@ -50,9 +50,18 @@ def ray_directions(height, width):
     return jnp.asarray(pixel_rays(height, width), jnp.float32)
 
 
+# Powers of two that keep the squares of directions of any length within the range of float32, without rounding.
+_LONG, _SHRINK = 2.0**40, 2.0**-70
+
 # Longitude has no derivative at the poles and latitude has a kink there. The image that they address stays smooth, so that the exact
 # derivatives are bounded below by treating everything within 1e-6 rad of a pole as 1e-6 rad away: far below any pixel.
 _POLE = 1e-6
+
+
+def _moderate(directions):
+    """Directions [..., 3] brought to a length whose square is a normal number, if theirs is none."""
+    largest = jax.lax.stop_gradient(jnp.max(jnp.abs(directions), axis=-1, keepdims=True))
+    return directions * jnp.where(largest > _LONG, _SHRINK, jnp.where(largest < 1 / _LONG, 1 / _SHRINK, 1.0))
 
 
 @jax.custom_jvp
@@ -84,7 +93,7 @@ def project(directions, height, width):
     """Continuous pixel coordinates of viewing directions in an equirectangular image.
 
     Args:
-      directions: [..., 3] vectors in the camera frame, of any positive length.
+      directions: [..., 3] vectors in the camera frame, of any positive length. Computed in float32 (or more, if they are).
       height, width: image size in pixels, width = 2 * height.
 
     Returns:
@@ -98,6 +107,7 @@ def project(directions, height, width):
     check_equirect(height, width)
     if directions.shape[-1:] != (3,):
         raise ValueError(f'directions have shape {directions.shape}; expected [..., 3]')
+    directions = _moderate(directions.astype(jnp.promote_types(directions.dtype, jnp.float32)))
     x, y, z = directions[..., 0], directions[..., 1], directions[..., 2]
     # One multiply-add each: dividing by 2 pi before scaling would cost two more roundings.
     u = _longitude(x, z) * (width / (2 * np.pi)) + (width / 2 - 0.5)

@@ -14,6 +14,7 @@ from jax import flatten_util
 
 from common import parallel
 from common.options import option
+from common.stopping import Stop
 from pano_depth import augment
 from pano_depth.model import init_params, param_shapes
 from pano_depth.objective import objective
@@ -135,7 +136,7 @@ def check_metrics(step, metrics):
                          f'are those from before that step. Look for NaN in the footage, or lower --learning_rate.')
 
 
-def fit(state, source, config, model, loss, grid, *, mask=None, start=0, on_step=None):
+def fit(state, source, config, model, loss, grid, *, mask=None, start=0, on_step=None, stop=None):
     """Trains from step `start` to `config.steps`.
 
     Args:
@@ -149,6 +150,7 @@ def fit(state, source, config, model, loss, grid, *, mask=None, start=0, on_step
       start: steps that the state has behind it.
       on_step: called as on_step(done, state, metrics) with the number of steps done, the state and the metrics as floats; it logs and
         saves. It runs one step behind the device, which never waits for it.
+      stop: `common.stopping.Stop`; once it or that of another process is asked, training ends after the steps that are under way. None: never.
 
     Returns:
       The state after the last step.
@@ -156,14 +158,15 @@ def fit(state, source, config, model, loss, grid, *, mask=None, start=0, on_step
     Raises:
       ValueError: a loss is not finite (names the step and the loss), or the batch does not divide over the devices.
     """
-    step = make_step(config, model, loss, source.sample)
+    step, stop = make_step(config, model, loss, source.sample), stop or Stop()
     key = jax.random.key(config.seed)
     examples = parallel.local_examples(config.batch_size)
     state, shared = parallel.replicate((state, (grid, mask, source.shared)))
     pending = deque()
 
     def settle():
-        done, result, metrics = pending.popleft()
+        """Deals with the oldest step under way; whether it is to be one of the last."""
+        done, result, metrics, vote = pending.popleft()
         values = {name: float(value) for name, value in jax.device_get(metrics).items()}
         check_metrics(done, values)
         if values['saturated'] > 0.9 and done % 100 == 0:
@@ -171,6 +174,7 @@ def fit(state, source, config, model, loss, grid, *, mask=None, start=0, on_step
                             'raise --depth_start or lower --depth_rate', done, 100 * values['saturated'])
         if on_step is not None:
             on_step(done, result, values)
+        return stop.carried(vote)
 
     def load(index):
         return parallel.local_shard({'data': source.batch(index, examples), 'keys': parallel.example_keys(key, index, config.batch_size)})
@@ -182,9 +186,9 @@ def fit(state, source, config, model, loss, grid, *, mask=None, start=0, on_step
             batch = upcoming.result()
             upcoming = reader.submit(load, index + 1) if index + 1 < config.steps else None
             state, metrics = step(state, batch, np.int32(index), *shared)
-            pending.append((index + 1, state, metrics))
-            if len(pending) > 1:
-                settle()
+            pending.append((index + 1, state, metrics, stop.vote()))
+            if len(pending) > 1 and settle():
+                break
         while pending:
             settle()
     return state

@@ -39,6 +39,11 @@ def check_importable(function: Callable) -> None:
                          'move it into a module')
 
 
+def search_path() -> str:
+    """PYTHONPATH of a process that is to import what this one can."""
+    return os.pathsep.join(filter(None, sys.path))
+
+
 def run(function: Callable[[Any], Any], job: Any, *, environment: Mapping[str, str] | None = None,
         timeout: float | None = None,
         on_start: Callable[[subprocess.Popen], None] = lambda process: None) -> Any:
@@ -57,8 +62,7 @@ def run(function: Callable[[Any], Any], job: Any, *, environment: Mapping[str, s
         paths = [pathlib.Path(folder) / name for name in ('job', 'result', 'log')]
         job_path, result_path, log_path = paths
         job_path.write_bytes(pickle.dumps((function, job)))
-        search_path = os.pathsep.join(filter(None, sys.path))
-        variables = os.environ | dict(environment or {}) | {'PYTHONPATH': search_path}
+        variables = os.environ | dict(environment or {}) | {'PYTHONPATH': search_path()}
         with open(log_path, 'wb') as log:
             # The child ends when its standard input does, which is when this process does.
             command = [sys.executable, '-m', 'nas.executors.worker', str(job_path), str(result_path)]

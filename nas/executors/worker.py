@@ -7,6 +7,8 @@ import signal
 import sys
 import threading
 
+from common.stopping import SIGNALS
+
 
 def _end_with_parent() -> None:
     """Waits for the end of standard input, which the parent holds open as long as it lives."""
@@ -17,8 +19,9 @@ def _end_with_parent() -> None:
 
 def main(job_path: str, result_path: str) -> None:
     """Reads a pickled (function, job), and writes the pickled result or `Failure`."""
-    # Ctrl-C reaches every process of the terminal; the parent is the one that decides.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C reaches every process of the terminal, and SIGTERM every one of a Slurm step; the parent decides.
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
     from common.memory import keep_memory

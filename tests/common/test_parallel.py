@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import socket
 import subprocess
 import sys
@@ -88,6 +89,7 @@ def test_example_keys_depend_on_step_and_global_index_only(make_key, monkeypatch
     assert len(np.unique(whole)) == 8
     assert not np.intersect1d(whole, values(4)).size
     monkeypatch.setattr(jax, 'process_count', lambda: 2)
+    monkeypatch.setattr(jax, 'device_count', lambda: 8)
     halves = []
     for index in range(2):
         monkeypatch.setattr(jax, 'process_index', lambda index=index: index)
@@ -106,35 +108,99 @@ def test_initialize_refuses_partial_arguments_and_ignores_a_single_process(monke
     assert not jax.distributed.is_initialized() and parallel.is_main()
 
 
+def test_processes_with_different_numbers_of_devices_are_refused(monkeypatch):
+    monkeypatch.setattr(jax, 'process_count', lambda: 2)
+    monkeypatch.setattr(jax, 'device_count', lambda: 6)
+    with pytest.raises(ValueError, match='this process has 4 of the 6 devices of 2 processes'):
+        parallel.local_examples(12)
+
+
+@pytest.mark.parametrize('address, rank, sentence', [
+    ('localhost', 0, "coordinator_address is 'localhost'; host:port is accepted"),
+    ('localhost:{free}', 1, 'process 1 of 2 waited 1 s for the others, which did not all come; '
+     'coordinator_address is localhost:.*, where nothing answers .*refused'),
+    ('localhost:{taken}', 0, 'coordinator_address is localhost:.*, but process 0 cannot listen .*in use'),
+    ('localhost:99999', 0, 'coordinator_address is localhost:99999, but process 0 cannot listen .*port')])
+def test_processes_that_cannot_meet_end_with_a_sentence(address, rank, sentence):
+    with socket.socket() as probe:
+        probe.bind(('', 0))
+        free = probe.getsockname()[1]
+    with socket.create_server(('', 0)) as taken:
+        address = address.format(free=free, taken=taken.getsockname()[1])
+        done = subprocess.run([sys.executable, '-c', ONE_OF_TWO, address, str(rank)], text=True, timeout=60,
+                              stderr=subprocess.PIPE, env={**os.environ, 'PYTHONPATH': ROOT}, check=False)
+    assert done.returncode == 1
+    assert re.fullmatch(f'ValueError: {sentence}.*', done.stderr.splitlines()[-1]), done.stderr
+
+
 def test_devices_summary():
     assert parallel.devices_summary() == {'platform': 'cpu', 'kind': jax.devices()[0].device_kind, 'count': 4,
                                           'processes': 1}
 
 
-TWO_PROCESSES = """
+ROOT = str(pathlib.Path(parallel.__file__).parents[1])
+ONE_OF_TWO = """
 import sys
+from common import parallel
+parallel.initialize(coordinator_address=sys.argv[1], num_processes=2, process_id=int(sys.argv[2]),
+                    timeout=1.0)
+"""
+
+TWO_PROCESSES = """
+import os, sys
 import jax, numpy as np
 jax.config.update('jax_platforms', 'cpu')
 jax.config.update('jax_num_cpu_devices', 2)
 from common import parallel
 port, rank = sys.argv[1], int(sys.argv[2])
-parallel.initialize(coordinator_address=f'localhost:{port}', num_processes=2, process_id=rank)
+if port == 'slurm':
+    os.environ |= {'SLURM_JOB_ID': str(os.getppid()), 'SLURM_STEP_NODELIST': 'localhost',
+                   'SLURM_NTASKS': '2', 'SLURM_PROCID': str(rank), 'SLURM_LOCALID': str(rank),
+                   'SLURM_STEP_TASKS_PER_NODE': '1(x2)'}
+    parallel.initialize()
+    assert jax.config.values['jax_cuda_visible_devices'] == 'all'
+else:
+    parallel.initialize(coordinator_address=f'localhost:{port}', num_processes=2, process_id=rank)
 step = parallel.data_parallel(lambda state, batch, shared: state + parallel.mean(batch.mean()) * shared)
 batch = np.arange(8, dtype=np.float32)[np.asarray(parallel.local_examples(8))]
 state = np.float32(0)
 for _ in range(2):
     state = step(state, parallel.local_shard(batch), 2.0)
+parallel.wait_for_all()
 print('main' if parallel.is_main() else 'other', jax.device_count(), float(state))
 """
 
 
-def test_two_processes_average_over_all_their_devices():
+@pytest.mark.parametrize('how', ['by hand', 'slurm'])
+def test_two_processes_average_over_all_their_devices(how):
+    with socket.socket() as probe:
+        probe.bind(('localhost', 0))
+        port = how if how == 'slurm' else str(probe.getsockname()[1])
+    processes = [subprocess.Popen([sys.executable, '-c', TWO_PROCESSES, port, str(rank)], text=True,
+                                  stdout=subprocess.PIPE, env={**os.environ, 'PYTHONPATH': ROOT})
+                 for rank in range(2)]
+    outputs = [process.communicate(timeout=100)[0].split()[-3:] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    assert outputs == [['main', '4', '14.0'], ['other', '4', '14.0']]
+
+
+ONE_PROCESS = """
+import os, signal, sys
+import jax
+jax.config.update('jax_platforms', 'cpu')
+from common import parallel
+received = []
+signal.signal(signal.SIGTERM, lambda *given: received.append(given))
+parallel.initialize(coordinator_address=f'localhost:{sys.argv[1]}', num_processes=1, process_id=0)
+os.kill(os.getpid(), signal.SIGTERM)
+print(jax.device_count(), len(received))
+"""
+
+
+def test_sigterm_still_reaches_a_process_that_has_joined_a_run():
     with socket.socket() as probe:
         probe.bind(('localhost', 0))
         port = str(probe.getsockname()[1])
-    root = str(pathlib.Path(parallel.__file__).parents[1])
-    processes = [subprocess.Popen([sys.executable, '-c', TWO_PROCESSES, port, str(rank)], text=True,
-                                  stdout=subprocess.PIPE, env={**os.environ, 'PYTHONPATH': root})
-                 for rank in range(2)]
-    outputs = [process.communicate(timeout=60)[0].split()[-3:] for process in processes]
-    assert outputs == [['main', '4', '14.0'], ['other', '4', '14.0']]
+    done = subprocess.run([sys.executable, '-c', ONE_PROCESS, port], text=True, timeout=60,
+                          stdout=subprocess.PIPE, env={**os.environ, 'PYTHONPATH': ROOT}, check=True)
+    assert done.stdout.split()[-1] == '1'

@@ -1,5 +1,6 @@
 """Run directories: what is accepted, the lock, the record, atomic files."""
 
+import errno
 import json
 import math
 import os
@@ -60,6 +61,20 @@ def test_workdirs_that_are_refused(tmp_path):
     for _ in range(2):  # the refusal gives the lock back
         with pytest.raises(ValueError, match='is not the JSON of an earlier run'):
             run.open_run(broken, '')
+
+
+def test_a_read_only_disk_is_one_sentence(tmp_path, monkeypatch):
+    with run.open_run(tmp_path, '--steps=3'):
+        pass
+
+    def refuse(*unused_given, **unused_options):
+        raise OSError(errno.EROFS, 'Read-only file system')
+    for name, workdir in (('mkdir', tmp_path / 'new'), ('open', tmp_path), ('replace', tmp_path)):
+        with monkeypatch.context() as patch, pytest.raises(ValueError) as caught:
+            patch.setattr(os, name, refuse)
+            run.open_run(workdir, '--steps=4')
+        assert str(caught.value).lower() == f'workdir {workdir} cannot be written: read-only file system'.lower()
+    assert (tmp_path / 'flags.txt').read_text() == '--steps=3\n' and run.open_run(tmp_path, '').resumed
 
 
 HOLD = """

@@ -1,12 +1,15 @@
 """The loop where `test_search.py` does not look: evaluators of whole batches, and what ends a run."""
 
 import json
+import os
+import signal
 
 import numpy as np
 import pytest
 
+from common.stopping import Stopped, on_signals
 from nas import loop
-from nas.evaluations import Failure, Outcome
+from nas.evaluations import Failure, Outcome, read_records
 from nas.search import Search, SearchConfig
 
 
@@ -106,6 +109,37 @@ class Giving:
     def map(self, function, jobs):
         for index, job in enumerate(jobs):
             yield index, Failure('lost') if job.endswith('1') else function(job)
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_search_that_was_stopped_goes_on_to_the_same_end(tmp_path, number):
+    path, calls = tmp_path / 'log.jsonl', []
+
+    def evaluate(cell):
+        calls.append(cell)
+        if len(calls) == 7:
+            os.kill(os.getpid(), number)
+        return {'error': error_of(cell)}
+    # Jobs in the background start with it ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    with pytest.raises(Stopped, match=f': 6 of 20 evaluations are in {path}; '), on_signals() as stop:
+        loop.run(make(), evaluate, budget=20, path=path, stop=stop)
+    signal.signal(signal.SIGINT, before)
+    # What was being evaluated has not failed: the next run evaluates it.
+    records, notice = read_records(path)
+    assert [record['cell'] for record in records] == calls[:6] and not notice
+    done = loop.run(make(), evaluate, budget=20, path=path)
+    assert calls[7] == calls[6]
+    assert [e.cell for e in done] == [e.cell for e in loop.run(make(), evaluate, budget=20)]
+
+
+def test_a_request_while_a_result_is_written_down_waits_until_it_is(tmp_path):
+    path = tmp_path / 'log.jsonl'
+    ask = lambda evaluation: os.kill(os.getpid(), signal.SIGTERM)
+    with pytest.raises(Stopped, match=': 1 of 9 evaluations'), on_signals() as stop:
+        loop.run(make(), lambda cell: {'error': error_of(cell)}, budget=9, path=path, stop=stop,
+                 on_evaluation=ask)
+    assert len(read_records(path)[0]) == 1
 
 
 def test_what_an_executor_gives_up_is_a_failure(tmp_path):

@@ -4,6 +4,8 @@ import dataclasses
 import errno
 import json
 import math
+import os
+import signal
 
 import jax
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 
 from common.checkpoint import Checkpoints
 from common.run import open_run
+from common.stopping import Stopped, on_signals
 from nas import batches, condense, recipe, score, session, trained
 from nas.architecture import Architecture
 from nas.recipe import RecipeConfig
@@ -25,11 +28,11 @@ ENDS = {3: 1, 5: 2, 8: 3, 10: 4, 13: 5, 15: 6}
 SEED = 3
 
 
-def train(folder, *, config=CONFIG, held_out=HELD_OUT, images=TRAIN, checkpoint_epochs=2):
+def train(folder, *, config=CONFIG, held_out=HELD_OUT, images=TRAIN, checkpoint_epochs=2, stop=None):
     with open_run(folder, '--mode=train') as run:
         trained.write_meta(run.path, trained.make_meta(ARCHITECTURE, images, data='made', config=config))
         return session.train_in(run, PLAN, config, images, held_out=held_out, seed=SEED,
-                                checkpoint_epochs=checkpoint_epochs)
+                                checkpoint_epochs=checkpoint_epochs, stop=stop)
 
 
 def rows(folder):
@@ -117,6 +120,38 @@ class Stop:
         if self._left == 0:
             raise self._error
         self._update(progress, *given)
+
+
+def signal_after(monkeypatch, step):
+    """Sends SIGTERM to this process when a session has done so many steps."""
+    update, calls = session.Progress.update, []
+
+    def counting(progress, *given):
+        calls.append(given)
+        if len(calls) == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+        update(progress, *given)
+    monkeypatch.setattr(session.Progress, 'update', counting)
+
+
+# Before and after ends of epochs, and at one at which no checkpoint is due.
+@pytest.mark.parametrize('steps', [(2,), (1, 2, 5), (6,)])
+def test_a_training_that_was_stopped_goes_on_to_the_same_end(whole, tmp_path, monkeypatch, steps):
+    saved = 0
+    for step in steps:
+        with monkeypatch.context() as patch, pytest.raises(Stopped) as caught, on_signals() as stop:
+            signal_after(patch, step)
+            train(tmp_path, stop=stop)
+        # Two steps were under way.
+        saved += step + 2
+        assert f'the checkpoint of step {saved} of {STEPS} is saved in {tmp_path}' in str(caught.value)
+        assert steps_on_disk(tmp_path / 'checkpoints')[-1] == saved
+        assert trained.open_trained(tmp_path, which='last').step == saved
+    ended = train(tmp_path)
+    assert ended.resumed_from == saved and (ended.last, ended.best) == (whole[1].last, whole[1].best)
+    assert without_times(tmp_path) == without_times(whole[0])
+    for which in ('best', 'last'):
+        same(*(trained.open_trained(folder, which=which).variables for folder in (whole[0], tmp_path)))
 
 
 @pytest.mark.parametrize('step', [4, 14])

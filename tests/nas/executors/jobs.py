@@ -42,12 +42,17 @@ def note_and_sleep(path):
     time.sleep(60)
 
 
+def wait_until(condition, seconds=60):
+    """Whether a condition comes to hold in time."""
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.05)
+    return condition()
+
+
 def wait_until_written(paths, seconds=60):
     """Whether all files come to exist in time."""
-    end = time.monotonic() + seconds
-    while not all(map(os.path.exists, paths)) and time.monotonic() < end:
-        time.sleep(0.05)
-    return all(map(os.path.exists, paths))
+    return wait_until(lambda: all(map(os.path.exists, paths)), seconds)
 
 
 def meet(job):
@@ -58,3 +63,21 @@ def meet(job):
     if not wait_until_written([other, str(pathlib.Path(mine).with_name('go'))]):
         raise ValueError(f'{other} did not come')
     return mine
+
+
+def lose(job):
+    """Kills the worker that started this process as often as the job says; returns the number of attempts."""
+    path, times = job
+    with open(path, 'a') as file:
+        file.write('x')
+    attempts = len(pathlib.Path(path).read_text())
+    if attempts <= times:
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(60)
+    return attempts
+
+
+def error_of_digits(cell):
+    """A candidate of the search in `tests/nas/test_loop.py` that takes a while."""
+    time.sleep(0.5)
+    return {'error': 50 - sum(map(int, cell))}

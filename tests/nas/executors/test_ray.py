@@ -6,8 +6,10 @@ import time
 
 import pytest
 
+from nas import loop
 from nas.evaluations import Failure
 from nas.executors.ray import RayExecutor
+from tests.nas import test_loop
 from tests.nas.executors import jobs
 
 
@@ -15,7 +17,10 @@ from tests.nas.executors import jobs
 def cluster():
     ray = pytest.importorskip('ray', reason="needs Ray: pip install 'pano-dppnet[ray]'")
     from ray import cluster_utils
-    head = {'num_cpus': 1, 'include_dashboard': False}
+    # By default it takes Ray half a minute to notice that a node is dead.
+    health = {'health_check_initial_delay_ms': 1000, 'health_check_period_ms': 500,
+              'health_check_failure_threshold': 4}
+    head = {'num_cpus': 1, 'include_dashboard': False, '_system_config': health}
     cluster = cluster_utils.Cluster(initialize_head=True, head_node_args=head)
     node = cluster.add_node(num_cpus=1)
     yield cluster, node
@@ -46,6 +51,25 @@ def test_two_nodes_share_the_candidates_and_one_may_die(cluster, tmp_path):
     assert sorted(results.values()) == paths
     attempts = [len((tmp_path / name).read_text().split()) for name in 'ab']
     assert sorted(attempts) == [1, 2]
+
+
+def test_a_search_that_loses_a_node_ends_with_the_cells_of_an_unbroken_one(cluster):
+    cluster, _ = cluster
+    node = cluster.add_node(num_cpus=1)
+    executor = RayExecutor(address=cluster.address, timeout=60, platform='cpu')
+    assert jobs.wait_until(lambda: len(executor.nodes()) == 2)
+    seen = []
+
+    def kill_in_the_middle(evaluation):
+        seen.append(evaluation)
+        # The other two cells of this batch are on their way, one on each node.
+        if len(seen) == 3:
+            cluster.remove_node(node, allow_graceful=False)
+    done = loop.run(test_loop.make(), jobs.error_of_digits, budget=9, executor=executor,
+                    on_evaluation=kill_in_the_middle)
+    assert len(executor.nodes()) == 1
+    unbroken = loop.run(test_loop.make(), lambda cell: {'error': test_loop.error_of(cell)}, budget=9)
+    assert {(e.cell, e.status) for e in done} == {(e.cell, 'ok') for e in unbroken}
 
 
 def test_a_missing_ray_is_named_with_its_extra(monkeypatch):
