@@ -11,7 +11,8 @@ compiles, and stops it with SIGTERM when the time is up, as a cluster would:
 
 Memory is what belongs to the process alone (RssAnon of Linux), without the pages of mapped files. A phase is
 training, reading footage or writing results; each is judged from a minute after its begin, or a fifth of it if that is
-more. Writes `soak_<job>.json` and `.md` into --output.
+more, to its last step or file, before what is done once at the end. Memory that is never given back (common/memory.py) is
+reached in jumps, so the slope is that of the second half. Writes `soak_<job>.json` and `.md` into --output.
 """
 
 import argparse
@@ -105,16 +106,20 @@ def judge(samples):
 
     Returns:
         list of {'phase', 'minutes', 'work', 'start_mb', 'end_mb', 'mb_per_hour', 'compiled', 'compiled_after'}: memory a fifth
-        of the way (or a minute in) and at the end, the slope of a line through it from then on, and how much was compiled before and after.
+                of the way (or a minute in) and at the end, the slope of a line through its second half, and how much was compiled before and
+        after that fifth.
     """
     rows = []
     for phase in dict.fromkeys(sample[1] for sample in samples):
         seconds, memory, compiled, work = np.array([(s[0], s[2], s[3], s[4]) for s in samples if s[1] == phase], float).T
+        # Reading footage counts nothing: it lasts as long as the phase.
+        last = np.flatnonzero(np.diff(work))[-1] + 2 if np.ptp(work) else len(work)
+        seconds, memory, compiled, work = (column[:last] for column in (seconds, memory / 2**20, compiled, work))
         settled = seconds >= seconds[0] + max(SETTLED, (seconds[-1] - seconds[0]) / 5)
         if settled.sum() < 10:
             continue
-        memory, before = memory / 2**20, compiled[~settled][-1]
-        slope = np.polyfit(seconds[settled] / 3600, memory[settled], 1)[0]
+        before, half = compiled[~settled][-1], seconds >= seconds[[0, -1]].mean()
+        slope = np.polyfit(seconds[half] / 3600, memory[half], 1)[0]
         rows.append({'phase': phase, 'minutes': (seconds[-1] - seconds[0]) / 60, 'work': int(work[-1] - work[0]),
                      'start_mb': memory[settled][0], 'end_mb': memory[settled][-1], 'mb_per_hour': slope,
                      'compiled': int(before), 'compiled_after': int(compiled[-1] - before)})
