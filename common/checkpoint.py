@@ -6,8 +6,10 @@ under a temporary name and renames, so a killed save leaves the previous steps i
 what a rename cannot, a payload that changed on disk, which Orbax restores silently.
 """
 
+import contextlib
 import json
 import os
+import re
 import shutil
 import zlib
 
@@ -88,7 +90,8 @@ class Checkpoints:
           metadata: dict that JSON can hold, given back by `restore`.
 
         Raises:
-          ValueError: if the step is negative or the metadata is not JSON.
+          ValueError: if the step is negative, the metadata is not JSON, or the checkpoint cannot be written,
+            say because the disk is full; those before it are intact.
         """
         if step < 0:
             raise ValueError(f'step is {step}, it has to be at least 0')
@@ -98,14 +101,19 @@ class Checkpoints:
         leaves = {name: _to_host(leaf) for name, leaf in _named_leaves(state).items()}
         record = {'metadata': facts, 'metadata_crc32': _crc32(facts.encode()),
                   'leaves': {name: _describe(leaf) for name, leaf in leaves.items()}}
-        os.makedirs(self.directory, exist_ok=True)
-        self._remove_leftovers()
-        for later in reversed([other for other in self.steps() if other >= step]):
-            self._discard(later)
         # Orbax stores no empty arrays and no empty trees; `record` has the shapes of the former.
         stored = {name: leaf for name, leaf in leaves.items() if leaf.size} or {'': np.zeros(1)}
-        self._orbax.save(self._path(step), args=ocp.args.Composite(
-            state=ocp.args.PyTreeSave(stored), metadata=ocp.args.JsonSave(record)))
+        try:
+            os.makedirs(self.directory, exist_ok=True)
+            self._remove_leftovers()
+            for later in reversed([other for other in self.steps() if other >= step]):
+                self._discard(later)
+            with _without_tracebacks():
+                self._orbax.save(self._path(step), args=ocp.args.Composite(
+                    state=ocp.args.PyTreeSave(stored), metadata=ocp.args.JsonSave(record)))
+        except Exception as error:  # TensorStore reports a failing disk in other types than OSError.
+            raise ValueError(f'the checkpoint of step {step} cannot be written to {self.directory}: '
+                             f'{_reason(error)}; earlier checkpoints are intact') from error
         for old in self.steps()[:-self._keep]:
             self._discard(old)
 
@@ -201,6 +209,24 @@ class Checkpoints:
         for name in os.listdir(self.directory):
             if name.endswith(_DISCARDED) or '.orbax-checkpoint-tmp' in name:
                 shutil.rmtree(os.path.join(self.directory, name), ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _without_tracebacks():
+    """Keeps Orbax from printing what happens to its threads; saving raises it anyway."""
+    logger, silent = logging.get_absl_logger(), lambda record: not record.exc_info
+    logger.addFilter(silent)
+    try:
+        yield
+    finally:
+        logger.removeFilter(silent)
+
+
+def _reason(error):
+    """Why something could not be written, briefly."""
+    number = re.search(r"os_error_code='(\d+)'", str(error))
+    code = error.errno if isinstance(error, OSError) else number and int(number[1])
+    return os.strerror(code) if code else ' '.join(f'{type(error).__name__}: {error}'.split())[:200]
 
 
 def _named_leaves(tree):

@@ -7,13 +7,16 @@ import sys
 import time
 
 import numpy as np
-import tensorboardX
 import tqdm
+from tensorboardX import summary
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto import event_pb2
 
 from common import parallel
 from common.run import atomic_path, jsonable
 
 METRICS_FILE = 'metrics.jsonl'
+_FLUSH_SECONDS = 10
 
 
 class MetricLog:
@@ -43,7 +46,7 @@ class MetricLog:
                 temporary.write_text(''.join(_line(row) for row in kept))
         self._file = open(path, 'a')
         purge = None if resume_step is None else resume_step + 1
-        self._events = tensorboardX.SummaryWriter(os.fspath(directory), purge_step=purge, flush_secs=10)
+        self._events = _Events(directory, purge_step=purge)
 
     def write(self, step, metrics):
         """Writes the metrics of one step; the line is on its way to disk when this returns.
@@ -55,15 +58,14 @@ class MetricLog:
 
         Raises:
           ValueError: if a metric is not a single number or is called `step`.
+          OSError: if the disk is full, say.
         """
         values = {name: _scalar(name, value) for name, value in metrics.items()}
         if self._file is None:
             return
         self._file.write(_line({'step': int(step), **values}))
         self._file.flush()
-        for name, value in values.items():
-            if np.isfinite(value):
-                self._events.add_scalar(name, value, int(step))
+        self._events.write(int(step), {name: value for name, value in values.items() if np.isfinite(value)})
 
     def close(self):
         """Flushes and closes the files."""
@@ -77,6 +79,34 @@ class MetricLog:
 
     def __exit__(self, *unused_exception):
         self.close()
+
+
+class _Events:
+    """Scalars in a TensorBoard event file, written by the thread that calls.
+
+    Where the disk is full, the thread and the queue of tensorboardX's SummaryWriter stop a run for ever.
+    """
+
+    def __init__(self, directory, *, purge_step):
+        """Opens a file; with a `purge_step`, TensorBoard hides what other files have from that step on."""
+        self._writer, self._flushed = EventsWriter(os.path.join(directory, 'events')), time.monotonic()
+        if purge_step is not None:
+            start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+            self._add(step=purge_step, file_version='brain.Event:2')
+            self._add(step=purge_step, session_log=start)
+
+    def _add(self, **fields):
+        self._writer.write_event(event_pb2.Event(wall_time=time.time(), **fields))
+
+    def write(self, step, values):
+        for name, value in values.items():
+            self._add(step=step, summary=summary.scalar(name, value))
+        if time.monotonic() - self._flushed > _FLUSH_SECONDS:
+            self._writer.flush()
+            self._flushed = time.monotonic()
+
+    def close(self):
+        self._writer.close()
 
 
 def read_metrics(directory):

@@ -7,6 +7,7 @@ killed run leaves no half file.
 
 import contextlib
 import datetime
+import errno
 import fcntl
 import importlib.metadata
 import json
@@ -14,10 +15,12 @@ import math
 import os
 import pathlib
 import platform
+import re
 import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 
 import numpy as np
 
@@ -26,6 +29,8 @@ from common import parallel
 FLAGS_FILE = 'flags.txt'
 RECORD_FILE = 'run.json'
 _LOCK_FILE = '.lock'
+_TEMPORARY = re.compile(r'\..+\.tmp\d+(\..+)?')
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _PACKAGES = ('pano-dppnet', 'jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
 
 
@@ -129,8 +134,13 @@ class RunDirectory:
     def __enter__(self):
         return self
 
-    def __exit__(self, *unused_exception):
+    def __exit__(self, unused_kind, error, unused_trace):
+        """Lets the lock go. Raises a ValueError of one sentence for an OSError that tells of a full disk."""
         self.close()
+        if isinstance(error, OSError) and error.errno in _FULL:
+            raise ValueError(f'{error.strerror}, in {self.path} or, for temporary files, '
+                             f'{tempfile.gettempdir()}; what is written is whole, and the same command goes on '
+                             'once there is room') from error
 
 
 def open_run(workdir, flags_text, *, argv=None):
@@ -164,6 +174,7 @@ def open_run(workdir, flags_text, *, argv=None):
         reason = 'it is a file' if path.is_file() else (error.strerror or str(error)).lower()
         raise ValueError(f'workdir {workdir} cannot be written: {reason}') from error
     try:
+        _remove_leftovers(path)
         run = RunDirectory(path, lock=lock, previous_flags=_read_flags(path), record=_read_record(path))
         now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds')
         started = run.record.get('started', now)
@@ -186,6 +197,15 @@ def _check_contents(path):
     if names and not {FLAGS_FILE, RECORD_FILE} & set(names):
         raise ValueError(f'workdir {path} holds {min(names)} but no earlier run; a new directory, an empty '
                          'one or that of an earlier run is accepted')
+
+
+def _remove_leftovers(path):
+    """Removes what killed writers of `atomic_path` left behind; nobody else writes into a locked run."""
+    for leftover in [found for found in path.rglob('.*.tmp*') if _TEMPORARY.fullmatch(found.name)]:
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
 
 
 def _take_lock(path):
@@ -215,7 +235,7 @@ def _read_record(path):
         record = json.loads((path / RECORD_FILE).read_text())
     except FileNotFoundError:
         return {}
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f'{path / RECORD_FILE} is not the JSON of an earlier run: {error}') from error
     if not isinstance(record, dict):
         raise ValueError(f'{path / RECORD_FILE} is not the record of an earlier run')

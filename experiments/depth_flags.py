@@ -27,12 +27,12 @@ absl_flags.DEFINE_integer('max_frames', 0, 'Takes at most so many frames; 0 take
 absl_flags.DEFINE_enum('stereo', None, list(frame_files.STEREO), 'Takes one eye, the left one, of frames that hold two.')
 absl_flags.DEFINE_enum('on_bad_frame', 'refuse', list(footage.ON_BAD), 'What to do about frames that are damaged or missing: stop, or leave them out '
                        'and say so.')
-absl_flags.DEFINE_float('depth_scale', None, 'Metres per unit of 16-bit depth files of --input; default 0.001.', lower_bound=1e-9)
-absl_flags.DEFINE_float('camera_height', None, "The camera's height over the floor in metres, which fixes the scale of the results.", lower_bound=1e-3)
+flags.define_float('depth_scale', None, 'Metres per unit of 16-bit depth files of --input; default 0.001.', lower_bound=1e-9)
+flags.define_float('camera_height', None, "The camera's height over the floor in metres, which fixes the scale of the results.", lower_bound=1e-3)
 absl_flags.DEFINE_integer('output_height', 0, 'Rows of the results; 0 takes those of the footage, at most 512.', lower_bound=0)
 absl_flags.DEFINE_bool('npy', False, 'Also write depth as float32 .npy.')
 absl_flags.DEFINE_enum('cloud_axes', 'y_up', sorted(ply.CLOUD_AXES), 'Axes of cloud.ply.')
-absl_flags.DEFINE_float('cloud_voxel', None, 'Side of the voxels of cloud.ply in the unit of the depth; default 1 % of the median depth.', lower_bound=1e-6)
+flags.define_float('cloud_voxel', None, 'Side of the voxels of cloud.ply in the unit of the depth; default 1 % of the median depth.', lower_bound=1e-6)
 absl_flags.DEFINE_integer('export_height', 0, '--mode=export: rows of the panorama that the file takes and of its depth, a multiple of 2 * face_size; '
                           '0 takes the largest up to 512.', lower_bound=0)
 absl_flags.DEFINE_string('mask', None, 'Image whose dark pixels are left out: the tripod, the photographer.')

@@ -13,6 +13,7 @@ Each default lives once, in a frozen dataclass of the library; its fields become
 """
 
 import dataclasses
+import math
 import sys
 import types
 import typing
@@ -64,6 +65,18 @@ def define(cls, *, help=None, skip=(), flag_values=FLAGS):
         absl_flags.DEFINE_flag(flag, flag_values, module_name=__name__)
 
 
+def define_float(name, default, help, *, lower_bound=None, upper_bound=None, flag_values=FLAGS):
+    """Registers a flag that takes a finite number.
+
+    Args:
+      name, default, help: of the flag.
+      lower_bound, upper_bound: of its value, themselves accepted; or None.
+      flag_values: where to register.
+    """
+    absl_flags.DEFINE(_FloatParser(lower_bound, upper_bound), name, default, help, flag_values,
+                      absl_flags.ArgumentSerializer())
+
+
 def build(cls, *, flag_values=FLAGS, **overrides):
     """Makes the dataclass from the flags' values.
 
@@ -97,13 +110,12 @@ def as_flagfile(*, flag_values=FLAGS):
       Lines `--name=value`, booleans `--name` and `--noname`, sorted by name.
 
     Raises:
-      ValueError: if a value holds a line break, which a flagfile cannot hold.
+      ValueError: if a value is no text that a line of a flagfile can hold; names the flag.
     """
     lines = []
     for flag in _project_flags(flag_values):
         line = '' if flag.value is None or flag.name in _NOT_PART_OF_A_RUN else flag.serialize()
-        if '\n' in str(flag.value):
-            raise ValueError(f'--{flag.name} holds a line break, which a flagfile cannot hold')
+        _check_texts(flag)
         lines += [line] if line else []
     return ''.join(line + '\n' for line in lines)
 
@@ -111,8 +123,9 @@ def as_flagfile(*, flag_values=FLAGS):
 def run(main):
     """Runs a main function with parsed flags and exits: 0, 1 after an error, 128 + its number after a signal.
 
-    ValueError and OSError become one sentence on stderr, and so do unknown flags and bad values;
-    `--traceback` shows the traceback instead. Other exceptions are faults of the program and keep theirs.
+    ValueError, OSError and what huge numbers lead to become one sentence on stderr, and so do unknown flags
+    and bad values; `--traceback` shows the traceback instead. Other exceptions are faults of the program and
+    keep theirs.
 
     Args:
       main: function without arguments, its result the exit code (None is 0).
@@ -134,7 +147,7 @@ def main_with_errors(main):
         except KeyboardInterrupt:
             print('interrupted', file=sys.stderr)
             return 130
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, MemoryError, OverflowError) as error:
             if FLAGS.traceback:
                 raise
             return _complain(_sentence(error))
@@ -154,6 +167,20 @@ def _parse(argv):
         return rest
     except absl_flags.Error as error:
         sys.exit(_complain(_sentence(error)))
+
+
+def _check_texts(flag):
+    """Raises ValueError if a text among the flag's values would come back otherwise from a flagfile."""
+    for text in flag.value if isinstance(flag.value, (list, tuple)) else [flag.value]:
+        text = str(text)
+        if len(text.splitlines()) > 1 or text != text.rstrip() or '\0' in text or _is_broken(text):
+            raise ValueError(f'--{flag.name} is {text!r}; accepted is text in one line, without white space '
+                             'at its end')
+
+
+def _is_broken(text):
+    """Whether a text is no Unicode, as an argument that was not encoded in UTF-8."""
+    return text.encode(errors='replace').decode() != text
 
 
 def _complain(sentence):
@@ -196,6 +223,16 @@ def _check_shared(cls, field, flag):
                          'is defined with another type or default')
 
 
+class _FloatParser(absl_flags.FloatParser):
+    """A finite number; NaN would lie within any bounds."""
+
+    def convert(self, argument):
+        value = super().convert(argument)
+        if not math.isfinite(value):
+            raise ValueError('value should be a finite number')
+        return value
+
+
 class _ChoiceParser(absl_flags.ArgumentParser):
     """One of a `Literal`'s values."""
 
@@ -235,7 +272,7 @@ def _parser_of(cls, field):
     bounds = {name: field.metadata.get(name) for name in ('lower_bound', 'upper_bound')}
     scalars = {bool: absl_flags.BooleanParser, str: absl_flags.ArgumentParser,
                int: lambda: absl_flags.IntegerParser(**bounds),
-               float: lambda: absl_flags.FloatParser(**bounds)}
+               float: lambda: _FloatParser(**bounds)}
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if kind in scalars:
         return scalars[kind](), absl_flags.ArgumentSerializer()

@@ -64,8 +64,7 @@ class _Definer:
         absl_flags.DEFINE_integer(name, default, about, lower_bound=least, flag_values=self.values)
 
     def number(self, name, default, about, least=0.0, most=None):
-        absl_flags.DEFINE_float(name, default, about, lower_bound=least, upper_bound=most,
-                                flag_values=self.values)
+        flags.define_float(name, default, about, lower_bound=least, upper_bound=most, flag_values=self.values)
 
 
 def define(values: absl_flags.FlagValues) -> None:

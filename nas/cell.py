@@ -54,6 +54,12 @@ def _stands_at(token: str, position: int) -> bool:
     return (_roles[token] == 'norm') == (position % 2 == 0)
 
 
+def _short(text: str) -> str:
+    """A text of any length, quoted, as messages can show it."""
+    quoted = repr(text[:300])
+    return quoted if len(text) <= 300 and len(quoted) <= 302 else f'{quoted[:300]}...'
+
+
 @dataclasses.dataclass(frozen=True)
 class Cell:
     """A cell as a sequence of tokens; immutable, hashable, equal only to a cell with the same tokens.
@@ -73,8 +79,8 @@ class Cell:
                 continue
             problem = 'is out of place' if token in _roles else 'is unknown'
             accepted = ', '.join(t for t in _roles if _stands_at(t, position))
-            raise ValueError(f'cell {str(self)!r}: token {token!r} at position {position + 1} {problem}; '
-                             f'a {wanted} stands there, accepted: {accepted}')
+            raise ValueError(f'cell {_short(str(self))}: token {_short(token)} at position '
+                             f'{position + 1} {problem}; a {wanted} stands there, accepted: {accepted}')
 
     @classmethod
     def parse(cls, text: str) -> 'Cell':

@@ -10,6 +10,7 @@ import math
 import os
 import pathlib
 import re
+import sys
 from collections.abc import Mapping
 
 import numpy as np
@@ -127,12 +128,24 @@ def to_record(index: int, evaluation: Evaluation, *, seconds: float = 0.0,
 
 
 def append_record(path, record: Mapping) -> None:
-    """Appends one line to the log in one write, and waits until it is on disk."""
+    """Appends one line to the log, all of it or nothing, and waits until it is on disk.
+
+    Raises:
+        OSError: it cannot be written, say because the disk is full.
+    """
     line = (json.dumps(jsonable(record), allow_nan=False) + '\n').encode()
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     try:
-        os.write(descriptor, line)
-        os.fsync(descriptor)
+        size = os.fstat(descriptor).st_size
+        try:
+            written = os.write(descriptor, line)
+            # A disk that fills takes a part, and says why with the rest.
+            while written < len(line):
+                written += os.write(descriptor, line[written:])
+            os.fsync(descriptor)
+        except OSError:
+            os.ftruncate(descriptor, size)
+            raise
     finally:
         os.close(descriptor)
 
@@ -177,17 +190,24 @@ def _problem(line: bytes, records: list[dict]) -> str:
         return 'ends early'
     try:
         record = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return 'is not JSON'
     if not isinstance(record, dict) or not isinstance(record.get('cell'), str):
         return 'is not a record of a cell'
     objectives = record.get('objectives')
     if record.get('status') not in STATUSES or not isinstance(objectives, dict):
         return 'has no known status or no objectives'
-    if not all(isinstance(value, (int, float)) for value in objectives.values()):
-        return 'has objectives that are not numbers'
+    if not all(map(_is_number, objectives.values())):
+        return 'has objectives that are not finite numbers'
+    if not isinstance(record.get('reason', ''), str):
+        return 'has a reason that is no text'
     records.append(record)
     return ''
+
+
+def _is_number(value) -> bool:
+    """Whether a value is a finite number that a float can hold."""
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max
 
 
 def result_of(record: Mapping) -> dict[str, float] | Failure:

@@ -131,7 +131,7 @@ def _replay(search, path, on_notice, on_record) -> list[Evaluation]:
             cell, result = search.space.parse(record['cell']), result_of(record)
             evaluations.append(search.tell(cell, result))
             on_record(cell, result, record)
-        except ValueError as error:
+        except (ValueError, LookupError, TypeError) as error:
             raise ValueError(f'{path} line {number} does not fit this search: {error}') from error
     return evaluations
 

@@ -62,7 +62,7 @@ def non_dominated(points) -> np.ndarray:
     points = _points(points)
     if len(points) == 0:
         return np.zeros(0, bool)
-    return np.asarray(moocore.is_nondominated(points, keep_weakly=True), bool)
+    return np.asarray(moocore.is_nondominated(_places(points), keep_weakly=True), bool)
 
 
 def fronts(points, *, violation=None) -> np.ndarray:
@@ -98,7 +98,16 @@ def fronts(points, *, violation=None) -> np.ndarray:
 def _sort(points: np.ndarray) -> np.ndarray:
     """Ranks of at least one point; duplicates are sorted once, so that they share a rank."""
     unique, place = np.unique(points, axis=0, return_inverse=True)
-    return np.asarray(moocore.pareto_rank(unique), np.int64)[place.reshape(-1)]
+    return np.asarray(moocore.pareto_rank(_places(unique)), np.int64)[place.reshape(-1)]
+
+
+def _places(points: np.ndarray) -> np.ndarray:
+    """Points with each value replaced by its place among those of its objective, which dominance alone sees.
+
+    moocore 0.3 takes points with an infinite objective for dominated by points that they beat in another.
+    """
+    columns = [np.unique(column, return_inverse=True)[1] for column in points.T]
+    return np.stack(columns, axis=1).astype(np.float64)
 
 
 def crowding(points) -> np.ndarray:

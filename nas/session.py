@@ -2,8 +2,6 @@
 
 import contextlib
 import dataclasses
-import os
-import re
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -114,7 +112,7 @@ class _Keeper:
         variables = jax.device_get(recipe.to_variables(state)) if better else None
         # Before its last pruning event a network is larger than the one that is deployed.
         if better and condense.fully_condensed(self._plan, variables):
-            save(self._kept, point['step'], variables, point)
+            self._kept.save(point['step'], variables, point)
             self.best = point
 
     def keep_state(self, step: int, state: recipe.State, sums: dict[str, float], seconds: float) -> None:
@@ -122,30 +120,13 @@ class _Keeper:
         if not self.last or self.last['step'] != step:
             epoch = self.last['epoch'] if self.last else 0
             self.last = {'step': step, 'epoch': epoch, 'held_out_error': None}
-        save(self._checkpoints, step, state,
-             {**self._facts, **self.last, 'seconds': seconds, 'epoch_sums': sums})
+        self._checkpoints.save(
+            step, state, {**self._facts, **self.last, 'seconds': seconds, 'epoch_sums': sums})
 
 
 def _point(metadata: dict | None) -> dict | None:
     """Which network a checkpoint holds."""
     return metadata and {name: metadata[name] for name in ('step', 'epoch', 'held_out_error')}
-
-
-def save(checkpoints: Checkpoints, step: int, state, metadata: dict) -> None:
-    """Saves a checkpoint.
-
-    Raises:
-        ValueError: in one sentence if it cannot be written, say because the disk is full; those before it
-            are intact.
-    """
-    try:
-        checkpoints.save(step, state, metadata)
-    except Exception as error:  # TensorStore reports a failing disk in other types than OSError.
-        number = re.search(r"os_error_code='(\d+)'", str(error))
-        code = error.errno if isinstance(error, OSError) else number and int(number[1])
-        reason = os.strerror(code) if code else ' '.join(f'{type(error).__name__}: {error}'.split())[:200]
-        raise ValueError(f'the checkpoint of step {step} cannot be written to {checkpoints.directory}: '
-                         f'{reason}; earlier checkpoints are intact') from error
 
 
 @contextlib.contextmanager

@@ -9,6 +9,9 @@ import dataclasses
 
 from common.options import option
 
+# A plan holds every layer; the deepest published networks have a hundred cells.
+_MAX_CELLS = 10_000
+
 
 @dataclasses.dataclass(frozen=True)
 class Skeleton:
@@ -39,6 +42,9 @@ class Skeleton:
             numbers = () if field == 'name' else value if isinstance(value, tuple) else (value,)
             if any(not isinstance(n, int) or n < 1 for n in numbers):
                 raise ValueError(f'skeleton {self.name!r}: {field} is {value!r}, but must be at least 1')
+        if sum(self.stages) > _MAX_CELLS:
+            raise ValueError(f'skeleton {self.name!r}: stages {self.stages} are {sum(self.stages)} cells; '
+                             f'accepted: at most {_MAX_CELLS}')
         if self.size // self.stem_stride < 2 ** (len(self.stages) - 1):
             raise ValueError(f'skeleton {self.name!r}: an input of {self.size} pixels cannot be halved '
                              f'{len(self.stages) - 1} times after a stem of stride {self.stem_stride}')

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from common import npz
 from nas import nb201_encoding, pareto
 from nas.space import Space
 
@@ -137,7 +138,7 @@ class TableSpace(Space):
 def _read(path) -> dict[str, np.ndarray]:
     path = pathlib.Path(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with npz.open_npz(path) as file:
             return {name: file[name] for name in file.files}
     except OSError as error:
         raise ValueError(f'table {path} cannot be read: {error.strerror or error}') from error

@@ -5,6 +5,7 @@ Faces stand in the order front, right, back, left, up, down. Face pixel (i, j) o
 """
 
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -202,7 +203,7 @@ def _padded_indices(size, pad):
 
 def _gather_pixels(faces, indices):
     """faces [..., 6, S, S, C], flat pixels [*grid] -> [..., *grid, C]."""
-    flat = faces.reshape(faces.shape[:-4] + (-1, faces.shape[-1]))
+    flat = faces.reshape(faces.shape[:-4] + (math.prod(faces.shape[-4:-1]), faces.shape[-1]))
     return remap.gather(flat, [indices], None, grid=indices.shape)
 
 

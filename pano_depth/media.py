@@ -9,6 +9,8 @@ from common.run import atomic_path
 
 IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg')
 MIN_HEIGHT = 16
+# What is decoded, whatever a file is called. Pillow knows more, among them PostScript, which it hands to a program.
+_FORMATS = ('BMP', 'GIF', 'JPEG', 'PNG', 'PPM', 'TIFF', 'WEBP')
 
 
 def check_equirect(height, width, name):
@@ -34,9 +36,9 @@ def _open_image(path):
     if not os.path.isfile(path):
         raise ValueError(f'image {path} does not exist')
     try:
-        image = Image.open(path)
+        image = Image.open(path, formats=_FORMATS)
         image.load()
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except Exception as error:  # Damaged images raise almost anything.
         raise ValueError(f'image {path} cannot be read: {error}') from error
     return image
 
@@ -47,7 +49,7 @@ def read_image(path):
     Alpha is dropped, gray becomes RGB, 16 bits are scaled to 8.
 
     Args:
-      path: a file that Pillow reads.
+      path: a BMP, GIF, JPEG, PNG, PPM, TIFF or WebP file.
 
     Returns:
       [H, W, 3] uint8.

@@ -1,6 +1,7 @@
 """The self-supervised objective: how well one frame is synthesised from its neighbours."""
 
 import dataclasses
+import math
 from typing import Literal
 
 import jax
@@ -30,6 +31,14 @@ class LossConfig:
     prior_weight: float = option(
         0.0, 'adaptation: weight of the difference in log depth from what the networks said before it, on plain surfaces, which tell nothing')
     solid_angle: bool = option(True, 'weight pixels by their solid angle')
+
+    def __post_init__(self):
+        weights = [field.name for field in dataclasses.fields(self) if field.name.endswith('_weight')]
+        for name, low in (('pyramid', 1), ('minimum_from', 0), *((weight, 0) for weight in weights)):
+            if not low <= getattr(self, name) < math.inf:
+                raise ValueError(f'{name} is {getattr(self, name)}, it has to be at least {low}')
+        if self.ssim_weight > 1:
+            raise ValueError(f'ssim_weight is {self.ssim_weight}, a share of the photometric error; accepted: 0 to 1')
 
 
 def _halve(images, times):

@@ -72,11 +72,16 @@ def read_ply(path):
     elements = [i for i, line in enumerate(lines) if line[:1] == ['element']]
     stop = elements[1] if len(elements) > 1 else len(lines)
     try:
-        count = int(lines[elements[0]][2])
+        _, name, count = lines[elements[0]]
+        if name != 'vertex' or not 0 <= int(count) <= len(body):
+            raise ValueError(f'its first element is {name} {count}, in {len(body)} bytes')
         properties = [line for line in lines[elements[0] + 1:stop] if line[:1] == ['property']]
         fields = [(line[2], _PLY_TYPES[line[1]]) for line in properties]
-        vertices = np.frombuffer(body, np.dtype(fields), count)
+        vertices = np.frombuffer(body, np.dtype(fields), int(count))
         points = np.stack([vertices[name] for name in ('x', 'y', 'z')], axis=-1).astype(np.float32)
-        return points, np.stack([vertices[name] for name in ('red', 'green', 'blue')], axis=-1)
+        colors = np.stack([vertices[name] for name in ('red', 'green', 'blue')], axis=-1)
+        if colors.dtype != np.uint8:
+            raise ValueError(f'its colours are {colors.dtype}')
+        return points, colors
     except (LookupError, ValueError) as error:
         raise ValueError(f'point cloud {path} has no coloured vertices that can be read: {error}') from error

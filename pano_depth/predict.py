@@ -3,6 +3,8 @@
 import contextlib
 import dataclasses
 import hashlib
+import math
+import os
 import pathlib
 from typing import NamedTuple
 
@@ -77,9 +79,20 @@ def read_frames(footage, height, path, *, stride=1, limit=None):
     return Frames(images, np.array(indices), digest.hexdigest())
 
 
+def _mapped(path, shape):
+    """A float32 array in a new file. Its room is taken now: a mapped page that finds none ends the process without a word."""
+    size = 4 * math.prod(shape)
+    with open(path, 'wb') as file:
+        if hasattr(os, 'posix_fallocate'):
+            os.posix_fallocate(file.fileno(), 0, size)
+        else:
+            file.truncate(size)
+    return np.memmap(path, np.float32, 'r+', shape=shape)
+
+
 def analyse(params, frames, grid, config, path, *, ordered=True, distances=(1,)):
     """`infer.analyse` with its disparity in a file and its progress shown."""
-    out = np.memmap(path, np.float32, 'w+', shape=(len(frames.images), *grid.rays.shape[:3]))
+    out = _mapped(path, (len(frames.images), *grid.rays.shape[:3]))
     with Progress(len(frames.images), unit='frame', description='predicting') as progress:
         return infer.analyse(params, frames.images, grid, config, ordered=ordered, distances=distances, out=out, on_frames=progress.update)
 

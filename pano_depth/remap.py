@@ -5,6 +5,7 @@ so that they come in a `Table` that is built once per shape, in float64 on the h
 table keeps the compiled program small: as a constant it costs seconds of compilation.
 """
 
+import math
 from typing import NamedTuple
 
 import jax
@@ -78,7 +79,7 @@ def gather(source, indices, weights, *, grid):
 
     if not batch:
         return one(source, indices, weights)
-    flat = source.reshape((-1,) + source.shape[-2:])
+    flat = source.reshape((math.prod(batch),) + source.shape[-2:])
     if not shared:
         indices, weights = jax.tree.map(lambda x: x.reshape((flat.shape[0],) + tuple(grid)), (indices, weights))
     axis = None if shared else 0
@@ -108,5 +109,5 @@ def apply_table(table, source):
 
     if source.ndim == 2:
         return one(source)
-    result = jax.vmap(one)(source.reshape((-1,) + source.shape[-2:]))
+    result = jax.vmap(one)(source.reshape((math.prod(source.shape[:-2]),) + source.shape[-2:]))
     return result.reshape(source.shape[:-2] + result.shape[1:])

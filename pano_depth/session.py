@@ -4,11 +4,11 @@ import dataclasses
 import json
 import pathlib
 import time
-import zipfile
 
 import jax
 import numpy as np
 
+from common import npz
 from common.checkpoint import Checkpoints
 from common.logs import MetricLog, Progress
 from common.run import atomic_path
@@ -113,11 +113,11 @@ def _config(values):
 def _load_weights(path):
     """({'depth', 'pose'}, ModelConfig) of a file of `save_weights`."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with npz.open_npz(path) as stored:
             config = _config(json.loads(str(stored['config'])))
             leaf = lambda keys, shape: stored['/'.join(entry.key for entry in keys)].astype(np.float32).reshape(shape.shape)
             return jax.tree_util.tree_map_with_path(leaf, param_shapes(config)), config
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # A damaged archive raises whatever its part raises.
         raise ValueError(f'checkpoint {path} is not a .npz of --save_weights of this version: {error}') from error
 
 

@@ -78,7 +78,7 @@ def _read_v1(trak):
         top, height, rows = (int(tags[name]) for name in _V1_ROWS)
         left, width, columns = (int(tags[name]) for name in _V1_COLUMNS)
         bounds = (top / rows, 1 - (top + height) / rows, left / columns, 1 - (left + width) / columns)
-    except (KeyError, ValueError, ZeroDivisionError):
+    except (KeyError, ValueError, ArithmeticError):
         bounds = Spherical.bounds
     projection, stereo = (tags.get(name, '').lower() for name in ('ProjectionType', 'StereoMode'))
     stereo = stereo if stereo in STEREO else None

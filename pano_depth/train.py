@@ -1,6 +1,7 @@
 """Self-supervised training of both networks, on one clip or on many."""
 
 import dataclasses
+import math
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, NamedTuple
@@ -38,9 +39,12 @@ class TrainConfig:
     seed: int = option(0, 'of initialisation, data order and augmentation')
 
     def __post_init__(self):
-        for name, low in (('steps', 1), ('batch_size', 1), ('warmup', 0), ('depth_start', 0)):
-            if getattr(self, name) < low:
+        for name, low in (('steps', 1), ('batch_size', 1), ('warmup', 0), ('depth_start', 0), ('seed', 0),
+                          ('learning_rate', 0), ('depth_rate', 0), ('clip_norm', 0), ('average', 0), ('colour', 0)):
+            if not low <= getattr(self, name) < math.inf:
                 raise ValueError(f'{name} is {getattr(self, name)}, it has to be at least {low}')
+        if self.average >= 1:
+            raise ValueError(f'average is {self.average}, a decay, it has to be below 1')
 
 
 class State(NamedTuple):

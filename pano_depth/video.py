@@ -196,7 +196,7 @@ class _VideoWriter:
 
     def _fail(self):
         self._messages.seek(0)
-        reason = self._messages.read().decode(errors='replace').strip()
+        reason = self._messages.read().decode(errors='replace').strip() or f'exit status {self._process.returncode}'
         raise ValueError(f'video {self._name} cannot be written; ffmpeg says: {reason}')
 
     def close(self):

@@ -8,7 +8,6 @@ import jax.numpy as jnp
 
 from pano_depth import rigid, sphere
 
-
 _FAR = 1e30  # metres; still a number when rotated and scaled in float32
 
 
@@ -52,7 +51,7 @@ def reproject(directions, depth, rotation, translation):
     rotation, translation = _align(rotation, grid, 2, 'rotation'), _align(translation, grid, 1, 'translation')
     rays = rigid.rotate(rotation, jnp.broadcast_to(directions, grid + (3,)))
     # What is infinitely far lies along its ray; infinity minus itself would not.
-    points = rays * jnp.minimum(depth, _FAR)[..., None] + translation
+    points = rays * jnp.minimum(depth.astype(jnp.promote_types(depth.dtype, jnp.float32)), _FAR)[..., None] + translation
     # Scaled by the largest component first: the square of a far point would overflow, of a near one vanish.
     scale = jax.lax.stop_gradient(jnp.max(jnp.abs(points), axis=-1, keepdims=True))
     nowhere = scale < 1e-30

@@ -8,12 +8,12 @@ import hashlib
 import io
 import pathlib
 import pickle
-import tarfile
+import pickletools
 from collections.abc import Callable
 
 import numpy as np
 
-from nas.datasets import image_folder
+from nas.datasets import image_folder, tars
 from nas.datasets.images import Dataset, Images
 
 ARCHIVE = 'cifar-10-python.tar.gz'
@@ -84,26 +84,62 @@ def open_tfds(data_dir=None) -> Dataset:
                      for name, source in zip(('train', 'test'), sources)))
 
 
-class _ArraysOnly(pickle.Unpickler):
-    """Reads pickled NumPy arrays in containers, and calls nothing else that a pickle may name."""
+class _Dtype:
+    """Stands for `numpy.dtype` while a batch is read; it is what it was called with."""
 
-    _ALLOWED = {('numpy', 'ndarray'), ('numpy', 'dtype'), ('numpy.core.multiarray', '_reconstruct'),
-                ('numpy._core.multiarray', '_reconstruct')}
+    def __init__(self, code, *unused):
+        self.code = code
+
+    def __setstate__(self, unused):
+        pass  # byte order and alignment, of which bytes have none
+
+
+class _Bytes:
+    """Stands for a NumPy array of bytes; NumPy's own way of restoring one believes whatever the file says.
+
+    Attributes:
+        array: uint8, once the state was set.
+    """
+
+    def __init__(self, *unused):
+        self.array = None
+
+    def __setstate__(self, state):
+        _, shape, dtype, fortran, data = state
+        if not isinstance(dtype, _Dtype) or dtype.code not in ('u1', b'u1') or not isinstance(data, bytes):
+            raise pickle.UnpicklingError('it has an array of something else than bytes')
+        self.array = np.frombuffer(data, np.uint8).reshape(shape, order='F' if fortran else 'C')
+
+
+class _BatchUnpickler(pickle.Unpickler):
+    """Reads bytes, text, numbers, containers, arrays of bytes, and calls nothing that a pickle may name."""
+
+    _STANDS_FOR = {('numpy', 'ndarray'): 'ndarray', ('numpy', 'dtype'): _Dtype,
+                   ('numpy.core.multiarray', '_reconstruct'): _Bytes,
+                   ('numpy._core.multiarray', '_reconstruct'): _Bytes}
 
     def find_class(self, module, name):
-        if (module, name) not in self._ALLOWED:
+        if (module, name) not in self._STANDS_FOR:
             raise pickle.UnpicklingError(f'it names {module}.{name}, which no batch of CIFAR-10 needs')
-        return super().find_class(module, name)
+        return self._STANDS_FOR[module, name]
+
+
+def _unpickle(payload: bytes):
+    """The value of a pickled batch; its arrays are `_Bytes`."""
+    for opcode, argument, _ in pickletools.genops(payload):
+        # The memory for a memo is taken at once, up to the largest number in it.
+        if opcode.name.endswith('PUT') and argument > len(payload):
+            raise pickle.UnpicklingError(f'it numbers a value {argument}')
+    return _BatchUnpickler(io.BytesIO(payload), encoding='bytes').load()
 
 
 def _is_official(path: pathlib.Path) -> bool:
     """Whether a tar begins with the official folder."""
     try:
-        with tarfile.open(path) as tar:
-            first = tar.next()
-    except (tarfile.TarError, EOFError, OSError):
+        name, _ = next(tars.files(path), ('', None))
+    except ValueError:
         return False
-    return first is not None and pathlib.PurePosixPath(first.name).parts[:1] == (FOLDER,)
+    return pathlib.PurePosixPath(name).parts[:1] == (FOLDER,)
 
 
 def _open_archive(path: pathlib.Path, md5: str) -> Dataset:
@@ -112,8 +148,7 @@ def _open_archive(path: pathlib.Path, md5: str) -> Dataset:
     if found != md5:
         raise ValueError(f'cifar10: archive {path} has the MD5 checksum {found}, but the official one has '
                          f'{md5}; fetch it again')
-    with tarfile.open(path) as tar:
-        files = {pathlib.PurePosixPath(name).name: read() for name, read in image_folder.walk_tar(tar, path)}
+    files = {pathlib.PurePosixPath(name).name: read() for name, read in tars.files(path)}
 
     def read(name):
         if name not in files:
@@ -140,8 +175,12 @@ def _assemble(read: Callable[[str], tuple[str, bytes]]) -> Dataset:
 def _batch(name: str, payload: bytes) -> tuple[np.ndarray, np.ndarray]:
     """Images [N, 32, 32, 3] and labels [N] of a pickled batch, whose rows are red, green and blue planes."""
     try:
-        batch = _ArraysOnly(io.BytesIO(payload), encoding='bytes').load()
-        rows, labels = batch[b'data'], np.asarray(batch[b'labels'], np.int64)
+        batch = _unpickle(payload)
+        rows, labels = batch[b'data'].array, batch[b'labels']
+        # Lists that hold one another may stand for more numbers than there is memory.
+        if not all(isinstance(label, int) for label in labels):
+            raise ValueError('its labels are not whole numbers')
+        labels = np.asarray(labels, np.int64)
         images = rows.reshape(len(labels), 3, 32, 32).transpose(0, 2, 3, 1)
     except Exception as error:  # A damaged pickle raises almost anything.
         raise ValueError(f'cifar10: {name} is not a batch of CIFAR-10: {error}') from error

@@ -10,6 +10,8 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
+from nas.datasets.images import FORMATS
+
 Box = tuple[float, float, float, float]
 
 # Of 256 pixels the middle 224, whatever the size that a network takes.
@@ -70,7 +72,7 @@ def decode(payload: bytes, box_of: Callable[[int, int], Box], *, size: int, chan
     Raises:
         Exception: of many types, if the file is damaged.
     """
-    with Image.open(io.BytesIO(payload)) as image:
+    with Image.open(io.BytesIO(payload), formats=FORMATS) as image:
         width, height = image.size
         left, top, right, bottom = box_of(width, height)
         smaller = image.draft(None, (math.ceil(oversampling * size * width / (right - left)),

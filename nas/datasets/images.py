@@ -6,6 +6,9 @@ import hashlib
 import numpy as np
 from PIL import Image
 
+# What image files are decoded from. Pillow knows more, among them PostScript, which it hands to a program.
+FORMATS = ('BMP', 'GIF', 'JPEG', 'PNG', 'PPM', 'TIFF', 'WEBP')
+
 
 @dataclasses.dataclass(frozen=True)
 class Images:

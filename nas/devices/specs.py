@@ -50,7 +50,7 @@ def _options(spec: str, words: list[str], known: tuple[str, ...]) -> dict[str, i
     options = {}
     for word in words:
         name, _, value = word.partition('=')
-        if name not in known or not value.isdecimal() or name in options:
+        if name not in known or not value.isdecimal() or len(value) > 9 or name in options:
             accepted = ', '.join(f'{option}=N' for option in known) or 'none'
             raise ValueError(f'option {word!r} of device {spec!r} cannot be read; accepted: {accepted}')
         options[name] = int(value)

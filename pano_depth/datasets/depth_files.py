@@ -51,7 +51,7 @@ def read_depth(path, *, scale=None):
 def _read_npy(path):
     try:
         array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # A damaged header raises almost anything.
         raise ValueError(f'{path} cannot be read: {error}') from error
     if not isinstance(array, np.ndarray):
         raise ValueError(f'{path} holds several arrays; accepted: one, [H, W]')
@@ -65,7 +65,7 @@ def _read_exr(path):
         raise ValueError(f'{path} needs a reader of EXR files: pip install "pano-dppnet[exr]"') from error
     try:
         channels = OpenEXR.File(str(path), separate_channels=True).channels()
-    except (OSError, RuntimeError, ValueError) as error:
+    except Exception as error:  # A damaged header raises almost anything.
         raise ValueError(f'{path} cannot be read: {error}') from error
     for name in _EXR_CHANNELS:
         if name in channels:

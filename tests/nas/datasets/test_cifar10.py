@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 import pickle
+import struct
 import tarfile
 
 import numpy as np
@@ -84,6 +85,59 @@ def test_damaged_and_hostile_batches_are_named_and_run_nothing(folder, payload, 
     with pytest.raises(ValueError, match='cifar10.*(data_batch_4 is not a batch|train: (images|labels))'):
         open_images(f'cifar10:{folder}')
     assert not (folder / 'evil_was_here').exists()
+
+
+def string(text):
+    """A byte string as Python 2 pickled it."""
+    return b'T' + struct.pack('<I', len(text)) + text
+
+
+def by_python2(rows, labels):
+    """A batch as Python 2 pickled it with protocol 2, opcode by opcode, as the official ones are."""
+    dtype = (b'cnumpy\ndtype\nq\x04' + string(b'u1') + b'K\x00K\x01\x87Rq\x05(K\x03' + string(b'|')
+             + b'NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb')
+    shape = b'M' + struct.pack('<H', len(rows)) + b'M\x00\x0c\x86'
+    array = (b'cnumpy.core.multiarray\n_reconstruct\nq\x01cnumpy\nndarray\nq\x02K\x00\x85' + string(b'b')
+             + b'\x87Rq\x03(K\x01' + shape + dtype + b'\x89' + string(rows.tobytes()) + b'tb')
+    numbers = b']q\x06(' + b''.join(b'K' + bytes([label]) for label in labels) + b'e'
+    return b'\x80\x02}q\x00(' + string(b'data') + array + string(b'labels') + numbers + b'u.'
+
+
+def test_batches_of_python_2(folder):
+    made = batch(7)
+    (folder / 'test_batch').write_bytes(by_python2(made[b'data'], made[b'labels']))
+    test = open_images(f'cifar10:{folder}').test
+    (folder / 'test_batch').write_bytes(pickled(made))
+    assert test.digest() == open_images(f'cifar10:{folder}').test.digest()
+
+
+class Global:
+    """Pickled as the bare name of a function, as an attacker would write it."""
+
+    def __init__(self, function, *arguments):
+        self._call = function, arguments
+
+    def __reduce__(self):
+        return self._call
+
+
+def nested(depth):
+    """A list that stands for 10**depth numbers and takes a few bytes."""
+    return [0] * 10 if depth == 1 else [nested(depth - 1)] * 10
+
+
+@pytest.mark.parametrize('payload, message', [
+    (pickled({b'data': Global(np.frombuffer, b'x'), b'labels': [0]}), 'names .*frombuffer, which no batch'),
+    (pickled({b'data': Global(eval, '1'), b'labels': [0]}), 'names builtins.eval'),
+    (pickled({b'data': np.ndarray, b'labels': [0]}), "no attribute 'array'"),
+    (pickled(batch(0) | {b'data': np.zeros(3072, 'V1')}), 'array of something else than bytes'),
+    (pickled(batch(0) | {b'labels': nested(12)}), 'labels are not whole numbers'),
+    (b'\x80\x04Nr\xff\xff\xff\x7f.', 'numbers a value 2147483647'),
+    (b'\x80\x04\x8e' + struct.pack('<Q', 1 << 40) + b'x.', 'bytes')])
+def test_batches_call_nothing_and_fill_no_memory(folder, payload, message):
+    (folder / 'data_batch_1').write_bytes(payload)
+    with pytest.raises(ValueError, match=f'data_batch_1 is not a batch of CIFAR-10: .*{message}'):
+        open_images(f'cifar10:{folder}')
 
 
 def test_a_missing_batch_is_named(folder):

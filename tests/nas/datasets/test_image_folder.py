@@ -5,7 +5,7 @@ import tarfile
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 from nas.datasets.open_images import open_images
 
@@ -121,3 +121,14 @@ def test_links_in_a_tar_are_refused(tmp_path):
         tar.addfile(link)
     with pytest.raises(ValueError, match="'train/cat/0.png' is a link"):
         open_images(f'folder:{tmp_path / "a.tar"}')
+
+
+def test_no_program_is_started_for_an_image(tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(EpsImagePlugin, 'Ghostscript', lambda *arguments, **options: calls.append(arguments))
+    script = b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 6 6\n%%EndComments\nshowpage\n'
+    for stream in ('', ',stream'):
+        spec = write_folder(tmp_path, files() | {'train/cat/0.png': script})
+        with pytest.raises(ValueError, match='image train/cat/0.png cannot be read'):
+            open_images(spec + stream, size=6).train.images[:]
+    assert not calls
