@@ -87,6 +87,13 @@ def estimate_depth(params, frames, grid, config):
     return out
 
 
+def _put(arrays, start, found):
+    """Writes a batch into arrays from a row on, as far as it fits."""
+    for array, values in zip(jax.tree.leaves(arrays), jax.tree.leaves(found)):
+        room = max(0, len(array) - start)
+        array[start:start + len(values)] = np.asarray(values)[:room]
+
+
 def analyse(params, frames, grid, config, *, ordered=True, distances=(1,), out=None, on_frames=None):
     """Predicts depth and trajectory of footage, a few frames at a time.
 
@@ -108,7 +115,7 @@ def analyse(params, frames, grid, config, *, ordered=True, distances=(1,), out=N
     grid, params = jax.tree.map(jnp.asarray, (grid, params))
     coarse_depth = depth_maps(config, 2 * config.face_size)
     distances = sorted({1, *(distance for distance in distances if distance < count)}) if ordered else [0]
-    links, steps = {distance: ([], []) for distance in distances}, []
+    kept = {}
     for start in range(0, count, BATCH):
         # Frames beyond the batch, for the pairs across its end; the last one is repeated, so that everything compiles once.
         rows = np.minimum(np.arange(start, start + BATCH + distances[-1]), count - 1)
@@ -119,17 +126,19 @@ def analyse(params, frames, grid, config, *, ordered=True, distances=(1,), out=N
         for distance in distances if ordered else ():
             target, source = images[:BATCH], images[distance:distance + BATCH]
             there, back = _motion(params, target, source, grid, config), _motion(params, source, target, grid, config)
-            known = [(links[distance][0], there), (links[distance][1], back)]
+            known = [((distance, 'there'), there), ((distance, 'back'), back)]
             if distance == 1:
-                known.append((steps, trajectory.unit_steps(coarse_depth(disparity, np.ones(BATCH + 1)), there, back)))
-            for kept, found in known:
-                kept.append(jax.tree.map(lambda x: np.asarray(x)[:max(0, count - distance - start)], found))
+                known.append(('steps', trajectory.unit_steps(coarse_depth(disparity, np.ones(BATCH + 1)), there, back)))
+            for name, found in known:
+                if name not in kept:
+                    # All at once: many small arrays that stay between large ones that go would let the heap grow without end.
+                    kept[name] = jax.tree.map(lambda x: np.empty((count - distance, *x.shape[1:]), x.dtype), found)
+                _put(kept[name], start, found)
         if on_frames is not None:
             on_frames(fresh)
     if not ordered:
         return Analysis(out, np.ones(count), None, None)
-    joined = lambda kept: jax.tree.map(lambda *parts: np.concatenate(parts), *kept)
-    links, steps = {distance: tuple(map(joined, pair)) for distance, pair in links.items()}, joined(steps)
+    links, steps = {distance: (kept[distance, 'there'], kept[distance, 'back']) for distance in distances}, kept['steps']
     units = trajectory.frame_units(steps.ratio)
     poses = trajectory.chain(*links[1], units)
     return Analysis(out, units, trajectory.refine(poses, links, units) if len(links) > 1 else poses, steps)
