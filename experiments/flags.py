@@ -130,6 +130,7 @@ def run(main):
     Args:
       main: function without arguments, its result the exit code (None is 0).
     """
+    sys.unraisablehook = _unraisable
     app.run(main_with_errors(main), flags_parser=_parse)
 
 
@@ -181,6 +182,12 @@ def _check_texts(flag):
 def _is_broken(text):
     """Whether a text is no Unicode, as an argument that was not encoded in UTF-8."""
     return text.encode(errors='replace').decode() != text
+
+
+def _unraisable(ignored):
+    """Says what was ignored, but for what TensorStore still has to tell after a checkpoint has failed."""
+    if str(ignored.exc_value) != 'Event loop is closed':
+        sys.__unraisablehook__(ignored)
 
 
 def _complain(sentence):

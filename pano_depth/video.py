@@ -48,7 +48,7 @@ def video_info(path):
     """
     _check_file(path)
     # The readers of imageio-ffmpeg fork, which can deadlock under JAX's threads; a plain subprocess does not.
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), '-nostdin', '-hide_banner', '-i', str(path)]
+    command = [_ffmpeg(), '-nostdin', '-hide_banner', '-i', str(path)]
     lines = subprocess.run(command, capture_output=True).stderr.decode(errors='replace').splitlines()
     streams = [line for line in lines if ' Video: ' in line and 'attached pic' not in line]
     size = re.search(r'\b([1-9]\d*)x([1-9]\d*)\b', re.sub(r'\(.*?\)', '', streams[0])) if streams else None
@@ -65,6 +65,14 @@ def video_info(path):
     fps = float(rate[1]) * (1000 if rate[2] else 1) if rate else 0.0
     duration = int(time[1]) * 3600 + int(time[2]) * 60 + float(time[3]) if time else 0.0
     return VideoInfo(height, width, fps, duration, round(fps * duration))
+
+
+def _ffmpeg():
+    """The program. Raises ValueError where there is none."""
+    try:
+        return imageio_ffmpeg.get_ffmpeg_exe()
+    except RuntimeError as error:
+        raise ValueError(f'video needs ffmpeg: {error}') from error
 
 
 def _check_file(path):
@@ -98,7 +106,7 @@ def _read_command(path, size, start, stride):
     if size is not None:
         filters.append(f'scale={size[1]}:{size[0]}:flags=area+accurate_rnd+full_chroma_int')
     # PPM frames carry their size: a rotated or cropped recording cannot be misread.
-    return [imageio_ffmpeg.get_ffmpeg_exe(), '-nostdin', '-v', 'error', '-i', str(path), '-map', '0:V:0',
+    return [_ffmpeg(), '-nostdin', '-v', 'error', '-i', str(path), '-map', '0:V:0',
             '-vf', ','.join(filters), *_every_frame(),
             '-pix_fmt', 'rgb24', '-c:v', 'ppm', '-f', 'image2pipe', '-']
 
@@ -154,7 +162,7 @@ def _write_command(path, fps, height, width):
     tags = ['-colorspace', 'bt709', '-color_primaries', 'bt709', '-color_trc', 'bt709', '-color_range', 'tv']
     source = ['-f', 'rawvideo', '-pix_fmt', 'rgb24', '-s', f'{width}x{height}', '-r', f'{fps:.6f}', '-i', '-']
     convert = ['-vf', 'scale=out_color_matrix=bt709:out_range=tv:flags=accurate_rnd', '-pix_fmt', 'yuv420p']
-    return [imageio_ffmpeg.get_ffmpeg_exe(), '-y', '-v', 'error', *source, *convert, '-c:v', 'libx264',
+    return [_ffmpeg(), '-y', '-v', 'error', *source, *convert, '-c:v', 'libx264',
             '-crf', '18', *tags, '-movflags', '+faststart', str(path)]
 
 

@@ -1,7 +1,7 @@
 """Command lines of this project as processes that are watched, stopped and killed while they work.
 
-Importing takes seconds. One interpreter imports a command line and is forked for each command; a fork parses its
-flags and does everything else as a process that was started afresh.
+Importing takes seconds. One interpreter imports a command line and is forked for each command; a fork parses
+its flags and does everything else as a process that was started afresh.
 
     with Commands('depth_main', folder) as commands:
         command = commands.start('--mode=predict', '--input=sample', f'--workdir={workdir}')
@@ -55,7 +55,10 @@ class Commands:
 
     def _order(self, **order):
         print(json.dumps(order), file=self._process.stdin, flush=True)
-        return int(self._process.stdout.readline())
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise RuntimeError(f'the interpreter of the commands ended with status {self._process.wait()}')
+        return int(answer)
 
     def start(self, *arguments, slow_save=0):
         """Starts a command.
@@ -69,7 +72,7 @@ class Commands:
         """
         self._count += 1
         printed = self._folder / f'command{self._count}'
-        pid = self._order(printed=str(printed), arguments=[str(text) for text in arguments], slow_save=slow_save)
+        pid = self._order(printed=str(printed), arguments=list(map(str, arguments)), slow_save=slow_save)
         return Command(pid, printed, self._order)
 
     def close(self):
@@ -135,32 +138,37 @@ class Command:
         return self._status
 
     def descendants(self):
-        """Processes that it started, and those that they started: {pid: name of the program}."""
-        found, parents = {}, {str(self.pid)}
-        while parents:
-            children = [(pid, name) for pid, (parent, name) in _processes().items() if parent in parents]
-            parents = {pid for pid, _ in children} - found.keys()
-            found |= dict(children)
-        return {int(pid): name for pid, name in found.items()}
+        """Processes that it started, and those that they started: {pid: command line}."""
+        parents, found, fresh = _parents(), set(), {self.pid}
+        while fresh:
+            fresh = {pid for pid, parent in parents.items() if parent in fresh} - found
+            found |= fresh
+        return {pid: _read(f'/proc/{pid}/cmdline').replace('\0', ' ') for pid in found}
+
+
+def _read(path):
+    """The text of a file of /proc, '' where the process has gone."""
+    try:
+        return pathlib.Path(path).read_text(errors='replace')
+    except (FileNotFoundError, ProcessLookupError):
+        return ''
 
 
 def _stat(pid):
-    """(name, state, parent) of a process; ('', '', '') if there is none."""
-    try:
-        name, _, rest = pathlib.Path(f'/proc/{pid}/stat').read_text().partition('(')[2].rpartition(')')
-    except (FileNotFoundError, ProcessLookupError):
-        return '', '', ''
-    return name, *rest.split()[:2]
+    """(state, parent) of a process; ('', 0) if there is none."""
+    # The name before them, in brackets, may hold anything.
+    fields = _read(f'/proc/{pid}/stat').rpartition(')')[2].split()
+    return (fields[0], int(fields[1])) if fields else ('', 0)
 
 
 def _state(pid):
-    return _stat(pid)[1]
+    return _stat(pid)[0]
 
 
-def _processes():
-    """{pid: (parent, name)} of all processes that have not ended."""
-    found = {path.name: _stat(path.name) for path in pathlib.Path('/proc').glob('[0-9]*')}
-    return {pid: (parent, name) for pid, (name, state, parent) in found.items() if state not in ('', 'Z')}
+def _parents():
+    """{pid: parent} of all processes that have not ended."""
+    found = {int(path.name): _stat(path.name) for path in pathlib.Path('/proc').glob('[0-9]*')}
+    return {pid: parent for pid, (state, parent) in found.items() if state not in ('', 'Z')}
 
 
 def alive(pid):
@@ -185,7 +193,7 @@ def _become(main, order):
 
 
 def serve(name):
-    """Starts a fork for each order on standard input, a JSON dict a line, and answers with a number a line."""
+    """Starts a fork for each order on standard input, a JSON dict a line; answers with a number a line."""
     main = importlib.import_module(f'experiments.{name}')
     for module in _MODULES.get(name, ()):
         importlib.import_module(module)

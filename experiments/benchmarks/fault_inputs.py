@@ -4,6 +4,7 @@ Each is a function of (`fault_bench.Bench`, how many) that yields a `Trial` each
 input leaves no workdir; one that may leave frames out (`--on_bad_frame=skip`) names them.
 """
 
+import contextlib
 import json
 import math
 import os
@@ -150,7 +151,7 @@ def reader_killed(bench, count):
     for _ in range(count):
         folder = bench.folder()
         command = bench.start('predict', folder, f'--input={path}', '--max_frames=1150', '--output_height=32')
-        wrong = _kill_program(command, 'ffmpeg')
+        wrong = _kill_program(command, 'image2pipe')
         wrong += one_sentence(command, 1, path.name, 'frames could be read')
         yield Trial(wrong + ('a workdir is left',) * folder.exists())
 
@@ -160,20 +161,22 @@ def writer_killed(bench, count):
     for _ in range(count):
         folder = bench.folder()
         command = bench.working('predict', folder)
-        wrong = _kill_program(command, 'ffmpeg') or one_sentence(command, 1, 'depth.mp4', 'cannot be written')
+        wrong = _kill_program(command, 'libx264')
+        wrong += one_sentence(command, 1, 'depth.mp4', 'cannot be written')
         wrong += tuple(f'{name} is damaged' for name in damaged_files(folder))
         wrong += ('a video is left',) * (folder / 'depth.mp4').exists()
         yield Trial(wrong + bench.ends_well('predict', folder)[0])
 
 
-def _kill_program(command, name):
-    """Kills a program that a command has started, as soon as it runs."""
-    of_it = lambda: [pid for pid, program in command.descendants().items() if program.startswith(name)]
+def _kill_program(command, words):
+    """Kills a program that a command has started, as soon as it runs; what is wrong if it does not."""
     found = []
-    command.reaches(lambda: found.extend(of_it()) or found)
+    look = lambda: [pid for pid, line in command.descendants().items() if words in line]
+    command.reaches(lambda: found.extend(look()) or found)
     if not found:
-        return (f'it started no {name}',)
-    os.kill(found[0], signal.SIGKILL)
+        return (f'it started no {words}',)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(found[0], signal.SIGKILL)
     return ()
 
 
@@ -182,7 +185,7 @@ def candidate_killed(bench, count):
     for _ in range(count):
         folder = bench.folder()
         command = bench.start('nas search', folder, '--executor=process')
-        wrong = _kill_program(command, 'python')
+        wrong = _kill_program(command, 'nas.executors.worker')
         if command.wait():
             wrong += (command.last_line(),)
         records = read_records(folder / 'evaluations.jsonl')[0]

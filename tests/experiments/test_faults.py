@@ -270,8 +270,8 @@ def test_a_workdir_that_may_only_be_read_is_one_sentence(folder_of_another_user,
 
 def kill_ffmpeg():
     """kill -9 of the decoder or encoder that this process has started."""
-    found = [pid for pid, name in Command(os.getpid(), tempfile.gettempdir(), None).descendants().items()
-             if name.startswith('ffmpeg')]
+    started = Command(os.getpid(), tempfile.gettempdir(), None).descendants()
+    found = [pid for pid, line in started.items() if 'ffmpeg' in line]
     assert len(found) == 1
     os.kill(found[0], signal.SIGKILL)
 
@@ -285,6 +285,15 @@ def test_a_reader_of_video_that_dies_is_said_with_the_frames_that_came(tmp_path)
             if len(frames) == 3:
                 kill_ffmpeg()
     assert 3 <= len(frames) < 200 and f' {len(frames)} frames' in str(caught.value)
+
+
+def test_a_machine_without_ffmpeg_says_so(tmp_path, monkeypatch):
+    def missing():
+        raise RuntimeError('No ffmpeg exe could be found.')
+    monkeypatch.setattr(video.imageio_ffmpeg, 'get_ffmpeg_exe', missing)
+    with pytest.raises(ValueError, match='video needs ffmpeg: No ffmpeg exe'):
+        write_a_video(tmp_path / 'a.mp4')
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_writer_of_video_that_dies_leaves_none(tmp_path):

@@ -206,7 +206,7 @@ TABLE = ('--benchmark=nas_bench_201', '--table={table}', '--device=phone')
     (('--candidate_timeout=9', '--objectives=error'), '--candidate_timeout belongs to'),
     (('--slurm_options=partition=gpu', '--objectives=error'), '--slurm_options belongs to --executor=slurm'),
     (('--executor=slurm', '--slurm_options=gpu', '--objectives=error'), "has 'gpu'; name=value is accepted"),
-    (('--executor=slurm', '--slurm_options=cluster=local,mem-gb=x', '--objectives=error'), '.*mem_gb'),
+    (('--executor=slurm', '--slurm_options=cluster=local,mem-gb=x', '--objectives=error'), '.*(mem_gb|needs submitit)'),
     (('--epochs=0', '--objectives=error'), 'epochs is 0'),
 ])
 def test_bad_input_is_named_before_anything_is_written(arguments, sentence, table, tmp_path):
