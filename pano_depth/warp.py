@@ -64,7 +64,7 @@ def synthesize(source, directions, depth, rotation, translation):
 
     Args:
       source: [..., H, W, C] equirectangular, float (uint8 is interpolated and rounded, and has no gradient).
-      directions, depth, rotation, translation: as in `reproject`; the first axes of the depth are the leading axes of the source.
+      directions, depth, rotation, translation: as in `reproject`; the first axes of the depth are the leading axes of the source, or the depth has none of them (one view, or its six faces, for all sources).
 
     Returns:
       [..., C] image on the grid of the depth. (Occlusions are not seen: what is hidden in the source shows what hides it.)
@@ -73,6 +73,7 @@ def synthesize(source, directions, depth, rotation, translation):
       ValueError: the shapes do not fit.
     """
     batch, grid = jnp.shape(source)[:-3], _grid(jnp.asarray(directions), jnp.asarray(depth))
-    if grid[:len(batch)] != batch:
+    # One view of faces or of an image serves all sources; a batch of views has to be the sources' own.
+    if len(batch) and grid[:-2] not in ((), (6,)) and grid[:len(batch)] != batch:
         raise ValueError(f'source has shape {jnp.shape(source)}; its leading axes {batch} must be the first axes of the depth, {grid}')
     return sphere.sample_equirect(source, reproject(directions, depth, rotation, translation))

@@ -170,6 +170,13 @@ def test_uint8_views_are_the_rounded_float_views():
     np.testing.assert_array_equal(view(image), np.round(np.asarray(view(image.astype(np.float32)))))
 
 
+def test_one_view_serves_a_batch_of_sources():
+    sources = np.random.default_rng(0).random((3, 8, 16, 2), np.float32)
+    view = sphere.ray_directions(8, 16), np.ones((8, 16), np.float32), rigid.so3_exp(np.array([0.1, 0.4, 0.0])), np.array([0.2, 0.0, 0.1])
+    found = synthesize(sources, *view)
+    np.testing.assert_allclose(found, np.stack([synthesize(source, *view) for source in sources]), atol=1e-6)
+
+
 def test_a_motion_that_does_not_fit_the_depth_is_named():
     rays, depth = sphere.ray_directions(4, 8), np.ones((2, 4, 8), np.float32)
     with pytest.raises(ValueError, match='rotation has shape'):
