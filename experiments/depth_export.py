@@ -6,6 +6,7 @@ from absl import flags as absl_flags
 
 from common import export
 from experiments import flags
+from experiments.depth_choice import say, trained_model
 from pano_depth import export as depth_export
 
 
@@ -37,3 +38,10 @@ def export_depth(params, model, checkpoint: str, values: absl_flags.FlagValues) 
     with export.destination(values.workdir, checkpoint, flags.as_flagfile(flag_values=values)) as folder:
         record = export.write(network, folder, config.format, source={'checkpoint': checkpoint})
     return f'{export.summary(record)}\nfiles and {export.RECORD_FILE} are in {folder}'
+
+
+def main(values: absl_flags.FlagValues) -> None:
+    """Exports."""
+    checkpoint = values.checkpoint or default_checkpoint(values.workdir)
+    params, model = trained_model(values, checkpoint)
+    say(export_depth(params, model, checkpoint, values))

@@ -1,14 +1,12 @@
-"""From footage to files: depth images, depth video, trajectory, point cloud, panels. Memory does not grow with the length of the footage."""
+"""From footage to files: depth images, depth video, trajectory, point cloud, panels.
+
+Memory does not grow with the length of the footage.
+"""
 
 import contextlib
 import dataclasses
-import hashlib
-import math
-import os
 import pathlib
-from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -16,7 +14,7 @@ from common.logs import Progress
 from common.run import atomic_path
 from common.stopping import Stop
 from pano_depth import cloud, geometry, infer, media, panels, ply, scale, spherical, sphere, video, warp
-from pano_depth.objective import objective
+from pano_depth.analysis import flicker, some_frames
 from pano_depth.rigid import Motion
 
 # Without a known scale the median depth of a clip is called this many units, so that 16-bit millimetres resolve it well.
@@ -25,97 +23,6 @@ MEDIAN_UNITS = 2.0
 FAR = 4.0
 CLOUD_ROWS = 256
 PANELS = 4
-
-
-class Frames(NamedTuple):
-    """The frames of footage at the resolution of the model, in a file that is mapped into memory.
-
-    Attributes:
-      images: [N, H, 2H, 3] uint8.
-      indices: [N] numbers in the footage.
-      sha256: of the images.
-    """
-
-    images: np.ndarray
-    indices: np.ndarray
-    sha256: str
-
-
-def _some(footage, stride, limit, size=None):
-    """The frames of footage that a prediction is about."""
-    for count, frame in enumerate(footage.frames(size=size, stride=stride), 1):
-        yield frame
-        if count == limit:
-            return
-
-
-def read_frames(footage, height, path, *, stride=1, limit=None):
-    """Reads footage once, shrunk, into a file.
-
-    Args:
-      footage: `Footage`.
-      height: rows.
-      path: file to write.
-      stride: every stride-th frame is taken.
-      limit: at most so many frames, or None.
-
-    Returns:
-      `Frames`.
-
-    Raises:
-      ValueError: as for `Footage.frames`.
-    """
-    indices, digest = [], hashlib.sha256()
-    expected = -(-footage.length // stride)
-    expected = expected if limit is None else min(limit, expected)
-    with open(path, 'wb') as file, Progress(expected, unit='frame', description='reading') as progress:
-        for frame in _some(footage, stride, limit, (height, 2 * height)):
-            data = np.ascontiguousarray(frame.image).tobytes()
-            digest.update(data)
-            file.write(data)
-            indices.append(frame.index)
-            progress.update()
-    images = np.memmap(path, np.uint8, 'r', shape=(len(indices), height, 2 * height, 3))
-    return Frames(images, np.array(indices), digest.hexdigest())
-
-
-def _mapped(path, shape):
-    """A float32 array in a new file. Its room is taken now: a mapped page that finds none ends the process without a word."""
-    size = 4 * math.prod(shape)
-    with open(path, 'wb') as file:
-        if hasattr(os, 'posix_fallocate'):
-            os.posix_fallocate(file.fileno(), 0, size)
-        else:
-            file.truncate(size)
-    return np.memmap(path, np.float32, 'r+', shape=shape)
-
-
-def analyse(params, frames, grid, config, path, *, ordered=True, distances=(1,)):
-    """`infer.analyse` with its disparity in a file and its progress shown."""
-    out = _mapped(path, (len(frames.images), *grid.rays.shape[:3]))
-    with Progress(len(frames.images), unit='frame', description='predicting') as progress:
-        return infer.analyse(params, frames.images, grid, config, ordered=ordered, distances=distances, out=out, on_frames=progress.update)
-
-
-def photometric_error(params, images, stride, grid, config, loss, *, mask=None, samples=32):
-    """How badly frames are synthesised from their neighbours: the photometric loss without augmentation.
-
-    Args:
-      params: {'depth', 'pose'} parameters.
-      images: [N, H, 2H, 3] uint8 at the size of the model.
-      stride: frames between a target and its neighbours.
-      grid: `Grid`.
-      config, loss: `ModelConfig`, `LossConfig`.
-      mask: [H, 2H] float, 1 where images count, or None.
-      samples: triplets that are looked at.
-
-    Returns:
-      Float.
-    """
-    targets = np.unique(np.linspace(stride, len(images) - 1 - stride, min(samples, len(images) - 2 * stride)).astype(int))
-    one = jax.jit(lambda params, frames, grid, mask: objective(
-        params, frames.astype(jnp.float32) / 255, jnp.eye(3)[None], None, mask, grid, config, loss)[1]['photometric'])
-    return float(np.mean([one(params, np.asarray(images[[t - stride, t, t + stride]])[None], grid, mask) for t in targets]))
 
 
 def fix_scale(analysis, config, *, camera_height=None, mask=None, samples=64):
@@ -146,26 +53,6 @@ def fix_scale(analysis, config, *, camera_height=None, mask=None, samples=64):
     return infer.scaled(analysis, camera_height / found), {
         'scale': f'metres: the floor lies {camera_height} m below the camera', 'unit': 'metre', 'camera_height_m': camera_height,
         'floor_spread': spread}
-
-
-def flicker(analysis):
-    """How restless the depth of consecutive frames is, as a viewer sees it.
-
-    Args:
-      analysis: `infer.Analysis` of at least 3 frames of one moving camera.
-
-    Returns:
-      dict: 'before' and 'after' the frames were brought to one scale, the median over the directions of the size of the second difference
-      of log depth in time, averaged over the frames; a steady walk leaves it near 0. 'overlap', the median relative disagreement of
-      neighbours about the surfaces that both see, beyond one factor.
-    """
-    log_units = np.log(analysis.units)
-    before, after = [], []
-    for i in range(1, len(log_units) - 1):
-        bend = np.diff(-np.log(analysis.disparity[i - 1:i + 2]), 2, axis=0)
-        before.append(np.median(np.abs(bend)))
-        after.append(np.median(np.abs(bend + np.diff(log_units[i - 1:i + 2], 2))))
-    return {'before': float(np.mean(before)), 'after': float(np.mean(after)), 'overlap': float(np.mean(analysis.steps.spread))}
 
 
 def warped_view(source, depth, target_pose, source_pose):
@@ -228,7 +115,7 @@ def write_results(folder, footage, analysis, config, *, height, stride=1, limit=
       analysis: its `infer.Analysis`, scaled.
       config: `ModelConfig`.
       height: rows of the results.
-      stride, limit: as for `read_frames`.
+      stride, limit: as for `analysis.read_frames`.
       npy: also write depth as float32 arrays.
       cloud_axes: axes of the point cloud, see `ply.CLOUD_AXES`.
       cloud_voxel: side of a voxel of the cloud in the unit of the depth, or None for 1 % of the median depth.
@@ -250,13 +137,13 @@ def write_results(folder, footage, analysis, config, *, height, stride=1, limit=
     kept = None if mask is None else media.nearest(mask, height)
     together = analysis.poses is not None or count == 1
     poses = analysis.poses if analysis.poses is not None else Motion(np.eye(3)[None], np.zeros((1, 3)))
-    # Every so-manieth pixel: the cloud needs no finer rows than these, and fusing it is what takes most of the time.
+    # The cloud needs no finer rows than these, and fusing it is what takes most of the time.
     step = max(1, height // CLOUD_ROWS)
     rays = np.asarray(sphere.ray_directions(*size))[::step, ::step]
     fusion = cloud.Fusion(*rays.shape[:2], directions=rays, voxel=cloud_voxel or 0.01 * middle, max_depth=FAR * middle) if together else None
     with video.write_video(folder / 'depth.mp4', footage.fps / stride) as append, \
             Progress(count, unit='frame', description='writing') as progress, stop.held('this frame'), \
-            contextlib.closing(_some(footage, stride, count, size)) as stream:
+            contextlib.closing(some_frames(footage, stride, count, size)) as stream:
         for position, frame in enumerate(stream):
             depth = np.asarray(depth_of(analysis.disparity[position][None], analysis.units[position][None]))[0]
             saturated += _write_depth(folder / 'depth', frame.index, depth, npy)

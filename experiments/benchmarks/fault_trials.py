@@ -8,7 +8,6 @@ import shutil
 import signal
 import time
 
-from experiments.benchmarks import fault_jobs
 from experiments.benchmarks.commands import alive
 from experiments.benchmarks.fault_bench import DISK, Trial, one_sentence
 from experiments.benchmarks.fault_jobs import JOBS, damaged_files, done, went_on_from

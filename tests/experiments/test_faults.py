@@ -28,7 +28,7 @@ from experiments.benchmarks import fault_jobs, fault_trials, faults
 from experiments.benchmarks.commands import Command
 from experiments.benchmarks.fault_bench import Trial
 from nas.evaluations import append_record, read_records
-from pano_depth import media, ply, predict, video
+from pano_depth import analysis, media, ply, video
 
 ROOT = str(pathlib.Path(checkpoint.__file__).parents[1])
 KILLS, DAMAGES = 6, 40
@@ -229,12 +229,12 @@ def test_what_killed_writers_leave_is_cleared_up_by_the_next_run(tmp_path):
 
 
 def test_room_for_the_disparity_is_taken_before_it_is_needed(tmp_path):
-    array = predict._mapped(tmp_path / 'disparity', (3, 6, 16, 16))
+    array = analysis._mapped(tmp_path / 'disparity', (3, 6, 16, 16))
     assert array.shape == (3, 6, 16, 16) and array.dtype == np.float32 and not array.any()
     # A file with holes would be ended by SIGBUS where the disk is full.
     assert (tmp_path / 'disparity').stat().st_blocks * 512 >= array.nbytes
     with pytest.raises(OSError), files_of_at_most(10_000):
-        predict._mapped(tmp_path / 'other', (3, 6, 16, 16))
+        analysis._mapped(tmp_path / 'other', (3, 6, 16, 16))
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pano_depth import geometry, infer, media, ply, predict, spherical, video
+from pano_depth.analysis import Frames, flicker, read_frames
 from pano_depth.datasets.footage import Footage, Frame
 from pano_depth.model import ModelConfig, make_grid
 from pano_depth.rigid import Motion
@@ -38,12 +39,12 @@ def _analysis(frames=FRAMES):
 
 def test_frames_are_read_into_a_file(tmp_path):
     footage, _ = _footage()
-    frames = predict.read_frames(footage, 16, tmp_path / 'frames', stride=2, limit=3)
+    frames = read_frames(footage, 16, tmp_path / 'frames', stride=2, limit=3)
     assert frames.images.shape == (3, 16, 32, 3) and isinstance(frames.images, np.memmap)
     np.testing.assert_array_equal(frames.indices, [0, 2, 4])
     np.testing.assert_array_equal(frames.images[:, 0, 0, 0], [10, 70, 130])
-    other = predict.read_frames(footage, 16, tmp_path / 'other', stride=1, limit=3)
-    assert other.sha256 != frames.sha256 == predict.read_frames(footage, 16, tmp_path / 'again', stride=2, limit=3).sha256
+    other = read_frames(footage, 16, tmp_path / 'other', stride=1, limit=3)
+    assert other.sha256 != frames.sha256 == read_frames(footage, 16, tmp_path / 'again', stride=2, limit=3).sha256
 
 
 @pytest.fixture(scope='module')
@@ -53,7 +54,7 @@ def written(tmp_path_factory):
     mask = np.ones((16, 32), bool)
     mask[8:] = False
     facts = predict.write_results(folder, footage, _analysis(), MODEL, height=16, npy=True, mask=mask)
-    frames = predict.Frames(None, np.arange(FRAMES), '')
+    frames = Frames(None, np.arange(FRAMES), '')
     facts.update(predict.write_trajectory(folder, footage, frames, _analysis(), unit='relative'))
     return folder, facts, alive
 
@@ -93,12 +94,12 @@ def test_cloud_and_trajectory_are_in_the_same_unit_and_the_mask_holds(written):
 
 def test_flicker_is_the_unrest_of_the_scale():
     steady = _analysis()
-    assert predict.flicker(steady)['after'] == pytest.approx(0, abs=1e-6)
+    assert flicker(steady)['after'] == pytest.approx(0, abs=1e-6)
     own = np.array([1, 1.1, 0.9, 1.2, 1, 0.8, 1.1])
     restless = steady._replace(disparity=(steady.disparity / own[:, None, None, None]).astype(np.float32))
     expected = np.abs(np.diff(np.log(own), 2)).mean()
-    assert predict.flicker(restless)['before'] == pytest.approx(expected, rel=1e-4)
-    assert predict.flicker(restless._replace(units=FAR / own))['after'] == pytest.approx(0, abs=1e-6)
+    assert flicker(restless)['before'] == pytest.approx(expected, rel=1e-4)
+    assert flicker(restless._replace(units=FAR / own))['after'] == pytest.approx(0, abs=1e-6)
 
 
 def test_the_scale_is_relative_or_fixed_by_the_height_of_the_camera():
@@ -117,7 +118,7 @@ def test_unrelated_images_get_depth_but_no_path(tmp_path):
     footage, _ = _footage(3, ordered=False)
     analysis = _analysis(3)._replace(poses=None, steps=None)
     facts = predict.write_results(tmp_path, footage, analysis, MODEL, height=16)
-    facts.update(predict.write_trajectory(tmp_path, footage, predict.Frames(None, np.arange(3), ''), analysis, unit='relative'))
+    facts.update(predict.write_trajectory(tmp_path, footage, Frames(None, np.arange(3), ''), analysis, unit='relative'))
     names = {path.name for path in tmp_path.iterdir()}
     assert {'depth', 'depth.mp4', 'panels.png'} <= names and not {'trajectory.txt', 'cloud.ply'} & names
     assert 'unrelated' in facts['alignment'] and json.dumps(facts)
