@@ -10,7 +10,8 @@ import pytest
 
 from experiments import nas_choice
 from experiments.benchmarks import device_aware
-from experiments.benchmarks.device_aware import Found
+from experiments.benchmarks import searches as searches_lib
+from experiments.benchmarks.searches import Found
 from nas import skeleton
 from nas.recipe import RecipeConfig
 
@@ -91,12 +92,12 @@ def test_the_balanced_cell_is_nearest_to_the_best_of_everything():
 
 
 def test_searches_that_differ_in_more_than_the_device_are_refused(searches):
-    device_aware.check_comparable(searches)
+    searches_lib.check_comparable(searches)
     longer = dataclasses.replace(searches[1], settings={'epochs': 20})
     with pytest.raises(ValueError, match='here has --epochs=10, but there has --epochs=20'):
-        device_aware.check_comparable([searches[0], longer])
+        searches_lib.check_comparable([searches[0], longer])
     with pytest.raises(ValueError, match='two of the searches are for the device here'):
-        device_aware.check_comparable([searches[0], searches[1], searches[0]])
+        searches_lib.check_comparable([searches[0], searches[1], searches[0]])
 
 
 def _trained(folder, cell, error, seed):
@@ -134,22 +135,22 @@ def _search(folder, device, errors, chosen, *flags):
 
 def test_searches_are_read_and_named_where_they_cannot_be(tmp_path):
     folder = _search(tmp_path / 'a', 'xla', {SLIM: 9.0, WIDE: 3.0}, {'fastest': SLIM}, '--growth=4,8')
-    found = device_aware.read_search(folder)
+    found = searches_lib.read_search(folder)
     assert (found.device, found.device_name, found.errors) == ('xla', 'xla (2020)', {SLIM: 9.0, WIDE: 3.0})
     assert found.skeleton.growth == (4, 8) and found.chosen == {'fastest': SLIM}
     assert found.settings['growth'] == (4, 8) and 'budget' not in found.settings
     with pytest.raises(ValueError, match='none/search.json does not exist; the workdir of a finished search'):
-        device_aware.read_search(tmp_path / 'none')
+        searches_lib.read_search(tmp_path / 'none')
     counted = _search(tmp_path / 'b', 'xla', {SLIM: 9.0}, {})
     (counted / 'search.json').write_text('{"device": null}')
     with pytest.raises(ValueError, match='b/search.json: the search measured on no device'):
-        device_aware.read_search(counted)
+        searches_lib.read_search(counted)
     (counted / 'search.json').write_text('{"device": "x", "front": ["other"]}')
     with pytest.raises(ValueError, match='b/search.json is damaged or not of this version'):
-        device_aware.read_search(counted)
+        searches_lib.read_search(counted)
     (counted / 'flags.txt').write_text('--mode=search\n--benchmark=nas_bench_201\n')
     with pytest.raises(ValueError, match='b is a search of the table nas_bench_201'):
-        device_aware.read_search(counted)
+        searches_lib.read_search(counted)
 
 
 def test_one_command_measures_and_writes_the_check(tmp_path):
