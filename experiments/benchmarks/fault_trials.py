@@ -14,6 +14,7 @@ from experiments.benchmarks.fault_jobs import JOBS, damaged_files, done, went_on
 
 NAMES = ('depth training', 'predict', 'nas search', 'nas train')
 TRAININGS = ('depth training', 'nas train')
+_ATTEMPTS = 10
 
 
 def _again(name, before, start):
@@ -63,15 +64,28 @@ def _ends_within(command, seconds):
     return command.ended()
 
 
+def _interrupted(bench, name):
+    """A command that has worked for a random time and goes on, and its workdir.
+
+    Raises ValueError if it always ends before that.
+    """
+    seconds = bench.whole(name).seconds
+    for _ in range(_ATTEMPTS):
+        folder = bench.folder()
+        command = bench.working(name, folder)
+        if not _ends_within(command, bench.rng.uniform(0, 0.7 * seconds)):
+            return command, folder
+        command.wait()
+    raise ValueError(f'{name} ended {_ATTEMPTS} times before it was to be interrupted')
+
+
 def stop(number, code):
     """A signal that asks to stop, at a random moment: 128 + its number, then the same command goes on."""
 
     def trials(bench, count):
         for index in range(count):
-            name, folder = NAMES[index % len(NAMES)], bench.folder()
-            command = bench.working(name, folder)
-            if _ends_within(command, bench.rng.uniform(0, 0.7 * bench.whole(name).seconds)):
-                continue
+            name = NAMES[index % len(NAMES)]
+            command, folder = _interrupted(bench, name)
             command.send(number)
             wrong = one_sentence(command, code, f'stopped by {signal.Signals(number).name}')
             before = done(JOBS[name], folder)
