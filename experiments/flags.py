@@ -12,8 +12,10 @@ Each default lives once, in a frozen dataclass of the library; its fields become
     open_run(workdir, flags.as_flagfile())
 """
 
+import atexit
 import dataclasses
 import math
+import signal
 import sys
 import types
 import typing
@@ -131,7 +133,21 @@ def run(main):
       main: function without arguments, its result the exit code (None is 0).
     """
     sys.unraisablehook = _unraisable
-    app.run(main_with_errors(main), flags_parser=_parse)
+    job = main_with_errors(main)
+
+    def to_the_end(argv):
+        try:
+            return job(argv)
+        finally:
+            # First of all that is done at exit, which takes JAX and threads seconds.
+            atexit.register(_let_exit)
+    app.run(to_the_end, flags_parser=_parse)
+
+
+def _let_exit():
+    """A request to stop that comes when everything is done: the exit code stays that of the job."""
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def main_with_errors(main):

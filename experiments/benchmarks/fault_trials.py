@@ -64,18 +64,20 @@ def _ends_within(command, seconds):
     return command.ended()
 
 
-def _interrupted(bench, name):
-    """A command that has worked for a random time and goes on, and its workdir.
+def _stopped(bench, name, number):
+    """A command that a signal reached at a random moment of its work, and its workdir.
 
-    Raises ValueError if it always ends before that.
+    Raises ValueError if the work was always over before that.
     """
     seconds = bench.whole(name).seconds
     for _ in range(_ATTEMPTS):
         folder = bench.folder()
         command = bench.working(name, folder)
         if not _ends_within(command, bench.rng.uniform(0, 0.7 * seconds)):
+            command.send(number)
+        # With exit code 0 it has to be whole: the signal came too late, between the work and the exit.
+        if command.wait() or bench.compare(name, folder):
             return command, folder
-        command.wait()
     raise ValueError(f'{name} ended {_ATTEMPTS} times before it was to be interrupted')
 
 
@@ -85,8 +87,7 @@ def stop(number, code):
     def trials(bench, count):
         for index in range(count):
             name = NAMES[index % len(NAMES)]
-            command, folder = _interrupted(bench, name)
-            command.send(number)
+            command, folder = _stopped(bench, name, number)
             wrong = one_sentence(command, code, f'stopped by {signal.Signals(number).name}')
             before = done(JOBS[name], folder)
             wrong += tuple(f'{path} is left' for path in folder.rglob('.*.tmp*'))

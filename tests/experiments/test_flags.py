@@ -118,7 +118,7 @@ def test_a_field_without_default_has_to_be_given():
 
 MAIN = """
 '''Trains.'''
-import dataclasses, os, signal, sys, time
+import atexit, dataclasses, os, signal, sys, time
 from absl import flags as absl_flags
 from experiments import flags
 
@@ -143,6 +143,8 @@ def main():
         signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in the background start with it ignored
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(5)
+    if config.fault.startswith('SIG'):
+        atexit.register(os.kill, os.getpid(), getattr(signal, config.fault))
     sys.stdout.write(flags.as_flagfile())
 
 flags.run(main)
@@ -176,6 +178,12 @@ def test_errors_are_one_sentence(start, argument, code, sentence):
     actual, stdout, stderr = start(argument)
     assert actual == code and stdout == ''
     assert sentence in stderr and len(stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize('signal_at_exit', ['SIGTERM', 'SIGUSR1'])
+def test_a_finished_job_is_not_failed_by_a_request_to_stop(start, signal_at_exit):
+    code, flagfile, stderr = start(f'--fault={signal_at_exit}')
+    assert (code, stderr) == (0, '') and signal_at_exit in flagfile
 
 
 def test_a_whole_main(start, tmp_path):
