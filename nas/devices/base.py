@@ -25,13 +25,14 @@ class Measurement:
     """What one network costs on one device.
 
     Attributes:
-        latency_ms: median time of one call of the whole batch, in milliseconds.
-        p10_ms, p90_ms: 10th and 90th percentile of the same, None where a device does not say.
+        latency_ms: median time of one call of the whole batch, in milliseconds, in the quietest of the timed
+            rounds.
+        p10_ms, p90_ms: 10th and 90th percentile of that round, None where a device does not say.
         memory_mb: peak memory in megabytes (10^6 bytes); `note` says of what. None where unknown.
         baseline_mb: the part of `memory_mb` that was there before the network was loaded, None where unknown.
         batch_size: images in one call, None where unknown.
         device: the full name of the device, with what may change its figures.
-        repeats: timed calls, 0 if nothing was timed here.
+        repeats: timed calls of that round, 0 if nothing was timed here.
         estimated: whether the figures come from a model instead of a clock.
         note: what a reader of the figures has to know, one or two sentences.
 

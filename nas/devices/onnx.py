@@ -25,13 +25,14 @@ class OnnxDevice:
     exclusive = True
 
     def __init__(self, *, threads: int = 1, batch: int = 1, warmup: int = 5, repeats: int = 50,
-                 timeout: int = 600):
+                 at_least: int = 2, timeout: int = 600):
         """
         Args:
             threads: threads of ONNX Runtime, at most this machine's cores.
             batch: images in one call.
             warmup: calls before the timed ones.
-            repeats: timed calls.
+            repeats: timed calls of a round.
+            at_least: seconds in which round follows round; the quietest one counts.
             timeout: seconds after which the process is killed.
 
         Raises:
@@ -42,8 +43,8 @@ class OnnxDevice:
             raise ValueError(f'threads is {threads}, but this machine offers {cores()}')
         require('onnx')
         version = require('onnxruntime').__version__
-        self._threads, self._batch, self._warmup, self._repeats = threads, batch, warmup, repeats
-        self._timeout = timeout
+        self._batch, self._timeout = batch, timeout
+        self._timing = (threads, batch, warmup, repeats, at_least)
         self.name = f'onnx:{processor()} threads={threads} batch={batch} onnxruntime={version}'
 
     def measure(self, network: Network) -> Measurement:
@@ -61,8 +62,7 @@ class OnnxDevice:
         return Measurement(**values, batch_size=self._batch, device=self.name, note=note)
 
     def _time(self, path: pathlib.Path) -> dict:
-        numbers = map(str, (self._threads, self._batch, self._warmup, self._repeats))
-        command = [sys.executable, '-m', 'nas.devices.onnx_worker', str(path), *numbers]
+        command = [sys.executable, '-m', 'nas.devices.onnx_worker', str(path), *map(str, self._timing)]
         search = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get('PYTHONPATH'))))
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=self._timeout, check=False,

@@ -1,6 +1,6 @@
 """Times an ONNX file in a process of its own.
 
-    python -m nas.devices.onnx_worker FILE THREADS BATCH WARMUP REPEATS
+    python -m nas.devices.onnx_worker FILE THREADS BATCH WARMUP REPEATS AT_LEAST
 
 Prints one JSON line. The process loads nothing but NumPy and ONNX Runtime, so that its memory is that of a
 deployed network.
@@ -9,10 +9,11 @@ deployed network.
 import json
 import resource
 import sys
-import time
 
 import numpy as np
 import onnxruntime
+
+from nas.devices.timing import quietest_round
 
 
 def peak_bytes() -> int:
@@ -26,7 +27,8 @@ def peak_bytes() -> int:
         return peak if sys.platform == 'darwin' else peak * 1024
 
 
-def time_model(path: str, threads: int, batch: int, warmup: int, repeats: int) -> dict[str, float | int]:
+def time_model(path: str, threads: int, batch: int, warmup: int, repeats: int,
+               at_least: int) -> dict[str, float | int]:
     """Times a network with one input of shape [batch, ...], on random numbers in [0, 1].
 
     Returns:
@@ -39,12 +41,8 @@ def time_model(path: str, threads: int, batch: int, warmup: int, repeats: int) -
     session = onnxruntime.InferenceSession(path, options, providers=['CPUExecutionProvider'])
     source, = session.get_inputs()
     feed = {source.name: np.random.default_rng(0).random((batch, *source.shape[1:]), np.float32)}
-    times = []
-    for _ in range(warmup + repeats):
-        start = time.perf_counter()
-        session.run(None, feed)
-        times.append(1e3 * (time.perf_counter() - start))
-    low, median, high = np.percentile(times[warmup:], (10, 50, 90)).tolist()
+    times = quietest_round(lambda: session.run(None, feed), warmup=warmup, repeats=repeats, at_least=at_least)
+    low, median, high = np.percentile(times, (10, 50, 90)).tolist()
     return {'p10_ms': low, 'latency_ms': median, 'p90_ms': high, 'repeats': repeats,
             'memory_mb': peak_bytes() / 1e6, 'baseline_mb': baseline / 1e6}
 

@@ -1,12 +1,11 @@
 """The compiled network on a local JAX device: CPU with all its cores, GPU or TPU."""
 
-import time
-
 import jax
 import numpy as np
 
 from nas.devices.base import (DeviceError, Measurement, Network, check_at_least_one, cores, processor,
                               with_variables)
+from nas.devices.timing import quietest_round
 from nas.network import Network as Module
 
 PLATFORMS = ('cpu', 'gpu', 'tpu')
@@ -49,21 +48,23 @@ class XlaDevice:
     exclusive = True
 
     def __init__(self, platform: str = '', *, batch: int = 1, warmup: int = 3, repeats: int = 50,
-                 seconds: int = 20):
+                 seconds: int = 20, at_least: int = 2):
         """
         Args:
             platform: 'cpu', 'gpu' or 'tpu'; '' for the one that JAX prefers.
             batch: images in one call.
             warmup: calls before the timed ones.
-            repeats: timed calls.
+            repeats: timed calls of a round.
             seconds: a slow network is timed no longer than this, but for five calls in any case.
+            at_least: seconds in which round follows round; the quietest one counts.
 
         Raises:
             ValueError: for a number out of range, or a platform that is not there.
         """
         check_at_least_one(batch=batch, warmup=warmup, repeats=repeats, seconds=seconds)
+        self._timing = {'warmup': warmup, 'repeats': repeats, 'at_least': at_least, 'at_most': seconds}
         self._device = _find(platform)
-        self._batch, self._warmup, self._repeats, self._seconds = batch, warmup, repeats, seconds
+        self._batch = batch
         kind = self._device.device_kind
         hardware = f'{processor()} cores={cores()}' if self._device.platform == 'cpu' else kind
         self.name = f'xla:{self._device.platform} {hardware} batch={batch} jax={jax.__version__}'
@@ -77,7 +78,8 @@ class XlaDevice:
             with jax.default_device(self._device):
                 variables, images = jax.device_put((variables, images), self._device)
                 compiled = jax.jit(Module(plan, deployed=True).apply).lower(variables, images).compile()
-                times = self._time(lambda: jax.block_until_ready(compiled(variables, images)))
+                times = quietest_round(lambda: jax.block_until_ready(compiled(variables, images)),
+                                       **self._timing)
         except jax.errors.JaxRuntimeError as error:
             reason = ' '.join(str(error).split())[:300]
             raise DeviceError(f'{self.name} could not run the network: {reason}') from error
@@ -86,16 +88,3 @@ class XlaDevice:
         return Measurement(median, low, high, None if peak is None else peak / 1e6, batch_size=self._batch,
                            device=self.name, repeats=len(times), note='memory is what the compiler plans for '
                            'one call: weights, images, logits, temporaries and code')
-
-    def _time(self, call) -> list[float]:
-        """Milliseconds of every timed call."""
-        for _ in range(self._warmup):
-            call()
-        times, started = [], time.perf_counter()
-        while len(times) < self._repeats:
-            if len(times) >= 5 and time.perf_counter() - started > self._seconds:
-                break
-            start = time.perf_counter()
-            call()
-            times.append(1e3 * (time.perf_counter() - start))
-        return times

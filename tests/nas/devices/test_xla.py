@@ -16,7 +16,8 @@ PLAN = plan_lib.build(Cell.parse('bn-lgconv1x1-bn_relu-gconv3x3'), SKELETONS['ti
 @pytest.fixture(scope='module')
 def measured():
     """Measurements of the same network at batch 1 and 16."""
-    return {batch: XlaDevice('cpu', batch=batch, warmup=1, repeats=20).measure(PLAN) for batch in (1, 16)}
+    return {batch: XlaDevice('cpu', batch=batch, warmup=1, repeats=20, at_least=0).measure(PLAN)
+            for batch in (1, 16)}
 
 
 def test_percentiles_are_in_order_and_the_device_is_named(measured):
@@ -33,10 +34,9 @@ def test_memory_holds_weights_and_grows_with_the_images(measured):
     assert measured[16].memory_mb > measured[1].memory_mb + images
 
 
-def test_slow_networks_end_in_time_with_five_calls_at_least():
-    device = XlaDevice('cpu', warmup=1, repeats=1000, seconds=1)
-    device._seconds = 0
-    assert device.measure(PLAN).repeats == 5
+def test_a_slow_network_ends_in_time():
+    device = XlaDevice('cpu', warmup=1, repeats=1_000_000, seconds=1)
+    assert 5 <= device.measure(PLAN).repeats < 1_000_000
 
 
 def test_platform_that_is_not_there_is_named_with_those_that_are():
@@ -46,10 +46,10 @@ def test_platform_that_is_not_there_is_named_with_those_that_are():
 
 
 def test_failure_of_the_runtime_is_no_number(monkeypatch):
-    def fail(*_):
+    def fail(*_, **__):
         raise jax.errors.JaxRuntimeError('RESOURCE_EXHAUSTED: out of memory')
 
     device = XlaDevice('cpu')
-    monkeypatch.setattr(device, '_time', fail)
+    monkeypatch.setattr('nas.devices.xla.quietest_round', fail)
     with pytest.raises(DeviceError, match='out of memory'):
         device.measure(PLAN)
