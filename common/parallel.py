@@ -20,7 +20,6 @@ import threading
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.experimental import multihost_utils
 
 AXIS = 'batch'
 
@@ -126,10 +125,16 @@ def is_main():
 
 
 def wait_for_all():
-    """Waits, at the end of a run of several processes, for the one that still writes."""
-    # At the end of a process JAX waits for the others for five minutes only, and then aborts them all.
+    """Waits in a run of several processes until all of them call this, such as for the one that still writes.
+
+    It has to stand before the end of a process: JAX waits there for the others for five minutes only, and then
+    aborts them all.
+    """
+    # JAX's own `sync_global_devices` returns when the first device of this process is through. If the process
+    # then ends, the others are left with half a collective, and never end.
     if jax.process_count() > 1:
-        multihost_utils.sync_global_devices('end')
+        barrier = data_parallel(lambda unused_state, one: jax.lax.psum(one, AXIS), num_shared=0)
+        jax.block_until_ready(barrier(None, np.ones(jax.local_device_count(), np.int32)))
 
 
 def local_shard(batch):

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import jax
 import numpy as np
 import optax
-from jax.experimental import multihost_utils
 
+from common import parallel
 from common.checkpoint import Checkpoints
 from common.logs import MetricLog, Progress, read_metrics
 from common.run import RunDirectory
@@ -226,7 +226,7 @@ def train_in(run: RunDirectory, plan: Plan, config: RecipeConfig, train: Images 
                 keeper.keep_state(done, state, meter.sums, seconds())
             stop.trained(done, steps, run.path)
     # Other processes may read what process 0 has written.
-    multihost_utils.sync_global_devices('trained')
+    parallel.wait_for_all()
     rates = [row['images_per_second'] for row in read_metrics(run.path) if 'images_per_second' in row]
     return Ended(seconds() if start < steps else before['seconds'],
                  statistics.median(rates) if rates else None, keeper.last, keeper.best, start)
