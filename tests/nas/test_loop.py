@@ -133,12 +133,16 @@ def test_a_search_that_was_stopped_goes_on_to_the_same_end(tmp_path, number):
     assert [e.cell for e in done] == [e.cell for e in loop.run(make(), evaluate, budget=20)]
 
 
-def test_a_request_while_a_result_is_written_down_waits_until_it_is(tmp_path):
-    path = tmp_path / 'log.jsonl'
-    ask = lambda evaluation: os.kill(os.getpid(), signal.SIGTERM)
+@pytest.mark.parametrize('when', ['told', 'shown'])
+def test_a_request_while_a_result_is_written_down_waits_until_it_is(tmp_path, when):
+    path, search = tmp_path / 'log.jsonl', make()
+    ask = lambda *unused: os.kill(os.getpid(), signal.SIGTERM)
+    if when == 'told':
+        tell = search.tell
+        search.tell = lambda *result: (tell(*result), ask())[0]
     with pytest.raises(Stopped, match=': 1 of 9 evaluations'), on_signals() as stop:
-        loop.run(make(), lambda cell: {'error': error_of(cell)}, budget=9, path=path, stop=stop,
-                 on_evaluation=ask)
+        loop.run(search, lambda cell: {'error': error_of(cell)}, budget=9, path=path, stop=stop,
+                 on_evaluation=ask if when == 'shown' else None)
     assert len(read_records(path)[0]) == 1
 
 
