@@ -13,16 +13,18 @@ from common import logs
 
 
 def read_events(directory):
-    """The scalars of all event files; a TFRecord is length, its checksum, payload, its checksum."""
-    events = []
+    """All events of all event files; a TFRecord is length, its checksum, payload, its checksum."""
     for path in sorted(directory.glob('events.out.tfevents.*')):
         data = path.read_bytes()
         while data:
             size = int.from_bytes(data[:8], 'little')
-            event = event_pb2.Event.FromString(data[12:12 + size])
-            events += [(event.step, value.tag, round(value.simple_value, 4)) for value in event.summary.value]
+            yield event_pb2.Event.FromString(data[12:12 + size])
             data = data[12 + size + 4:]
-    return events
+
+
+def read_scalars(directory):
+    return [(event.step, value.tag, round(value.simple_value, 4))
+            for event in read_events(directory) for value in event.summary.value]
 
 
 def test_lines_and_events(tmp_path):
@@ -32,7 +34,7 @@ def test_lines_and_events(tmp_path):
         assert (tmp_path / 'metrics.jsonl').read_text() == '{"step": 1, "loss": 0.5, "rate": 1.0}\n'
         log.write(2, {'loss': 0.25})
     assert logs.read_metrics(tmp_path) == [{'step': 1, 'loss': 0.5, 'rate': 1.0}, {'step': 2, 'loss': 0.25}]
-    assert read_events(tmp_path) == [(1, 'loss', 0.5), (1, 'rate', 1.0), (2, 'loss', 0.25)]
+    assert read_scalars(tmp_path) == [(1, 'loss', 0.5), (1, 'rate', 1.0), (2, 'loss', 0.25)]
 
 
 def test_non_finite_metrics_are_valid_json(tmp_path):
@@ -58,6 +60,18 @@ def test_a_killed_and_resumed_run_has_each_step_once(tmp_path):
         assert len(logs.read_metrics(tmp_path)) == 9
     with logs.MetricLog(tmp_path, resume_step=0):
         assert logs.read_metrics(tmp_path) == []
+
+
+def test_a_resumed_run_tells_tensorboard_which_steps_are_done_again(tmp_path):
+    with logs.MetricLog(tmp_path, resume_step=5) as log:
+        log.write(6, {'loss': 1})
+    (tmp_path / 'fresh').mkdir()
+    with logs.MetricLog(tmp_path / 'fresh') as log:
+        log.write(6, {'loss': 1})
+    start = event_pb2.SessionLog.START
+    marks = [event.step for event in read_events(tmp_path) if event.session_log.status == start]
+    assert marks == [6] and read_scalars(tmp_path) == [(6, 'loss', 1)]
+    assert all(event.session_log.status != start for event in read_events(tmp_path / 'fresh'))
 
 
 @pytest.mark.parametrize('metrics', [{'loss': np.ones(2)}, {'loss': 'low'}, {'step': 1}])
