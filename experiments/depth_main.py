@@ -16,7 +16,7 @@ import tensorflow_datasets as tfds
 from common import parallel
 from common.memory import keep_memory
 from common.stopping import on_signals
-from experiments import depth_eval, depth_export, depth_predict, depth_train, flags
+from experiments import depth_eval, depth_export, depth_predict, depth_train, entry
 from experiments.depth_flags import FLAGS
 
 
@@ -46,7 +46,7 @@ def main():
 
 def run():
     """Entry point of the console script `pano-depth`."""
-    flags.run(main)
+    entry.run(main)
 
 
 if __name__ == '__main__':

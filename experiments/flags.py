@@ -1,4 +1,4 @@
-"""Flags from dataclasses, and mains that end in one sentence instead of a traceback.
+"""Flags from dataclasses, and flagfiles that repeat a run.
 
 Each default lives once, in a frozen dataclass of the library; its fields become flags of the same names:
 
@@ -12,23 +12,16 @@ Each default lives once, in a frozen dataclass of the library; its fields become
     open_run(workdir, flags.as_flagfile())
 """
 
-import atexit
 import dataclasses
 import math
-import signal
 import sys
 import types
 import typing
 
-from absl import app
 from absl import flags as absl_flags
-from absl import logging as absl_logging
-
-from common.stopping import Stopped
 
 FLAGS = absl_flags.FLAGS
 
-absl_flags.DEFINE_bool('traceback', False, 'Show where an error comes from, not only its sentence.')
 _NOT_PART_OF_A_RUN = ('traceback',)
 
 
@@ -115,75 +108,11 @@ def as_flagfile(*, flag_values=FLAGS):
       ValueError: if a value is no text that a line of a flagfile can hold; names the flag.
     """
     lines = []
-    for flag in _project_flags(flag_values):
+    for flag in project_flags(flag_values):
         line = '' if flag.value is None or flag.name in _NOT_PART_OF_A_RUN else flag.serialize()
         _check_texts(flag)
         lines += [line] if line else []
     return ''.join(line + '\n' for line in lines)
-
-
-def run(main):
-    """Runs a main function with parsed flags and exits: 0, 1 after an error, 128 + its number after a signal.
-
-    ValueError, OSError and what huge numbers lead to become one sentence on stderr, and so do unknown flags
-    and bad values; `--traceback` shows the traceback instead. Other exceptions are faults of the program and
-    keep theirs.
-
-    Args:
-      main: function without arguments, its result the exit code (None is 0).
-    """
-    sys.unraisablehook = _unraisable
-    job = main_with_errors(main)
-
-    def to_the_end(argv):
-        try:
-            return job(argv)
-        finally:
-            # First of all that is done at exit, which takes JAX and threads seconds.
-            atexit.register(_let_exit)
-    app.run(to_the_end, flags_parser=_parse)
-
-
-def _let_exit():
-    """A request to stop that comes when everything is done: the exit code stays that of the job."""
-    for number in (signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(number, signal.SIG_IGN)
-
-
-def main_with_errors(main):
-    """Wraps `main()` into the `main(argv)` that `absl.app.run` calls, with errors as in `run`."""
-
-    def wrapped(argv):
-        if len(argv) > 1:
-            return _complain(f'unexpected argument {argv[1]!r}: flags are given as --name=value')
-        try:
-            return main()
-        except Stopped as stopped:
-            print(stopped, file=sys.stderr)
-            return stopped.code
-        except KeyboardInterrupt:
-            print('interrupted', file=sys.stderr)
-            return 130
-        except (ValueError, OSError, MemoryError, OverflowError) as error:
-            if FLAGS.traceback:
-                raise
-            return _complain(_sentence(error))
-
-    return wrapped
-
-
-def _parse(argv):
-    # The project's flags are what --help is about, whichever script was started.
-    for flag in _project_flags(FLAGS):
-        FLAGS.register_key_flag_for_module(argv[0], flag)
-    try:
-        rest = FLAGS(argv)
-        if FLAGS['verbosity'].using_default_value:
-            # Libraries log a page of INFO for every checkpoint; --verbosity=0 shows it.
-            FLAGS.verbosity = absl_logging.WARNING
-        return rest
-    except absl_flags.Error as error:
-        sys.exit(_complain(_sentence(error)))
 
 
 def _check_texts(flag):
@@ -200,24 +129,7 @@ def _is_broken(text):
     return text.encode(errors='replace').decode() != text
 
 
-def _unraisable(ignored):
-    """Says what was ignored, but for what TensorStore still has to tell after a checkpoint has failed."""
-    if str(ignored.exc_value) != 'Event loop is closed':
-        sys.__unraisablehook__(ignored)
-
-
-def _complain(sentence):
-    print(f'error: {sentence}', file=sys.stderr)
-    return 1
-
-
-def _sentence(error):
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror + (f': {error.filename}' if error.filename else '')
-    return ' '.join(str(error).split()) or type(error).__name__
-
-
-def _project_flags(flag_values):
+def project_flags(flag_values):
     """Flags that modules of this package or the started script defined, sorted by name."""
     package = __name__.rpartition('.')[0] + '.'
     found = {flag.name: flag for module, flags in flag_values.flags_by_module_dict().items()

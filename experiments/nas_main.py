@@ -19,7 +19,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from absl import flags as absl_flags
 
-from experiments import flags, nas_choice
+from experiments import entry, flags, nas_choice
 from experiments.nas_choice import Sizes
 from nas import plan, zoo
 from nas.cost import Cost, count
@@ -150,7 +150,7 @@ def run() -> None:
     # Not at import: `--mode` is a flag of depth_main too.
     from experiments import nas_flags  # with the recipe's flags comes JAX
     nas_flags.define(absl_flags.FLAGS)
-    flags.run(main)
+    entry.run(main)
 
 
 if __name__ == '__main__':

@@ -22,7 +22,7 @@ import numpy as np
 from absl import flags as absl_flags
 
 from common.run import write_json
-from experiments import flags, nas_flags
+from experiments import entry, nas_flags
 from experiments.benchmarks import latency
 from experiments.benchmarks.searches import Found, check_comparable, read_search
 from experiments.benchmarks.tables import markdown, write_text
@@ -245,4 +245,4 @@ def main() -> int:
 
 if __name__ == '__main__':
     define_flags()
-    flags.run(main)
+    entry.run(main)

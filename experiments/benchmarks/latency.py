@@ -23,7 +23,7 @@ import numpy as np
 from scipy import stats
 
 from common import run
-from experiments import flags
+from experiments import entry
 from nas import zoo
 from nas.cost import count
 from nas.devices import cache, specs
@@ -163,4 +163,4 @@ def main() -> int:
 
 if __name__ == '__main__':
     define_flags()
-    flags.run(main)
+    entry.run(main)

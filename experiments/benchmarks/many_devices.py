@@ -19,7 +19,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 from absl import flags as absl_flags
 
 from common.run import write_json
-from experiments import flags
+from experiments import entry
 from experiments.benchmarks import layouts, tables
 from experiments.benchmarks.layouts import LAYOUTS, Trained
 from nas import batches
@@ -111,4 +111,4 @@ def main() -> None:
 if __name__ == '__main__':
     from experiments.benchmarks import many_devices  # processes cannot import the started script
     define_flags()
-    flags.run(many_devices.main)
+    entry.run(many_devices.main)

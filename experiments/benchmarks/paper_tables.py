@@ -21,7 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 
 from absl import flags as absl_flags
 
-from experiments import flags, nas_flags
+from experiments import entry, nas_flags
 from experiments.benchmarks import latency
 from experiments.benchmarks.tables import markdown, write_text
 from experiments.benchmarks.trainings import Training, read_training
@@ -216,4 +216,4 @@ def main() -> int:
 
 if __name__ == '__main__':
     define_flags()
-    flags.run(main)
+    entry.run(main)

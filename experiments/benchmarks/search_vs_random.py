@@ -23,7 +23,7 @@ import numpy as np
 from absl import flags as absl_flags
 
 from common.run import FLAGS_FILE, atomic_path, write_json
-from experiments import flags, nas_choice, nas_flags, nas_search
+from experiments import entry, flags, nas_choice, nas_flags, nas_search
 from experiments.benchmarks.remembered import Remembered
 from experiments.benchmarks.searches import ERROR_FLAGS
 from experiments.benchmarks.tables import markdown, read_runs, write_text
@@ -252,4 +252,4 @@ def main() -> None:
 
 if __name__ == '__main__':
     define_flags()
-    flags.run(main)
+    entry.run(main)

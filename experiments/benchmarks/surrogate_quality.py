@@ -20,7 +20,7 @@ from absl import flags
 from scipy import stats
 
 from common.run import atomic_path, write_json
-from experiments import flags as project_flags
+from experiments import entry
 from nas import nb201_encoding, tabular
 from nas.surrogate import Surrogate
 
@@ -179,4 +179,4 @@ def main():
 
 
 if __name__ == '__main__':
-    project_flags.run(main)
+    entry.run(main)

@@ -116,11 +116,11 @@ def with_variables(network: Network) -> tuple[Plan, Any]:
     return plan, network_lib.init(jax.random.key(0), plan, deployed=True) if variables is None else variables
 
 
-def check_at_least_one(**options: int) -> None:
-    """Raises ValueError for the first option that is not a whole number of at least 1."""
+def check_at_least(least: int, **options: int) -> None:
+    """Raises ValueError for the first option that is not a whole number of at least `least`."""
     for name, value in options.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ValueError(f'{name} is {value!r}; a whole number of at least 1 is accepted')
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise ValueError(f'{name} is {value!r}; a whole number of at least {least} is accepted')
 
 
 def cores() -> int:

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 
 from nas import onnx_export
-from nas.devices.base import DeviceError, Measurement, Network, check_at_least_one, with_variables
+from nas.devices.base import DeviceError, Measurement, Network, check_at_least, with_variables
 
 _FIELDS = ('latency_ms', 'p10_ms', 'p90_ms', 'memory_mb', 'baseline_mb', 'repeats', 'note')
 
@@ -38,7 +38,7 @@ class CommandDevice:
         Raises:
             ValueError: if the template cannot be split into words or does not name `{model}`.
         """
-        check_at_least_one(batch=batch, timeout=timeout)
+        check_at_least(1, batch=batch, timeout=timeout)
         try:
             self._words = shlex.split(template)
         except ValueError as error:

@@ -9,7 +9,7 @@ import tempfile
 
 from common.onnx_graph import require
 from nas import onnx_export
-from nas.devices.base import (DeviceError, Measurement, Network, check_at_least_one, cores, processor,
+from nas.devices.base import (DeviceError, Measurement, Network, check_at_least, cores, processor,
                               with_variables)
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -25,26 +25,27 @@ class OnnxDevice:
     exclusive = True
 
     def __init__(self, *, threads: int = 1, batch: int = 1, warmup: int = 5, repeats: int = 50,
-                 at_least: int = 2, timeout: int = 600):
+                 min_seconds: int = 2, timeout: int = 600):
         """
         Args:
             threads: threads of ONNX Runtime, at most this machine's cores.
             batch: images in one call.
             warmup: calls before the timed ones.
             repeats: timed calls of a round.
-            at_least: seconds in which round follows round; the quietest one counts.
+            min_seconds: round follows round for this long; the quietest counts.
             timeout: seconds after which the process is killed.
 
         Raises:
             ValueError: for a number out of range, or if the packages are missing.
         """
-        check_at_least_one(threads=threads, batch=batch, warmup=warmup, repeats=repeats, timeout=timeout)
+        check_at_least(1, threads=threads, batch=batch, warmup=warmup, repeats=repeats, timeout=timeout)
+        check_at_least(0, min_seconds=min_seconds)
         if threads > cores():
             raise ValueError(f'threads is {threads}, but this machine offers {cores()}')
         require('onnx')
         version = require('onnxruntime').__version__
         self._batch, self._timeout = batch, timeout
-        self._timing = (threads, batch, warmup, repeats, at_least)
+        self._timing = (threads, batch, warmup, repeats, min_seconds)
         self.name = f'onnx:{processor()} threads={threads} batch={batch} onnxruntime={version}'
 
     def measure(self, network: Network) -> Measurement:

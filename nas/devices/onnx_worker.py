@@ -1,6 +1,6 @@
 """Times an ONNX file in a process of its own.
 
-    python -m nas.devices.onnx_worker FILE THREADS BATCH WARMUP REPEATS AT_LEAST
+    python -m nas.devices.onnx_worker FILE THREADS BATCH WARMUP REPEATS MIN_SECONDS
 
 Prints one JSON line. The process loads nothing but NumPy and ONNX Runtime, so that its memory is that of a
 deployed network.
@@ -28,7 +28,7 @@ def peak_bytes() -> int:
 
 
 def time_model(path: str, threads: int, batch: int, warmup: int, repeats: int,
-               at_least: int) -> dict[str, float | int]:
+               min_seconds: int) -> dict[str, float | int]:
     """Times a network with one input of shape [batch, ...], on random numbers in [0, 1].
 
     Returns:
@@ -41,7 +41,8 @@ def time_model(path: str, threads: int, batch: int, warmup: int, repeats: int,
     session = onnxruntime.InferenceSession(path, options, providers=['CPUExecutionProvider'])
     source, = session.get_inputs()
     feed = {source.name: np.random.default_rng(0).random((batch, *source.shape[1:]), np.float32)}
-    times = quietest_round(lambda: session.run(None, feed), warmup=warmup, repeats=repeats, at_least=at_least)
+    times = quietest_round(lambda: session.run(None, feed), warmup=warmup, repeats=repeats,
+                           min_seconds=min_seconds)
     low, median, high = np.percentile(times, (10, 50, 90)).tolist()
     return {'p10_ms': low, 'latency_ms': median, 'p90_ms': high, 'repeats': repeats,
             'memory_mb': peak_bytes() / 1e6, 'baseline_mb': baseline / 1e6}

@@ -9,8 +9,8 @@ from nas.devices.xla import PLATFORMS, XlaDevice
 
 # Kind -> (class, what may follow its name, names of its whole-number options).
 _KINDS = {
-    'xla': (XlaDevice, PLATFORMS, ('batch', 'warmup', 'repeats', 'seconds', 'at_least')),
-    'onnx': (OnnxDevice, (), ('threads', 'batch', 'warmup', 'repeats', 'at_least', 'timeout')),
+    'xla': (XlaDevice, PLATFORMS, ('batch', 'warmup', 'repeats', 'seconds', 'min_seconds')),
+    'onnx': (OnnxDevice, (), ('threads', 'batch', 'warmup', 'repeats', 'min_seconds', 'timeout')),
     'command': (CommandDevice, ('TEMPLATE',), ('batch', 'timeout')),
     'profile': (ProfileDevice, PROFILES, ()),
 }

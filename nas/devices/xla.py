@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 
-from nas.devices.base import (DeviceError, Measurement, Network, check_at_least_one, cores, processor,
+from nas.devices.base import (DeviceError, Measurement, Network, check_at_least, cores, processor,
                               with_variables)
 from nas.devices.timing import quietest_round
 from nas.network import Network as Module
@@ -48,7 +48,7 @@ class XlaDevice:
     exclusive = True
 
     def __init__(self, platform: str = '', *, batch: int = 1, warmup: int = 3, repeats: int = 50,
-                 seconds: int = 20, at_least: int = 2):
+                 seconds: int = 20, min_seconds: int = 2):
         """
         Args:
             platform: 'cpu', 'gpu' or 'tpu'; '' for the one that JAX prefers.
@@ -56,13 +56,15 @@ class XlaDevice:
             warmup: calls before the timed ones.
             repeats: timed calls of a round.
             seconds: a slow network is timed no longer than this, but for five calls in any case.
-            at_least: seconds in which round follows round; the quietest one counts.
+            min_seconds: round follows round for this long, but no longer than `seconds`; the quietest counts.
 
         Raises:
             ValueError: for a number out of range, or a platform that is not there.
         """
-        check_at_least_one(batch=batch, warmup=warmup, repeats=repeats, seconds=seconds)
-        self._timing = {'warmup': warmup, 'repeats': repeats, 'at_least': at_least, 'at_most': seconds}
+        check_at_least(1, batch=batch, warmup=warmup, repeats=repeats, seconds=seconds)
+        check_at_least(0, min_seconds=min_seconds)
+        self._timing = {'warmup': warmup, 'repeats': repeats, 'min_seconds': min_seconds,
+                        'max_seconds': seconds}
         self._device = _find(platform)
         self._batch = batch
         kind = self._device.device_kind

@@ -14,6 +14,7 @@ import optax
 import pytest
 
 from common import parallel
+from common.stopping import Stop
 
 OPTIMIZER = optax.adam(1e-2)
 
@@ -147,7 +148,7 @@ parallel.initialize(coordinator_address=sys.argv[1], num_processes=2, process_id
 """
 
 TWO_PROCESSES = """
-import os, sys
+import os, sys, time
 import jax, numpy as np
 jax.config.update('jax_platforms', 'cpu')
 jax.config.update('jax_num_cpu_devices', 2)
@@ -166,17 +167,22 @@ batch = np.arange(8, dtype=np.float32)[np.asarray(parallel.local_examples(8))]
 state = np.float32(0)
 for _ in range(2):
     state = step(state, parallel.local_shard(batch), 2.0)
+if parallel.is_main():
+    time.sleep(2)
+    open(sys.argv[3], 'w').close()
 parallel.wait_for_all()
+assert os.path.exists(sys.argv[3])
 print('main' if parallel.is_main() else 'other', jax.device_count(), float(state))
 """
 
 
 @pytest.mark.parametrize('how', ['by hand', 'slurm'])
-def test_two_processes_average_over_all_their_devices(how):
+def test_two_processes_average_over_all_their_devices_and_wait_for_each_other(how, tmp_path):
     with socket.socket() as probe:
         probe.bind(('localhost', 0))
         port = how if how == 'slurm' else str(probe.getsockname()[1])
-    processes = [subprocess.Popen([sys.executable, '-c', TWO_PROCESSES, port, str(rank)], text=True,
+    written = str(tmp_path / 'written')
+    processes = [subprocess.Popen([sys.executable, '-c', TWO_PROCESSES, port, str(rank), written], text=True,
                                   stdout=subprocess.PIPE, env={**os.environ, 'PYTHONPATH': ROOT})
                  for rank in range(2)]
     outputs = [process.communicate(timeout=100)[0] for process in processes]
@@ -184,6 +190,18 @@ def test_two_processes_average_over_all_their_devices(how):
     # Gloo writes lines of its own, before or after.
     found = [re.findall(r'(main|other) (\d+) (\S+)', output) for output in outputs]
     assert found == [[('main', '4', '14.0')], [('other', '4', '14.0')]]
+
+
+def test_processes_wait_and_vote_on_all_of_their_devices(monkeypatch):
+    # Whoever waits for its first device alone may end while the others are left with half a collective.
+    waited, wait = [], jax.block_until_ready
+    monkeypatch.setattr(jax, 'process_count', lambda: 2)
+    monkeypatch.setattr(jax, 'block_until_ready',
+                        lambda array: waited.append(len(array.addressable_shards)) or wait(array))
+    parallel.wait_for_all()
+    stop = Stop()
+    assert not stop.carried(stop.vote())
+    assert waited == [4, 4]
 
 
 ONE_PROCESS = """

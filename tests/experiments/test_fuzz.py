@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from common.export import ExportConfig
-from experiments import flags, nas_choice, nas_flags, nas_main, nas_search, nas_train
+from experiments import entry, flags, nas_choice, nas_flags, nas_main, nas_search, nas_train
 from nas import evaluate, recipe, rungs, zoo
 from nas.devices import specs
 from nas.search import SearchConfig
@@ -183,5 +183,5 @@ def test_what_huge_numbers_lead_to_is_a_sentence(error, capsys, monkeypatch):
     if not absl_flags.FLAGS.is_parsed():
         monkeypatch.setattr(sys, 'argv', ['program'])
         absl_flags.FLAGS(['program'])
-    assert flags.main_with_errors(main)(['program']) == 1
+    assert entry.main_with_errors(main)(['program']) == 1
     assert capsys.readouterr().err == f'error: {error}\n'

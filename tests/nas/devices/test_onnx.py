@@ -37,6 +37,20 @@ def test_figures_are_those_of_a_small_fresh_process(variables):
     assert 'threads=1' in result.device and 'onnxruntime=' in result.device
 
 
+def test_the_worker_gets_the_options(variables, monkeypatch):
+    asked = []
+
+    def run(command, **_):
+        asked.extend(map(int, command[-5:]))
+        return subprocess.CompletedProcess(command, 0, '{"latency_ms": 1}', '')
+
+    monkeypatch.setattr('nas.devices.onnx.subprocess.run', run)
+    OnnxDevice(threads=1, batch=2, warmup=3, repeats=4, min_seconds=5).measure((PLAN, variables))
+    assert asked == [1, 2, 3, 4, 5]
+    with pytest.raises(ValueError, match='min_seconds is -1; a whole number of at least 0'):
+        OnnxDevice(min_seconds=-1)
+
+
 def test_worker_loads_no_jax():
     script = ('import sys; sys.path.insert(0, sys.argv[1]); import nas.devices.onnx_worker; '
               'sys.exit(bool({"jax", "flax", "onnx"} & set(sys.modules)))')

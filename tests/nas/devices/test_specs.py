@@ -29,7 +29,8 @@ def test_onnx_takes_threads_and_batch():
     ('xla:vulkan', 'vulkan.*cpu, gpu, tpu'),
     ('xla:tpu', 'no tpu.*present: cpu'), ('xla:cpu:gpu', 'cpu:gpu'), ('xla:cpu,gpu', 'cannot be read'),
     ('xla:batch=x', 'batch=x.*batch=N'), ('xla:batch=0', 'batch is 0'), ('xla:depth=3', 'depth=3'),
-    ('xla:batch=1,batch=2', 'batch=2'), ('profile', 'profile'), ('profile:toaster', 'toaster'),
+    ('xla:batch=1,batch=2', 'batch=2'),
+    ('xla:min_seconds=-1', 'min_seconds=-1'), ('profile', 'profile'), ('profile:toaster', 'toaster'),
     ('command', 'TEMPLATE'), ('command:run', '{model}'), ('command:run "{model}', 'run'),
     ('onnx:gpu', 'onnx:gpu'),
 ])

@@ -16,7 +16,7 @@ PLAN = plan_lib.build(Cell.parse('bn-lgconv1x1-bn_relu-gconv3x3'), SKELETONS['ti
 @pytest.fixture(scope='module')
 def measured():
     """Measurements of the same network at batch 1 and 16."""
-    return {batch: XlaDevice('cpu', batch=batch, warmup=1, repeats=20, at_least=0).measure(PLAN)
+    return {batch: XlaDevice('cpu', batch=batch, warmup=1, repeats=20, min_seconds=0).measure(PLAN)
             for batch in (1, 16)}
 
 
@@ -36,7 +36,17 @@ def test_memory_holds_weights_and_grows_with_the_images(measured):
 
 def test_a_slow_network_ends_in_time():
     device = XlaDevice('cpu', warmup=1, repeats=1_000_000, seconds=1)
-    assert 5 <= device.measure(PLAN).repeats < 1_000_000
+    assert 5 < device.measure(PLAN).repeats < 1_000_000
+
+
+def test_the_timing_is_that_of_the_options(monkeypatch):
+    asked = {}
+    monkeypatch.setattr('nas.devices.xla.quietest_round',
+                        lambda call, **options: asked.update(options) or [1.0])
+    XlaDevice('cpu', warmup=1, repeats=2, seconds=4, min_seconds=3).measure(PLAN)
+    assert asked == {'warmup': 1, 'repeats': 2, 'min_seconds': 3, 'max_seconds': 4}
+    with pytest.raises(ValueError, match='min_seconds is -1; a whole number of at least 0'):
+        XlaDevice('cpu', min_seconds=-1)
 
 
 def test_platform_that_is_not_there_is_named_with_those_that_are():

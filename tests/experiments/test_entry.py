@@ -1,0 +1,92 @@
+"""Whole programs: errors in one sentence, exit codes, flagfiles that repeat a run."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from experiments import entry
+
+MAIN = """
+'''Trains.'''
+import atexit, dataclasses, os, signal, sys, time
+from absl import flags as absl_flags
+from experiments import entry, flags
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    steps: int = 10
+    fault: str = ''
+    def __post_init__(self):
+        if self.steps > 100:
+            raise ValueError(f'steps is {self.steps},\\n it has to be at most 100')
+
+flags.define(Config)
+absl_flags.DEFINE_string('workdir', None, 'where to write')
+
+def main():
+    config = flags.build(Config)
+    if config.fault == 'missing':
+        open('no/such/file')
+    if config.fault == 'bug':
+        raise TypeError('a bug')
+    if config.fault == 'interrupt':
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in the background start with it ignored
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(5)
+    if config.fault.startswith('SIG'):
+        atexit.register(os.kill, os.getpid(), getattr(signal, config.fault))
+    sys.stdout.write(flags.as_flagfile())
+
+entry.run(main)
+"""
+
+
+@pytest.fixture(scope='module')
+def start(tmp_path_factory):
+    script = tmp_path_factory.mktemp('main') / 'train_main.py'
+    script.write_text(MAIN)
+    environment = {**os.environ, 'PYTHONPATH': str(pathlib.Path(entry.__file__).parents[1])}
+
+    def start(*arguments):
+        done = subprocess.run([sys.executable, str(script), *arguments], env=environment, text=True,
+                              capture_output=True, timeout=60, cwd=script.parent)
+        return done.returncode, done.stdout, done.stderr
+
+    return start
+
+
+@pytest.mark.parametrize('argument, code, sentence', [
+    ('--steps=101', 1, 'error: steps is 101, it has to be at most 100'),
+    ('--fault=missing', 1, 'error: No such file or directory: no/such/file'),
+    ('--fault=interrupt', 128 + signal.SIGINT, 'interrupted'),
+    ('--flagfile=absent.flags', 1, 'absent.flags'),
+    ('--step=5', 1, "error: Unknown command line flag 'step'"),
+    ('--steps=many', 1, 'error: flag --steps=many'),
+    ('train', 1, "error: unexpected argument 'train'"),
+])
+def test_errors_are_one_sentence(start, argument, code, sentence):
+    actual, stdout, stderr = start(argument)
+    assert actual == code and stdout == ''
+    assert sentence in stderr and len(stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize('signal_at_exit', ['SIGTERM', 'SIGUSR1'])
+def test_a_finished_job_is_not_failed_by_a_request_to_stop(start, signal_at_exit):
+    code, flagfile, stderr = start(f'--fault={signal_at_exit}')
+    assert (code, stderr) == (0, '') and signal_at_exit in flagfile
+
+
+def test_a_whole_main(start, tmp_path):
+    code, flagfile, _ = start('--workdir=out', '--steps=7', '--fault=')
+    assert (code, flagfile) == (0, '--fault=\n--steps=7\n--workdir=out\n')
+    (tmp_path / 'again.flags').write_text(flagfile)
+    assert start(f'--flagfile={tmp_path / "again.flags"}', '--steps=8')[1] == flagfile.replace('7', '8')
+    code, _, stderr = start('--fault=bug')
+    assert code == 1 and 'Traceback' in stderr and 'a bug' in stderr
+    assert 'Traceback' in start('--traceback', '--steps=101')[2]
+    code, stdout, _ = start('--help')
+    assert 'Trains.' in stdout and '--steps' in stdout and '--workdir' in stdout
