@@ -10,10 +10,14 @@ from absl import flags as absl_flags
 from common import parallel
 from common.run import open_run, write_json
 from experiments import flags
-from pano_depth import evaluate, media, panels, report, session
-from pano_depth.datasets import footage as footages
-from pano_depth.datasets import open_footage, rooms
-from pano_depth.model import ModelConfig
+from pano_depth.reconstruction import evaluate
+from pano_depth.footage import media
+from pano_depth.results import panels, report
+from pano_depth.learning import session
+from pano_depth.footage import footage as footages
+from pano_depth.footage import open_footage
+from pano_depth.rooms import rooms
+from pano_depth.learning.model import ModelConfig
 
 # Fields of `ModelConfig` that parameters do not depend on.
 FREE_FIELDS = ('face_size', 'pose_mode')

@@ -12,10 +12,10 @@ from experiments.depth_choice import (
     write_report,
     write_scores,
 )
-from pano_depth import evaluate
-from pano_depth.datasets import footage as footages
-from pano_depth.datasets import pano_rooms
-from pano_depth.model import make_grid
+from pano_depth.reconstruction import evaluate
+from pano_depth.footage import footage as footages
+from pano_depth.rooms import pano_rooms
+from pano_depth.learning.model import make_grid
 
 
 def main(values: absl_flags.FlagValues) -> None:

@@ -7,7 +7,7 @@ from absl import flags as absl_flags
 from common import export
 from experiments import flags
 from experiments.depth_choice import say, trained_model
-from pano_depth import export as depth_export
+from pano_depth.results import export as depth_export
 
 
 def default_checkpoint(workdir: str | None) -> str:

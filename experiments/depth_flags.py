@@ -4,11 +4,11 @@ from absl import flags as absl_flags
 
 from common.export import ExportConfig
 from experiments import flags
-from pano_depth import ply
-from pano_depth.datasets import footage, frame_files
-from pano_depth.model import ModelConfig
-from pano_depth.objective import LossConfig
-from pano_depth.train import TrainConfig
+from pano_depth.results import ply
+from pano_depth.footage import footage, frame_files
+from pano_depth.learning.model import ModelConfig
+from pano_depth.learning.objective import LossConfig
+from pano_depth.learning.train import TrainConfig
 
 FLAGS = absl_flags.FLAGS
 

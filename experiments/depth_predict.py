@@ -17,12 +17,14 @@ from experiments.depth_choice import (
     write_report,
     write_scores,
 )
-from pano_depth import analysis as analyses
-from pano_depth import evaluate, infer, predict, session, sources, spacing
-from pano_depth.datasets.clip import Clip
-from pano_depth.model import make_grid
-from pano_depth.objective import LossConfig
-from pano_depth.train import TrainConfig
+from pano_depth.reconstruction import analysis as analyses
+from pano_depth.reconstruction import evaluate, infer
+from pano_depth.results import predict
+from pano_depth.learning import session, sources, spacing
+from pano_depth.footage.clip import Clip
+from pano_depth.learning.model import make_grid
+from pano_depth.learning.objective import LossConfig
+from pano_depth.learning.train import TrainConfig
 
 NEAR = 0.25  # share of the triplets that are closer than --stride
 WIDEN_FROM = 0.3  # part of the adaptation after which --reach counts

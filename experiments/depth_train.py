@@ -5,11 +5,11 @@ from absl import flags as absl_flags
 from common import parallel
 from experiments import depth_eval, flags
 from experiments.depth_choice import open_workdir, read_mask, say, small_mask, start_model, write_report
-from pano_depth import session, sources
-from pano_depth.datasets import pano_rooms
-from pano_depth.model import make_grid
-from pano_depth.objective import LossConfig
-from pano_depth.train import TrainConfig
+from pano_depth.learning import session, sources
+from pano_depth.rooms import pano_rooms
+from pano_depth.learning.model import make_grid
+from pano_depth.learning.objective import LossConfig
+from pano_depth.learning.train import TrainConfig
 
 
 def main(values: absl_flags.FlagValues, stop) -> None:

@@ -3,10 +3,10 @@
 import dataclasses
 
 from common.options import option
-from nas import zoo
-from nas.architecture import Architecture
-from nas.cell import Cell
-from nas.skeleton import SKELETONS, Skeleton
+from nas.cells import zoo
+from nas.cells.architecture import Architecture
+from nas.cells.cell import Cell
+from nas.cells.skeleton import SKELETONS, Skeleton
 
 # What cells stand on where no skeleton is named.
 SEARCH_SKELETON, CELL_SKELETON = 'digits', 'cifar10'

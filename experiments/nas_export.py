@@ -4,8 +4,8 @@ from absl import flags as absl_flags
 
 from common import export
 from experiments import flags
-from nas import export as nas_export
-from nas.trained import open_trained
+from nas.training import export as nas_export
+from nas.training.trained import open_trained
 
 
 def define(values: absl_flags.FlagValues) -> None:

@@ -11,8 +11,10 @@ from absl import flags as absl_flags
 from common.memory import keep_memory
 from common.run import FLAGS_FILE
 from experiments import flags, nas_choice, nas_export
-from nas import evaluate, recipe, rungs, search, tabular
-from nas.skeleton import SKELETONS
+from nas.training import evaluate, recipe
+from nas.search import rungs, search
+from nas.tables import tabular
+from nas.cells.skeleton import SKELETONS
 
 MODES = ('search', 'train', 'export', 'cost')
 EXECUTORS = ('serial', 'process', 'ray', 'slurm')

@@ -21,8 +21,8 @@ from absl import flags as absl_flags
 
 from experiments import entry, flags, nas_choice
 from experiments.nas_choice import Sizes
-from nas import plan, zoo
-from nas.cost import Cost, count
+from nas.cells import plan, zoo
+from nas.cells.cost import Cost, count
 
 
 def plan_of(cell: str | None, network: str | None, skeleton: str | None,

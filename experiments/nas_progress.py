@@ -3,8 +3,8 @@
 import time
 
 from common.logs import Progress, format_seconds
-from nas.evaluations import Evaluation
-from nas.search import Search
+from nas.search.evaluations import Evaluation
+from nas.search.search import Search
 
 
 class Teller:

@@ -12,18 +12,20 @@ from common.run import open_run
 from common.stopping import on_signals
 from experiments import flags, nas_choice, nas_flags
 from experiments.nas_progress import Teller
-from nas import evaluate, loop, results, tabular
-from nas.candidates import MEASURED, Candidates
+from nas.training import evaluate
+from nas.search import loop, results
+from nas.tables import tabular
+from nas.training.candidates import MEASURED, Candidates
 from nas.datasets.open_images import open_images
 from nas.devices import cache as measurements
 from nas.devices import specs
-from nas.evaluations import EVALUATIONS_FILE, Constraint, read_records, result_of
+from nas.search.evaluations import EVALUATIONS_FILE, Constraint, read_records, result_of
 from nas.executors.process import ProcessExecutor
 from nas.executors.serial import SerialExecutor
-from nas.recipe import RecipeConfig
-from nas.rungs import Rungs
-from nas.search import Search, SearchConfig
-from nas.space import CellSpace
+from nas.training.recipe import RecipeConfig
+from nas.search.rungs import Rungs
+from nas.search.search import Search, SearchConfig
+from nas.search.space import CellSpace
 
 OBJECTIVES = ('error', 'latency_ms', 'params')
 # What may change when a search goes on: how much and where, but not what is searched.

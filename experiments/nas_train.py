@@ -11,16 +11,16 @@ from common.logs import format_seconds
 from common.run import open_run
 from common.stopping import on_signals
 from experiments import flags, nas_choice, nas_flags
-from nas import batches, final, recipe, session, throughput, trained
-from nas.architecture import Architecture
-from nas.cell import Cell
-from nas.cost import count
+from nas.training import batches, final, recipe, session, throughput, trained
+from nas.cells.architecture import Architecture
+from nas.cells.cell import Cell
+from nas.cells.cost import count
 from nas.datasets.images import Dataset, Images
 from nas.datasets.open_images import open_images
 from nas.datasets.streamed import StreamedImages, hold_out
-from nas.evaluations import EVALUATIONS_FILE, read_records
-from nas.recipe import RecipeConfig
-from nas.results import SUMMARY_FILE
+from nas.search.evaluations import EVALUATIONS_FILE, read_records
+from nas.training.recipe import RecipeConfig
+from nas.search.results import SUMMARY_FILE
 
 # What makes a training another one; the rest may change when it goes on.
 _WHAT = ('mode', 'cell', 'network', 'from_search', 'skeleton', 'stages', 'growth', 'dataset', 'seed',

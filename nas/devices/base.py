@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 import jax
 
-from nas import network as network_lib
-from nas.plan import Layer, Plan
+from nas.networks import network as network_lib
+from nas.cells.plan import Layer, Plan
 
 # Latency does not depend on the weights, so a plan alone is enough; with weights, it is (plan, variables).
 Network = Plan | tuple[Plan, Any]

@@ -9,7 +9,7 @@ import re
 from common.run import atomic_path
 from nas.devices import lock
 from nas.devices.base import Device, Measurement, Network, split_network
-from nas.fingerprint import plan_hash
+from nas.cells.fingerprint import plan_hash
 
 # How devices measure; figures of another method are measured anew.
 _METHOD = 'quietest round, '

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import tempfile
 
-from nas import onnx_export
+from nas.networks import onnx_export
 from nas.devices.base import DeviceError, Measurement, Network, check_at_least, with_variables
 
 _FIELDS = ('latency_ms', 'p10_ms', 'p90_ms', 'memory_mb', 'baseline_mb', 'repeats', 'note')

@@ -8,7 +8,7 @@ import sys
 import tempfile
 
 from common.onnx_graph import require
-from nas import onnx_export
+from nas.networks import onnx_export
 from nas.devices.base import (DeviceError, Measurement, Network, check_at_least, cores, processor,
                               with_variables)
 

@@ -15,10 +15,10 @@ import logging
 import numpy as np
 from scipy.optimize import nnls
 
-from nas import published, zoo
-from nas.cost import count
+from nas.cells import published, zoo
+from nas.cells.cost import count
 from nas.devices.base import Measurement, Network, split_network
-from nas.plan import Plan
+from nas.cells.plan import Plan
 
 DEVICES = ('workstation', 'embedded', 'phone')
 _MEMORY = 3  # column of the phone's memory

@@ -6,7 +6,7 @@ import numpy as np
 from nas.devices.base import (DeviceError, Measurement, Network, check_at_least, cores, processor,
                               with_variables)
 from nas.devices.timing import quietest_round
-from nas.network import Network as Module
+from nas.networks.network import Network as Module
 
 PLATFORMS = ('cpu', 'gpu', 'tpu')
 

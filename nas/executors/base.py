@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
-from nas.evaluations import Failure
+from nas.search.evaluations import Failure
 
 
 class Executor(Protocol):

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from nas.evaluations import Failure
+from nas.search.evaluations import Failure
 
 # Set before the child imports JAX, which reads them once.
 PLATFORM = 'JAX_PLATFORMS'

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from nas.evaluations import Failure
+from nas.search.evaluations import Failure
 from nas.executors import isolated
 
 

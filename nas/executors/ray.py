@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from nas.evaluations import Failure
+from nas.search.evaluations import Failure
 from nas.executors import isolated
 from nas.executors.base import describe
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from nas.evaluations import Failure
+from nas.search.evaluations import Failure
 from nas.executors import isolated
 from nas.executors.base import describe
 

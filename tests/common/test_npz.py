@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from common import npz
-from nas.tabular import load_nas_bench_201
-from pano_depth.session import load_model
+from nas.tables.tabular import load_nas_bench_201
+from pano_depth.learning.session import load_model
 
 
 def test_arrays_come_back(tmp_path):

@@ -13,7 +13,7 @@ import pytest
 from common import export
 from common.checkpoint import Checkpoints
 from experiments import depth_export
-from pano_depth import model as models, session
+from pano_depth.learning import model as models, session
 
 pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')

@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 
 from common import logs
-from pano_depth import geometry, media, ply, session, video
-from pano_depth.datasets.clip import Clip
-from pano_depth.datasets.clip_folder import write_clip_folder
-from pano_depth.rigid import Motion
+from pano_depth.footage import geometry, media, video
+from pano_depth.results import ply
+from pano_depth.learning import session
+from pano_depth.footage.clip import Clip
+from pano_depth.footage.clip_folder import write_clip_folder
+from pano_depth.kernels.rigid import Motion
 
 ROOT = pathlib.Path(__file__).parents[2]
 FRAMES, HEIGHT = 6, 32

@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from common.export import ExportConfig
 from experiments import entry, flags, nas_choice, nas_flags, nas_main, nas_search, nas_train
-from nas import evaluate, recipe, rungs, zoo
+from nas.training import evaluate, recipe
+from nas.search import rungs
+from nas.cells import zoo
 from nas.devices import specs
-from nas.search import SearchConfig
-from pano_depth.model import ModelConfig
-from pano_depth.objective import LossConfig
-from pano_depth.train import TrainConfig
+from nas.search.search import SearchConfig
+from pano_depth.learning.model import ModelConfig
+from pano_depth.learning.objective import LossConfig
+from pano_depth.learning.train import TrainConfig
 
 # Derandomised, so that a failure is everybody's failure.
 quick = settings(max_examples=60, deadline=None, derandomize=True, database=None,

@@ -13,11 +13,12 @@ from absl import flags as absl_flags
 from common import export
 from common.checkpoint import Checkpoints
 from experiments import nas_export, nas_flags
-from nas import network, recipe, trained
-from nas.architecture import Architecture
-from nas.cell import Cell
+from nas.networks import network
+from nas.training import recipe, trained
+from nas.cells.architecture import Architecture
+from nas.cells.cell import Cell
 from nas.datasets.images import Images
-from nas.skeleton import tiny
+from nas.cells.skeleton import tiny
 
 pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')

@@ -18,10 +18,13 @@ import pytest
 from absl import flags as absl_flags
 
 from experiments import nas_flags, nas_search
-from nas import cost, evaluate, pareto, plan, recipe, rungs, skeleton, tabular
-from nas.evaluations import Failure
+from nas.cells import cost, plan, skeleton
+from nas.training import evaluate, recipe
+from nas.search import pareto, rungs
+from nas.tables import tabular
+from nas.search.evaluations import Failure
 from nas.executors.process import ProcessExecutor
-from tests.nas.tables import write_table
+from tests.nas.made_tables import write_table
 
 ROOT = pathlib.Path(__file__).parents[2]
 BUDGET, SEED = 26, 3

@@ -12,11 +12,12 @@ from absl import flags as absl_flags
 from PIL import Image
 
 from experiments import flags, nas_choice, nas_flags, nas_main, nas_train
-from nas import plan, trained, zoo
-from nas.cell import Cell
-from nas.cost import count
-from nas.evaluations import Evaluation, append_record, to_record
-from nas.skeleton import SKELETONS, Skeleton
+from nas.cells import plan, zoo
+from nas.training import trained
+from nas.cells.cell import Cell
+from nas.cells.cost import count
+from nas.search.evaluations import Evaluation, append_record, to_record
+from nas.cells.skeleton import SKELETONS, Skeleton
 
 PANACEA = 'bn-lgconv1x1-bn_relu-gconv3x3'
 SMALL = ['--skeleton=digits', '--stages=1', '--growth=4', '--cell=bn_relu-lgconv1x1']

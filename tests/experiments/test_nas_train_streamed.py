@@ -11,7 +11,7 @@ import pytest
 from absl import flags as absl_flags
 
 from experiments import nas_flags, nas_train
-from nas import session, trained
+from nas.training import session, trained
 from tests.nas.made_folders import CLASSES, make_folder
 
 RECIPE = ['--skeleton=tiny', '--stages=1', '--growth=4', '--cell=bn_relu-lgconv1x1', '--epochs=4',

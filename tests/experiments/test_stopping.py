@@ -1,6 +1,6 @@
 """Both command lines under real signals, sent while they are known to work: what is kept, what is refused.
 
-Every job under every signal at random moments is what `experiments/benchmarks/faults.py` runs.
+Every job under every signal at random moments is what `experiments/benchmarks/faults/faults.py` runs.
 """
 
 import json
@@ -13,11 +13,11 @@ from absl import flags as absl_flags
 
 from common.checkpoint import Checkpoints
 from experiments import nas_flags, nas_search, nas_train
-from experiments.benchmarks.commands import Commands, alive
-from experiments.benchmarks.fault_jobs import ENVIRONMENTS
-from nas.evaluations import read_records
-from pano_depth.datasets.clip import Clip
-from pano_depth.datasets.clip_folder import write_clip_folder
+from experiments.benchmarks.faults.commands import Commands, alive
+from experiments.benchmarks.faults.fault_jobs import ENVIRONMENTS
+from nas.search.evaluations import read_records
+from pano_depth.footage.clip import Clip
+from pano_depth.footage.clip_folder import write_clip_folder
 
 pytestmark = pytest.mark.slow
 FRAMES, HEIGHT, STEPS = 12, 32, 12

@@ -8,13 +8,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nas import cell as cell_lib
-from nas import cost, pareto, plan, skeleton
-from nas.cell import Cell
+from nas.cells import cell as cell_lib
+from nas.cells import cost, plan, skeleton
+from nas.search import pareto
+from nas.cells.cell import Cell
 from nas.datasets import tars
 from nas.datasets.open_images import open_images
-from nas.evaluations import Constraint, Failure, read_records, result_of
-from nas.skeleton import Skeleton
+from nas.search.evaluations import Constraint, Failure, read_records, result_of
+from nas.cells.skeleton import Skeleton
 from tests.nas.datasets.test_image_folder import files, write_folder, write_tar
 
 # Derandomised, so that a failure is everybody's failure.

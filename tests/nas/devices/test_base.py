@@ -1,16 +1,16 @@
-"""nas.devices.base and nas.fingerprint: what measurements accept, and what the key of a plan depends on."""
+"""nas.devices.base and nas.cells.fingerprint: what measurements accept, and what the key of a plan depends on."""
 
 import dataclasses
 import json
 
 import pytest
 
-from nas import plan as plan_lib
-from nas import zoo
-from nas.cell import Cell
+from nas.cells import plan as plan_lib
+from nas.cells import zoo
+from nas.cells.cell import Cell
 from nas.devices import base
-from nas.fingerprint import plan_hash
-from nas.skeleton import SKELETONS
+from nas.cells.fingerprint import plan_hash
+from nas.cells.skeleton import SKELETONS
 
 
 def tiny(cell='bn-lgconv1x1-bn_relu-gconv3x3'):

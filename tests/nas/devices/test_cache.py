@@ -8,12 +8,12 @@ import time
 
 import pytest
 
-from nas import plan as plan_lib
-from nas.cell import Cell
+from nas.cells import plan as plan_lib
+from nas.cells.cell import Cell
 from nas.devices import lock
 from nas.devices.base import DeviceError, Measurement
 from nas.devices.cache import Cache, measure
-from nas.skeleton import SKELETONS
+from nas.cells.skeleton import SKELETONS
 
 ROOT = pathlib.Path(__file__).parents[3]
 PLAN, OTHER = (plan_lib.build(Cell.parse(cell), SKELETONS['tiny']) for cell in ('bn-conv1x1', 'bn-conv3x3'))

@@ -7,12 +7,12 @@ import time
 import jax
 import pytest
 
-from nas import network
-from nas import plan as plan_lib
-from nas.cell import Cell
+from nas.networks import network
+from nas.cells import plan as plan_lib
+from nas.cells.cell import Cell
 from nas.devices.base import DeviceError
 from nas.devices.command import CommandDevice
-from nas.skeleton import SKELETONS
+from nas.cells.skeleton import SKELETONS
 
 pytest.importorskip('onnx')
 

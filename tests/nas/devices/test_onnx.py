@@ -8,12 +8,12 @@ import jax
 import numpy as np
 import pytest
 
-from nas import network, onnx_export
-from nas import plan as plan_lib
-from nas.cell import Cell
+from nas.networks import network, onnx_export
+from nas.cells import plan as plan_lib
+from nas.cells.cell import Cell
 from nas.devices.base import DeviceError, cores
 from nas.devices.onnx import OnnxDevice
-from nas.skeleton import SKELETONS
+from nas.cells.skeleton import SKELETONS
 
 pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')

@@ -6,7 +6,7 @@ import logging
 import numpy as np
 import pytest
 
-from nas import zoo
+from nas.cells import zoo
 from nas.devices import profile
 
 # Published figures of DPP-Net, milliseconds and megabytes: (workstation, embedded, phone, phone's memory).

@@ -3,12 +3,12 @@
 import jax
 import pytest
 
-from nas import network
-from nas import plan as plan_lib
-from nas.cell import Cell
+from nas.networks import network
+from nas.cells import plan as plan_lib
+from nas.cells.cell import Cell
 from nas.devices.base import DeviceError
 from nas.devices.xla import XlaDevice
-from nas.skeleton import SKELETONS
+from nas.cells.skeleton import SKELETONS
 
 PLAN = plan_lib.build(Cell.parse('bn-lgconv1x1-bn_relu-gconv3x3'), SKELETONS['tiny'])
 

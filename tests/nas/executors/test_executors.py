@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from nas.evaluations import Failure
+from nas.search.evaluations import Failure
 from nas.executors import process as process_module
 from nas.executors.process import ProcessExecutor
 from nas.executors.serial import SerialExecutor

@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from nas import loop
-from nas.evaluations import Failure
+from nas.search import loop
+from nas.search.evaluations import Failure
 from nas.executors.ray import RayExecutor
-from tests.nas import test_loop
+from tests.nas.search import test_loop
 from tests.nas.executors import jobs
 
 

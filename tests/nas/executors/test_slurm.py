@@ -10,7 +10,7 @@ import textwrap
 
 import pytest
 
-from nas.evaluations import Failure
+from nas.search.evaluations import Failure
 from nas.executors.slurm import SlurmExecutor
 from tests.nas.executors import jobs
 

@@ -1,0 +1,146 @@
+"""The cell space: strings of normalisations and convolutions that grow one operation at a time.
+
+A cell is an alternating sequence of tokens, a normalisation first, written with hyphens:
+`bn_relu-lgconv1x1-bn_relu-gconv3x3` is the cell of CondenseNet. DPP-Net (Dong et al., ECCV 2018) searches
+over such strings progressively: three normalisations, then six convolutions on each, and so on. This module
+knows nothing of channels, costs or networks.
+"""
+
+import dataclasses
+from typing import ClassVar
+
+NORMS = ('bn_relu', 'bn', 'none')
+CONVS = ('conv1x1', 'conv3x3', 'gconv1x1', 'gconv3x3', 'lgconv1x1', 'dwconv3x3')
+
+# A depthwise convolution stands where a convolution stands, but it cannot change the width.
+ROLES = ('norm', 'conv', 'depthwise')
+
+_roles = {token: 'norm' for token in NORMS}
+_roles.update({token: 'conv' for token in CONVS})
+_roles['dwconv3x3'] = 'depthwise'
+
+
+def register_token(token: str, role: str) -> None:
+    """Adds a token of the user's own to the ones that a cell may hold.
+
+    `grow` proposes it only when asked to, so registering changes no search space. Most callers want
+    `nas.cells.plan.register_op`, which also says what the token builds and costs.
+
+    Args:
+        token: name without `-` or white space, not one of the built-in tokens.
+        role: 'norm', 'conv' (may change the width) or 'depthwise' (stands as a convolution, keeps the width).
+
+    Raises:
+        ValueError: if the name or the role is not acceptable.
+    """
+    if token in NORMS + CONVS:
+        raise ValueError(f'token {token!r} is built in and cannot be registered again; choose another name')
+    if not token or '-' in token or any(c.isspace() for c in token):
+        raise ValueError(f'token {token!r} must be a name without hyphens or white space')
+    if role not in ROLES:
+        raise ValueError(f'role {role!r} of token {token!r} is unknown; accepted: {", ".join(ROLES)}')
+    _roles[token] = role
+
+
+def token_role(token: str) -> str:
+    """Returns the role of a token: 'norm', 'conv' or 'depthwise'. Raises ValueError for an unknown token."""
+    if token not in _roles:
+        raise ValueError(f'unknown token {token!r}; accepted: {", ".join(_roles)}')
+    return _roles[token]
+
+
+def _stands_at(token: str, position: int) -> bool:
+    """Norms stand at even positions, convolutions of either kind at odd ones."""
+    return (_roles[token] == 'norm') == (position % 2 == 0)
+
+
+def _short(text: str) -> str:
+    """A text of any length, quoted, as messages can show it."""
+    quoted = repr(text[:300])
+    return quoted if len(text) <= 300 and len(quoted) <= 302 else f'{quoted[:300]}...'
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """A cell as a sequence of tokens; immutable, hashable, equal only to a cell with the same tokens.
+
+    Attributes:
+        ops: the tokens in order: norm, convolution, norm, convolution, ...
+    """
+
+    ops: tuple[str, ...] = ()
+
+    ROOT: ClassVar['Cell']  # the empty start of every search
+
+    def __post_init__(self):
+        for position, token in enumerate(self.ops):
+            wanted = 'normalisation' if position % 2 == 0 else 'convolution'
+            if token in _roles and _stands_at(token, position):
+                continue
+            problem = 'is out of place' if token in _roles else 'is unknown'
+            accepted = ', '.join(t for t in _roles if _stands_at(t, position))
+            raise ValueError(f'cell {_short(str(self))}: token {_short(token)} at position '
+                             f'{position + 1} {problem}; a {wanted} stands there, accepted: {accepted}')
+
+    @classmethod
+    def parse(cls, text: str) -> 'Cell':
+        """Reads a cell such as 'bn_relu-lgconv1x1-bn_relu-gconv3x3'; `str` is the inverse.
+
+        Raises:
+            ValueError: for an empty string, an unknown token, or one at the wrong place.
+        """
+        text = text.strip()
+        if not text:
+            raise ValueError('cell is empty; write tokens joined by hyphens, a normalisation first, '
+                             "e.g. 'bn_relu-conv3x3' (the empty start of a search is Cell.ROOT)")
+        return cls(tuple(text.split('-')))
+
+    def __str__(self) -> str:
+        return '-'.join(self.ops)
+
+    @property
+    def level(self) -> int:
+        """Number of tokens: 0 for `ROOT`."""
+        return len(self.ops)
+
+    @property
+    def complete(self) -> bool:
+        """Whether a network can be built: some convolution that is not depthwise sets the output width."""
+        return any(_roles[token] == 'conv' for token in self.ops)
+
+    @property
+    def key(self) -> str:
+        """Canonical form: cells of one key build the same network.
+
+        Only strings that differ by a `none` at the end build the same layers. Everything else differs in
+        layers, weights or counts: even a `bn` that the next cell's `bn` makes redundant costs parameters, and
+        equal counts (`gconv1x1`, `lgconv1x1`) are still different networks.
+        """
+        return str(self).removesuffix('none').removesuffix('-')
+
+    def grow(self, *, norms: tuple[str, ...] = NORMS, convs: tuple[str, ...] = CONVS) -> tuple['Cell', ...]:
+        """Returns the cells with ONE more token: 3 normalisations or 6 convolutions, in the order given.
+
+        Level by level from `ROOT` this makes 3, 18, 54, 324, 972, 5832 cells. Incomplete cells are among
+        them: they cannot be built yet, but have to be passed through to reach those that can.
+
+        Args:
+            norms, convs: the tokens to choose from, for a smaller space or one with registered tokens.
+        """
+        return tuple(Cell(self.ops + (token,)) for token in (convs if self.level % 2 else norms))
+
+    def encode(self, length: int, *, vocabulary: tuple[str, ...] = NORMS + CONVS) -> tuple[int, ...]:
+        """Returns token numbers for a sequence model: 1.. by place in `vocabulary`, padded with 0 at the end.
+
+        Raises:
+            ValueError: if the cell is longer than `length` or holds a token that is not in `vocabulary`.
+        """
+        if self.level > length:
+            raise ValueError(f'length {length} is too short for cell {str(self)!r} of {self.level} tokens')
+        missing = [token for token in self.ops if token not in vocabulary]
+        if missing:
+            raise ValueError(f'cell {str(self)!r}: token {missing[0]!r} is not in vocabulary {vocabulary}')
+        return tuple(vocabulary.index(token) + 1 for token in self.ops) + (0,) * (length - self.level)
+
+
+Cell.ROOT = Cell(())

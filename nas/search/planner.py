@@ -1,0 +1,199 @@
+"""Which cells a search evaluates next, batch by batch: level by level first, then across all levels."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from common.options import option
+from nas.search import acquisition
+from nas.search.forecast import ERROR, Forecast
+from nas.search.knowledge import Knowledge
+from nas.search.space import Family, Space
+
+# Errors are told to the surrogate up to this multiple of the reference.
+WORST_ERROR = 1.25
+TRIES = 4  # random growths for each cell that is wanted of them
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchConfig:
+    """Sizes of a search.
+
+    Raises:
+        ValueError: on creation, for a size that is out of range.
+    """
+
+    # Not all at once: the small cells of the first levels teach little about the others.
+    keep: int = option(6, 'K: cells evaluated on each level of the growth; on level l at most l + 1')
+    # What is grown from what was kept looks alike: a surrogate would never learn of anything else.
+    explore: float = option(0.5, 'part of them that is grown at random from the root')
+    batch: int = option(8, 'least number of cells in a batch of the last stage')
+    # The surrogate is fitted about as often in the first hundred evaluations as in the next four hundred.
+    batch_growth: float = option(0.05, 'a batch has at least this part of the evaluations so far')
+    # What cells unlike all others are worth is not known from those evaluated so far.
+    bold: float = option(0.25, 'part of such a batch that is chosen as if predictions were less certain')
+    doubt: float = option(5.0, 'how many times as large their standard deviation is taken for that')
+    bold_later: float = option(0.1, 'that part, once there are `settled` evaluations')
+    settled: int = option(120, 'evaluations after which a search looks about less')
+    parents: int = option(100, 'predicted cells that each round of looking for new ones grows and mutates')
+    rounds: int = option(3, 'how many such rounds precede a batch')
+    pool: int = option(20_000, 'no new cells are looked for once so many are known')
+    fewest: int = option(4, 'evaluations before anything is predicted; until then cells are drawn at random')
+
+    def __post_init__(self):
+        for name in ('keep', 'batch', 'fewest'):
+            if getattr(self, name) < 1:
+                raise ValueError(f'{name} is {getattr(self, name)}, it has to be at least 1')
+        for name in ('explore', 'bold', 'bold_later'):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f'{name} is {getattr(self, name)}; accepted: between 0 and 1')
+
+
+class Planner:
+    """Plans batches from what is known and the seed alone.
+
+    Attributes:
+        family: every cell seen so far.
+        stage: 'levels', then 'last'.
+    """
+
+    def __init__(self, space: Space, knowledge: Knowledge, *, surrogate: Callable, config: SearchConfig,
+                 seed: int):
+        """Starts at the root of the space; arguments as for `nas.search.Search`."""
+        self._space, self._knowledge, self._config = space, knowledge, config
+        self._random = np.random.default_rng(seed)
+        self.family = Family(space)
+        self._forecast = Forecast(self.family, knowledge.needed, surrogate, seed)
+        self._parents, self._grown, self._expanded = [space.root], [], set()
+        self._level = 0  # growth steps so far
+        self.stage = 'levels'
+
+    def plan(self) -> list:
+        """The cells of the next batch; none once the space is exhausted."""
+        while self.stage == 'levels':
+            rows = self._plan_level()
+            if rows:
+                return [self.family.cells[row] for row in rows]
+            if self.stage == 'levels':
+                self.close()
+        return [self.family.cells[row] for row in self._plan_last_stage()]
+
+    def close(self) -> None:
+        """Ends a batch; on a level, what succeeded and what cannot be evaluated yet is grown next."""
+        if self.stage == 'levels':
+            good = {key for key, e in self._knowledge.evaluations.items() if e.status == 'ok'}
+            self._parents = [cell for cell in self._grown
+                             if not self._space.complete(cell) or self._space.key(cell) in good]
+
+    def predict(self, cells: Sequence) -> list[dict[str, float]]:
+        """What is expected of cells of the family, by name; empty for what is known exactly."""
+        if not self._informed():
+            return [{} for _ in cells]
+        mean, _ = self._forecast.predict()
+        uncertain = [(column, name) for column, name in enumerate(self._forecast.names)
+                     if not self._forecast.known()[column]]
+        rows = [self.family.row[self._space.key(cell)] for cell in cells]
+        return [{name: float(mean[row, column]) for column, name in uncertain} for row in rows]
+
+    def _plan_level(self) -> list[int]:
+        """Grows a level and chooses among it; without anything left to grow the last stage begins."""
+        children = [child for parent in self._parents for child in self.family.grow(parent)]
+        self._grown = list({str(child): child for child in children}.values())
+        if not self._grown:
+            self.stage = 'last'
+            return []
+        self._fit()
+        self._level += 1
+        rows = {self.family.row[self._space.key(cell)] for cell in self._grown if self._space.complete(cell)}
+        size = min(self._config.keep, self._level + 1) if rows else 0
+        drawn = round(size * self._config.explore)
+        chosen = self._choose(sorted(rows), size - drawn)
+        chosen += self._grow_at_random(size - len(chosen), chosen)
+        return chosen + self._draw(sorted(rows - set(chosen)), size - len(chosen))
+
+    def _grow_at_random(self, count: int, chosen: Sequence[int]) -> list[int]:
+        """Up to `count` candidates of this level, each grown from the root by random choices."""
+        rows = []
+        for _ in range(TRIES * count):
+            cell = self._space.root
+            for _ in range(self._level):
+                children = self.family.grow(cell)
+                if not children:
+                    break
+                cell = children[self._random.integers(len(children))]
+            if len(rows) == count or not self._space.complete(cell):
+                continue
+            row = self.family.row[self._space.key(cell)]
+            if row not in rows and row not in chosen and len(self._candidates([row])):
+                rows.append(row)
+                self._grown.append(cell)
+        return rows
+
+    def _plan_last_stage(self) -> list[int]:
+        """Chooses among all cells ever grown, after looking around the best of them for more."""
+        self._fit()
+        family = self.family
+        for _ in range(self._config.rounds):
+            before = len(family.cells)
+            near = [e.cell for e in self._knowledge.front()]
+            rows = self._choose(range(before), self._config.parents, acquisition.most_promising)
+            near += [family.cells[row] for row in rows]
+            for cell in near:
+                if str(cell) not in self._expanded and len(family.cells) < self._config.pool:
+                    self._expanded.add(str(cell))
+                    family.grow(cell)
+                    family.mutate(cell)
+            if len(family.cells) == before:
+                break
+        size = max(self._config.batch, int(self._config.batch_growth * len(self._knowledge.evaluations)))
+        while not len(self._candidates(range(len(family.cells)))) and family.grow_oldest():
+            pass
+        early = len(self._knowledge.evaluations) < self._config.settled
+        rows = range(len(family.cells))
+        bold = round(size * (self._config.bold if early else self._config.bold_later))
+        chosen = self._choose(rows, size - bold)
+        others = sorted(set(rows) - set(chosen))
+        return chosen + self._choose(others, bold, doubt=self._config.doubt)
+
+    def _informed(self) -> bool:
+        """Whether enough is known to predict."""
+        return len(self._knowledge.successes()) >= self._config.fewest
+
+    def _fit(self) -> None:
+        if self._informed():
+            knowledge = self._knowledge
+            worst = dict(zip(knowledge.objectives, knowledge.reference())).get(ERROR, math.inf)
+            self._forecast.fit(list(knowledge.evaluations.values()), worst_error=WORST_ERROR * worst)
+
+    def _candidates(self, rows) -> np.ndarray:
+        """Those of the family's rows that are not evaluated and keep to the exactly known constraints."""
+        known = {self.family.row[key] for key in self._knowledge.evaluations}
+        rows = np.array([row for row in rows if row not in known], int)
+        for constraint in self._knowledge.constraints if len(rows) else ():
+            if constraint.name in self.family.cost_names():
+                rows = rows[constraint.excess(self.family.costs([constraint.name])[rows, 0]) == 0]
+        return rows
+
+    def _draw(self, rows, count: int) -> list[int]:
+        """Draws up to `count` candidates at random."""
+        return self._random.permutation(self._candidates(rows))[:count].tolist()
+
+    def _choose(self, rows, count: int, choice: Callable = acquisition.select, *,
+                doubt: float = 1.0) -> list[int]:
+        """Chooses up to `count` candidates, at random as long as nothing distinguishes them.
+
+        Standard deviations are taken times `doubt`.
+        """
+        knowledge, rows = self._knowledge, self._candidates(rows)
+        front, reference = knowledge.points(knowledge.front()), knowledge.reference()
+        if not len(rows) or not self._informed() or not (front < reference).all(axis=1).any():
+            return self._draw(rows, count)
+        mean, std = (part[rows] for part in self._forecast.predict())
+        violation = np.zeros(len(rows))
+        for constraint in knowledge.constraints:
+            violation += constraint.excess(mean[:, self._forecast.names.index(constraint.name)])
+        size = len(knowledge.objectives)
+        chosen = choice(count, mean[:, :size], doubt * std[:, :size], front, reference, violation=violation)
+        return rows[chosen].tolist()

@@ -1,0 +1,196 @@
+"""A candidate's error: trained on part of the training split, scored on the rest, stopped early if hopeless.
+
+The result is a function of the candidate, the configuration and the seed; where and beside what else it is
+computed does not enter. The test split is never read.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from common.options import option
+from nas.training import batches, recipe, score
+from nas.cells import plan as plan_lib
+from nas.cells.cell import Cell
+from nas.datasets.images import Dataset, hold_out
+from nas.datasets.open_images import open_images
+from nas.search.evaluations import Failure
+from nas.cells.plan import Layer, Plan
+from nas.training.recipe import RecipeConfig
+from nas.search.rungs import Rungs
+from nas.cells.skeleton import Skeleton
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationConfig:
+    """How candidates are compared."""
+
+    validation_share: float = option(0.1, 'part of the training split that is held out and scored')
+    split_seed: int = option(0, 'of which part that is, the same for all candidates')
+
+    def __post_init__(self):
+        if not 0 < self.validation_share < 1:
+            raise ValueError(f'validation_share is {self.validation_share}; accepted: between 0 and 1')
+
+
+# What the embedded data set takes to tell cells apart within seconds each.
+DIGITS_RECIPE = RecipeConfig(epochs=10, crop=1, mirror=False)
+DIGITS_EVALUATION = EvaluationConfig(validation_share=0.25)
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """Where a training stood after some epochs: loss and error (percent) of the held-out images."""
+
+    epoch: int
+    loss: float
+    error: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What became of a candidate.
+
+    Attributes:
+        error: percent of the held-out images, after the last epoch trained.
+        seconds: of the whole evaluation, compilation included.
+        epochs, planned_epochs: trained, and what a full training has.
+        curve: a point for every epoch trained.
+        rung_errors: the lowest error so far at each rung that it reached.
+        status: 'ok', or 'stopped' by early stopping.
+        reason: why it was stopped.
+    """
+
+    error: float
+    seconds: float
+    epochs: int
+    planned_epochs: int
+    curve: tuple[Point, ...]
+    rung_errors: tuple[float, ...] = ()
+    status: str = 'ok'
+    reason: str = ''
+
+    def outcome(self, measured: Mapping[str, float] | None = None) -> dict[str, float] | Failure:
+        """What `Search.tell` takes: the error and other measured objectives, or a stopped one's `Failure`."""
+        objectives = {'error': self.error, **(measured or {})}
+        if self.status == 'ok':
+            return objectives
+        return Failure(self.reason, status='stopped', objectives=objectives)
+
+
+def saving(results: Sequence[Result]) -> float:
+    """The part of all planned epochs that early stopping saved, in [0, 1]; 0 without results."""
+    planned = sum(result.planned_epochs for result in results)
+    return 1 - sum(result.epochs for result in results) / planned if planned else 0.0
+
+
+def candidate_seed(seed: int, cell: Cell) -> int:
+    """The seed of a candidate in a search of some seed: the same wherever and whenever it is evaluated."""
+    return int.from_bytes(hashlib.sha256(f'{seed}:{cell.key}'.encode()).digest()[:4], 'big')
+
+
+def evaluate_candidate(candidate: Cell | Plan, dataset: Dataset, config: RecipeConfig, *, seed: int,
+                       skeleton: Skeleton | None = None, evaluation: EvaluationConfig = EvaluationConfig(),
+                       rungs: Rungs | None = None, costs: Mapping[str, float] | None = None) -> Result:
+    """Trains a candidate over all local devices and scores it on held-out images.
+
+    Args:
+        candidate: a cell, which needs a skeleton, or the plan of any network.
+        dataset: its training split is used, its test split is not.
+        config: the recipe.
+        seed: of parameters, order and augmentation.
+        skeleton: of the cell.
+        evaluation: what is held out.
+        rungs: early stopping, or None to train to the end.
+        costs: known costs of the candidate, by which `rungs` compares it.
+
+    Returns:
+        The `Result`.
+
+    Raises:
+        ValueError: if the candidate makes no network, the images do not fit it, or the batch does not divide
+            over the devices.
+        FloatingPointError: if the loss is not finite; names the step.
+    """
+    start = time.monotonic()
+    plan = _plan_of(candidate, skeleton)
+    train, validation = hold_out(dataset.train, evaluation.validation_share, evaluation.split_seed)
+    check_fit(plan, dataset)
+    statistics = train.statistics()
+    data, held_out = batches.place(train, statistics), batches.place(validation, statistics)
+    state = recipe.init_state(plan, config, steps=config.steps(len(train)), seed=seed)
+    score_of = score.make_scorer(plan, dtype=config.dtype)
+    ends = {-(-epoch * len(train) // config.batch_size): epoch for epoch in range(1, config.epochs + 1)}
+    stops = rungs.epochs(config.epochs) if rungs else ()
+    curve, rung_errors, reason = [], [], None
+    for done, state, _ in recipe.train_steps(plan, config, data, state, seed=seed):
+        if done not in ends:
+            continue
+        scores = score_of(state, held_out)
+        curve.append(Point(ends[done], scores.loss, scores.error))
+        if ends[done] in stops:
+            # The lowest so far: single epochs at a high rate, or just after a pruning event, are far off.
+            rung_errors.append(min(point.error for point in curve))
+            reason = rungs.dominated(costs or {}, len(rung_errors) - 1, rung_errors[-1])
+            if reason:
+                break
+    return Result(curve[-1].error, time.monotonic() - start, curve[-1].epoch, config.epochs, tuple(curve),
+                  tuple(rung_errors), 'stopped' if reason else 'ok', reason or '')
+
+
+def _plan_of(candidate: Cell | Plan, skeleton: Skeleton | None) -> Plan:
+    if isinstance(candidate, Cell):
+        if skeleton is None:
+            raise ValueError(f'cell {str(candidate)!r} needs a skeleton')
+        return plan_lib.build(candidate, skeleton)
+    if isinstance(candidate, tuple) and candidate and all(isinstance(layer, Layer) for layer in candidate):
+        return candidate
+    raise ValueError(f'candidate is {candidate!r}; a cell or a plan is accepted')
+
+
+def check_fit(plan: Plan, dataset: Dataset) -> None:
+    """Raises ValueError if the images or classes are not those that the network takes."""
+    shape = dataset.train.images.shape[1:]
+    expected = (plan[0].out_size, plan[0].out_size, plan[0].out_channels)
+    if shape != expected:
+        raise ValueError(f'{dataset.train.name} has images {shape}, but the network takes {expected}')
+    if len(dataset.train.classes) != plan[-1].out_channels:
+        raise ValueError(f'{dataset.train.name} has {len(dataset.train.classes)} classes, but the network '
+                         f'{plan[-1].out_channels}')
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One candidate as executors take it: everything that `run_job` needs, on whatever machine.
+
+    Attributes:
+        cell, skeleton, config, seed, evaluation, rungs, costs: see `evaluate_candidate`.
+        data: text for `open_images`; its images are brought to the skeleton's size and channels.
+        cache: folder for decoded images, or None.
+    """
+
+    cell: Cell
+    skeleton: Skeleton
+    data: str
+    config: RecipeConfig
+    seed: int
+    evaluation: EvaluationConfig = EvaluationConfig()
+    rungs: Rungs | None = None
+    costs: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    cache: str | None = None
+
+
+def run_job(job: Job) -> Result:
+    """Evaluates the candidate of a job; the function for `Executor.map`. See `evaluate_candidate`."""
+    dataset = _dataset(job.data, job.skeleton.size, job.skeleton.channels, job.cache)
+    return evaluate_candidate(job.cell, dataset, job.config, seed=job.seed, skeleton=job.skeleton,
+                              evaluation=job.evaluation, rungs=job.rungs, costs=job.costs)
+
+
+@functools.lru_cache(maxsize=1)
+def _dataset(data: str, size: int, channels: int, cache: str | None) -> Any:
+    """Read once by an executor that stays in one process."""
+    return open_images(data, size=size, channels=channels, cache=cache)

@@ -1,0 +1,103 @@
+"""What a finished training leaves: the scores on the test split, `train.json` and `report.html`."""
+
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from common import parallel
+from common.logs import read_metrics
+from common.report.page import Report
+from common.run import write_json
+from nas.training import batches, score
+from nas.cells.cost import count
+from nas.datasets.images import Images
+from nas.training.recipe import RecipeConfig, State
+from nas.training.session import Ended
+from nas.training.trained import Trained, open_trained
+
+RESULTS_FILE, REPORT_FILE = 'train.json', 'report.html'
+
+
+def score_trained(opened: Trained, images: Images) -> dict[str, float]:
+    """Scores a trained network on a split.
+
+    Args:
+        opened: the network; its own mean and deviation normalise the images.
+        images: the split.
+
+    Returns:
+        {'loss', 'error', 'top5_error'}, errors in percent.
+
+    Raises:
+        ValueError: the images or classes are not those that the network takes.
+    """
+    classes = tuple(opened.meta['classes'])
+    if images.classes != classes:
+        strange = sorted(set(images.classes) ^ set(classes))
+        raise ValueError(f'{images.name} has other classes than the network was trained for, among them '
+                         f'{strange[0] if strange else "the same in another order"!r}')
+    data = batches.place(images, (np.float32(opened.meta['mean']), np.float32(opened.meta['std'])))
+    variables = opened.variables
+    state = State(variables['params'], (), variables.get('batch_stats', {}),
+                  variables.get('condensation', {}))
+    config = RecipeConfig(**opened.meta['recipe'])
+    return score.make_scorer(opened.plan, dtype=config.dtype)(state, data)._asdict()
+
+
+def finish(workdir, test: Images, ended: Ended, *, note: str = '',
+           extra: dict[str, Any] | None = None) -> dict:
+    """Scores the last and the best network on the test split, and writes train.json and report.html.
+
+    Args:
+        workdir: of the training.
+        test: the test split.
+        ended: how the training ended.
+        note: what to say beside every figure, such as 'JPEG re-encoded'.
+        extra: further entries.
+
+    Returns:
+        What train.json holds. 'test', 'held_out_error', 'epochs' and 'steps' are of the last network, 'best'
+        has the same of the other one. Scores are of the masked network, which conversion leaves as they are;
+        'params', 'flops' and 'macs' are of the converted one.
+    """
+    workdir = pathlib.Path(workdir)
+    last = open_trained(workdir, which='last')
+    scores = score_trained(last, test)
+    best = scores if ended.best['step'] == ended.last['step'] else score_trained(open_trained(workdir), test)
+    meta = last.meta
+    facts = {
+        **{name: meta[name] for name in ('name', 'cell', 'network', 'skeleton', 'data')}, 'note': note,
+        'test': scores, 'held_out_error': ended.last['held_out_error'],
+        'best': {**ended.best, 'test': best},
+        'epochs': ended.last['epoch'], 'steps': ended.last['step'], 'seconds': round(ended.seconds, 1),
+        **count(last.plan)._asdict(), 'images_per_second': ended.images_per_second,
+        'test_images': len(test), 'recipe': meta['recipe'], 'device': parallel.devices_summary(),
+        **(extra or {})}
+    if parallel.is_main():
+        write_json(workdir / RESULTS_FILE, facts)
+        _report(workdir, facts).write(workdir / REPORT_FILE)
+    return facts
+
+
+def _report(workdir: pathlib.Path, facts: dict) -> Report:
+    page = Report(f'{facts["name"]} on {facts["data"]}', subtitle=facts['note'])
+    page.section('Result')
+    rows = [[name, steps, found['held_out_error'], found['test']['error'], found['test']['top5_error']]
+            for name, steps, found in (('last', facts['steps'], facts),
+                                       ('best by held-out error', facts['best']['step'], facts['best']))]
+    page.table('Errors', ['network', 'steps', 'held-out error, %', 'test error, %', 'top-5 test error, %'],
+               rows)
+    page.facts({name: facts[name] for name in ('params', 'flops', 'macs', 'epochs', 'seconds',
+                                               'images_per_second', 'device')})
+    page.facts(facts['recipe'], summary='Recipe')
+    page.section('Training')
+    metrics = read_metrics(workdir)
+    named = {'training': '', 'held out': 'held_out_'}
+    for title, column, unit in (('Error', 'error', '%'), ('Loss', 'loss', 'nats')):
+        series = {name: ([row['epoch'] for row in metrics], [row.get(prefix + column) for row in metrics])
+                  for name, prefix in named.items() if any(prefix + column in row for row in metrics)}
+        page.curves(title, series, x_label='epoch', y_label=unit)
+    rates = [row['epoch'] for row in metrics], [row['learning_rate'] for row in metrics]
+    page.curves('Learning rate', {'learning rate': rates}, x_label='epoch')
+    return page

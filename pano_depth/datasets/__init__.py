@@ -1,1 +1,0 @@
-"""Sources of 360-degree clips: rendered rooms, clip folders and video."""

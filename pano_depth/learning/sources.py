@@ -1,0 +1,184 @@
+"""Where training triplets come from. Every source has
+
+- `shared`: a pytree of arrays that every device holds (the frames of a clip, say),
+- `batch(step, examples)`: host arrays of the given examples of the global batch of a step, a pure function of its arguments, so that a
+  resumed run and any number of hosts see the same data,
+- `sample(example batch, shared)`: a pure JAX function that makes (frames, truth) of them on the device: [B, 3, H, W, 3] float triplets
+  (previous, target, next), and the `Truth` of the targets where it is known, else None.
+"""
+
+import functools
+from typing import NamedTuple
+
+import grain
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from pano_depth.kernels import rigid
+from pano_depth.rooms import render, streams
+from pano_depth.kernels.rigid import Motion
+
+
+class Truth(NamedTuple):
+    """What is known of a batch of triplets beside the images.
+
+    Attributes:
+      depth: [B, H, W] range of the targets in metres, 0 where invalid; None if the data has none.
+      motion: `Motion` [2B], target to source camera in metres, those to the previous frames first; None if the data has none.
+      prior: [B, H, W] range of the targets in any unit as other networks estimate it, or None.
+    """
+
+    depth: jax.Array | None = None
+    motion: Motion | None = None
+    prior: jax.Array | None = None
+
+
+def _motions_to_sources(rotation, translation):
+    """Poses [B, 3, 3, 3] and [B, 3, 3] of triplets, camera to world -> `Motion` [2B], target to previous, then target to next."""
+    pick = lambda i: Motion(rotation[:, i], translation[:, i])
+    motions = [rigid.compose(rigid.inverse(pick(i)), pick(1)) for i in (0, 2)]
+    return Motion(*(jnp.concatenate(parts) for parts in zip(*motions)))
+
+
+def _floats(frames):
+    return frames.astype(jnp.float32) / 255 if frames.dtype == jnp.uint8 else frames
+
+
+class ClipSource:
+    """Triplets of one clip, which lies on the device as a whole."""
+
+    def __init__(self, clip, *, stride, batch_size, seed=0, reach=1, widen_from=0, near=0.0):
+        """Sets the source up.
+
+        Args:
+          clip: `Clip`.
+          stride: frames between the target and each of its two neighbours.
+          batch_size: examples of a global batch.
+          seed: of the order.
+          reach: the neighbours of each triplet are 1 to `reach` strides away, drawn anew each time: wide baselines tell depth, short ones are
+            easy to match. What the clip is too short for is left out.
+          near: share of the triplets that are closer than one stride, where that is more than one frame: the path is chained from the motions
+            between neighbouring frames, which have to be known too.
+          widen_from: step before which none is farther than one stride.
+
+        Raises:
+          ValueError: the clip is too short for the stride.
+        """
+        if stride < 1 or reach < 1 or len(clip) < 2 * stride + 1:
+            raise ValueError(f'{clip.name} has {len(clip)} frames; triplets {stride} frames apart need at least {2 * stride + 1}')
+        self._length, self.stride, self._batch_size, self._seed = len(clip), stride, batch_size, seed
+        self.reach, self._widen_from = min(reach, (len(clip) - 1) // (2 * stride)), widen_from
+        self._near = near if stride > 1 else 0.0
+        self.shared = {'frames': np.asarray(clip.frames)}
+
+    def add_prior(self, depth):
+        """Lets samples carry what earlier networks say of their targets: [N, H, W] range, one for each frame of the clip."""
+        if len(depth) != self._length:
+            raise ValueError(f'the prior has {len(depth)} depth maps for a clip of {self._length} frames')
+        self.shared['prior'] = np.asarray(depth)
+
+    def batch(self, step, examples):
+        """{'index': [n, 3]} frame numbers: previous, target, next. Targets come in shuffled rounds, so that each is seen equally often.
+
+        Frames at the ends are targets too, with their only neighbour on both sides: depth and motion are wanted of them as of the others.
+        """
+        indices = []
+        for example in examples:
+            round_number, position = divmod(step * self._batch_size + example, self._length)
+            target = np.random.default_rng([self._seed, round_number]).permutation(self._length)[position]
+            rng = np.random.default_rng([self._seed, step, example])
+            reach = self.reach if step >= self._widen_from else 1
+            distance = self.stride * int(rng.integers(1, reach + 1))
+            if rng.random() < self._near:
+                distance = int(rng.integers(1, self.stride))
+            before, after = target - distance, target + distance
+            indices.append((before if before >= 0 else after, target, after if after < self._length else before))
+        return {'index': np.array(indices, np.int32)}
+
+    @staticmethod
+    def sample(batch, shared):
+        prior = Truth(prior=shared['prior'][batch['index'][:, 1]].astype(jnp.float32)) if 'prior' in shared else None
+        return _floats(shared['frames'][batch['index']]), prior
+
+
+class WindowSource:
+    """Triplets of stored clips, shuffled by grain, which gives random access to its order."""
+
+    def __init__(self, clips, *, batch_size, stride=1, seed=0, with_truth=False):
+        """Sets the source up.
+
+        Args:
+          clips: random access to `Clip`s of equal size and length, such as `pano_rooms.load` returns.
+          batch_size: examples of a global batch.
+          stride: frames between the target and each of its two neighbours.
+          seed: of the order.
+          with_truth: whether depth and poses come along.
+
+        Raises:
+          ValueError: the stride is not positive, or the clips are too short for it.
+        """
+        if stride < 1:
+            raise ValueError(f'stride is {stride}; triplets are at least 1 frame apart')
+        # Reading one window decodes a whole clip, so that decoded clips are kept, up to about a gigabyte.
+        room = max(1, 2**30 // max(1, clips[0].frames.nbytes)) if len(clips) else 1
+        clips = _Kept(clips, functools.lru_cache(room)(clips.__getitem__))
+        self._order = grain.MapDataset.source(streams.Windows(clips, 3, stride)).seed(seed).shuffle().repeat()
+        self._batch_size, self._with_truth = batch_size, with_truth
+        self.shared = {}
+
+    def batch(self, step, examples):
+        """{'frames': [n, 3, H, W, 3] uint8} and, with truth, {'depth': [n, H, W], 'rotation': [n, 3, 3, 3], 'translation': [n, 3, 3]}."""
+        windows = [self._order[step * self._batch_size + example] for example in examples]
+        batch = {'frames': np.stack([window['frames'] for window in windows])}
+        if self._with_truth:
+            batch['depth'] = np.stack([window['depth'][1] for window in windows])
+            for name in ('rotation', 'translation'):
+                batch[name] = np.stack([window[name] for window in windows]).astype(np.float32)
+        return batch
+
+    @staticmethod
+    def sample(batch, shared):
+        del shared
+        truth = Truth(batch['depth'], _motions_to_sources(batch['rotation'], batch['translation'])) if 'depth' in batch else None
+        return _floats(batch['frames']), truth
+
+
+class _Kept:
+    """Random access through a cache."""
+
+    def __init__(self, clips, read):
+        self._clips, self._read = clips, read
+
+    def __len__(self):
+        return len(self._clips)
+
+    def __getitem__(self, index):
+        return self._read(index)
+
+
+class LiveSource:
+    """Triplets in fresh PanoRooms scenes, rendered on the device inside the step: unlimited scenes, no storage."""
+
+    def __init__(self, *, height, batch_size, seed=0):
+        """Sets the source up.
+
+        Args:
+          height: of the rendered images, whose width is twice as much.
+          batch_size: examples of a global batch.
+          seed: of the scenes.
+        """
+        self._height, self._batch_size, self._seed = height, batch_size, seed
+        self.shared = {}
+
+    def batch(self, step, examples):
+        """{'scene', 'poses'} stacked over the examples; each is a scene of its own."""
+        drawn = [streams.live_window(self._seed, step * self._batch_size + example) for example in examples]
+        stack = lambda *leaves: np.stack(leaves)
+        return {name: jax.tree.map(stack, *parts) for name, parts in zip(('scene', 'poses'), zip(*drawn))}
+
+    def sample(self, batch, shared):
+        del shared
+        one = lambda scene, poses: render.render(scene, poses.rotation, poses.translation, self._height, 2 * self._height)
+        images, depth = jax.vmap(one)(batch['scene'], batch['poses'])
+        return images, Truth(depth[:, 1], _motions_to_sources(*batch['poses']))

@@ -1,0 +1,48 @@
+"""The benchmarks as a user starts them, at sizes that take seconds."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).parents[3]
+
+
+def _run(name, *arguments):
+    # Started as a module so that neither an installation nor the current directory matters.
+    command = ('import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); '
+               f'runpy.run_module("experiments.benchmarks.{name}", run_name="__main__", alter_sys=True)')
+    # What is timed does not matter here, how long it compiles does.
+    environment = os.environ | {'JAX_PLATFORMS': 'cpu', 'XLA_FLAGS': '--xla_backend_optimization_level=0'}
+    return subprocess.run([sys.executable, '-c', command, str(ROOT), *arguments], text=True,
+                          capture_output=True, check=False, env=environment)
+
+
+def test_speedup_tabulates_and_plots_a_training_step(tmp_path):
+    folder = tmp_path / 'new'
+    done = _run('kernels.speedup', '--heights=16', '--depth_channels=4,4', '--passes=training', '--repeats=3',
+                f'--output={folder}')
+    assert done.returncode == 0, done.stderr
+    header, line = [line.split(' | ') for line in done.stdout.splitlines() if line.startswith('| ')]
+    row, = json.loads((folder / 'speedup.json').read_text())['rows']
+    assert len(line) == len(header) and line[:2] == ['| 16x32', 'training']
+    assert float(line[2]) == round(row['speedup'], 2) > 0
+    assert row['repeats'] == 3 and min(row['cube_ms'], row['zero_ms'], row['equirect_ms']) > 0
+    assert min(row['cube_megabytes'], row['zero_megabytes'], row['equirect_megabytes']) > 0
+    assert (folder / 'speedup.png').read_bytes().startswith(b'\x89PNG')
+    assert {path.name for path in folder.iterdir()} == {'speedup.json', 'speedup.png'}
+
+
+def test_speedup_says_why_a_size_is_not_run():
+    done = _run('kernels.speedup', '--heights=16', '--depth_channels=4,4', '--passes=inference',
+                '--memory_limit=1e-6')
+    assert done.returncode == 0, done.stderr
+    assert '| 16x32 | inference | not run: 0.0 GB planned, limit 1e-06 GB |' in done.stdout
+
+
+def test_speedup_refuses_heights_that_the_network_cannot_halve():
+    cases = {'64,20': '--heights has 20: face_size=10', '65': '--heights has 65'}
+    for heights, words in cases.items():
+        done = _run('kernels.speedup', f'--heights={heights}')
+        assert done.returncode == 1 and words in done.stderr and 'Traceback' not in done.stderr

@@ -1,0 +1,113 @@
+"""Tables as search spaces, on small ones in the formats of NAS-Bench-201 and NAS-Bench-Macro."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from nas.search import pareto
+from nas.tables import tabular
+from tests.nas.made_tables import arch_of, write_table
+
+@pytest.fixture(scope='module')
+def table(tmp_path_factory):
+    path = tmp_path_factory.mktemp('table') / 'table.npz'
+    columns = write_table(path)
+    return tabular.load_nas_bench_201(path, device='phone'), columns
+
+
+def test_objectives_are_those_of_the_file(table):
+    space, columns = table
+    for row in (0, 5, 728):
+        accuracies = columns['c10_valid200_seeds'][row]
+        expected = {'error': 100 - np.nanmean(accuracies), 'latency_ms': columns['lat_phone'][row],
+                    'params': columns['params'][row], 'flops': columns['macs'][row]}
+        values = space.evaluate(str(columns['arch'][row]))
+        assert values == pytest.approx(expected, rel=1e-5)
+        costs = space.costs(str(columns['arch'][row]))
+        assert 'error' not in costs and costs['latency_ms'] == values['latency_ms']
+
+
+def test_growth_reaches_every_cell_one_operation_at_a_time(table):
+    space, columns = table
+    assert space.root == arch_of([0] * 6) and space.level(space.root) == 0
+    level, seen = [space.root], {space.root}
+    for number in range(1, 8):
+        level = sorted({child for cell in level for child in space.grow(cell)})
+        seen.update(level)
+        assert all(space.level(cell) == number for cell in level)
+        assert len(level) == (12, 60, 160, 240, 192, 64, 0)[number - 1]  # C(6, n) * 2^n
+    assert seen == set(map(str, columns['arch']))
+
+
+def test_neighbours_differ_in_one_operation(table):
+    space, _ = table
+    cell = arch_of([3, 0, 1, 0, 0, 3])
+    assert sorted(space.grow(cell)) == sorted(arch_of(ops) for ops in (
+        [3, 1, 1, 0, 0, 3], [3, 3, 1, 0, 0, 3], [3, 0, 1, 1, 0, 3], [3, 0, 1, 3, 0, 3], [3, 0, 1, 0, 1, 3],
+        [3, 0, 1, 0, 3, 3]))
+    assert sorted(space.mutate(cell)) == sorted(arch_of(ops) for ops in (
+        [0, 0, 1, 0, 0, 3], [1, 0, 1, 0, 0, 3], [3, 0, 0, 0, 0, 3], [3, 0, 3, 0, 0, 3], [3, 0, 1, 0, 0, 0],
+        [3, 0, 1, 0, 0, 1]))
+    assert space.at([3, 0, 1, 0, 0, 3]) == cell and space.at([4, 0, 0, 0, 0, 0]) is None
+
+
+def test_dead_edges_differ_only_in_the_encoding(table):
+    space, _ = table
+    # Nothing leaves node 2 in either, so its inputs are dead.
+    one, other = arch_of([3, 0, 0, 0, 1, 0]), arch_of([3, 3, 1, 0, 1, 0])
+    assert space.encode(one) == space.encode(other) and len(space.encode(one)) == space.length
+    assert space.key(one) != space.key(other) and space.costs(one) != space.costs(other)
+    assert space.encode(one) != space.encode(arch_of([3, 0, 0, 0, 3, 0]))
+    assert max(max(space.encode(cell)) for cell in space.cells) <= space.vocabulary_size
+
+
+def test_relative_hypervolume_reaches_one_with_the_front(table):
+    space, columns = table
+    names = ('error', 'latency_ms', 'params')
+    errors = 100 - np.nanmean(columns['c10_valid200_seeds'].astype(float), axis=1)
+    costs = [columns[name] / columns[name].max() for name in ('lat_phone', 'params')]
+    points = np.stack([errors / 20, *costs], axis=1)
+    front = [cell for cell, keep in zip(space.cells, pareto.non_dominated(points)) if keep]
+    curve = space.relative_hypervolume(front, names)
+    assert curve[-1] == pytest.approx(1) and (np.diff(curve) >= 0).all()
+    assert curve[0] == pytest.approx(space.relative_hypervolume(front[:1], names)[0])
+    assert space.relative_hypervolume(space.cells[-1:], names)[0] == 0  # largest, so not inside the reference
+    assert space.relative_hypervolume([], names).shape == (0,)
+
+
+def test_bad_tables_are_named(tmp_path):
+    path = tmp_path / 'bad.npz'
+    write_table(path, used=(0, 3))
+    with pytest.raises(ValueError, match="unknown device 'tablet'.*phone"):
+        tabular.load_nas_bench_201(path, device='tablet')
+    with pytest.raises(ValueError, match='unknown objective'):
+        tabular.load_nas_bench_201(path).points(('error', 'latency_ms'))
+    for name, column, message in (
+            ('params', None, 'no column params'),
+            ('arch', np.full(64, '|none~0|'), 'not a cell of four nodes'),
+            ('c10_valid200_seeds', np.full((64, 3), np.nan), 'no number in row 0'),
+            ('lat_phone', np.full(64, np.nan), 'missing values')):
+        write_table(path, used=(0, 3), **{name: column})
+        with pytest.raises(ValueError, match=message):
+            tabular.load_nas_bench_201(path, device='phone')
+    with pytest.raises(ValueError, match='absent.npz cannot be read'):
+        tabular.load_nas_bench_201(tmp_path / 'absent.npz')
+    path.write_bytes(path.read_bytes()[:300])
+    with pytest.raises(ValueError, match='not an intact npz'):
+        tabular.load_nas_bench_201(path)
+
+
+def test_macro_table(tmp_path):
+    path = tmp_path / 'macro.npz'
+    archs = [''.join(digits) for digits in itertools.product('012', repeat=8)]
+    size = np.array([sum(map(int, arch)) for arch in archs])
+    seeds = np.stack([85 + size / 4, 85.5 + size / 4], axis=1)
+    np.savez(path, arch=np.array(archs), acc_seeds=seeds, params=1.0 + size, flops=10.0 + 3 * size)
+    space = tabular.load_nas_bench_macro(path)
+    assert space.root == '00000000' and len(space.grow(space.root)) == 16
+    assert '00000020' in space.grow(space.root) and space.level('00210020') == 3
+    assert space.evaluate('01200000') == pytest.approx({'error': 14.0, 'params': 4.0, 'flops': 19.0})
+    assert len(set(map(space.encode, space.cells[:50]))) == 50
+    with pytest.raises(ValueError, match='no latencies'):
+        tabular.load_nas_bench_macro(path, device='phone')

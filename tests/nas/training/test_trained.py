@@ -1,0 +1,128 @@
+"""What a training leaves behind opens again as the network that it was."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from common.checkpoint import Checkpoints
+from nas.networks import condense, network
+from nas.training import recipe, trained
+from nas.cells import zoo
+from nas.cells.architecture import Architecture
+from nas.cells.cell import Cell
+from nas.cells.plan import build
+from nas.training.recipe import RecipeConfig
+from nas.cells.skeleton import Skeleton, cifar10, imagenet
+from tests.nas.made_images import CELL, SKELETON, make_images
+
+ARCHITECTURE = Architecture('made', CELL, SKELETON)
+PLAN, CONFIG = ARCHITECTURE.plan, RecipeConfig(epochs=2, batch_size=16)
+
+
+@pytest.fixture
+def workdir(tmp_path):
+    """A workdir as a training leaves it: the best network at step 2, the last, condensed further, at 4."""
+    trained.write_meta(tmp_path, trained.make_meta(ARCHITECTURE, make_images(30), data='made', config=CONFIG))
+    for step, progress, folder in ((2, 0.2, 'best'), (4, 1.0, 'checkpoints')):
+        state = state_after(step, progress)
+        with Checkpoints(tmp_path / folder) as checkpoints:
+            checkpoints.save(step, recipe.to_variables(state) if folder == 'best' else state)
+    return tmp_path
+
+
+def state_after(seed, progress):
+    variables = condense.condense(PLAN, network.init(jax.random.key(seed), PLAN), progress)
+    return recipe.init_state(PLAN, CONFIG, steps=4, seed=0, variables=variables)
+
+
+def test_best_and_last_open_as_they_were_saved(workdir):
+    for which, step, progress in (('best', 2, 0.2), ('last', 4, 1.0)):
+        opened = trained.open_trained(workdir, which=which)
+        assert (opened.step, opened.plan) == (step, PLAN)
+        expected = recipe.to_variables(state_after(step, progress))
+        jax.tree.map(np.testing.assert_array_equal, opened.variables, expected)
+        assert all(isinstance(leaf, np.ndarray) for leaf in jax.tree.leaves(opened.variables))
+    assert trained.open_trained(workdir).step == 2
+
+
+def test_meta_says_what_the_network_takes(workdir):
+    images, meta = make_images(30), trained.open_trained(workdir).meta
+    assert meta == json.loads((workdir / 'network.json').read_text())
+    assert (meta['name'], meta['cell'], meta['network']) == ('made', str(CELL), None)
+    assert (meta['size'], meta['channels'], meta['classes']) == (4, 1, ['a', 'b', 'c'])
+    pixels = images.images / 255
+    assert meta['mean'] == pytest.approx([pixels.mean()]) and meta['std'] == pytest.approx([pixels.std()])
+    assert meta['data'] == 'made' and RecipeConfig(**meta['recipe']) == CONFIG
+    assert meta['skeleton']['stages'] == [1] and meta['skeleton']['stem'] == 8
+
+
+def test_the_deployed_network_gives_the_same_logits(workdir):
+    opened = trained.open_trained(workdir, which='last')
+    images = jnp.asarray(np.random.default_rng(0).normal(size=(5, 4, 4, 1)), jnp.float32)
+    masked = network.Network(PLAN).apply(opened.variables, images)
+    deployed = network.Network(PLAN, deployed=True).apply(opened.deployed(), images)
+    np.testing.assert_allclose(deployed, masked, rtol=1e-5, atol=1e-6)
+    assert np.abs(masked).max() > 0.01
+    with pytest.raises(ValueError, match='not fully condensed'):
+        trained.open_trained(workdir, which='best').deployed()
+
+
+def flip(path):
+    """Changes a byte in the largest file of a folder."""
+    file = max((file for file in path.rglob('*') if file.is_file()), key=lambda file: file.stat().st_size)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 255
+    file.write_bytes(bytes(content))
+
+
+@pytest.mark.parametrize('damage, named', [
+    (lambda d: (d / 'network.json').unlink(), 'network.json does not exist'),
+    (lambda d: (d / 'network.json').write_text('{'), 'network.json is damaged'),
+    (lambda d: (d / 'network.json').write_text('[]'), 'network.json is damaged'),
+    (lambda d: (d / 'network.json').write_text('{"name": "x", "cell": null, "skeleton": null, "network": 3}'),
+     'network.json is damaged'),
+    (lambda d: (d / 'best').rename(d / 'moved'), 'best holds no checkpoint'),
+    (lambda d: [flip(file) for file in (d / 'best').glob('2/*') if file.is_dir()], 'best are damaged'),
+])
+def test_what_is_missing_or_damaged_is_named(workdir, damage, named):
+    damage(workdir)
+    with pytest.raises(ValueError, match=named) as caught:
+        trained.open_trained(workdir)
+    assert '\n' not in str(caught.value)
+
+
+def test_which_is_best_or_last(workdir):
+    with pytest.raises(ValueError, match="'first'; accepted: best, last"):
+        trained.open_trained(workdir, which='first')
+
+
+@pytest.mark.parametrize('architecture', [
+    ARCHITECTURE, Architecture('densenet', network='densenet-bc-100-12'),
+    Architecture('panacea', zoo.CELLS['dpp-net-panacea'], imagenet, 'dpp-net-panacea-imagenet')])
+def test_an_architecture_is_written_down_and_built_again(architecture):
+    record = json.loads(json.dumps(architecture.as_dict()))
+    again = Architecture.from_dict(record)
+    assert again == architecture and again.plan == architecture.plan
+    if architecture.network:
+        assert again.plan == zoo.NETWORKS[architecture.network].plan()
+        assert again.input == zoo.NETWORKS[architecture.network].input
+
+
+def test_the_classes_follow_the_data_where_they_can():
+    cell = Cell.parse('bn-conv3x3')
+    architecture = Architecture('x', cell, cifar10, 'dpp-net-panacea')
+    assert architecture.for_classes(10) is architecture
+    changed = architecture.for_classes(7)
+    assert changed.plan == build(cell, Skeleton(classes=7)) and changed.network is None
+    with pytest.raises(ValueError, match='--network=densenet-121 is defined for 1000 classes.*has 10'):
+        Architecture('x', network='densenet-121').for_classes(10)
+
+
+@pytest.mark.parametrize('given, named', [
+    ({'network': 'vgg'}, 'vgg'), ({}, 'None is unknown'), ({'cell': CELL}, 'go together')])
+def test_an_architecture_is_a_cell_or_a_network(given, named):
+    with pytest.raises(ValueError, match=named):
+        Architecture('x', **given)

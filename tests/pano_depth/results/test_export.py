@@ -1,0 +1,115 @@
+"""pano_depth.results.export: the files give the depth that prediction gives, with every padding and any batch."""
+
+import dataclasses
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from common import export as files
+from pano_depth.results import export
+from pano_depth.reconstruction import infer
+from pano_depth.learning import model as models
+
+onnx = pytest.importorskip('onnx')
+pytest.importorskip('onnxruntime')
+pytest.importorskip('flatbuffers')
+
+CUBE = models.ModelConfig(face_size=16, depth_channels=(8, 12, 8), pose_channels=(4, 4), scales=2)
+SHALLOW = dataclasses.replace(CUBE, depth_channels=(8, 12), scales=1)
+# Networks, rows, type of the frames, formats.
+CASES = {'cube': (CUBE, 64, 'uint8', ('onnx', 'stablehlo')),
+         'zero': (dataclasses.replace(SHALLOW, padding='zero'), 32, 'float32', ('onnx',)),
+         'equirect': (dataclasses.replace(SHALLOW, padding='equirect'), 64, 'float32', ('onnx',))}
+
+
+def trained(config):
+    """Parameters far from their initial values, so that every one of them matters."""
+    rng = np.random.default_rng(4)
+    params = models.init_params(0, config)
+    return jax.tree.map(lambda leaf: np.float32(leaf + rng.normal(0, 0.2, leaf.shape)), params)
+
+
+def scenes(count):
+    """[N, 32, 64, 3] uint8, no two pixels alike."""
+    return np.random.default_rng(5).integers(0, 256, (count, 32, 64, 3)).astype(np.uint8)
+
+
+def predicted(params, config, frames, height):
+    """Depth [N, height, 2 height] as prediction makes it of frames [N, 32, 64, 3] uint8, each for itself."""
+    grid, to_depth = models.make_grid(config), infer.depth_maps(config, height)
+
+    def predict(frames):
+        upright = jnp.broadcast_to(jnp.eye(3), (len(frames), 3, 3))
+        images = models.look(frames[:, None].astype(jnp.float32) / 255, grid, upright)[:, 0]
+        return to_depth(models.predict_disparity(params, images, grid, config)[0][0], jnp.ones(len(frames)))
+
+    # One call does not repay optimisation.
+    return np.asarray(jax.jit(predict).lower(frames).compile({'xla_backend_optimization_level': 0})(frames))
+
+
+@pytest.fixture(scope='module', params=CASES)
+def written(request, tmp_path_factory):
+    """(name in `CASES`, folder with the files, frames [3, ...] for them, what prediction says of these)."""
+    config, height, pixels, formats = CASES[request.param]
+    params, folder = trained(config), tmp_path_factory.mktemp('export')
+    network = export.exportable(params, config, height=height, pixels=pixels)
+    files.write(network, folder, formats, source={})
+    # Blocks of equal pixels, whose shrinking needs no rounding.
+    frames = scenes(3).repeat(height // 32, axis=1).repeat(height // 32, axis=2)
+    frames = frames if pixels == 'uint8' else np.float32(frames / 255)
+    return request.param, folder, frames, predicted(params, config, scenes(3), height)
+
+
+def test_files_give_the_depth_that_prediction_gives(written):
+    name, folder, frames, expected = written
+    assert np.ptp(expected) > 0.5 and np.abs(expected[0] - expected[1]).max() > 0.1  # the images matter
+    for format in CASES[name][-1]:
+        found = files.run_file(folder / f'model.{format}', frames)
+        np.testing.assert_allclose(found, expected, rtol=1e-4)
+        alone = files.run_file(folder / f'model.{format}', frames[1:2])
+        np.testing.assert_allclose(alone, expected[1:2], rtol=1e-4)
+
+
+def test_relative_unit_is_as_documented(written):
+    _, folder, frames, _ = written
+    depth = files.run_file(folder / 'model.onnx', frames)
+    latitude = (0.5 - (np.arange(depth.shape[1]) + 0.5) / depth.shape[1]) * np.pi
+    weights = np.broadcast_to(np.cos(latitude)[None, :, None], depth.shape)
+    np.testing.assert_allclose(np.average(1 / depth, axis=(1, 2), weights=weights), 1, atol=0.05)
+
+
+def test_file_says_what_goes_in_and_what_comes_out(written):
+    name, folder, _, _ = written
+    config, height, pixels, _ = CASES[name]
+    facts = {entry.key: entry.value for entry in onnx.load(folder / 'model.onnx').metadata_props}
+    assert f'frames [batch, {height}, {2 * height}, 3] {pixels}' in facts['input']
+    assert f'depth [batch, {height}, {2 * height}] float32' in facts['output']
+    for word in ('equirectangular', 'RGB', '0 to 255' if pixels == 'uint8' else '0 to 1'):
+        assert word in facts['input']
+    for word in ('range', 'not z-depth', 'relative'):
+        assert word in facts['output']
+    assert ('x / 255' in facts['preprocessing']) == (pixels == 'uint8')
+    assert f'{height // 32} x {height // 32} pixels' in facts['preprocessing']
+    assert facts['padding'] == config.padding
+    assert json.loads((folder / 'export.json').read_text())['facts'] == facts
+
+
+def test_other_parameters_have_another_digest():
+    params, other = trained(CUBE), trained(CUBE)
+    other['depth']['head_0']['Conv_0']['bias'][0] += 1
+    digest = lambda params: export.exportable(params, CUBE, height=32).facts['parameters_sha256']
+    assert digest(params) == digest(trained(CUBE)) != digest(other)
+
+
+@pytest.mark.parametrize('face_size, rows', [(32, 512), (48, 480), (512, 1024)])
+def test_rows_are_the_most_that_fit(face_size, rows):
+    assert export.rows_of(dataclasses.replace(CUBE, face_size=face_size)) == rows
+
+
+@pytest.mark.parametrize('height', [48, -32, 31])
+def test_height_that_does_not_fit_is_named(height):
+    with pytest.raises(ValueError, match=f'height is {height}.*multiples of 32'):
+        export.exportable(trained(CUBE), CUBE, height=height)
