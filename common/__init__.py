@@ -1,1 +1,3 @@
-"""What both halves of the project need and neither owns: devices, checkpoints, run directories, logs."""
+"""What both halves of the project need and neither owns: devices, checkpoints, run directories,
+logs.
+"""

@@ -1,9 +1,10 @@
 """Checkpoints on Orbax that know when they are damaged.
 
-A checkpoint is a directory `<step>` with two Orbax items: `state`, the leaves of the state under their dotted
-names, and `metadata`, JSON with the caller's facts and the shape, dtype and CRC-32 of each leaf. Orbax writes
-under a temporary name and renames, so a killed save leaves the previous steps intact; the checksums catch
-what a rename cannot, a payload that changed on disk, which Orbax restores silently.
+A checkpoint is a directory `<step>` with two Orbax items: `state`, the leaves of the state under
+their dotted names, and `metadata`, JSON with the caller's facts and the shape, dtype and CRC-32 of
+each leaf. Orbax writes under a temporary name and renames, so a killed save leaves the previous
+steps intact; the checksums catch what a rename cannot, a payload that changed on disk, which Orbax
+restores silently.
 """
 
 import contextlib
@@ -29,20 +30,20 @@ class _Damaged(Exception):
 class Checkpoints:
     """The checkpoints of one run, the newest `keep` of them.
 
-    The state is replicated over processes: process 0 writes, every process reads. Saving is synchronous.
-    Nothing is created on disk before the first save, so an instance may read the checkpoints of another run
-    that is still being written.
+    The state is replicated over processes: process 0 writes, every process reads. Saving is
+    synchronous. Nothing is created on disk before the first save, so an instance may read the
+    checkpoints of another run that is still being written.
     """
 
     def __init__(self, directory, *, keep=3):
         """Opens a directory of checkpoints.
 
         Args:
-          directory: path, made absolute here because Orbax refuses relative ones, late.
-          keep: how many of the newest checkpoints stay on disk.
+            directory: path, made absolute here because Orbax refuses relative ones, late.
+            keep: how many of the newest checkpoints stay on disk.
 
         Raises:
-          ValueError: if `keep` is below 1.
+            ValueError: if `keep` is below 1.
         """
         if keep < 1:
             raise ValueError(f'keep is {keep}, it has to be at least 1')
@@ -50,12 +51,16 @@ class Checkpoints:
         self._keep = keep
         # Each process acts alone: no barrier with processes that have nothing to write.
         process = jax.process_index()
-        alone = ocp.options.MultiprocessingOptions(primary_host=process, active_processes={process},
-                                                   barrier_sync_key_prefix=f'process_{process}')
+        alone = ocp.options.MultiprocessingOptions(
+            primary_host=process,
+            active_processes={process},
+            barrier_sync_key_prefix=f'process_{process}',
+        )
         handler = ocp.CompositeCheckpointHandler(
             composite_options=ocp.CompositeOptions(multiprocessing_options=alone),
             state=ocp.PyTreeCheckpointHandler(multiprocessing_options=alone),
-            metadata=ocp.JsonCheckpointHandler(multiprocessing_options=alone))
+            metadata=ocp.JsonCheckpointHandler(multiprocessing_options=alone),
+        )
         self._orbax = ocp.Checkpointer(handler, multiprocessing_options=alone)
 
     def __enter__(self):
@@ -81,17 +86,17 @@ class Checkpoints:
     def save(self, step, state, metadata=None):
         """Writes a checkpoint and removes the oldest beyond `keep`; does nothing but in process 0.
 
-        Checkpoints of this step and of later ones are removed first: they belong to a continuation that the
-        caller left by restoring an earlier step.
+        Checkpoints of this step and of later ones are removed first: they belong to a continuation
+        that the caller left by restoring an earlier step.
 
         Args:
-          step: index of the checkpoint, at least 0.
-          state: pytree of arrays, scalars and PRNG keys, replicated over devices.
-          metadata: dict that JSON can hold, given back by `restore`.
+            step: index of the checkpoint, at least 0.
+            state: pytree of arrays, scalars and PRNG keys, replicated over devices.
+            metadata: dict that JSON can hold, given back by `restore`.
 
         Raises:
-          ValueError: if the step is negative, the metadata is not JSON, or the checkpoint cannot be written,
-            say because the disk is full; those before it are intact.
+            ValueError: if the step is negative, the metadata is not JSON, or the checkpoint cannot
+                be written, say because the disk is full; those before it are intact.
         """
         if step < 0:
             raise ValueError(f'step is {step}, it has to be at least 0')
@@ -99,8 +104,11 @@ class Checkpoints:
         if jax.process_index():
             return
         leaves = {name: _to_host(leaf) for name, leaf in _named_leaves(state).items()}
-        record = {'metadata': facts, 'metadata_crc32': _crc32(facts.encode()),
-                  'leaves': {name: _describe(leaf) for name, leaf in leaves.items()}}
+        record = {
+            'metadata': facts,
+            'metadata_crc32': _crc32(facts.encode()),
+            'leaves': {name: _describe(leaf) for name, leaf in leaves.items()},
+        }
         # Orbax stores no empty arrays and no empty trees; `record` has the shapes of the former.
         stored = {name: leaf for name, leaf in leaves.items() if leaf.size} or {'': np.zeros(1)}
         try:
@@ -109,12 +117,20 @@ class Checkpoints:
             for later in reversed([other for other in self.steps() if other >= step]):
                 self._discard(later)
             with _without_tracebacks():
-                self._orbax.save(self._path(step), args=ocp.args.Composite(
-                    state=ocp.args.PyTreeSave(stored), metadata=ocp.args.JsonSave(record)))
-        except Exception as error:  # TensorStore reports a failing disk in other types than OSError.
-            raise ValueError(f'the checkpoint of step {step} cannot be written to {self.directory}: '
-                             f'{_reason(error)}; earlier checkpoints are intact') from error
-        for old in self.steps()[:-self._keep]:
+                self._orbax.save(
+                    self._path(step),
+                    args=ocp.args.Composite(
+                        state=ocp.args.PyTreeSave(stored), metadata=ocp.args.JsonSave(record)
+                    ),
+                )
+        except (
+            Exception
+        ) as error:  # TensorStore reports a failing disk in other types than OSError.
+            raise ValueError(
+                f'the checkpoint of step {step} cannot be written to {self.directory}: '
+                f'{_reason(error)}; earlier checkpoints are intact'
+            ) from error
+        for old in self.steps()[: -self._keep]:
             self._discard(old)
 
     def metadata(self):
@@ -124,38 +140,46 @@ class Checkpoints:
                 record = self._read_items(step, metadata=ocp.args.JsonRestore())['metadata']
                 return json.loads(record['metadata'])
             except (_Damaged, TypeError, KeyError, ValueError) as error:
-                logging.warning('The checkpoint %s is damaged and passed over: %s', self._path(step), error)
+                logging.warning(
+                    'The checkpoint %s is damaged and passed over: %s', self._path(step), error
+                )
         return None
 
     def restore(self, template, *, step=None):
         """Reads the newest intact checkpoint; one that is damaged is passed over with a warning.
 
         Args:
-          template: pytree of the state's structure; its leaves are arrays or `jax.ShapeDtypeStruct`s and give
-            shapes and dtypes. Leaves come back as NumPy arrays where the template has them, else as JAX
-            arrays on the default device.
-          step: the step to read instead of the newest; it has to be intact.
+            template: pytree of the state's structure; its leaves are arrays or
+                `jax.ShapeDtypeStruct`s and give shapes and dtypes. Leaves come back as NumPy arrays
+                where the template has them, else as JAX arrays on the default device.
+            step: the step to read instead of the newest; it has to be intact.
 
         Returns:
-          `(step, state, metadata)`, or None if there is no checkpoint and `step` is None.
+            `(step, state, metadata)`, or None if there is no checkpoint and `step` is None.
 
         Raises:
-          ValueError: if the checkpoint does not fit the template (names the leaf and both shapes), the wanted
-            step does not exist or is damaged, or all checkpoints are damaged.
+            ValueError: if the checkpoint does not fit the template (names the leaf and both
+                shapes), the wanted step does not exist or is damaged, or all checkpoints are
+                damaged.
         """
         steps = self.steps()
         if step is not None and step not in steps:
-            raise ValueError(f'there is no checkpoint of step {step} in {self.directory}, '
-                             f'only of the steps {steps}')
+            raise ValueError(
+                f'there is no checkpoint of step {step} in {self.directory}, '
+                f'only of the steps {steps}'
+            )
         for candidate in reversed(steps) if step is None else [step]:
             try:
                 state, metadata = self._read(candidate, template)
                 return candidate, state, metadata
             except _Damaged as error:
                 if step is not None:
-                    raise ValueError(f'the checkpoint {self._path(step)} is damaged: {error}') from error
-                logging.warning('The checkpoint %s is damaged and passed over: %s',
-                                self._path(candidate), error)
+                    raise ValueError(
+                        f'the checkpoint {self._path(step)} is damaged: {error}'
+                    ) from error
+                logging.warning(
+                    'The checkpoint %s is damaged and passed over: %s', self._path(candidate), error
+                )
         if steps:
             raise ValueError(f'all checkpoints in {self.directory} are damaged (steps {steps})')
         return None
@@ -164,7 +188,9 @@ class Checkpoints:
         return os.path.join(self.directory, str(step))
 
     def _read(self, step, template):
-        """Returns (state, metadata) of one step, or raises _Damaged, or ValueError where it does not fit."""
+        """Returns (state, metadata) of one step, or raises _Damaged, or ValueError where it does
+        not fit.
+        """
         record = self._read_items(step, metadata=ocp.args.JsonRestore())['metadata']
         try:
             saved, facts = record['leaves'], record['metadata']
@@ -175,12 +201,17 @@ class Checkpoints:
             raise _Damaged('the checksum of its metadata is wrong')
         wanted = _named_leaves(template)
         _check_fit(saved, wanted, self._path(step))
-        stored = {name: ocp.RestoreArgs(restore_type=np.ndarray)
-                  for name, leaf in saved.items() if 0 not in leaf['shape']}
+        stored = {
+            name: ocp.RestoreArgs(restore_type=np.ndarray)
+            for name, leaf in saved.items()
+            if 0 not in leaf['shape']
+        }
         arrays = {}
         if stored:
-            arrays = self._read_items(step, state=ocp.args.PyTreeRestore(
-                item=dict.fromkeys(stored, 0), restore_args=stored))['state']
+            arrays = self._read_items(
+                step,
+                state=ocp.args.PyTreeRestore(item=dict.fromkeys(stored, 0), restore_args=stored),
+            )['state']
         leaves = []
         for name, like in wanted.items():
             leaf = arrays.get(name)
@@ -200,7 +231,9 @@ class Checkpoints:
             raise _Damaged(reason[:200]) from error
 
     def _discard(self, step):
-        """Removes a step; renamed first, so that a kill in between leaves no half of it under its name."""
+        """Removes a step; renamed first, so that a kill in between leaves no half of it under its
+        name.
+        """
         os.replace(self._path(step), self._path(step) + _DISCARDED)
         shutil.rmtree(self._path(step) + _DISCARDED, ignore_errors=True)
 
@@ -231,8 +264,10 @@ def _reason(error):
 
 def _named_leaves(tree):
     """The leaves of a pytree by dotted name, in flattening order."""
-    leaves = [(jax.tree_util.keystr(path, simple=True, separator='.'), leaf)
-              for path, leaf in jax.tree_util.tree_leaves_with_path(tree)]
+    leaves = [
+        (jax.tree_util.keystr(path, simple=True, separator='.'), leaf)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    ]
     named = dict(leaves)
     if len(named) < len(leaves):
         raise ValueError('two leaves of the state have the same dotted name')
@@ -256,8 +291,11 @@ def _from_host(leaf, like):
 
 
 def _describe(array):
-    return {'shape': list(array.shape), 'dtype': str(array.dtype),
-            'crc32': _crc32(np.ascontiguousarray(array))}
+    return {
+        'shape': list(array.shape),
+        'dtype': str(array.dtype),
+        'crc32': _crc32(np.ascontiguousarray(array)),
+    }
 
 
 def _crc32(data):
@@ -273,16 +311,24 @@ def _encode(metadata):
 
 
 def _check_fit(saved, wanted, path):
-    """Raises a ValueError unless the saved leaves have the names, shapes and dtypes of the wanted ones."""
+    """Raises a ValueError unless the saved leaves have the names, shapes and dtypes of the wanted
+    ones.
+    """
     for name in wanted.keys() - saved.keys():
-        raise ValueError(f'the checkpoint {path} has no leaf {name}, which the state to restore has')
+        raise ValueError(
+            f'the checkpoint {path} has no leaf {name}, which the state to restore has'
+        )
     for name in saved.keys() - wanted.keys():
-        raise ValueError(f'the checkpoint {path} has a leaf {name}, which the state to restore has not')
+        raise ValueError(
+            f'the checkpoint {path} has a leaf {name}, which the state to restore has not'
+        )
     for name, leaf in wanted.items():
         like = jax.eval_shape(jax.random.key_data, leaf) if _is_key(leaf) else leaf
         like = like if hasattr(like, 'dtype') else np.asarray(like)
         expected = f'{like.dtype}{list(like.shape)}'
         found = f'{saved[name]["dtype"]}{saved[name]["shape"]}'
         if found != expected:
-            raise ValueError(f'leaf {name} is {found} in the checkpoint {path}, '
-                             f'but {expected} in the state to restore')
+            raise ValueError(
+                f'leaf {name} is {found} in the checkpoint {path}, '
+                f'but {expected} in the state to restore'
+            )

@@ -1,17 +1,17 @@
 """Convolutions that are fast on the device at hand, with the parameters and results of any other.
 
-XLA's own lowering is the right one on a GPU or TPU. On a CPU it leaves a factor of two (1x1) to thirty
-(grouped) unused, because its loops for grouped and depthwise convolutions and for their gradients are not
-those of a matrix product. `conv_general_dilated` takes the place of `jax.lax.conv_general_dilated`, in
-`flax.linen.Conv` too:
+XLA's own lowering is the right one on a GPU or TPU. On a CPU it leaves a factor of two (1x1) to
+thirty (grouped) unused, because its loops for grouped and depthwise convolutions and for their
+gradients are not those of a matrix product. `conv_general_dilated` takes the place of
+`jax.lax.conv_general_dilated`, in `flax.linen.Conv` too:
 
     nn.Conv(features, (3, 3), conv_general_dilated=conv.conv_general_dilated)
 
 Which lowering a convolution gets is decided by `pick_lowering` when it is traced.
 """
 
-from collections.abc import Sequence
 import functools
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -19,8 +19,15 @@ import jax.numpy as jnp
 _NHWC = ('NHWC', 'HWIO', 'NHWC')
 
 
-def pick_lowering(platform: str, *, kernel: tuple[int, int], in_channels: int, out_channels: int, groups: int,
-                  out_size: tuple[int, int]) -> str:
+def pick_lowering(
+    platform: str,
+    *,
+    kernel: tuple[int, int],
+    in_channels: int,
+    out_channels: int,
+    groups: int,
+    out_size: tuple[int, int],
+) -> str:
     """Names the fastest lowering of an undilated NHWC convolution, by measurement.
 
     Args:
@@ -40,28 +47,47 @@ def pick_lowering(platform: str, *, kernel: tuple[int, int], in_channels: int, o
     if kernel == (1, 1):
         return 'matmul' if groups == 1 else 'split_matmul'
     if groups > 1:
-        # Zeros between narrow groups cost less than narrow products, and a third of the compilation.
+        # Zeros between narrow groups cost less than narrow products, and a third of the
+        # compilation.
         if in_channels // groups > 16 or in_channels * out_channels > 1024:
             return 'split'
-        # XLA's gradient of a kernel from many to few channels is two to four times slower than that of products.
-        narrowing = 2 * out_channels <= in_channels and in_channels * out_channels * out_size[0] * out_size[1] >= 2**16
+        # XLA's gradient of a kernel from many to few channels is two to four times slower than that
+        # of products.
+        narrowing = (
+            2 * out_channels <= in_channels
+            and in_channels * out_channels * out_size[0] * out_size[1] >= 2**16
+        )
         return 'taps' if narrowing else 'dense'
-    # XLA's gradient of a convolution of tiny maps is ten times slower than that of a matrix product.
+    # XLA's gradient of a convolution of tiny maps is ten times slower than that of a matrix
+    # product.
     if min(out_size) <= 4:
         return 'patches'
-    # Above this, XLA's gradient of the kernel leaves the cache: it becomes up to seven times slower.
+    # Above this, XLA's gradient of the kernel leaves the cache: it becomes up to seven times
+    # slower.
     large = in_channels * out_channels * out_size[0] * out_size[1] >= 2**20
     return 'taps' if large else 'xla'
 
 
-def conv_general_dilated(lhs, rhs, window_strides: Sequence[int], padding, lhs_dilation=None,
-                         rhs_dilation=None, dimension_numbers=None, feature_group_count: int = 1,
-                         batch_group_count: int = 1, precision=None, preferred_element_type=None,
-                         out_sharding=None, *, lowering: str | None = None):
+def conv_general_dilated(
+    lhs,
+    rhs,
+    window_strides: Sequence[int],
+    padding,
+    lhs_dilation=None,
+    rhs_dilation=None,
+    dimension_numbers=None,
+    feature_group_count: int = 1,
+    batch_group_count: int = 1,
+    precision=None,
+    preferred_element_type=None,
+    out_sharding=None,
+    *,
+    lowering: str | None = None,
+):
     """Drop-in for `jax.lax.conv_general_dilated`.
 
-    Two-dimensional NHWC convolutions with HWIO kernels and without dilation get a lowering of their own; all
-    others fall through to JAX.
+    Two-dimensional NHWC convolutions with HWIO kernels and without dilation get a lowering of their
+    own; all others fall through to JAX.
 
     Args:
         lhs: [N, H, W, C] images.
@@ -69,9 +95,10 @@ def conv_general_dilated(lhs, rhs, window_strides: Sequence[int], padding, lhs_d
         window_strides: (vertical, horizontal).
         padding: 'SAME', 'VALID' or ((top, bottom), (left, right)) in pixels.
         feature_group_count: groups.
-        lowering: a name in `LOWERINGS` instead of the one that `pick_lowering` would take; 'xla' is JAX's.
-        lhs_dilation, rhs_dilation, dimension_numbers, batch_group_count, precision, preferred_element_type,
-            out_sharding: as in JAX.
+        lowering: a name in `LOWERINGS` instead of the one that `pick_lowering` would take; 'xla' is
+            JAX's.
+        lhs_dilation, rhs_dilation, dimension_numbers, batch_group_count, precision,
+            preferred_element_type, out_sharding: as in JAX.
 
     Returns:
         [N, H', W', O] in the type of the inputs or `preferred_element_type`.
@@ -82,47 +109,87 @@ def conv_general_dilated(lhs, rhs, window_strides: Sequence[int], padding, lhs_d
     if lowering not in (None, *LOWERINGS):
         raise ValueError(f'lowering is {lowering!r}; accepted are {", ".join(LOWERINGS)}')
     strides, groups = tuple(window_strides), feature_group_count
-    plain = batch_group_count == 1 and out_sharding is None and _is_plain(
-        lhs, rhs, (*(lhs_dilation or ()), *(rhs_dilation or ())), dimension_numbers, groups)
+    plain = (
+        batch_group_count == 1
+        and out_sharding is None
+        and _is_plain(
+            lhs, rhs, (*(lhs_dilation or ()), *(rhs_dilation or ())), dimension_numbers, groups
+        )
+    )
     if not plain and lowering not in (None, 'xla'):
-        raise ValueError(f'lowering {lowering!r} takes undilated NHWC images and HWIO kernels of one '
-                         f'floating type; these are {lhs.shape} {lhs.dtype} and {rhs.shape} {rhs.dtype}, '
-                         f'numbered {dimension_numbers}; use xla')
+        raise ValueError(
+            f'lowering {lowering!r} takes undilated NHWC images and HWIO kernels of one '
+            f'floating type; these are {lhs.shape} {lhs.dtype} and {rhs.shape} {rhs.dtype}, '
+            f'numbered {dimension_numbers}; use xla'
+        )
     name = 'xla'
     if plain:
         if isinstance(padding, str):
             padding = jax.lax.padtype_to_pads(lhs.shape[1:3], rhs.shape[:2], strides, padding)
         padding = tuple(map(tuple, padding))
-        out_size = tuple((size + sum(pads) - window) // stride + 1 for size, pads, window, stride
-                         in zip(lhs.shape[1:3], padding, rhs.shape[:2], strides))
+        out_size = tuple(
+            (size + sum(pads) - window) // stride + 1
+            for size, pads, window, stride in zip(lhs.shape[1:3], padding, rhs.shape[:2], strides)
+        )
         # Cropping and empty results are left to XLA.
         if min(*out_size, *padding[0], *padding[1]) >= 0 < min(out_size):
-            name = lowering or pick_lowering(_platform(), kernel=rhs.shape[:2], in_channels=lhs.shape[-1],
-                                             out_channels=rhs.shape[-1], groups=groups, out_size=out_size)
+            name = lowering or pick_lowering(
+                _platform(),
+                kernel=rhs.shape[:2],
+                in_channels=lhs.shape[-1],
+                out_channels=rhs.shape[-1],
+                groups=groups,
+                out_size=out_size,
+            )
     if name == 'xla':
         return jax.lax.conv_general_dilated(
-            lhs, rhs, strides, padding, lhs_dilation, rhs_dilation, dimension_numbers, groups,
-            batch_group_count, precision, preferred_element_type, out_sharding)
-    return LOWERINGS[name](lhs, rhs, strides, padding, groups, precision=precision,
-                           preferred_element_type=preferred_element_type)
+            lhs,
+            rhs,
+            strides,
+            padding,
+            lhs_dilation,
+            rhs_dilation,
+            dimension_numbers,
+            groups,
+            batch_group_count,
+            precision,
+            preferred_element_type,
+            out_sharding,
+        )
+    return LOWERINGS[name](
+        lhs,
+        rhs,
+        strides,
+        padding,
+        groups,
+        precision=precision,
+        preferred_element_type=preferred_element_type,
+    )
 
 
 def _is_plain(lhs, rhs, dilations, dimension_numbers, groups):
     """Whether this is a convolution that the lowerings below can do; what JAX refuses is not."""
-    return (lhs.ndim == rhs.ndim == 4 and set(dilations) <= {1} and dimension_numbers is not None
-            and jax.lax.conv_dimension_numbers(lhs.shape, rhs.shape, dimension_numbers)
-            == jax.lax.conv_dimension_numbers(lhs.shape, rhs.shape, _NHWC)
-            and lhs.dtype == rhs.dtype and jnp.issubdtype(lhs.dtype, jnp.floating)
-            and lhs.shape[-1] == rhs.shape[2] * groups and rhs.shape[-1] % groups == 0)
+    return (
+        lhs.ndim == rhs.ndim == 4
+        and set(dilations) <= {1}
+        and dimension_numbers is not None
+        and jax.lax.conv_dimension_numbers(lhs.shape, rhs.shape, dimension_numbers)
+        == jax.lax.conv_dimension_numbers(lhs.shape, rhs.shape, _NHWC)
+        and lhs.dtype == rhs.dtype
+        and jnp.issubdtype(lhs.dtype, jnp.floating)
+        and lhs.shape[-1] == rhs.shape[2] * groups
+        and rhs.shape[-1] % groups == 0
+    )
 
 
 def materialize_cotangent(x):
-    """Returns `x`; on a CPU its gradient is computed once, not anew in every operation that reads it.
+    """Returns `x`; on a CPU its gradient is computed once, not anew in every operation that reads
+    it.
 
-    For concatenations in densely connected networks. There the gradient of a map is a sum over all later
-    layers of cheap elementwise terms, which XLA's CPU compiler repeats in each reader: time and compilation
-    grow with the square of the depth. It drops `optimization_barrier` before it fuses, but does not fuse
-    conditionals.
+    For concatenations in densely connected networks. There the gradient of a map is a sum over all
+    later layers of cheap elementwise terms, which XLA's CPU compiler repeats in each reader: time
+    and compilation grow with the square of the depth. It drops `optimization_barrier` before it
+    fuses, but does not fuse conditionals.
 
     Args:
         x: floating array with at least one element.
@@ -139,7 +206,7 @@ def _kept(x):
 
 
 def _kept_backward(element, gradient):
-    return _computed_once(gradient, element),
+    return (_computed_once(gradient, element),)
 
 
 def _computed_once(x, element=None):
@@ -160,15 +227,27 @@ def _platform():
 def _windows(images, kernel, strides, padding):
     """For each tap of the kernel, row by row, the pixels [N, H', W', C] that it meets."""
     images = jnp.pad(images, ((0, 0), *padding, (0, 0)))
-    rows, columns = (stride * ((size - window) // stride) + 1
-                     for size, window, stride in zip(images.shape[1:3], kernel, strides))
-    return [images[:, i:i + rows:strides[0], j:j + columns:strides[1]]
-            for i in range(kernel[0]) for j in range(kernel[1])]
+    rows, columns = (
+        stride * ((size - window) // stride) + 1
+        for size, window, stride in zip(images.shape[1:3], kernel, strides)
+    )
+    return [
+        images[:, i : i + rows : strides[0], j : j + columns : strides[1]]
+        for i in range(kernel[0])
+        for j in range(kernel[1])
+    ]
 
 
 def _xla(images, kernel, strides, padding, groups, **types):
-    return jax.lax.conv_general_dilated(images, kernel, strides, padding, dimension_numbers=_NHWC,
-                                        feature_group_count=groups, **types)
+    return jax.lax.conv_general_dilated(
+        images,
+        kernel,
+        strides,
+        padding,
+        dimension_numbers=_NHWC,
+        feature_group_count=groups,
+        **types,
+    )
 
 
 def _ungroup(kernel, groups):
@@ -185,7 +264,9 @@ def _dense(images, kernel, strides, padding, groups, **types):
 
 
 def _patches(images, kernel, strides, padding, groups, **types):
-    """One matrix product with the patches [N, H', W', h w C]; for a 1x1 kernel these are the image."""
+    """One matrix product with the patches [N, H', W', h w C]; for a 1x1 kernel these are the
+    image.
+    """
     if groups > 1:
         kernel = _ungroup(kernel, groups)
     patches = jnp.concatenate(_windows(images, kernel.shape[:2], strides, padding), axis=-1)
@@ -211,13 +292,17 @@ def _with_tap_gradient_backward(strides, padding, types, inputs, gradient):
     images, kernel = inputs
     gradient, precision = gradient.astype(images.dtype), dict(types)['precision']
     # A convolution is linear in its images, so their gradient needs no new forward pass.
-    convolve = functools.partial(_xla, kernel=kernel, strides=strides, padding=padding, groups=1,
-                                 precision=precision)
+    convolve = functools.partial(
+        _xla, kernel=kernel, strides=strides, padding=padding, groups=1, precision=precision
+    )
     to_images = jax.linear_transpose(convolve, images)
     size = kernel.shape[:2]
-    margins = tuple((window - 1 - before, window - 1 - after) for window, (before, after) in zip(size, padding))
+    margins = tuple(
+        (window - 1 - before, window - 1 - after) for window, (before, after) in zip(size, padding)
+    )
     if strides == (1, 1) and gradient.shape[-1] < images.shape[-1] and min(map(min, margins)) >= 0:
-        # Shifting the narrower of the two costs up to ten times less: pixel q meets tap t in output q + before - t.
+        # Shifting the narrower of the two costs up to ten times less: pixel q meets tap t in output
+        # q + before - t.
         pairs = [(images, window) for window in _windows(gradient, size, strides, margins)[::-1]]
     else:
         pairs = [(window, gradient) for window in _windows(images, size, strides, padding)]
@@ -229,7 +314,9 @@ _with_tap_gradient.defvjp(_with_tap_gradient_forward, _with_tap_gradient_backwar
 
 
 def _taps(images, kernel, strides, padding, groups, *, precision=None, preferred_element_type=None):
-    """XLA's convolution, but the kernel's gradient is one matrix product per tap; it has no forward mode."""
+    """XLA's convolution, but the kernel's gradient is one matrix product per tap; it has no forward
+    mode.
+    """
     types = (('precision', precision), ('preferred_element_type', preferred_element_type))
     kernel = _ungroup(kernel, groups) if groups > 1 else kernel
     return _with_tap_gradient(images, kernel, strides, padding, types)
@@ -238,15 +325,21 @@ def _taps(images, kernel, strides, padding, groups, *, precision=None, preferred
 def _split(images, kernel, strides, padding, groups, *, one=_xla, **types):
     """One convolution per group, side by side."""
     images, kernel = jnp.split(images, groups, axis=-1), jnp.split(kernel, groups, axis=-1)
-    return jnp.concatenate([one(i, k, strides, padding, 1, **types) for i, k in zip(images, kernel)], axis=-1)
+    return jnp.concatenate(
+        [one(i, k, strides, padding, 1, **types) for i, k in zip(images, kernel)], axis=-1
+    )
 
 
 def _split_matmul(images, kernel, strides, padding, groups, **types):
     return _split(images, kernel, strides, padding, groups, one=_patches, **types)
 
 
-def _shift(images, kernel, strides, padding, groups, *, precision=None, preferred_element_type=None):
-    """Depthwise: the sum over the taps of the shifted image times the tap's weights; it has no forward mode."""
+def _shift(
+    images, kernel, strides, padding, groups, *, precision=None, preferred_element_type=None
+):
+    """Depthwise: the sum over the taps of the shifted image times the tap's weights; it has no
+    forward mode.
+    """
     del precision  # of matrix products
     if not groups == images.shape[-1] == kernel.shape[-1]:
         raise _impossible('shift', kernel, groups, 'depthwise convolutions')
@@ -254,7 +347,8 @@ def _shift(images, kernel, strides, padding, groups, *, precision=None, preferre
 
 
 def _weighted_windows(images, kernel, strides, padding):
-    # XLA fuses the conversion into the sum, so that bfloat16 is rounded once and costs no more memory.
+    # XLA fuses the conversion into the sum, so that bfloat16 is rounded once and costs no more
+    # memory.
     wide = jnp.promote_types(images.dtype, jnp.float32)
     taps = kernel.reshape(-1, kernel.shape[-1]).astype(wide)
     windows = _windows(images, kernel.shape[:2], strides, padding)
@@ -269,12 +363,19 @@ def _tap_sum_forward(images, kernel, strides, padding):
 
 
 def _tap_sum_backward(strides, padding, inputs, gradient):
-    # Otherwise what comes before either of them, activation and normalisation, is computed anew for every tap.
-    images, gradient = (_computed_once(x) if _platform() == 'cpu' and x.size else x for x in (inputs[0], gradient))
+    # Otherwise what comes before either of them, activation and normalisation, is computed anew for
+    # every tap.
+    images, gradient = (
+        _computed_once(x) if _platform() == 'cpu' and x.size else x for x in (inputs[0], gradient)
+    )
     kernel = inputs[1]
-    to_images = jax.linear_transpose(lambda x: _weighted_windows(x, kernel, strides, padding), images)
-    sums = [(window.astype(gradient.dtype) * gradient).sum((0, 1, 2))
-            for window in _windows(images, kernel.shape[:2], strides, padding)]
+    to_images = jax.linear_transpose(
+        lambda x: _weighted_windows(x, kernel, strides, padding), images
+    )
+    sums = [
+        (window.astype(gradient.dtype) * gradient).sum((0, 1, 2))
+        for window in _windows(images, kernel.shape[:2], strides, padding)
+    ]
     return *to_images(gradient), jnp.stack(sums).reshape(kernel.shape).astype(kernel.dtype)
 
 
@@ -283,9 +384,19 @@ _tap_sum.defvjp(_tap_sum_forward, _tap_sum_backward)
 
 def _impossible(name, kernel, groups, accepted):
     height, width, inputs, outputs = kernel.shape
-    return ValueError(f'lowering {name!r} takes {accepted}, not a {height} x {width} kernel from '
-                      f'{inputs * groups} to {outputs} channels in {groups} groups')
+    return ValueError(
+        f'lowering {name!r} takes {accepted}, not a {height} x {width} kernel from '
+        f'{inputs * groups} to {outputs} channels in {groups} groups'
+    )
 
 
-LOWERINGS = {'xla': _xla, 'matmul': _matmul, 'split_matmul': _split_matmul, 'split': _split, 'dense': _dense,
-             'patches': _patches, 'taps': _taps, 'shift': _shift}
+LOWERINGS = {
+    'xla': _xla,
+    'matmul': _matmul,
+    'split_matmul': _split_matmul,
+    'split': _split,
+    'dense': _dense,
+    'patches': _patches,
+    'taps': _taps,
+    'shift': _shift,
+}

@@ -1,9 +1,9 @@
 """Networks as files for other runtimes: ONNX and StableHLO, checked before they are kept.
 
-An `Exportable` is a JAX function of one array with everything a user of the file has to know. `write` puts
-it into `model.onnx` and `model.stablehlo`, loads each file back, compares its results with those of JAX and
-keeps it only if they agree; `export.json` beside them says what goes in and what comes out. The StableHLO
-file is what `jax.export.deserialize` reads.
+An `Exportable` is a JAX function of one array with everything a user of the file has to know.
+`write` puts it into `model.onnx` and `model.stablehlo`, loads each file back, compares its results
+with those of JAX and keeps it only if they agree; `export.json` beside them says what goes in and
+what comes out. The StableHLO file is what `jax.export.deserialize` reads.
 
 Needs the packages of the extra `export`.
 """
@@ -42,7 +42,9 @@ def check_formats(names: Sequence[str]) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(names))
     unknown = [name for name in names if name not in FORMATS]
     if unknown or not names:
-        raise ValueError(f'format is {",".join(unknown) or "empty"}; accepted: {", ".join(FORMATS)}')
+        raise ValueError(
+            f'format is {",".join(unknown) or "empty"}; accepted: {", ".join(FORMATS)}'
+        )
     for name in names:
         for package in FORMATS[name]:
             require(package)
@@ -55,7 +57,8 @@ class ExportConfig:
 
     format: tuple[str, ...] = option(('onnx',), 'files of --mode=export: onnx, stablehlo or both')
     pixels: Literal['float32', 'uint8'] = option(
-        'float32', 'what images the files take: float32 from 0 to 1, or uint8 from 0 to 255')
+        'float32', 'what images the files take: float32 from 0 to 1, or uint8 from 0 to 255'
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +68,8 @@ class Exportable:
     Attributes:
         function: JAX function from an array of the input port to one of the output port.
         reference: the same as it was trained, which files are compared with.
-        write_onnx: `(path, facts) -> None` writes the same as an ONNX file with these facts in its metadata.
+        write_onnx: `(path, facts) -> None` writes the same as an ONNX file with these facts in its
+            metadata.
         input, output: its ports.
         example: [B, ...] images on which the comparison is made.
         facts: text by name, for the metadata of the ONNX file and for export.json.
@@ -95,21 +99,24 @@ def unit_range(images: jax.Array) -> jax.Array:
 def write_stablehlo(function: Callable[[jax.Array], jax.Array], input: Port, path) -> None:
     """Writes a JAX function as one program for the platforms in `PLATFORMS` and any batch.
 
-    Matrix products and convolutions are in full float32 on every platform, so that what was checked on one
-    holds on the others.
+    Matrix products and convolutions are in full float32 on every platform, so that what was checked
+    on one holds on the others.
 
     Args:
         function: of an array of the input port.
         input: what goes in.
         path: the file.
     """
-    batch, = jax_export.symbolic_shape(BATCH)
+    (batch,) = jax_export.symbolic_shape(BATCH)
     images = jax.ShapeDtypeStruct((batch, *input.shape), np.dtype(input.dtype))
-    # `common.conv` looks at the default device. What it takes for an accelerator is XLA's own convolution,
-    # which every platform has; what is fastest on this machine's CPU would be slow elsewhere.
+    # `common.conv` looks at the default device. What it takes for an accelerator is XLA's own
+    # convolution, which every platform has; what is fastest on this machine's CPU would be slow
+    # elsewhere.
     with jax.default_device('tpu'), jax.default_matmul_precision('highest'):
         traced = core.jaxpr_as_fun(jax.make_jaxpr(function)(images))
-    exported = jax_export.export(jax.jit(lambda images: traced(images)[0]), platforms=PLATFORMS)(images)
+    exported = jax_export.export(jax.jit(lambda images: traced(images)[0]), platforms=PLATFORMS)(
+        images
+    )
     pathlib.Path(path).write_bytes(exported.serialize())
 
 
@@ -136,34 +143,45 @@ def run_file(path, images: np.ndarray) -> np.ndarray:
     """
     path = pathlib.Path(path)
     if path.suffix == '.onnx':
-        session = require('onnxruntime').InferenceSession(str(path), providers=['CPUExecutionProvider'])
+        session = require('onnxruntime').InferenceSession(
+            str(path), providers=['CPUExecutionProvider']
+        )
         return session.run(None, {session.get_inputs()[0].name: images})[0]
     require('flatbuffers')
     return _compute(jax_export.deserialize(bytearray(path.read_bytes())).call, images)
 
 
 def _difference(found: np.ndarray, expected: np.ndarray) -> float:
-    """Largest difference, relative to the largest value if that is above 1; infinite for other shapes."""
+    """Largest difference, relative to the largest value if that is above 1; infinite for other
+    shapes.
+    """
     if found.shape != expected.shape:
         return np.inf
     return float(np.abs(found - expected).max() / max(1.0, np.abs(expected).max()))
 
 
-def write(model: Exportable, folder, formats: Sequence[str], *, source: Mapping[str, Any],
-          tolerance: float = TOLERANCE) -> dict[str, Any]:
-    """Writes a network in some formats, and export.json; all of it, or nothing if one file is not right.
+def write(
+    model: Exportable,
+    folder,
+    formats: Sequence[str],
+    *,
+    source: Mapping[str, Any],
+    tolerance: float = TOLERANCE,
+) -> dict[str, Any]:
+    """Writes a network in some formats, and export.json; all of it, or nothing if one file is not
+    right.
 
     Args:
         model: the network.
         folder: an existing directory.
         formats: names in `FORMATS`.
         source: where the network comes from, for export.json: its checkpoint, step ...
-        tolerance: largest difference between a loaded file and JAX that is accepted, relative to the largest
-            result if that is above 1.
+        tolerance: largest difference between a loaded file and JAX that is accepted, relative to
+            the largest result if that is above 1.
 
     Returns:
-        What export.json holds: {'input', 'output', 'facts', 'source', 'files': {name: {'bytes', 'difference',
-        'platforms', 'checked_on'}}, 'tolerance', 'versions'}.
+        What export.json holds: {'input', 'output', 'facts', 'source', 'files': {name: {'bytes',
+        'difference', 'platforms', 'checked_on'}}, 'tolerance', 'versions'}.
 
     Raises:
         ValueError: unknown format, missing package, or a file whose results differ from JAX's.
@@ -181,26 +199,39 @@ def write(model: Exportable, folder, formats: Sequence[str], *, source: Mapping[
                 write_stablehlo(model.function, model.input, temporary)
             difference = _difference(run_file(temporary, model.example), expected)
             if not difference <= tolerance:
-                raise ValueError(f'{path} is not written, since its results differ from those of JAX by '
-                                 f'{difference:.2g}; accepted is {tolerance:g}')
+                raise ValueError(
+                    f'{path} is not written, since its results differ from those of JAX by '
+                    f'{difference:.2g}; accepted is {tolerance:g}'
+                )
             onnx = name == 'onnx'
-            files[path.name] = {'bytes': temporary.stat().st_size, 'difference': difference,
-                                'platforms': ['any ONNX runtime'] if onnx else PLATFORMS,
-                                'checked_on': 'cpu' if onnx else jax.default_backend()}
+            files[path.name] = {
+                'bytes': temporary.stat().st_size,
+                'difference': difference,
+                'platforms': ['any ONNX runtime'] if onnx else PLATFORMS,
+                'checked_on': 'cpu' if onnx else jax.default_backend(),
+            }
     packages = ['jax', *(package for name in formats for package in FORMATS[name])]
     port = lambda port: {**dataclasses.asdict(port), 'shape': [BATCH, *port.shape]}
-    record = {'input': port(model.input), 'output': port(model.output), 'facts': facts, 'source': source,
-              'files': files, 'tolerance': tolerance,
-              'versions': {name: require(name).__version__ for name in packages}}
+    record = {
+        'input': port(model.input),
+        'output': port(model.output),
+        'facts': facts,
+        'source': source,
+        'files': files,
+        'tolerance': tolerance,
+        'versions': {name: require(name).__version__ for name in packages},
+    }
     write_json(folder / RECORD_FILE, record)
     return record
 
 
 def summary(record: Mapping[str, Any]) -> str:
     """A line for each file of a record of `write`."""
-    return '\n'.join(f'{name}: {facts["bytes"] / 1e3:,.0f} kB; loaded back it differs from JAX by '
-                     f'{facts["difference"]:.1e} (accepted: {record["tolerance"]:g})'
-                     for name, facts in record['files'].items())
+    return '\n'.join(
+        f'{name}: {facts["bytes"] / 1e3:,.0f} kB; loaded back it differs from JAX by '
+        f'{facts["difference"]:.1e} (accepted: {record["tolerance"]:g})'
+        for name, facts in record['files'].items()
+    )
 
 
 @contextlib.contextmanager
@@ -208,8 +239,8 @@ def destination(workdir: str | None, checkpoint: str, flags_text: str) -> Iterat
     """Opens the directory that an export goes to.
 
     Args:
-        workdir: a run of its own, or the workdir of the network itself, whose flags.txt and run.json then
-            remain those of its training.
+        workdir: a run of its own, or the workdir of the network itself, whose flags.txt and
+            run.json then remain those of its training.
         checkpoint: where the network comes from.
         flags_text: the flagfile that repeats the export.
 

@@ -30,18 +30,21 @@ class MetricLog:
         """Opens the log of a run.
 
         Args:
-          directory: the run directory, which exists.
-          resume_step: the last step to keep of an earlier log (0 starts over where steps count from 1); later
-            lines are dropped, the file is rewritten atomically. None keeps all. A line that a kill cut short
-            is always dropped.
+            directory: the run directory, which exists.
+            resume_step: the last step to keep of an earlier log (0 starts over where steps count
+                from 1); later lines are dropped, the file is rewritten atomically. None keeps all.
+                A line that a kill cut short is always dropped.
         """
         self._file = self._events = None
         if not parallel.is_main():
             return
         path = pathlib.Path(directory) / METRICS_FILE
         if path.exists():
-            kept = [row for row in read_metrics(directory)
-                    if resume_step is None or row['step'] <= resume_step]
+            kept = [
+                row
+                for row in read_metrics(directory)
+                if resume_step is None or row['step'] <= resume_step
+            ]
             with atomic_path(path) as temporary:
                 temporary.write_text(''.join(_line(row) for row in kept))
         self._file = open(path, 'a')
@@ -52,20 +55,22 @@ class MetricLog:
         """Writes the metrics of one step; the line is on its way to disk when this returns.
 
         Args:
-          step: the index of the step.
-          metrics: flat dict of names to numbers or arrays of one element; NaN and infinities become null in
-            the file and are left out of the events.
+            step: the index of the step.
+            metrics: flat dict of names to numbers or arrays of one element; NaN and infinities
+                become null in the file and are left out of the events.
 
         Raises:
-          ValueError: if a metric is not a single number or is called `step`.
-          OSError: if the disk is full, say.
+            ValueError: if a metric is not a single number or is called `step`.
+            OSError: if the disk is full, say.
         """
         values = {name: _scalar(name, value) for name, value in metrics.items()}
         if self._file is None:
             return
         self._file.write(_line({'step': int(step), **values}))
         self._file.flush()
-        self._events.write(int(step), {name: value for name, value in values.items() if np.isfinite(value)})
+        self._events.write(
+            int(step), {name: value for name, value in values.items() if np.isfinite(value)}
+        )
 
     def close(self):
         """Flushes and closes the files."""
@@ -84,12 +89,16 @@ class MetricLog:
 class _Events:
     """Scalars in a TensorBoard event file, written by the thread that calls.
 
-    Where the disk is full, the thread and the queue of tensorboardX's SummaryWriter stop a run for ever.
+    Where the disk is full, the thread and the queue of tensorboardX's SummaryWriter stop a run for
+    ever.
     """
 
     def __init__(self, directory, *, purge_step):
-        """Opens a file; with a `purge_step`, TensorBoard hides what other files have from that step on."""
-        self._writer, self._flushed = EventsWriter(os.path.join(directory, 'events')), time.monotonic()
+        """Opens a file; with a `purge_step`, TensorBoard hides what other files have from that step
+        on.
+        """
+        self._writer = EventsWriter(os.path.join(directory, 'events'))
+        self._flushed = time.monotonic()
         if purge_step is not None:
             start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
             self._add(step=purge_step, file_version='brain.Event:2')
@@ -110,13 +119,14 @@ class _Events:
 
 
 def read_metrics(directory):
-    """The rows of a run's `metrics.jsonl`, as dicts with `step`; lines that are not whole are left out.
+    """The rows of a run's `metrics.jsonl`, as dicts with `step`; lines that are not whole are left
+    out.
 
     Args:
-      directory: the run directory.
+        directory: the run directory.
 
     Returns:
-      List of dicts, in the order of the file; empty if there is no file.
+        List of dicts, in the order of the file; empty if there is no file.
     """
     path = pathlib.Path(directory) / METRICS_FILE
     rows = []
@@ -137,31 +147,38 @@ def _line(row):
 def _scalar(name, value):
     array = np.asarray(value)
     if array.size != 1 or array.dtype.kind in 'OSU' or name == 'step':
-        raise ValueError(f'metric {name} is {value!r} of shape {array.shape}; a single number under another '
-                         'name than "step" is accepted')
+        raise ValueError(
+            f'metric {name} is {value!r} of shape {array.shape}; a single number under another '
+            'name than "step" is accepted'
+        )
     return float(array.reshape(()))
 
 
 class Progress:
     """Progress of a long loop: a bar with rate and time left on a terminal, elsewhere lines.
 
-    Lines, one every `interval` seconds at most, read `train 120/1000  3.4 steps/s  ETA 04:18  loss 0.123`.
-    Rates leave out the first update, which compiles.
+    Lines, one every `interval` seconds at most, read `train 120/1000 3.4 steps/s ETA 04:18 loss
+    0.123`. Rates leave out the first update, which compiles.
     """
 
-    def __init__(self, total, *, unit='step', initial=0, description='', interval=10.0, stream=None):
+    def __init__(
+        self, total, *, unit='step', initial=0, description='', interval=10.0, stream=None
+    ):
         """Starts the clock.
 
         Args:
-          total: number of units of the whole job.
-          unit: what is counted, in the singular.
-          initial: number of units done before, in an earlier run.
-          description: one word in front.
-          interval: least number of seconds between two lines; the bar is not bound by it.
-          stream: where to print; default `sys.stdout`.
+            total: number of units of the whole job.
+            unit: what is counted, in the singular.
+            initial: number of units done before, in an earlier run.
+            description: one word in front.
+            interval: least number of seconds between two lines; the bar is not bound by it.
+            stream: where to print; default `sys.stdout`.
         """
         self._stream = sys.stdout if stream is None else stream
-        self._total, self._unit, self._description, self._interval = total, unit, description, interval
+        self._total = total
+        self._unit = unit
+        self._description = description
+        self._interval = interval
         self._done = self._clock_done = initial
         self._start = self._clock = time.monotonic()
         self._printed_at, self._printed_done = self._start, None
@@ -169,15 +186,22 @@ class Progress:
         self._silent = not parallel.is_main()
         self._bar = None
         if not self._silent and self._stream.isatty():
-            self._bar = tqdm.tqdm(total=total, initial=initial, desc=description or None, unit=unit,
-                                  file=self._stream, dynamic_ncols=True, smoothing=0.1)
+            self._bar = tqdm.tqdm(
+                total=total,
+                initial=initial,
+                desc=description or None,
+                unit=unit,
+                file=self._stream,
+                dynamic_ncols=True,
+                smoothing=0.1,
+            )
 
     def update(self, count=1, metrics=None):
         """Counts units as done.
 
         Args:
-          count: number of units since the last call.
-          metrics: dict of numbers to show from now on, or None to go on showing the last ones.
+            count: number of units since the last call.
+            metrics: dict of numbers to show from now on, or None to go on showing the last ones.
         """
         first = self._done == self._clock_done and self._clock == self._start
         self._done += count
@@ -220,7 +244,9 @@ class Progress:
         parts = [f'{self._description} {self._done}/{self._total}'.strip()]
         if done > 0 and seconds > 0:
             rate = done / seconds
-            parts.append(f'{rate:.3g} {self._unit}s/s' if rate >= 1 else f'{1 / rate:.3g} s/{self._unit}')
+            parts.append(
+                f'{rate:.3g} {self._unit}s/s' if rate >= 1 else f'{1 / rate:.3g} s/{self._unit}'
+            )
             if self._done < self._total:
                 parts.append(f'ETA {format_seconds((self._total - self._done) / rate)}')
         self._printed_at, self._printed_done = now, self._done

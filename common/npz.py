@@ -1,4 +1,6 @@
-"""Reading .npz files that nobody vouches for: nothing is unpickled, and what they unpack to is bounded."""
+"""Reading .npz files that nobody vouches for: nothing is unpickled, and what they unpack to is
+bounded.
+"""
 
 import contextlib
 
@@ -12,14 +14,14 @@ def open_npz(path):
     """Opens a .npz file.
 
     Args:
-      path: the file.
+        path: the file.
 
     Yields:
-      `numpy.lib.npyio.NpzFile`, whose arrays are read when they are asked for.
+        `numpy.lib.npyio.NpzFile`, whose arrays are read when they are asked for.
 
     Raises:
-      ValueError: its arrays would take more than `MAX_BYTES`.
-      Exception: of many types, if the file is missing or damaged.
+        ValueError: its arrays would take more than `MAX_BYTES`.
+        Exception: of many types, if the file is missing or damaged.
     """
     with np.load(path, allow_pickle=False) as stored:
         claimed = sum(entry.file_size for entry in stored.zip.infolist())

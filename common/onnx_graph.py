@@ -1,4 +1,6 @@
-"""ONNX files put together operator by operator, where a network is its own best description of itself."""
+"""ONNX files put together operator by operator, where a network is its own best description of
+itself.
+"""
 
 import dataclasses
 import importlib
@@ -12,7 +14,9 @@ BATCH = 'batch'
 
 
 def require(package: str):
-    """Imports a package of the extra `export` and returns it. Raises ValueError if it is not installed."""
+    """Imports a package of the extra `export` and returns it. Raises ValueError if it is not
+    installed.
+    """
     try:
         return importlib.import_module(package)
     except ImportError as error:
@@ -63,7 +67,9 @@ class OnnxGraph:
     def node(self, op: str, *inputs: str, **attributes) -> str:
         """Appends an operator and returns the name of its only value."""
         output = f'{op}_{len(self.nodes)}'
-        self.nodes.append(self._onnx.helper.make_node(op, inputs, [output], name=output, **attributes))
+        self.nodes.append(
+            self._onnx.helper.make_node(op, inputs, [output], name=output, **attributes)
+        )
         return output
 
     def reshape(self, x: str, *shape: int) -> str:
@@ -77,7 +83,9 @@ class OnnxGraph:
         x = self.node('Cast', pixels.name, to=self._onnx.TensorProto.FLOAT)
         return self.node('Div', x, self.constant(np.float32(255), 'white'))
 
-    def save(self, path, result: str, *, input: Port, output: Port, facts: Mapping[str, str]) -> None:
+    def save(
+        self, path, result: str, *, input: Port, output: Port, facts: Mapping[str, str]
+    ) -> None:
         """Writes the graph between two ports as a file.
 
         Args:
@@ -88,12 +96,23 @@ class OnnxGraph:
         """
         helper = self._onnx.helper
         last = helper.make_node('Identity', [result], [output.name], name='result')
-        values = [helper.make_tensor_value_info(
-            port.name, helper.np_dtype_to_tensor_dtype(np.dtype(port.dtype)), [BATCH, *port.shape])
-            for port in (input, output)]
-        graph = helper.make_graph([*self.nodes, last], 'network', values[:1], values[1:], self.weights)
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', OPSET)],
-                                  ir_version=IR_VERSION, producer_name='pano-dppnet')
+        values = [
+            helper.make_tensor_value_info(
+                port.name,
+                helper.np_dtype_to_tensor_dtype(np.dtype(port.dtype)),
+                [BATCH, *port.shape],
+            )
+            for port in (input, output)
+        ]
+        graph = helper.make_graph(
+            [*self.nodes, last], 'network', values[:1], values[1:], self.weights
+        )
+        model = helper.make_model(
+            graph,
+            opset_imports=[helper.make_opsetid('', OPSET)],
+            ir_version=IR_VERSION,
+            producer_name='pano-dppnet',
+        )
         save_model(model, path, facts)
 
 

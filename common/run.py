@@ -1,8 +1,8 @@
 """Run directories: one run at a time, and the record of what it was.
 
-A run directory holds `flags.txt`, the flagfile that repeats the run, and `run.json`, what it ran on; the run
-adds its metrics, checkpoints and results. Everything is written under a temporary name and renamed, so a
-killed run leaves no half file.
+A run directory holds `flags.txt`, the flagfile that repeats the run, and `run.json`, what it ran
+on; the run adds its metrics, checkpoints and results. Everything is written under a temporary name
+and renamed, so a killed run leaves no half file.
 """
 
 import contextlib
@@ -36,16 +36,17 @@ _PACKAGES = ('pano-dppnet', 'jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint'
 
 @contextlib.contextmanager
 def atomic_path(path):
-    """Gives a temporary sibling of `path` to write to, and renames it to `path` when the block ends well.
+    """Gives a temporary sibling of `path` to write to, and renames it to `path` when the block ends
+    well.
 
-    The temporary name keeps the suffix, which writers of images and video look at. A block that raises leaves
-    nothing. A folder may be written the same way, where none of that name exists yet.
+    The temporary name keeps the suffix, which writers of images and video look at. A block that
+    raises leaves nothing. A folder may be written the same way, where none of that name exists yet.
 
     Args:
-      path: the file to write; its parent has to exist.
+        path: the file to write; its parent has to exist.
 
     Yields:
-      `pathlib.Path` of the temporary name.
+        `pathlib.Path` of the temporary name.
     """
     path = pathlib.Path(path)
     temporary = path.with_name(f'.{path.stem}.tmp{os.getpid()}{path.suffix}')
@@ -60,11 +61,12 @@ def atomic_path(path):
 
 
 def write_json(path, value):
-    """Writes JSON atomically, with NumPy and JAX values as numbers and lists and non-finite numbers as null.
+    """Writes JSON atomically, with NumPy and JAX values as numbers and lists and non-finite numbers
+    as null.
 
     Args:
-      path: the file to write.
-      value: nested dicts, lists and tuples of strings, numbers, paths and arrays.
+        path: the file to write.
+        value: nested dicts, lists and tuples of strings, numbers, paths and arrays.
     """
     text = json.dumps(jsonable(value), indent=2, allow_nan=False) + '\n'
     with atomic_path(path) as temporary:
@@ -72,10 +74,11 @@ def write_json(path, value):
 
 
 def jsonable(value):
-    """The value in terms that strict JSON has: arrays as lists, paths as strings, NaN and infinities as None.
+    """The value in terms that strict JSON has: arrays as lists, paths as strings, NaN and
+    infinities as None.
 
     Raises:
-      ValueError: if the value has no such form.
+        ValueError: if the value has no such form.
     """
     if isinstance(value, dict):
         return {str(key): jsonable(item) for key, item in value.items()}
@@ -90,7 +93,9 @@ def jsonable(value):
     if hasattr(value, '__array__'):
         array = np.asarray(value)
         # tolist() leaves bfloat16 and the like as NumPy scalars.
-        return jsonable((array if array.dtype.kind in 'biuU' else array.astype(np.float64)).tolist())
+        return jsonable(
+            (array if array.dtype.kind in 'biuU' else array.astype(np.float64)).tolist()
+        )
     raise ValueError(f'{value!r} of type {type(value).__name__} has no JSON form')
 
 
@@ -98,9 +103,9 @@ class RunDirectory:
     """An open run directory, locked until `close` or the end of the process; made by `open_run`.
 
     Attributes:
-      path: `pathlib.Path` of the directory, absolute.
-      previous_flags: text of the earlier run's flags.txt, or None if the directory was new.
-      record: what run.json holds.
+        path: `pathlib.Path` of the directory, absolute.
+        previous_flags: text of the earlier run's flags.txt, or None if the directory was new.
+        record: what run.json holds.
     """
 
     def __init__(self, path, *, lock, previous_flags, record):
@@ -135,31 +140,35 @@ class RunDirectory:
         return self
 
     def __exit__(self, unused_kind, error, unused_trace):
-        """Lets the lock go. Raises a ValueError of one sentence for an OSError that tells of a full disk."""
+        """Lets the lock go. Raises a ValueError of one sentence for an OSError that tells of a full
+        disk.
+        """
         self.close()
         if isinstance(error, OSError) and error.errno in _FULL:
-            raise ValueError(f'{error.strerror}, in {self.path} or, for temporary files, '
-                             f'{tempfile.gettempdir()}; what is written is whole, and the same command goes on '
-                             'once there is room') from error
+            raise ValueError(
+                f'{error.strerror}, in {self.path} or, for temporary files, '
+                f'{tempfile.gettempdir()}; what is written is whole, and the same command goes on '
+                'once there is room'
+            ) from error
 
 
 def open_run(workdir, flags_text, *, argv=None):
     """Opens a run directory, new or an earlier run's, and records the run in it.
 
-    Only process 0 of a multi-host run locks and writes; the others get a directory of the same path that
-    writes nothing.
+    Only process 0 of a multi-host run locks and writes; the others get a directory of the same path
+    that writes nothing.
 
     Args:
-      workdir: the directory: new, empty, or one in which a run was opened before.
-      flags_text: the flagfile that repeats the run.
-      argv: the command for the record; default `sys.argv`.
+        workdir: the directory: new, empty, or one in which a run was opened before.
+        flags_text: the flagfile that repeats the run.
+        argv: the command for the record; default `sys.argv`.
 
     Returns:
-      The open `RunDirectory`.
+        The open `RunDirectory`.
 
     Raises:
-      ValueError: in one sentence, if the directory cannot be made or written, holds something else than a
-        run, or is in use by another process.
+        ValueError: in one sentence, if the directory cannot be made or written, holds something
+            else than a run, or is in use by another process.
     """
     if not os.fspath(workdir):
         raise ValueError('workdir is empty, it has to name a directory')
@@ -175,14 +184,22 @@ def open_run(workdir, flags_text, *, argv=None):
         raise ValueError(f'workdir {workdir} cannot be written: {reason}') from error
     try:
         _remove_leftovers(path)
-        run = RunDirectory(path, lock=lock, previous_flags=_read_flags(path), record=_read_record(path))
-        now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds')
+        run = RunDirectory(
+            path, lock=lock, previous_flags=_read_flags(path), record=_read_record(path)
+        )
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds')
         started = run.record.get('started', now)
         resumed = run.record.get('resumed', []) + ([now] if 'started' in run.record else [])
         with atomic_path(path / FLAGS_FILE) as temporary:
             temporary.write_text(flags_text if flags_text.endswith('\n') else flags_text + '\n')
-        run.update(command=shlex.join(sys.argv if argv is None else argv), started=started, resumed=resumed,
-                   versions=_versions(), commit=_commit(), device=parallel.devices_summary())
+        run.update(
+            command=shlex.join(sys.argv if argv is None else argv),
+            started=started,
+            resumed=resumed,
+            versions=_versions(),
+            commit=_commit(),
+            device=parallel.devices_summary(),
+        )
     except BaseException as error:
         os.close(lock)
         if isinstance(error, OSError):
@@ -192,15 +209,22 @@ def open_run(workdir, flags_text, *, argv=None):
 
 
 def _check_contents(path):
-    names = [name for name in os.listdir(path)
-             if name != _LOCK_FILE and not (name.startswith('.') and '.tmp' in name)]
+    names = [
+        name
+        for name in os.listdir(path)
+        if name != _LOCK_FILE and not (name.startswith('.') and '.tmp' in name)
+    ]
     if names and not {FLAGS_FILE, RECORD_FILE} & set(names):
-        raise ValueError(f'workdir {path} holds {min(names)} but no earlier run; a new directory, an empty '
-                         'one or that of an earlier run is accepted')
+        raise ValueError(
+            f'workdir {path} holds {min(names)} but no earlier run; a new directory, an empty '
+            'one or that of an earlier run is accepted'
+        )
 
 
 def _remove_leftovers(path):
-    """Removes what killed writers of `atomic_path` left behind; nobody else writes into a locked run."""
+    """Removes what killed writers of `atomic_path` left behind; nobody else writes into a locked
+    run.
+    """
     for leftover in [found for found in path.rglob('.*.tmp*') if _TEMPORARY.fullmatch(found.name)]:
         if leftover.is_dir():
             shutil.rmtree(leftover, ignore_errors=True)
@@ -217,7 +241,9 @@ def _take_lock(path):
     except BlockingIOError:
         owner = os.read(lock, 20).decode().strip()
         os.close(lock)
-        raise ValueError(f'workdir {path} is in use by another run (process {owner or "unknown"})') from None
+        raise ValueError(
+            f'workdir {path} is in use by another run (process {owner or "unknown"})'
+        ) from None
     os.truncate(lock, 0)
     os.write(lock, f'{os.getpid()}\n'.encode())
     return lock
@@ -236,7 +262,9 @@ def _read_record(path):
     except FileNotFoundError:
         return {}
     except (ValueError, RecursionError) as error:
-        raise ValueError(f'{path / RECORD_FILE} is not the JSON of an earlier run: {error}') from error
+        raise ValueError(
+            f'{path / RECORD_FILE} is not the JSON of an earlier run: {error}'
+        ) from error
     if not isinstance(record, dict):
         raise ValueError(f'{path / RECORD_FILE} is not the record of an earlier run')
     return record
@@ -251,12 +279,19 @@ def _versions():
 
 
 def _commit():
-    """The commit of this source tree, marked `-dirty` if files differ from it, or None outside a checkout."""
+    """The commit of this source tree, marked `-dirty` if files differ from it, or None outside a
+    checkout.
+    """
     here = pathlib.Path(__file__).resolve()
 
     def git(*arguments):
-        return subprocess.run(['git', '-C', str(here.parent), *arguments], capture_output=True, text=True,
-                              check=True, timeout=10).stdout.strip()
+        return subprocess.run(
+            ['git', '-C', str(here.parent), *arguments],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        ).stdout.strip()
 
     try:
         # An installed copy may lie inside some other project's checkout.

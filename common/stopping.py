@@ -1,9 +1,10 @@
-"""Stopping well: a signal asks, the job ends what it is about and keeps it, and the process says so.
+"""Stopping well: a signal asks, the job ends what it is about and keeps it, and the process says
+so.
 
-SIGINT is Ctrl-C. SIGTERM is what Slurm, Kubernetes and preemptible machines send some time before they kill,
-and SIGUSR1 what Slurm sends ahead of the time limit if asked to (`--signal=USR1@60`). The first of them ends
-the job with `Stopped`: at once, or where a loop that holds it off has saved what it has. Ctrl-C after it ends
-the process, whatever it is doing.
+SIGINT is Ctrl-C. SIGTERM is what Slurm, Kubernetes and preemptible machines send some time before
+they kill, and SIGUSR1 what Slurm sends ahead of the time limit if asked to (`--signal=USR1@60`).
+The first of them ends the job with `Stopped`: at once, or where a loop that holds it off has saved
+what it has. Ctrl-C after it ends the process, whatever it is doing.
 
     with stopping.on_signals() as stop:
         train(..., stop=stop)
@@ -31,7 +32,9 @@ import time
 import numpy as np
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
-_PATIENCE = 1.0  # seconds in which Python usually gets to a signal, and cleans up after the second one
+_PATIENCE = (
+    1.0  # seconds in which Python usually gets to a signal, and cleans up after the second one
+)
 _END = b'\0'
 
 
@@ -46,12 +49,13 @@ class Stopped(KeyboardInterrupt):
     """
 
     def __init__(self, number, kept=''):
+        """Args:
+        number: of the signal.
+        kept: what of the work is kept, and what to do to go on; '' if there is nothing to say.
         """
-        Args:
-            number: of the signal.
-            kept: what of the work is kept, and what to do to go on; '' if there is nothing to say.
-        """
-        super().__init__(f'stopped by {signal.Signals(number).name}' + (f': {kept}' if kept else ''))
+        super().__init__(
+            f'stopped by {signal.Signals(number).name}' + (f': {kept}' if kept else '')
+        )
         self.number, self.code = number, 128 + number
 
 
@@ -60,7 +64,8 @@ class Stop:
 
     Attributes:
         number: of the signal that asked, 0 as long as none did.
-        kept: what of the work is kept so far, for the message; whoever saves something says so here.
+        kept: what of the work is kept so far, for the message; whoever saves something says so
+            here.
     """
 
     def __init__(self):
@@ -91,42 +96,50 @@ class Stop:
             raise Stopped(self.number, self.kept)
 
     def vote(self):
-        """What this process says to the question of all processes of a run whether to stop after a step.
+        """What this process says to the question of all processes of a run whether to stop after a
+        step.
 
-        Signals reach processes at different steps, but a process that stops alone leaves the others waiting
-        in their next step for ever. All processes have to vote at the same places.
+        Signals reach processes at different steps, but a process that stops alone leaves the others
+        waiting in their next step for ever. All processes have to vote at the same places.
 
         Returns:
-            For `carried`: the highest number of all processes, an array that is still being computed. None in
-            a run of one process, which can look at its own request at any time.
+            For `carried`: the highest number of all processes, an array that is still being
+            computed. None in a run of one process, which can look at its own request at any time.
         """
         # The start of a command line that only counts does without JAX.
         import jax
+
         if jax.process_count() == 1:
             return None
         return _ballot()(None, np.full(jax.local_device_count(), self.number, np.int32))
 
     def carried(self, vote):
-        """Whether any process asked before it gave its `vote`; from then on this one was asked too."""
+        """Whether any process asked before it gave its `vote`; from then on this one was asked
+        too.
+        """
         number = self.number
         if vote is not None:
             import jax
 
-            # On all devices: a process that ends before its part in the vote is through leaves others waiting.
+            # On all devices: a process that ends before its part in the vote is through leaves
+            # others waiting.
             number = int(jax.block_until_ready(vote))
         self.number = self.number or number
         return number > 0
 
     def trained(self, step, steps, folder):
-        """Ends a loop that votes and has saved its last step: all processes go on behind it, or none.
+        """Ends a loop that votes and has saved its last step: all processes go on behind it, or
+        none.
 
         Args:
             step: the last one that was done.
             steps: of the whole training.
             folder: where its checkpoint is.
         """
-        self.kept = (f'the checkpoint of step {step} of {steps} is saved in {folder}; the same command goes '
-                     'on from there')
+        self.kept = (
+            f'the checkpoint of step {step} of {steps} is saved in {folder}; the same command goes '
+            'on from there'
+        )
         # A request after the last vote.
         self.carried(self.vote())
 
@@ -143,14 +156,17 @@ class Stop:
                 raise KeyboardInterrupt
             return
         self._signalled = True
-        # Ctrl-C reaches all processes of a terminal, and another one's vote may be faster than the signal.
+        # Ctrl-C reaches all processes of a terminal, and another one's vote may be faster than the
+        # signal.
         if not self.number:
             self.number = number
             if self._part is None:
                 self.check()
 
     def _watch(self, reader):
-        """Follows signals beside the main thread, which sees none while XLA compiles or a device works."""
+        """Follows signals beside the main thread, which sees none while XLA compiles or a device
+        works.
+        """
         asked, silent = False, False
         while True:
             if silent and not select.select([reader], [], [], _PATIENCE)[0]:
@@ -168,8 +184,10 @@ class Stop:
                 time.sleep(_PATIENCE)
                 os._exit(128 + number)
             if not asked and part is not None:
-                _say(f'{signal.Signals(number).name}: stopping after {part}; Ctrl-C '
-                     f'{"again " if number == signal.SIGINT else ""}stops at once')
+                _say(
+                    f'{signal.Signals(number).name}: stopping after {part}; Ctrl-C '
+                    f'{"again " if number == signal.SIGINT else ""}stops at once'
+                )
             asked, silent = True, not asked and part is None
 
 
@@ -179,7 +197,10 @@ def _ballot():
     import jax
 
     from common import parallel
-    return parallel.data_parallel(lambda unused_state, vote: jax.lax.pmax(vote, parallel.AXIS), num_shared=0)
+
+    return parallel.data_parallel(
+        lambda unused_state, vote: jax.lax.pmax(vote, parallel.AXIS), num_shared=0
+    )
 
 
 def _say(text):
@@ -188,11 +209,12 @@ def _say(text):
 
 @contextlib.contextmanager
 def on_signals():
-    """Makes the signals `SIGNALS` requests to stop, for the block; afterwards they mean what they did before.
+    """Makes the signals `SIGNALS` requests to stop, for the block; afterwards they mean what they
+    did before.
 
-    A signal that was ignored before stays so, as for jobs that a shell starts in the background. Outside of
-    the main thread, where Python takes no signals, nothing changes. Other libraries set handlers too when
-    they start (jax.distributed, Ray): start them first.
+    A signal that was ignored before stays so, as for jobs that a shell starts in the background.
+    Outside of the main thread, where Python takes no signals, nothing changes. Other libraries set
+    handlers too when they start (jax.distributed, Ray): start them first.
 
     Yields:
         `Stop`.

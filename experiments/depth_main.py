@@ -1,6 +1,6 @@
 """Depth and camera motion from 360-degree video: training, evaluation, prediction, export.
 
-    python experiments/depth_main.py --flagfile=experiments/flagfiles/clip_cpu.flags --workdir=/tmp/clip
+python experiments/depth_main.py --flagfile=experiments/flagfiles/clip_cpu.flags --workdir=/tmp/clip
 """
 
 import os
@@ -30,8 +30,11 @@ def main():
     if not sys.stdout.isatty():
         tfds.disable_progress_bar()  # it would fill a log with its refreshed bars
     keep_memory()
-    parallel.initialize(coordinator_address=FLAGS.coordinator_address, num_processes=FLAGS.num_processes,
-                        process_id=FLAGS.process_id)
+    parallel.initialize(
+        coordinator_address=FLAGS.coordinator_address,
+        num_processes=FLAGS.num_processes,
+        process_id=FLAGS.process_id,
+    )
     with on_signals() as stop:
         if FLAGS.mode == 'train':
             depth_train.main(FLAGS, stop)

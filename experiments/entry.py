@@ -1,4 +1,6 @@
-"""Mains that end in one sentence instead of a traceback, and with the exit code of what happened."""
+"""Mains that end in one sentence instead of a traceback, and with the exit code of what
+happened.
+"""
 
 import atexit
 import signal
@@ -17,14 +19,15 @@ absl_flags.DEFINE_bool('traceback', False, 'Show where an error comes from, not 
 
 
 def run(main):
-    """Runs a main function with parsed flags and exits: 0, 1 after an error, 128 + its number after a signal.
+    """Runs a main function with parsed flags and exits: 0, 1 after an error, 128 + its number after
+    a signal.
 
-    ValueError, OSError and what huge numbers lead to become one sentence on stderr, and so do unknown flags
-    and bad values; `--traceback` shows the traceback instead. Other exceptions are faults of the program and
-    keep theirs.
+    ValueError, OSError and what huge numbers lead to become one sentence on stderr, and so do
+    unknown flags and bad values; `--traceback` shows the traceback instead. Other exceptions are
+    faults of the program and keep theirs.
 
     Args:
-      main: function without arguments, its result the exit code (None is 0).
+        main: function without arguments, its result the exit code (None is 0).
     """
     sys.unraisablehook = _unraisable
     job = main_with_errors(main)
@@ -35,6 +38,7 @@ def run(main):
         finally:
             # First of all that is done at exit, which takes JAX and threads seconds.
             atexit.register(_let_exit)
+
     app.run(to_the_end, flags_parser=_parse)
 
 
@@ -81,7 +85,9 @@ def _parse(argv):
 
 
 def _unraisable(ignored):
-    """Says what was ignored, but for what TensorStore still has to tell after a checkpoint has failed."""
+    """Says what was ignored, but for what TensorStore still has to tell after a checkpoint has
+    failed.
+    """
     if str(ignored.exc_value) != 'Event loop is closed':
         sys.__unraisablehook__(ignored)
 

@@ -14,17 +14,26 @@ SEARCH_SKELETON, CELL_SKELETON = 'digits', 'cifar10'
 
 @dataclasses.dataclass(frozen=True)
 class Sizes:
-    """What flags change of a skeleton; the stem keeps to the published twice the first growth rate."""
+    """What flags change of a skeleton; the stem keeps to the published twice the first growth
+    rate.
+    """
 
     stages: tuple[int, ...] | None = option(
-        None, 'cells in each stage, such as 2,2,2, instead of those of the skeleton')
+        None, 'cells in each stage, such as 2,2,2, instead of those of the skeleton'
+    )
     growth: tuple[int, ...] | None = option(
-        None, 'channels that a cell adds, by stage, such as 4,8,16, instead of those of the skeleton')
+        None,
+        'channels that a cell adds, by stage, such as 4,8,16, instead of those of the skeleton',
+    )
 
     def name(self, whole: str) -> str:
         """What to call something of these sizes."""
-        given = {field: value for field, value in dataclasses.asdict(self).items() if value is not None}
-        return ' '.join([whole, *(f'{field} {"-".join(map(str, value))}' for field, value in given.items())])
+        given = {
+            field: value for field, value in dataclasses.asdict(self).items() if value is not None
+        }
+        return ' '.join(
+            [whole, *(f'{field} {"-".join(map(str, value))}' for field, value in given.items())]
+        )
 
     def of(self, skeleton: Skeleton) -> Skeleton:
         """The skeleton with these sizes. Raises ValueError if they do not fit together."""
@@ -32,8 +41,13 @@ class Sizes:
             return skeleton
         growth = skeleton.growth if self.growth is None else self.growth
         stem = skeleton.stem if not self.growth else 2 * self.growth[0]
-        return dataclasses.replace(skeleton, name=self.name(skeleton.name), growth=growth, stem=stem,
-                                   stages=skeleton.stages if self.stages is None else self.stages)
+        return dataclasses.replace(
+            skeleton,
+            name=self.name(skeleton.name),
+            growth=growth,
+            stem=stem,
+            stages=skeleton.stages if self.stages is None else self.stages,
+        )
 
 
 def look_up(flag: str, name: str, known: dict):
@@ -52,8 +66,9 @@ def skeleton_of(name: str, sizes: Sizes = Sizes()) -> Skeleton:
     return sizes.of(look_up('skeleton', name, SKELETONS))
 
 
-def choose(cell: str | None, network: str | None, skeleton: str | None,
-           sizes: Sizes = Sizes()) -> Architecture:
+def choose(
+    cell: str | None, network: str | None, skeleton: str | None, sizes: Sizes = Sizes()
+) -> Architecture:
     """The network of --cell or --network.
 
     Args:
@@ -73,8 +88,9 @@ def choose(cell: str | None, network: str | None, skeleton: str | None,
     published.plan(named)  # refuses a skeleton that it is not defined for
     if published.cell is None:
         if sizes != Sizes():
-            raise ValueError('--stages and --growth change skeletons of cells, but '
-                             f'--network={network} has none')
+            raise ValueError(
+                f'--stages and --growth change skeletons of cells, but --network={network} has none'
+            )
         return Architecture(network, network=network)
     own = sizes.of(named if named and published.swappable else published.skeleton)
     if own == published.skeleton:

@@ -11,7 +11,6 @@ from common.logs import format_seconds
 from common.run import open_run
 from common.stopping import on_signals
 from experiments import flags, nas_choice, nas_flags
-from nas.training import batches, final, recipe, session, throughput, trained
 from nas.cells.architecture import Architecture
 from nas.cells.cell import Cell
 from nas.cells.cost import count
@@ -19,12 +18,25 @@ from nas.datasets.images import Dataset, Images
 from nas.datasets.open_images import open_images
 from nas.datasets.streamed import StreamedImages, hold_out
 from nas.search.evaluations import EVALUATIONS_FILE, read_records
-from nas.training.recipe import RecipeConfig
 from nas.search.results import SUMMARY_FILE
+from nas.training import batches, final, recipe, session, throughput, trained
+from nas.training.recipe import RecipeConfig
 
 # What makes a training another one; the rest may change when it goes on.
-_WHAT = ('mode', 'cell', 'network', 'from_search', 'skeleton', 'stages', 'growth', 'dataset', 'seed',
-         'holdout', 'split_seed', *(field.name for field in dataclasses.fields(RecipeConfig)))
+_WHAT = (
+    'mode',
+    'cell',
+    'network',
+    'from_search',
+    'skeleton',
+    'stages',
+    'growth',
+    'dataset',
+    'seed',
+    'holdout',
+    'split_seed',
+    *(field.name for field in dataclasses.fields(RecipeConfig)),
+)
 
 
 def _say(text: str) -> None:
@@ -57,7 +69,9 @@ def found_cell(text: str) -> tuple[str, pathlib.Path]:
     if record is None:
         raise ValueError(f'{flag}: {folder} has the evaluations 0 to {len(records) - 1}')
     if record['status'] == 'failed':
-        raise ValueError(f'{flag}: the evaluation of {record["cell"]} failed: {record.get("reason")}')
+        raise ValueError(
+            f'{flag}: the evaluation of {record["cell"]} failed: {record.get("reason")}'
+        )
     return record['cell'], folder
 
 
@@ -68,13 +82,16 @@ def _standout(flag: str, folder: pathlib.Path, role: str) -> str:
         chosen = json.loads(path.read_text())['chosen']
         cells = {name.replace(' ', '_'): entry['cell'] for name, entry in chosen.items()}
     except FileNotFoundError:
-        raise ValueError(f'{flag}: {path} does not exist yet; the search has to end first, or give an '
-                         'index') from None
+        raise ValueError(
+            f'{flag}: {path} does not exist yet; the search has to end first, or give an index'
+        ) from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f'{flag}: {path} is damaged: {error}') from error
     if role not in cells:
-        raise ValueError(f'{flag}: the search names no {role!r}; accepted: an index, or '
-                         f'{", ".join(cells) or "no role, since its front is empty"}')
+        raise ValueError(
+            f'{flag}: the search names no {role!r}; accepted: an index, or '
+            f'{", ".join(cells) or "no role, since its front is empty"}'
+        )
     return cells[role]
 
 
@@ -83,14 +100,17 @@ def _from_search(text: str, skeleton: str | None, sizes: nas_choice.Sizes) -> Ar
     cell, folder = found_cell(text)
     earlier = nas_flags.read_flags(folder)
     if earlier is not None and earlier.benchmark:
-        raise ValueError(f'--from_search={text}: a search of the table {earlier.benchmark} finds no cells '
-                         'that could be trained')
+        raise ValueError(
+            f'--from_search={text}: a search of the table {earlier.benchmark} finds no cells '
+            'that could be trained'
+        )
     if skeleton is not None:
         base = nas_choice.skeleton_of(skeleton)
     else:
-        base = nas_choice.skeleton_of((earlier and earlier.skeleton) or nas_choice.SEARCH_SKELETON,
-                                      flags.build(nas_choice.Sizes, flag_values=earlier) if earlier
-                                      else nas_choice.Sizes())
+        base = nas_choice.skeleton_of(
+            (earlier and earlier.skeleton) or nas_choice.SEARCH_SKELETON,
+            flags.build(nas_choice.Sizes, flag_values=earlier) if earlier else nas_choice.Sizes(),
+        )
     try:
         return Architecture(cell, Cell.parse(cell), sizes.of(base))
     except ValueError as error:
@@ -101,8 +121,10 @@ def chosen_architecture(values: absl_flags.FlagValues) -> Architecture:
     """The network that the flags ask for. Raises ValueError unless exactly one exists."""
     given = [name for name in ('cell', 'network', 'from_search') if values[name].value is not None]
     if len(given) != 1:
-        raise ValueError('--mode=train takes exactly one of --cell, --network and --from_search, not '
-                         f'{" and ".join(f"--{name}" for name in given) or "none"}')
+        raise ValueError(
+            '--mode=train takes exactly one of --cell, --network and --from_search, not '
+            f'{" and ".join(f"--{name}" for name in given) or "none"}'
+        )
     sizes = flags.build(nas_choice.Sizes, flag_values=values)
     if values.from_search is not None:
         return _from_search(values.from_search, values.skeleton, sizes)
@@ -110,17 +132,22 @@ def chosen_architecture(values: absl_flags.FlagValues) -> Architecture:
 
 
 def _check_goes_on(folder: pathlib.Path, meta: dict) -> None:
-    """Raises ValueError if the directory holds a training of something else under the same flags."""
+    """Raises ValueError if the directory holds a training of something else under the same
+    flags.
+    """
     earlier = trained.read_meta(folder)
     for name, value in meta.items() if earlier else ():
         if earlier.get(name) != value:
-            raise ValueError(f'workdir {folder} holds a training with another {name} in '
-                             f'{trained.NETWORK_FILE}, so what --dataset or --from_search names has changed; '
-                             'another training needs another --workdir')
+            raise ValueError(
+                f'workdir {folder} holds a training with another {name} in '
+                f'{trained.NETWORK_FILE}, so what --dataset or --from_search names has changed; '
+                'another training needs another --workdir'
+            )
 
 
-def _split(values: absl_flags.FlagValues,
-           dataset: Dataset) -> tuple[Images | StreamedImages, Images | StreamedImages | None]:
+def _split(
+    values: absl_flags.FlagValues, dataset: Dataset
+) -> tuple[Images | StreamedImages, Images | StreamedImages | None]:
     """(images to train on, held-out images or None)."""
     if not values.holdout:
         return dataset.train, None
@@ -130,25 +157,37 @@ def _split(values: absl_flags.FlagValues,
         raise ValueError(f'--holdout={values.holdout:g}: {error}') from None
 
 
-def _input_wait(workdir: pathlib.Path, config: RecipeConfig, train: Images | StreamedImages,
-                seed: int) -> dict[str, float]:
+def _input_wait(
+    workdir: pathlib.Path, config: RecipeConfig, train: Images | StreamedImages, seed: int
+) -> dict[str, float]:
     """What train.json says of --measure_input."""
     opened = trained.open_trained(workdir, which='last')
-    state = recipe.init_state(opened.plan, config, steps=config.steps(len(train)), seed=seed,
-                              variables=opened.variables)
+    state = recipe.init_state(
+        opened.plan, config, steps=config.steps(len(train)), seed=seed, variables=opened.variables
+    )
     data = batches.place(train, train.statistics())
     found = throughput.input_share(opened.plan, config, data, state, seed=seed)
-    _say(f'input: the device waits {100 * found.share:.2g} % of the time of a step ({found.step_ms:.4g} ms, '
-         f'on a fixed batch {found.fixed_batch_ms:.4g} ms)')
-    return {'input_wait': found.share, 'step_ms': found.step_ms, 'fixed_batch_step_ms': found.fixed_batch_ms}
+    _say(
+        f'input: the device waits {100 * found.share:.2g} % of the time of a step'
+        f' ({found.step_ms:.4g} ms, on a fixed batch {found.fixed_batch_ms:.4g} ms)'
+    )
+    return {
+        'input_wait': found.share,
+        'step_ms': found.step_ms,
+        'fixed_batch_step_ms': found.fixed_batch_ms,
+    }
 
 
 def _line(name: str, epoch: int, found: dict) -> str:
     """How one of the kept networks did."""
-    errors = {'held-out error': found['held_out_error'], 'test error': found['test']['error'],
-              'top-5 test error': found['test']['top5_error']}
+    errors = {
+        'held-out error': found['held_out_error'],
+        'test error': found['test']['error'],
+        'top-5 test error': found['test']['top5_error'],
+    }
     return f'{name} (epoch {epoch}): ' + ', '.join(
-        f'{what} {value:.2f} %' for what, value in errors.items() if value is not None)
+        f'{what} {value:.2f} %' for what, value in errors.items() if value is not None
+    )
 
 
 def _summary(facts: dict, workdir: pathlib.Path) -> str:
@@ -156,14 +195,20 @@ def _summary(facts: dict, workdir: pathlib.Path) -> str:
     best, rate = facts['best'], facts['images_per_second']
     lines = [_line('last', facts['epochs'], facts), _line('best', best['epoch'], best)]
     pace = f', {rate:.4g} images/s' if rate else ''
-    return '\n'.join(lines + [facts['note']] * bool(facts['note']) + [
-        f'{facts["epochs"]} epochs in {format_seconds(facts["seconds"])}{pace}; results are in {workdir}, '
-        f'{final.REPORT_FILE} shows them'])
+    return '\n'.join(
+        lines
+        + [facts['note']] * bool(facts['note'])
+        + [
+            f'{facts["epochs"]} epochs in {format_seconds(facts["seconds"])}{pace}; results are in'
+            f' {workdir}, {final.REPORT_FILE} shows them'
+        ]
+    )
 
 
 def main(values: absl_flags.FlagValues) -> None:
     """Trains what the flags ask for. Raises ValueError for input that cannot be used."""
-    architecture, config = chosen_architecture(values), flags.build(RecipeConfig, flag_values=values)
+    architecture = chosen_architecture(values)
+    config = flags.build(RecipeConfig, flag_values=values)
     if not values.workdir:
         raise ValueError("--workdir has to name a directory, new or an earlier run's")
     workdir = pathlib.Path(values.workdir).expanduser()
@@ -172,8 +217,11 @@ def main(values: absl_flags.FlagValues) -> None:
         _say(f'the training in {workdir} has ended; its results are in {final.RESULTS_FILE}')
         return
     nas_flags.start_jax(values)
-    parallel.initialize(coordinator_address=values.coordinator_address, num_processes=values.num_processes,
-                        process_id=values.process_id)
+    parallel.initialize(
+        coordinator_address=values.coordinator_address,
+        num_processes=values.num_processes,
+        process_id=values.process_id,
+    )
     parallel.local_examples(config.batch_size)
     size, channels, _ = architecture.input
     dataset = open_images(values.dataset, size=size, channels=channels, cache=values.image_cache)
@@ -182,26 +230,49 @@ def main(values: absl_flags.FlagValues) -> None:
     plan = architecture.plan
     meta = trained.make_meta(architecture, train, data=values.dataset, config=config)
     _check_goes_on(workdir, meta)
-    with open_run(values.workdir, flags.as_flagfile(flag_values=values)) as run, on_signals() as stop:
+    with (
+        open_run(values.workdir, flags.as_flagfile(flag_values=values)) as run,
+        on_signals() as stop,
+    ):
         if parallel.is_main():
             trained.write_meta(run.path, meta)
-        images = {'train_images': len(train), 'held_out_images': len(held_out or ()),
-                  'test_images': len(dataset.test)}
+        images = {
+            'train_images': len(train),
+            'held_out_images': len(held_out or ()),
+            'test_images': len(dataset.test),
+        }
         run.update(data={'name': dataset.train.name, 'note': dataset.note, **images})
         costs = count(plan)
-        _say(f'{architecture.name}: {costs.params:,} parameters, {costs.flops:,} FLOPs; {len(train)} '
-             f'training, {len(held_out or ())} held-out and {len(dataset.test)} test images')
+        _say(
+            f'{architecture.name}: {costs.params:,} parameters, {costs.flops:,} FLOPs; {len(train)}'
+            f' training, {len(held_out or ())} held-out and {len(dataset.test)} test images'
+        )
         try:
-            ended = session.train_in(run, plan, config, train, held_out=held_out, seed=values.seed,
-                                     checkpoint_epochs=values.checkpoint_epochs, stop=stop)
+            ended = session.train_in(
+                run,
+                plan,
+                config,
+                train,
+                held_out=held_out,
+                seed=values.seed,
+                checkpoint_epochs=values.checkpoint_epochs,
+                stop=stop,
+            )
         except FloatingPointError as error:
-            raise ValueError(f'{error}; try a lower --learning_rate than {config.learning_rate:g}, in '
-                             'another --workdir') from error
+            raise ValueError(
+                f'{error}; try a lower --learning_rate than {config.learning_rate:g}, in '
+                'another --workdir'
+            ) from error
         extra = {'seed': values.seed, **images}
         if values.measure_input:
             extra |= _input_wait(run.path, config, train, values.seed)
         facts = final.finish(run.path, dataset.test, ended, note=dataset.note, extra=extra)
-        run.update(training={'steps': facts['steps'], 'seconds': facts['seconds'],
-                             'resumed_from': ended.resumed_from})
+        run.update(
+            training={
+                'steps': facts['steps'],
+                'seconds': facts['seconds'],
+                'resumed_from': ended.resumed_from,
+            }
+        )
     parallel.wait_for_all()
     _say(_summary(facts, workdir))

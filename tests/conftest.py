@@ -1,4 +1,6 @@
-"""Every test runs on the CPU with four faked devices, so that data parallelism is tested on any machine."""
+"""Every test runs on the CPU with four faked devices, so that data parallelism is tested on any
+machine.
+"""
 
 import os
 import shutil
@@ -13,7 +15,8 @@ _CACHE = 'JAX_COMPILATION_CACHE_DIR'
 
 
 def pytest_configure(config):
-    """Lets the processes of this session share what they compile, and nothing that was compiled before it.
+    """Lets the processes of this session share what they compile, and nothing that was compiled
+    before it.
 
     A program cached by an earlier session would hide that a change no longer compiles.
     """

@@ -1,4 +1,6 @@
-"""The blocks of a report page, each a function from values to HTML in which every string is escaped."""
+"""The blocks of a report page, each a function from values to HTML in which every string is
+escaped.
+"""
 
 import base64
 import html
@@ -15,13 +17,20 @@ MAX_CLOUD_POINTS = 200_000
 # Pictures of more bytes are stored as JPEG, so that the page can still be mailed.
 MAX_PICTURE_BYTES = 1_500_000
 _DASH = '\u2013'
-_ARROWS = {None: '', 'lower': ' <span title="lower is better">\u2193</span>',
-           'higher': ' <span title="higher is better">\u2191</span>'}
+_ARROWS = {
+    None: '',
+    'lower': ' <span title="lower is better">\u2193</span>',
+    'higher': ' <span title="higher is better">\u2191</span>',
+}
 
 
 def escape(text):
-    """Text as HTML, in elements and in quoted attributes; HTML has no control characters but white space."""
-    return html.escape(''.join(c if c >= ' ' or c in '\n\t' else '\ufffd' for c in str(text)), quote=True)
+    """Text as HTML, in elements and in quoted attributes; HTML has no control characters but white
+    space.
+    """
+    return html.escape(
+        ''.join(c if c >= ' ' or c in '\n\t' else '\ufffd' for c in str(text)), quote=True
+    )
 
 
 def code(text, summary=None):
@@ -31,8 +40,9 @@ def code(text, summary=None):
 
 def facts(values, summary=None):
     """Names and values of a dict; with `summary` folded away below that line."""
-    rows = ''.join(f'<dt>{escape(name)}</dt><dd>{escape(_fact(value))}</dd>'
-                   for name, value in values.items())
+    rows = ''.join(
+        f'<dt>{escape(name)}</dt><dd>{escape(_fact(value))}</dd>' for name, value in values.items()
+    )
     return _folded(f'<dl>{rows}</dl>', summary)
 
 
@@ -42,13 +52,19 @@ def table(title, columns, rows, note, better):
     better = [None] * len(columns) if better is None else list(better)
     for name, entries in [('better', better)] + [(f'row {i}', row) for i, row in enumerate(rows)]:
         if len(entries) != len(columns) or not entries:
-            raise ValueError(f'{name} of table {title!r} has {len(entries)} entries; accepted: '
-                             f'{len(columns)}, one for each column')
+            raise ValueError(
+                f'{name} of table {title!r} has {len(entries)} entries; accepted: '
+                f'{len(columns)}, one for each column'
+            )
     if set(better) - set(_ARROWS):
-        raise ValueError(f"better of table {title!r} is {better}; accepted entries: 'lower', 'higher', None")
+        raise ValueError(
+            f"better of table {title!r} is {better}; accepted entries: 'lower', 'higher', None"
+        )
     best = [_best([row[i] for row in rows], sense) for i, sense in enumerate(better)]
-    head = ''.join(f'<th scope="col">{escape(name)}{_ARROWS[sense]}</th>'
-                   for name, sense in zip(columns, better, strict=True))
+    head = ''.join(
+        f'<th scope="col">{escape(name)}{_ARROWS[sense]}</th>'
+        for name, sense in zip(columns, better, strict=True)
+    )
     lines = []
     for row in rows:
         cells = [f'<th scope="row">{escape(_cell(row[0]))}</th>']
@@ -58,8 +74,10 @@ def table(title, columns, rows, note, better):
         lines.append(f'<tr>{"".join(cells)}</tr>')
     note = f' <span>{escape(note)}</span>' if note else ''
     body = '\n'.join(lines)
-    return (f'<div class="scroll"><table><caption>{escape(title)}{note}</caption>\n'
-            f'<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>')
+    return (
+        f'<div class="scroll"><table><caption>{escape(title)}{note}</caption>\n'
+        f'<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>'
+    )
 
 
 def curves(title, series, x_label, y_label, log):
@@ -70,12 +88,19 @@ def curves(title, series, x_label, y_label, log):
     for name, (x, y) in series.items():
         x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)  # None becomes NaN
         if x.ndim != 1 or x.shape != y.shape or not np.isfinite(x).all():
-            raise ValueError(f'series {name!r} has x {x.shape} and y {y.shape}; accepted: [N] and [N], with '
-                             'finite x')
+            raise ValueError(
+                f'series {name!r} has x {x.shape} and y {y.shape}; accepted: [N] and [N], with '
+                'finite x'
+            )
         x, y = _thinned(x, y)
         lines.append({'name': str(name), 'x': _numbers(x), 'y': _numbers(y)})
-    data = {'title': str(title), 'x_label': str(x_label), 'y_label': str(y_label), 'log': bool(log),
-            'series': lines}
+    data = {
+        'title': str(title),
+        'x_label': str(x_label),
+        'y_label': str(y_label),
+        'log': bool(log),
+        'series': lines,
+    }
     return f'<figure data-kind="curves">{_data(data)}</figure>'
 
 
@@ -92,27 +117,40 @@ def image(source, caption, alt):
     # Pillow reports damage as any of these.
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f'{name} cannot be read as PNG or JPEG: {error}') from error
-    return (f'<figure><div class="picture"><img src="data:image/{kind};base64,{_base64(data)}" '
-            f'width="{width}" height="{height}" alt="{escape(alt)}"></div>'
-            f'<figcaption>{escape(caption)}</figcaption></figure>')
+    return (
+        f'<figure><div class="picture"><img src="data:image/{kind};base64,{_base64(data)}" '
+        f'width="{width}" height="{height}" alt="{escape(alt)}"></div>'
+        f'<figcaption>{escape(caption)}</figcaption></figure>'
+    )
 
 
 def point_cloud(points, colors, path, unit, caption, alt):
     """A cloud's data for `cloud.js`; see `common.report.page.Report.point_cloud`."""
     points, colors = np.asarray(points, np.float32), np.asarray(colors)
     path = np.zeros((0, 3)) if path is None else np.asarray(path, np.float64)
-    if points.ndim != 2 or points.shape[1] != 3 or colors.shape != points.shape or colors.dtype != np.uint8:
-        raise ValueError(f'points are {points.shape}, colors {colors.dtype} {colors.shape}; accepted: [N, 3] '
-                         'and uint8 [N, 3]')
+    if (
+        points.ndim != 2
+        or points.shape[1] != 3
+        or colors.shape != points.shape
+        or colors.dtype != np.uint8
+    ):
+        raise ValueError(
+            f'points are {points.shape}, colors {colors.dtype} {colors.shape}; accepted: [N, 3] '
+            'and uint8 [N, 3]'
+        )
     if path.ndim != 2 or path.shape[1] != 3:
         raise ValueError(f'path is {path.shape}; accepted: [M, 3]')
     if len(points) == 0 or not np.isfinite(points).all() or not np.isfinite(path).all():
         raise ValueError('points are none, or points or path hold values that are not finite')
     data = _packed(points, colors, path) | {'unit': str(unit), 'alt': str(alt)}
-    hint = ('Drag turns; shift or the right button and drag, or two fingers, move; the wheel or a pinch '
-            'zooms; arrow keys turn, plus and minus zoom.')
-    return (f'<figure data-kind="cloud">{_data(data)}'
-            f'<figcaption>{escape(caption)} {hint}</figcaption></figure>')
+    hint = (
+        'Drag turns; shift or the right button and drag, or two fingers, move; the wheel or a pinch'
+        ' zooms; arrow keys turn, plus and minus zoom.'
+    )
+    return (
+        f'<figure data-kind="cloud">{_data(data)}'
+        f'<figcaption>{escape(caption)} {hint}</figcaption></figure>'
+    )
 
 
 def _data(value):
@@ -122,7 +160,11 @@ def _data(value):
 
 
 def _folded(block, summary):
-    return block if summary is None else f'<details><summary>{escape(summary)}</summary>{block}</details>'
+    return (
+        block
+        if summary is None
+        else f'<details><summary>{escape(summary)}</summary>{block}</details>'
+    )
 
 
 def _base64(data):
@@ -166,14 +208,20 @@ def _best(values, sense):
 
 
 def _thinned(x, y):
-    """At most `MAX_CURVE_POINTS` of a series: the least and the greatest value of each stretch, in order."""
+    """At most `MAX_CURVE_POINTS` of a series: the least and the greatest value of each stretch, in
+    order.
+    """
     if len(x) <= MAX_CURVE_POINTS:
         return x, y
     kept = []
     for stretch in np.array_split(np.arange(len(x)), MAX_CURVE_POINTS // 2):
         known = stretch[np.isfinite(y[stretch])]
         # A stretch without a number keeps one entry: the gap.
-        kept += sorted({known[y[known].argmin()], known[y[known].argmax()]}) if len(known) else [stretch[0]]
+        kept += (
+            sorted({known[y[known].argmin()], known[y[known].argmax()]})
+            if len(known)
+            else [stretch[0]]
+        )
     return x[kept], y[kept]
 
 
@@ -209,8 +257,15 @@ def _packed(points, colors, path):
     cut = top if len(path) == 0 else min(top, float(path[:, 1].max()) + 0.1 * (top - bottom))
     top = max(top, bottom + 1e-6)
     return {
-        'count': len(points), 'positions': _base64(steps.tobytes()), 'colors': _base64(colors.tobytes()),
-        'scale': scale.tolist(), 'offset': low.tolist(), 'path': np.round(path, 6).tolist(),
-        'center': center.tolist(), 'radius': radius, 'bottom': bottom, 'top': top,
+        'count': len(points),
+        'positions': _base64(steps.tobytes()),
+        'colors': _base64(colors.tobytes()),
+        'scale': scale.tolist(),
+        'offset': low.tolist(),
+        'path': np.round(path, 6).tolist(),
+        'center': center.tolist(),
+        'radius': radius,
+        'bottom': bottom,
+        'top': top,
         'cut': min(max(cut, bottom), top),
     }

@@ -1,7 +1,8 @@
 """One self-contained HTML page about a run: text, facts, tables, curves, pictures, point clouds.
 
-The page works offline: pictures, numbers and scripts are inside it, and its content security policy lets
-nothing else be loaded or run. It is built from blocks in reading order and knows nothing of what they mean.
+The page works offline: pictures, numbers and scripts are inside it, and its content security policy
+lets nothing else be loaded or run. It is built from blocks in reading order and knows nothing of
+what they mean.
 """
 
 import base64
@@ -21,15 +22,15 @@ class Report:
     """A page under construction; `write` or `html` ends it. All strings are plain text and escaped.
 
     Attributes:
-      title: the page's title.
+        title: the page's title.
     """
 
     def __init__(self, title, *, subtitle=''):
         """Starts an empty page.
 
         Args:
-          title: the heading.
-          subtitle: a line below it.
+            title: the heading.
+            subtitle: a line below it.
         """
         self.title = str(title)
         self._subtitle = str(subtitle)
@@ -44,15 +45,17 @@ class Report:
         self._blocks.append(('text', f'<p{" class=note" if note else ""}>{escape(text)}</p>'))
 
     def code(self, text, *, summary=None):
-        """Text in fixed width as it is, e.g. a command; with `summary` folded away below that line."""
+        """Text in fixed width as it is, e.g. a command; with `summary` folded away below that
+        line.
+        """
         self._blocks.append(('code', blocks.code(text, summary)))
 
     def facts(self, facts, *, summary=None):
         """A list of names and values.
 
         Args:
-          facts: dict; inner dicts become one line of names and values, None a dash.
-          summary: line under which the list is folded away, or None to show it.
+            facts: dict; inner dicts become one line of names and values, None a dash.
+            summary: line under which the list is folded away, or None to show it.
         """
         self._blocks.append(('facts', blocks.facts(facts, summary)))
 
@@ -60,32 +63,33 @@ class Report:
         """A table whose first column names the rows.
 
         Args:
-          title: caption.
-          columns: C >= 1 headings, units included.
-          rows: rows of C cells: strings as they are, numbers to four digits, None and numbers that are not
-            finite as a dash.
-          note: added to the caption.
-          better: None, or per column 'lower', 'higher' or None: the heading says so and the best cells are
-            bold.
+            title: caption.
+            columns: C >= 1 headings, units included.
+            rows: rows of C cells: strings as they are, numbers to four digits, None and numbers
+                that are not finite as a dash.
+            note: added to the caption.
+            better: None, or per column 'lower', 'higher' or None: the heading says so and the best
+                cells are bold.
 
         Raises:
-          ValueError: rows or `better` are not of C entries, or `better` holds another word.
+            ValueError: rows or `better` are not of C entries, or `better` holds another word.
         """
         self._blocks.append(('table', blocks.table(title, columns, rows, note, better)))
 
     def curves(self, title, series, *, x_label='step', y_label='', log=False):
-        """A chart of lines over a common axis, with a readout under the pointer and a switch to a log scale.
+        """A chart of lines over a common axis, with a readout under the pointer and a switch to a
+        log scale.
 
         Args:
-          title: what is drawn.
-          series: dict of names to (x, y), each [N] numbers in the order of x; y may hold None or NaN, which
-            leave gaps. A series of more than `blocks.MAX_CURVE_POINTS` is thinned to the least and the
-            greatest value of each stretch, so that peaks stay.
-          x_label, y_label: axis labels with units.
-          log: whether the chart starts with a log scale.
+            title: what is drawn.
+            series: dict of names to (x, y), each [N] numbers in the order of x; y may hold None or
+                NaN, which leave gaps. A series of more than `blocks.MAX_CURVE_POINTS` is thinned to
+                the least and the greatest value of each stretch, so that peaks stay.
+            x_label, y_label: axis labels with units.
+            log: whether the chart starts with a log scale.
 
         Raises:
-          ValueError: there is no series, x and y differ in length, or x is not finite.
+            ValueError: there is no series, x and y differ in length, or x is not finite.
         """
         self._blocks.append(('curves', blocks.curves(title, series, x_label, y_label, log)))
 
@@ -93,33 +97,36 @@ class Report:
         """A picture; a click shows it in its full size.
 
         Args:
-          image: path of a PNG or JPEG file, or its bytes; above `blocks.MAX_PICTURE_BYTES` it is
-            stored as JPEG.
-          caption: the line below it.
-          alt: what the picture shows, for those who do not see it.
+            image: path of a PNG or JPEG file, or its bytes; above `blocks.MAX_PICTURE_BYTES` it is
+                stored as JPEG.
+            caption: the line below it.
+            alt: what the picture shows, for those who do not see it.
 
         Raises:
-          ValueError: the file cannot be read as a PNG or JPEG.
+            ValueError: the file cannot be read as a PNG or JPEG.
         """
         self._blocks.append(('image', blocks.image(image, caption, alt)))
 
-    def point_cloud(self, points, colors, *, path=None, unit='m', caption='', alt='A coloured point cloud.'):
-        """A point cloud that is turned, moved and zoomed with mouse, touch or keys, with a path drawn in it.
+    def point_cloud(
+        self, points, colors, *, path=None, unit='m', caption='', alt='A coloured point cloud.'
+    ):
+        """A point cloud that is turned, moved and zoomed with mouse, touch or keys, with a path
+        drawn in it.
 
         Of more than `blocks.MAX_CLOUD_POINTS` points a fixed random choice is kept. Points farther
-        from the median than four times the 99th percentile of that distance are left out. Positions keep 16
-        bits of their extent along each axis.
+        from the median than four times the 99th percentile of that distance are left out. Positions
+        keep 16 bits of their extent along each axis.
 
         Args:
-          points: [N, 3] in a right-handed frame with y up.
-          colors: [N, 3] uint8 RGB.
-          path: [M, 3] positions in the same frame, joined by a line, or None.
-          unit: what lengths are counted in, for labels.
-          caption: the line below it.
-          alt: what it shows, for those who do not see it.
+            points: [N, 3] in a right-handed frame with y up.
+            colors: [N, 3] uint8 RGB.
+            path: [M, 3] positions in the same frame, joined by a line, or None.
+            unit: what lengths are counted in, for labels.
+            caption: the line below it.
+            alt: what it shows, for those who do not see it.
 
         Raises:
-          ValueError: wrong shapes or types, no point, or values that are not finite.
+            ValueError: wrong shapes or types, no point, or values that are not finite.
         """
         self._blocks.append(('cloud', blocks.point_cloud(points, colors, path, unit, caption, alt)))
 
@@ -133,18 +140,37 @@ class Report:
         style = (_ASSETS / 'report.css').read_text(encoding='utf-8')
         headings = [text for kind, text in self._blocks if kind == 'section']
         links = ''.join(f'<a href="#s{i}">{heading}</a>' for i, heading in enumerate(headings))
-        return '\n'.join([
-            '<!DOCTYPE html>', '<html lang="en">', '<head>', '<meta charset="utf-8">',
-            f'<meta http-equiv="Content-Security-Policy" content="{_policy(scripts)}">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            # Without an icon of its own a page served over http would have the browser ask for one.
-            '<link rel="icon" href="data:,">',
-            f'<title>{escape(self.title)}</title>', f'<style>{style}</style>', '</head>', '<body>',
-            f'<h1>{escape(self.title)}</h1>', f'<p class="subtitle">{escape(self._subtitle)}</p>',
-            '<noscript><p class="note">Curves and point clouds are drawn by a script, which is switched off '
-            'here.</p></noscript>',
-            f'<nav aria-label="Sections">{links}</nav>', '<main>', *self._body(), '</main>',
-            *(f'<script>{text}</script>' for text in scripts), '</body>', '</html>', ''])
+        return '\n'.join(
+            [
+                '<!DOCTYPE html>',
+                '<html lang="en">',
+                '<head>',
+                '<meta charset="utf-8">',
+                f'<meta http-equiv="Content-Security-Policy" content="{_policy(scripts)}">',
+                '<meta name="viewport" content="width=device-width, initial-scale=1">',
+                # Without an icon of its own a page served over http would have the browser ask for
+                # one.
+                '<link rel="icon" href="data:,">',
+                f'<title>{escape(self.title)}</title>',
+                f'<style>{style}</style>',
+                '</head>',
+                '<body>',
+                f'<h1>{escape(self.title)}</h1>',
+                f'<p class="subtitle">{escape(self._subtitle)}</p>',
+                (
+                    '<noscript><p class="note">Curves and point clouds are drawn by a script, which'
+                    ' is switched off here.</p></noscript>'
+                ),
+                f'<nav aria-label="Sections">{links}</nav>',
+                '<main>',
+                *self._body(),
+                '</main>',
+                *(f'<script>{text}</script>' for text in scripts),
+                '</body>',
+                '</html>',
+                '',
+            ]
+        )
 
     def _body(self):
         number = itertools.count()
@@ -160,22 +186,28 @@ class Report:
         """Writes the page, atomically.
 
         Args:
-          path: the file; its folder exists.
+            path: the file; its folder exists.
 
         Raises:
-          ValueError: the file cannot be written.
+            ValueError: the file cannot be written.
         """
         content = self.html().encode('utf-8', errors='replace')
         try:
             with atomic_path(path) as temporary:
                 temporary.write_bytes(content)
         except OSError as error:
-            raise ValueError(f'report {path} cannot be written: {error.strerror or error}') from error
+            raise ValueError(
+                f'report {path} cannot be written: {error.strerror or error}'
+            ) from error
 
 
 def _policy(scripts):
     """The content security policy under which these scripts run and nothing else does."""
-    digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts]
+    digests = [
+        base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts
+    ]
     allowed = ' '.join(f"'sha256-{digest}'" for digest in digests)
-    return (f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {allowed}; "
-            "base-uri 'none'; form-action 'none'")
+    return (
+        f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {allowed}; "
+        "base-uri 'none'; form-action 'none'"
+    )

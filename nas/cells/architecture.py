@@ -1,4 +1,6 @@
-"""Which network: a cell on a skeleton, or a published network by name; what a run writes down of it."""
+"""Which network: a cell on a skeleton, or a published network by name; what a run writes down of
+it.
+"""
 
 import dataclasses
 
@@ -28,8 +30,10 @@ class Architecture:
         if (self.cell is None) != (self.skeleton is None):
             raise ValueError(f'architecture {self.name!r}: cell and skeleton go together')
         if self.cell is None and self.network not in zoo.NETWORKS:
-            raise ValueError(f'architecture {self.name!r}: network {self.network!r} is unknown; accepted: '
-                             f'{", ".join(zoo.NETWORKS)}')
+            raise ValueError(
+                f'architecture {self.name!r}: network {self.network!r} is unknown; accepted: '
+                f'{", ".join(zoo.NETWORKS)}'
+            )
 
     @property
     def plan(self) -> Plan:
@@ -52,16 +56,21 @@ class Architecture:
         if self.input[2] == classes:
             return self
         if self.cell is None:
-            raise ValueError(f'--network={self.network} is defined for {self.input[2]} classes, but the data '
-                             f'set has {classes}; a cell fits any number')
+            raise ValueError(
+                f'--network={self.network} is defined for {self.input[2]} classes, but the data '
+                f'set has {classes}; a cell fits any number'
+            )
         skeleton = dataclasses.replace(self.skeleton, classes=classes)
         return Architecture(self.name, self.cell, skeleton)
 
     def as_dict(self) -> dict:
         """{'name', 'cell', 'network', 'skeleton'} as JSON has it; `from_dict` is the inverse."""
-        return {'name': self.name, 'cell': None if self.cell is None else str(self.cell),
-                'network': self.network,
-                'skeleton': None if self.skeleton is None else dataclasses.asdict(self.skeleton)}
+        return {
+            'name': self.name,
+            'cell': None if self.cell is None else str(self.cell),
+            'network': self.network,
+            'skeleton': None if self.skeleton is None else dataclasses.asdict(self.skeleton),
+        }
 
     @classmethod
     def from_dict(cls, record: dict) -> 'Architecture':
@@ -72,6 +81,12 @@ class Architecture:
         """
         cell, skeleton = record['cell'], record['skeleton']
         if skeleton is not None:
-            skeleton = Skeleton(**{name: tuple(value) if isinstance(value, list) else value
-                                   for name, value in skeleton.items()})
-        return cls(record['name'], None if cell is None else Cell.parse(cell), skeleton, record['network'])
+            skeleton = Skeleton(
+                **{
+                    name: tuple(value) if isinstance(value, list) else value
+                    for name, value in skeleton.items()
+                }
+            )
+        return cls(
+            record['name'], None if cell is None else Cell.parse(cell), skeleton, record['network']
+        )

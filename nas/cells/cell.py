@@ -1,9 +1,9 @@
 """The cell space: strings of normalisations and convolutions that grow one operation at a time.
 
 A cell is an alternating sequence of tokens, a normalisation first, written with hyphens:
-`bn_relu-lgconv1x1-bn_relu-gconv3x3` is the cell of CondenseNet. DPP-Net (Dong et al., ECCV 2018) searches
-over such strings progressively: three normalisations, then six convolutions on each, and so on. This module
-knows nothing of channels, costs or networks.
+`bn_relu-lgconv1x1-bn_relu-gconv3x3` is the cell of CondenseNet. DPP-Net (Dong et al., ECCV 2018)
+searches over such strings progressively: three normalisations, then six convolutions on each, and
+so on. This module knows nothing of channels, costs or networks.
 """
 
 import dataclasses
@@ -28,22 +28,29 @@ def register_token(token: str, role: str) -> None:
 
     Args:
         token: name without `-` or white space, not one of the built-in tokens.
-        role: 'norm', 'conv' (may change the width) or 'depthwise' (stands as a convolution, keeps the width).
+        role: 'norm', 'conv' (may change the width) or 'depthwise' (stands as a convolution, keeps
+            the width).
 
     Raises:
         ValueError: if the name or the role is not acceptable.
     """
     if token in NORMS + CONVS:
-        raise ValueError(f'token {token!r} is built in and cannot be registered again; choose another name')
+        raise ValueError(
+            f'token {token!r} is built in and cannot be registered again; choose another name'
+        )
     if not token or '-' in token or any(c.isspace() for c in token):
         raise ValueError(f'token {token!r} must be a name without hyphens or white space')
     if role not in ROLES:
-        raise ValueError(f'role {role!r} of token {token!r} is unknown; accepted: {", ".join(ROLES)}')
+        raise ValueError(
+            f'role {role!r} of token {token!r} is unknown; accepted: {", ".join(ROLES)}'
+        )
     _roles[token] = role
 
 
 def token_role(token: str) -> str:
-    """Returns the role of a token: 'norm', 'conv' or 'depthwise'. Raises ValueError for an unknown token."""
+    """Returns the role of a token: 'norm', 'conv' or 'depthwise'. Raises ValueError for an unknown
+    token.
+    """
     if token not in _roles:
         raise ValueError(f'unknown token {token!r}; accepted: {", ".join(_roles)}')
     return _roles[token]
@@ -62,7 +69,8 @@ def _short(text: str) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """A cell as a sequence of tokens; immutable, hashable, equal only to a cell with the same tokens.
+    """A cell as a sequence of tokens; immutable, hashable, equal only to a cell with the same
+    tokens.
 
     Attributes:
         ops: the tokens in order: norm, convolution, norm, convolution, ...
@@ -79,8 +87,10 @@ class Cell:
                 continue
             problem = 'is out of place' if token in _roles else 'is unknown'
             accepted = ', '.join(t for t in _roles if _stands_at(t, position))
-            raise ValueError(f'cell {_short(str(self))}: token {_short(token)} at position '
-                             f'{position + 1} {problem}; a {wanted} stands there, accepted: {accepted}')
+            raise ValueError(
+                f'cell {_short(str(self))}: token {_short(token)} at position '
+                f'{position + 1} {problem}; a {wanted} stands there, accepted: {accepted}'
+            )
 
     @classmethod
     def parse(cls, text: str) -> 'Cell':
@@ -91,8 +101,10 @@ class Cell:
         """
         text = text.strip()
         if not text:
-            raise ValueError('cell is empty; write tokens joined by hyphens, a normalisation first, '
-                             "e.g. 'bn_relu-conv3x3' (the empty start of a search is Cell.ROOT)")
+            raise ValueError(
+                'cell is empty; write tokens joined by hyphens, a normalisation first, '
+                "e.g. 'bn_relu-conv3x3' (the empty start of a search is Cell.ROOT)"
+            )
         return cls(tuple(text.split('-')))
 
     def __str__(self) -> str:
@@ -105,42 +117,58 @@ class Cell:
 
     @property
     def complete(self) -> bool:
-        """Whether a network can be built: some convolution that is not depthwise sets the output width."""
+        """Whether a network can be built: some convolution that is not depthwise sets the output
+        width.
+        """
         return any(_roles[token] == 'conv' for token in self.ops)
 
     @property
     def key(self) -> str:
         """Canonical form: cells of one key build the same network.
 
-        Only strings that differ by a `none` at the end build the same layers. Everything else differs in
-        layers, weights or counts: even a `bn` that the next cell's `bn` makes redundant costs parameters, and
-        equal counts (`gconv1x1`, `lgconv1x1`) are still different networks.
+        Only strings that differ by a `none` at the end build the same layers. Everything else
+        differs in layers, weights or counts: even a `bn` that the next cell's `bn` makes redundant
+        costs parameters, and equal counts (`gconv1x1`, `lgconv1x1`) are still different networks.
         """
         return str(self).removesuffix('none').removesuffix('-')
 
-    def grow(self, *, norms: tuple[str, ...] = NORMS, convs: tuple[str, ...] = CONVS) -> tuple['Cell', ...]:
-        """Returns the cells with ONE more token: 3 normalisations or 6 convolutions, in the order given.
+    def grow(
+        self, *, norms: tuple[str, ...] = NORMS, convs: tuple[str, ...] = CONVS
+    ) -> tuple['Cell', ...]:
+        """Returns the cells with ONE more token: 3 normalisations or 6 convolutions, in the order
+        given.
 
-        Level by level from `ROOT` this makes 3, 18, 54, 324, 972, 5832 cells. Incomplete cells are among
-        them: they cannot be built yet, but have to be passed through to reach those that can.
+        Level by level from `ROOT` this makes 3, 18, 54, 324, 972, 5832 cells. Incomplete cells are
+        among them: they cannot be built yet, but have to be passed through to reach those that can.
 
         Args:
-            norms, convs: the tokens to choose from, for a smaller space or one with registered tokens.
+            norms, convs: the tokens to choose from, for a smaller space or one with registered
+                tokens.
         """
         return tuple(Cell(self.ops + (token,)) for token in (convs if self.level % 2 else norms))
 
-    def encode(self, length: int, *, vocabulary: tuple[str, ...] = NORMS + CONVS) -> tuple[int, ...]:
-        """Returns token numbers for a sequence model: 1.. by place in `vocabulary`, padded with 0 at the end.
+    def encode(
+        self, length: int, *, vocabulary: tuple[str, ...] = NORMS + CONVS
+    ) -> tuple[int, ...]:
+        """Returns token numbers for a sequence model: 1.. by place in `vocabulary`, padded with 0
+        at the end.
 
         Raises:
-            ValueError: if the cell is longer than `length` or holds a token that is not in `vocabulary`.
+            ValueError: if the cell is longer than `length` or holds a token that is not in
+                `vocabulary`.
         """
         if self.level > length:
-            raise ValueError(f'length {length} is too short for cell {str(self)!r} of {self.level} tokens')
+            raise ValueError(
+                f'length {length} is too short for cell {str(self)!r} of {self.level} tokens'
+            )
         missing = [token for token in self.ops if token not in vocabulary]
         if missing:
-            raise ValueError(f'cell {str(self)!r}: token {missing[0]!r} is not in vocabulary {vocabulary}')
-        return tuple(vocabulary.index(token) + 1 for token in self.ops) + (0,) * (length - self.level)
+            raise ValueError(
+                f'cell {str(self)!r}: token {missing[0]!r} is not in vocabulary {vocabulary}'
+            )
+        return tuple(vocabulary.index(token) + 1 for token in self.ops) + (0,) * (
+            length - self.level
+        )
 
 
 Cell.ROOT = Cell(())

@@ -1,7 +1,8 @@
 """Exact costs of a plan, by the rule behind the published figures.
 
-The rule is the one of CondenseNet's public code, whose counts DPP-Net's tables continue: it counts the
-deployed network, in which a learned-group convolution has lost all but 1/condensation of its weights.
+The rule is the one of CondenseNet's public code, whose counts DPP-Net's tables continue: it counts
+the deployed network, in which a learned-group convolution has lost all but 1/condensation of its
+weights.
 """
 
 from typing import NamedTuple
@@ -14,9 +15,9 @@ class Cost(NamedTuple):
 
     Attributes:
         params: trainable parameters of the deployed network.
-        flops: the published measure: multiply-adds of convolutions and classifiers, plus one per rectified
-            element, k^2 per pooled output, and one per bias of a classifier. Normalisation and additions
-            count nothing.
+        flops: the published measure: multiply-adds of convolutions and classifiers, plus one per
+            rectified element, k^2 per pooled output, and one per bias of a classifier.
+            Normalisation and additions count nothing.
         macs: multiply-adds of convolution and classifier weights alone.
     """
 
@@ -27,7 +28,8 @@ class Cost(NamedTuple):
 
 def _conv(layer: Layer) -> Cost:
     weights = layer.kernel**2 * layer.in_channels * layer.out_channels
-    # A learned-group convolution keeps 1/condensation of a dense kernel, whatever its number of groups.
+    # A learned-group convolution keeps 1/condensation of a dense kernel, whatever its number of
+    # groups.
     weights //= layer.condensation if layer.op == 'lgconv' else layer.groups
     macs = weights * layer.out_size**2
     return Cost(weights + layer.bias * layer.out_channels, macs, macs)
@@ -57,9 +59,19 @@ def _free(layer: Layer) -> Cost:
 
 
 _RULES = {
-    'conv': _conv, 'lgconv': _conv, 'linear': _linear, 'bn': _bn, 'relu': _rectifier, 'relu6': _rectifier,
-    'avgpool': _pool, 'maxpool': _pool, 'globalpool': _pool,
-    'input': _free, 'concat': _free, 'add': _free, 'shuffle': _free,
+    'conv': _conv,
+    'lgconv': _conv,
+    'linear': _linear,
+    'bn': _bn,
+    'relu': _rectifier,
+    'relu6': _rectifier,
+    'avgpool': _pool,
+    'maxpool': _pool,
+    'globalpool': _pool,
+    'input': _free,
+    'concat': _free,
+    'add': _free,
+    'shuffle': _free,
 }
 
 
@@ -73,15 +85,17 @@ def count_layer(layer: Layer) -> Cost:
         return _RULES[layer.op](layer)
     if layer.op in CUSTOM_OPS:
         return Cost(*CUSTOM_OPS[layer.op].count(layer))
-    raise ValueError(f'layer {layer.name!r}: no count is known for op {layer.op!r}; '
-                     'register one with nas.cells.plan.register_op')
+    raise ValueError(
+        f'layer {layer.name!r}: no count is known for op {layer.op!r}; '
+        'register one with nas.cells.plan.register_op'
+    )
 
 
 def count(plan: Plan) -> Cost:
     """Returns the cost of the deployed (converted) network, for one image.
 
-    Source: `measure_model` of the CondenseNet code (Huang et al., CVPR 2018), whose figures are reproduced to
-    the unit: CondenseNet-86 has 520,202 parameters and 65,816,394 FLOPs.
+    Source: `measure_model` of the CondenseNet code (Huang et al., CVPR 2018), whose figures are
+    reproduced to the unit: CondenseNet-86 has 520,202 parameters and 65,816,394 FLOPs.
 
     Args:
         plan: the layer records of `nas.cells.plan.build` or of a network in `nas.cells.zoo`.

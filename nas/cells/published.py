@@ -1,8 +1,8 @@
 """The tables of DPP-Net as printed: what was published, to stand beside figures of our own.
 
-Source: DPP-Net (Dong et al., ECCV 2018), the tables of results on CIFAR-10 and on ImageNet. Figures are
-texts, since the paper rounds some and truncates others; '' is what it does not print. Nothing here is
-computed or measured, and nothing here is ever taken for a figure of ours.
+Source: DPP-Net (Dong et al., ECCV 2018), the tables of results on CIFAR-10 and on ImageNet. Figures
+are texts, since the paper rounds some and truncates others; '' is what it does not print. Nothing
+here is computed or measured, and nothing here is ever taken for a figure of ours.
 """
 
 import dataclasses
@@ -19,8 +19,8 @@ class Row:
         network: the same network in `nas.cells.zoo.NETWORKS`, or None if it is not there.
         error, top5_error: test errors in percent, the second on ImageNet.
         params, flops: counts.
-        workstation, embedded, phone: seconds per image on the paper's three devices: i5-7600 with Titan X,
-            Jetson TX1, Redmi Note 4 (Cortex-A53). CIFAR-10 only.
+        workstation, embedded, phone: seconds per image on the paper's three devices: i5-7600 with
+            Titan X, Jetson TX1, Redmi Note 4 (Cortex-A53). CIFAR-10 only.
         phone_memory: megabytes on the phone.
     """
 
@@ -41,15 +41,51 @@ def _cifar10(model, network, error, params, flops, *devices) -> Row:
 
 
 CIFAR10 = (
-    _cifar10('DenseNet-BC (k=12)', 'densenet-bc-100-12', '4.51', '0.80M', '', '', '', '0.273', '79'),
-    _cifar10('CondenseNet-86', 'condensenet-86', '5.0', '0.52M', '65.8M', '0.009', '0.090', '0.149', '113'),
-    _cifar10('DPP-Net-PNAS', 'dpp-net-pnas', '4.36', '11.39M', '1364M', '0.013', '0.062', '0.912', '213'),
-    _cifar10('DPP-Net-WS-A', 'dpp-net-ws-a', '4.78', '1.00M', '137M', '0.006', '0.075', '0.210', '129'),
-    _cifar10('DPP-Net-ES-A', 'dpp-net-es-a', '4.93', '2.04M', '270M', '0.007', '0.044', '0.381', '100'),
-    _cifar10('DPP-Net-Mobile-A', 'dpp-net-mobile-a', '5.84', '0.45M', '59.27M', '0.008', '0.065', '0.145',
-             '58'),
-    _cifar10('DPP-Net-Panacea', 'dpp-net-panacea', '4.58', '0.52M', '63.5M', '0.008', '0.083', '0.149',
-             '104'),
+    _cifar10(
+        'DenseNet-BC (k=12)', 'densenet-bc-100-12', '4.51', '0.80M', '', '', '', '0.273', '79'
+    ),
+    _cifar10(
+        'CondenseNet-86',
+        'condensenet-86',
+        '5.0',
+        '0.52M',
+        '65.8M',
+        '0.009',
+        '0.090',
+        '0.149',
+        '113',
+    ),
+    _cifar10(
+        'DPP-Net-PNAS', 'dpp-net-pnas', '4.36', '11.39M', '1364M', '0.013', '0.062', '0.912', '213'
+    ),
+    _cifar10(
+        'DPP-Net-WS-A', 'dpp-net-ws-a', '4.78', '1.00M', '137M', '0.006', '0.075', '0.210', '129'
+    ),
+    _cifar10(
+        'DPP-Net-ES-A', 'dpp-net-es-a', '4.93', '2.04M', '270M', '0.007', '0.044', '0.381', '100'
+    ),
+    _cifar10(
+        'DPP-Net-Mobile-A',
+        'dpp-net-mobile-a',
+        '5.84',
+        '0.45M',
+        '59.27M',
+        '0.008',
+        '0.065',
+        '0.145',
+        '58',
+    ),
+    _cifar10(
+        'DPP-Net-Panacea',
+        'dpp-net-panacea',
+        '4.58',
+        '0.52M',
+        '63.5M',
+        '0.008',
+        '0.083',
+        '0.149',
+        '104',
+    ),
 )
 
 IMAGENET = (

@@ -1,8 +1,8 @@
 """Skeletons: everything about a network that a cell does not say.
 
 A skeleton is CondenseNet's (Huang et al., CVPR 2018), which DPP-Net searches on: a 3x3 stem without
-normalisation, stages of repeated cells whose outputs are concatenated to their inputs, a bare 2x2 average
-pool between stages, and a tail of BN, ReLU, global average pool and a linear classifier.
+normalisation, stages of repeated cells whose outputs are concatenated to their inputs, a bare 2x2
+average pool between stages, and a tail of BN, ReLU, global average pool and a linear classifier.
 """
 
 import dataclasses
@@ -29,25 +29,39 @@ class Skeleton:
     growth: tuple[int, ...] = option((8, 16, 32), 'channels k that a cell adds, by stage')
     stem: int = option(16, 'output channels of the stem, 2 * growth[0] in the published networks')
     stem_stride: int = option(1, 'stride of the stem')
-    bottleneck: int = option(4, 'every convolution of a cell but the last gives bottleneck * k channels')
+    bottleneck: int = option(
+        4, 'every convolution of a cell but the last gives bottleneck * k channels'
+    )
     groups: int = option(4, 'groups of grouped and learned-group convolutions')
-    condensation: int = option(4, 'a learned-group convolution keeps one in this many of its weights')
-    classifier_condensation: int = option(1, 'the same for the classifier, if the cell has learned groups')
+    condensation: int = option(
+        4, 'a learned-group convolution keeps one in this many of its weights'
+    )
+    classifier_condensation: int = option(
+        1, 'the same for the classifier, if the cell has learned groups'
+    )
 
     def __post_init__(self):
         if not self.stages or len(self.stages) != len(self.growth):
-            raise ValueError(f'skeleton {self.name!r}: stages {self.stages} and growth {self.growth} must be '
-                             'non-empty and equally long')
+            raise ValueError(
+                f'skeleton {self.name!r}: stages {self.stages} and growth {self.growth} must be '
+                'non-empty and equally long'
+            )
         for field, value in dataclasses.asdict(self).items():
             numbers = () if field == 'name' else value if isinstance(value, tuple) else (value,)
             if any(not isinstance(n, int) or n < 1 for n in numbers):
-                raise ValueError(f'skeleton {self.name!r}: {field} is {value!r}, but must be at least 1')
+                raise ValueError(
+                    f'skeleton {self.name!r}: {field} is {value!r}, but must be at least 1'
+                )
         if sum(self.stages) > _MAX_CELLS:
-            raise ValueError(f'skeleton {self.name!r}: stages {self.stages} are {sum(self.stages)} cells; '
-                             f'accepted: at most {_MAX_CELLS}')
+            raise ValueError(
+                f'skeleton {self.name!r}: stages {self.stages} are {sum(self.stages)} cells; '
+                f'accepted: at most {_MAX_CELLS}'
+            )
         if self.size // self.stem_stride < 2 ** (len(self.stages) - 1):
-            raise ValueError(f'skeleton {self.name!r}: an input of {self.size} pixels cannot be halved '
-                             f'{len(self.stages) - 1} times after a stem of stride {self.stem_stride}')
+            raise ValueError(
+                f'skeleton {self.name!r}: an input of {self.size} pixels cannot be halved '
+                f'{len(self.stages) - 1} times after a stem of stride {self.stem_stride}'
+            )
 
     @property
     def input(self) -> tuple[int, int, int]:
@@ -57,8 +71,15 @@ class Skeleton:
 
 # The published skeletons of CondenseNet-86 and of CondenseNet-74 on ImageNet, used by DPP-Net.
 cifar10 = Skeleton()
-imagenet = Skeleton(name='imagenet', size=224, classes=1000, stages=(4, 6, 8, 10, 8),
-                    growth=(8, 16, 32, 64, 128), stem_stride=2, classifier_condensation=2)
+imagenet = Skeleton(
+    name='imagenet',
+    size=224,
+    classes=1000,
+    stages=(4, 6, 8, 10, 8),
+    growth=(8, 16, 32, 64, 128),
+    stem_stride=2,
+    classifier_condensation=2,
+)
 
 # For scikit-learn's 8x8 grey digits, and the smallest network that still has every part, for tests.
 digits = Skeleton(name='digits', size=8, channels=1, stages=(2, 2), growth=(8, 16))

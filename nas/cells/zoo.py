@@ -1,9 +1,10 @@
-"""Published cells and networks by name, built from the same layer records as every searched network.
+"""Published cells and networks by name, built from the same layer records as every searched
+network.
 
-Sources: DPP-Net (Dong et al., ECCV 2018), CondenseNet (Huang et al., CVPR 2018), DenseNet (Huang et al., CVPR
-2017), MobileNetV2 (Sandler et al., CVPR 2018), ShuffleNet (Zhang et al., CVPR 2018). The cells of DPP-Net are
-inferred: they reproduce its published counts on both skeletons, but counts cannot tell `gconv1x1` from
-`lgconv1x1`, and `dpp-net-ws-a` is one of several that fit.
+Sources: DPP-Net (Dong et al., ECCV 2018), CondenseNet (Huang et al., CVPR 2018), DenseNet (Huang et
+al., CVPR 2017), MobileNetV2 (Sandler et al., CVPR 2018), ShuffleNet (Zhang et al., CVPR 2018). The
+cells of DPP-Net are inferred: they reproduce its published counts on both skeletons, but counts
+cannot tell `gconv1x1` from `lgconv1x1`, and `dpp-net-ws-a` is one of several that fit.
 """
 
 import dataclasses
@@ -37,8 +38,9 @@ class Network:
         make: builds the plan for the published input.
         cell, skeleton: what it consists of, for networks of the cell space; None for the others.
         swappable: whether the publication is a cell, which other skeletons can hold too.
-        published: (parameters, FLOPs) as printed elsewhere (the papers' tables; torchvision for DenseNet on
-            ImageNet), '' where we know of none. MobileNetV2 and ShuffleNet print multiply-adds.
+        published: (parameters, FLOPs) as printed elsewhere (the papers' tables; torchvision for
+            DenseNet on ImageNet), '' where we know of none. MobileNetV2 and ShuffleNet print
+            multiply-adds.
     """
 
     name: str
@@ -53,8 +55,8 @@ class Network:
         """Returns the layer records.
 
         Args:
-            skeleton: places a DPP-Net cell in another skeleton. The other networks are defined by their
-                own, so for them it must merely be one for the same images and classes.
+            skeleton: places a DPP-Net cell in another skeleton. The other networks are defined by
+                their own, so for them it must merely be one for the same images and classes.
 
         Raises:
             ValueError: if the network is not defined for the inputs of `skeleton`.
@@ -62,31 +64,54 @@ class Network:
         if skeleton is not None and self.swappable:
             return plan_lib.build(self.cell, skeleton)
         if skeleton is not None and skeleton.input != self.input:
-            raise ValueError(f'network {self.name!r} is defined for images of {self.input[0]} pixels and '
-                             f'{self.input[2]} classes, not for skeleton {skeleton.name!r}; leave the '
-                             'skeleton out')
+            raise ValueError(
+                f'network {self.name!r} is defined for images of {self.input[0]} pixels and '
+                f'{self.input[2]} classes, not for skeleton {skeleton.name!r}; leave the '
+                'skeleton out'
+            )
         return self.make()
 
 
-def _of_cell(name: str, cell: Cell, skeleton: Skeleton, published: tuple[str, str], *,
-             swappable: bool = False) -> Network:
-    return Network(name, skeleton.input, functools.partial(plan_lib.build, cell, skeleton), cell, skeleton,
-                   swappable, published)
+def _of_cell(
+    name: str,
+    cell: Cell,
+    skeleton: Skeleton,
+    published: tuple[str, str],
+    *,
+    swappable: bool = False,
+) -> Network:
+    return Network(
+        name,
+        skeleton.input,
+        functools.partial(plan_lib.build, cell, skeleton),
+        cell,
+        skeleton,
+        swappable,
+        published,
+    )
 
 
 def _dpp_net(name: str, published: tuple[str, str]) -> Network:
     return _of_cell(name, CELLS[name], skeletons.cifar10, published, swappable=True)
 
 
-def _condensenet(depth: int, published: tuple[str, str], growth: tuple[int, ...] = (8, 16, 32)) -> Network:
-    """CondenseNet on CIFAR: `depth` counts the stem, the classifier and two convolutions per cell."""
+def _condensenet(
+    depth: int, published: tuple[str, str], growth: tuple[int, ...] = (8, 16, 32)
+) -> Network:
+    """CondenseNet on CIFAR: `depth` counts the stem, the classifier and two convolutions per
+    cell.
+    """
     cells = (depth - 2) // 6
-    skeleton = Skeleton(name=f'condensenet-{depth}', stages=(cells,) * 3, growth=growth, stem=2 * growth[0])
+    skeleton = Skeleton(
+        name=f'condensenet-{depth}', stages=(cells,) * 3, growth=growth, stem=2 * growth[0]
+    )
     return _of_cell(f'condensenet-{depth}', CELLS['condensenet'], skeleton, published)
 
 
 def _densenet(size: int, classes: int, blocks: tuple[int, ...], growth: int) -> Plan:
-    """DenseNet-BC: bottleneck 4k, half the channels after a block, the ImageNet stem for large images."""
+    """DenseNet-BC: bottleneck 4k, half the channels after a block, the ImageNet stem for large
+    images.
+    """
     b = Builder(size, 3)
     b.scope = 'stem'
     if size > 64:
@@ -108,13 +133,21 @@ def _densenet(size: int, classes: int, blocks: tuple[int, ...], growth: int) -> 
 
 def _densenet_cifar(depth: int, growth: int, published: tuple[str, str]) -> Network:
     blocks = ((depth - 4) // 6,) * 3
-    return Network(f'densenet-bc-{depth}-{growth}', skeletons.cifar10.input,
-                   functools.partial(_densenet, 32, 10, blocks, growth), published=published)
+    return Network(
+        f'densenet-bc-{depth}-{growth}',
+        skeletons.cifar10.input,
+        functools.partial(_densenet, 32, 10, blocks, growth),
+        published=published,
+    )
 
 
 def _densenet_imagenet(depth: int, blocks: tuple[int, ...], published: tuple[str, str]) -> Network:
-    return Network(f'densenet-{depth}', skeletons.imagenet.input,
-                   functools.partial(_densenet, 224, 1000, blocks, 32), published=published)
+    return Network(
+        f'densenet-{depth}',
+        skeletons.imagenet.input,
+        functools.partial(_densenet, 224, 1000, blocks, 32),
+        published=published,
+    )
 
 
 def _inverted_residual(b: Builder, x: int, out_channels: int, stride: int, expansion: int) -> int:
@@ -126,19 +159,24 @@ def _inverted_residual(b: Builder, x: int, out_channels: int, stride: int, expan
     return b.append('add', x, y) if stride == 1 and b.width(x) == out_channels else y
 
 
-def mobilenet_v2(size: int, classes: int, *, strides: tuple[int, ...] = (2, 1, 2, 2, 2, 1, 2, 1)) -> Plan:
+def mobilenet_v2(
+    size: int, classes: int, *, strides: tuple[int, ...] = (2, 1, 2, 2, 2, 1, 2, 1)
+) -> Plan:
     """MobileNetV2 1.0, the paper's Table 2.
 
     Args:
         size: side of the images in pixels, 224 in the paper.
         classes: 1000 in the paper.
-        strides: of the stem and of the first block of each of the seven stages; ones suit small images.
+        strides: of the stem and of the first block of each of the seven stages; ones suit small
+            images.
     """
     rows = ((1, 16, 1), (6, 24, 2), (6, 32, 3), (6, 64, 4), (6, 96, 3), (6, 160, 3), (6, 320, 1))
     b = Builder(size, 3)
     b.scope = 'stem'
     x = b.bn_relu(b.conv(0, 32, kernel=3, stride=strides[0]), relu='relu6')
-    for stage, ((expansion, channels, repeats), stride) in enumerate(zip(rows, strides[1:], strict=True)):
+    for stage, ((expansion, channels, repeats), stride) in enumerate(
+        zip(rows, strides[1:], strict=True)
+    ):
         for i in range(repeats):
             b.scope = f'stage{stage}_block{i}'
             x = _inverted_residual(b, x, channels, stride if i == 0 else 1, expansion)
@@ -147,14 +185,20 @@ def mobilenet_v2(size: int, classes: int, *, strides: tuple[int, ...] = (2, 1, 2
     return b.plan()
 
 
-def _shuffle_unit(b: Builder, x: int, out_channels: int, stride: int, groups: int, first_groups: int) -> int:
-    """ShuffleNet unit (Figure 2 b and c): the strided one is concatenated to an average pool, not added."""
+def _shuffle_unit(
+    b: Builder, x: int, out_channels: int, stride: int, groups: int, first_groups: int
+) -> int:
+    """ShuffleNet unit (Figure 2 b and c): the strided one is concatenated to an average pool, not
+    added.
+    """
     middle = out_channels // 4
     y = b.bn_relu(b.conv(x, middle, groups=first_groups))
     y = b.append('shuffle', y, groups=groups)
     y = b.append('bn', b.conv(y, middle, kernel=3, stride=stride, groups=middle))
     if stride == 1:
-        return b.append('relu', b.append('add', x, b.append('bn', b.conv(y, out_channels, groups=groups))))
+        return b.append(
+            'relu', b.append('add', x, b.append('bn', b.conv(y, out_channels, groups=groups)))
+        )
     y = b.append('bn', b.conv(y, out_channels - b.width(x), groups=groups))
     return b.append('relu', b.append('concat', b.pool(x, 'avg', kernel=3, stride=2, padding=1), y))
 
@@ -182,8 +226,12 @@ _NETWORKS = (
     _dpp_net('dpp-net-es-a', ('2.04M', '270M')),
     _dpp_net('dpp-net-mobile-a', ('0.45M', '59.27M')),
     _dpp_net('dpp-net-panacea', ('0.52M', '63.5M')),
-    _of_cell('dpp-net-pnas-imagenet', CELLS['dpp-net-pnas'], skeletons.imagenet, ('77.16M', '9276M')),
-    _of_cell('dpp-net-panacea-imagenet', CELLS['dpp-net-panacea'], skeletons.imagenet, ('4.8M', '523M')),
+    _of_cell(
+        'dpp-net-pnas-imagenet', CELLS['dpp-net-pnas'], skeletons.imagenet, ('77.16M', '9276M')
+    ),
+    _of_cell(
+        'dpp-net-panacea-imagenet', CELLS['dpp-net-panacea'], skeletons.imagenet, ('4.8M', '523M')
+    ),
     _condensenet(50, ('0.22M', '28.6M')),
     _condensenet(74, ('0.41M', '51.9M')),
     _condensenet(86, ('0.52M', '65.8M')),
@@ -199,10 +247,18 @@ _NETWORKS = (
     _densenet_imagenet(121, (6, 12, 24, 16), ('7.98M', '')),
     _densenet_imagenet(169, (6, 12, 32, 32), ('14.15M', '')),
     _densenet_imagenet(201, (6, 12, 48, 32), ('20.01M', '')),
-    Network('mobilenetv2', skeletons.imagenet.input, functools.partial(mobilenet_v2, 224, 1000),
-            published=('3.4M', '300M')),
-    Network('shufflenet-1x-g8', skeletons.imagenet.input, functools.partial(_shufflenet, 8, (384, 768, 1536)),
-            published=('', '140M')),
+    Network(
+        'mobilenetv2',
+        skeletons.imagenet.input,
+        functools.partial(mobilenet_v2, 224, 1000),
+        published=('3.4M', '300M'),
+    ),
+    Network(
+        'shufflenet-1x-g8',
+        skeletons.imagenet.input,
+        functools.partial(_shufflenet, 8, (384, 768, 1536)),
+        published=('', '140M'),
+    ),
 )
 
 NETWORKS = {network.name: network for network in _NETWORKS}

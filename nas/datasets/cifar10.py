@@ -1,7 +1,8 @@
-"""CIFAR-10 as its holders have it: prepared by TFDS, the official Python archive, or a folder of images.
+"""CIFAR-10 as its holders have it: prepared by TFDS, the official Python archive, or a folder of
+images.
 
-Source: A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images (2009): 50,000 training and
-10,000 test images of 32 x 32 pixels in ten classes.
+Source: A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images (2009): 50,000 training
+and 10,000 test images of 32 x 32 pixels in ten classes.
 """
 
 import hashlib
@@ -23,23 +24,32 @@ CLASSES = ('airplane', 'automobile', 'bird', 'cat', 'deer', 'dog', 'frog', 'hors
 FOLDER_NOTE = 'JPEG re-encoded'
 
 _TRAIN = tuple(f'data_batch_{number}' for number in range(1, 6))
-_ACCEPTED = (f'accepted: the archive {ARCHIVE}, its folder {FOLDER}, or an image folder train/<class>, '
-             'test/<class> or a tar of it')
+_ACCEPTED = (
+    f'accepted: the archive {ARCHIVE}, its folder {FOLDER}, or an image folder train/<class>, '
+    'test/<class> or a tar of it'
+)
 
 
-def open_cifar10(path, *, size: int | None = None, channels: int | None = None, cache=None,
-                 archive_md5: str = ARCHIVE_MD5) -> Dataset:
+def open_cifar10(
+    path,
+    *,
+    size: int | None = None,
+    channels: int | None = None,
+    cache=None,
+    archive_md5: str = ARCHIVE_MD5,
+) -> Dataset:
     """Reads CIFAR-10 from a path, of whichever kind it is.
 
     Args:
-        path: the official archive or its folder, or an image folder or tar of one. The note of the last two
-            says that they are not the official pixels.
-        size, channels, cache: as in `image_folder.open_folder`; the official files know nothing of them.
+        path: the official archive or its folder, or an image folder or tar of one. The note of the
+            last two says that they are not the official pixels.
+        size, channels, cache: as in `image_folder.open_folder`; the official files know nothing of
+            them.
         archive_md5: the checksum of the official archive.
 
     Raises:
-        ValueError: nothing there, a wrong checksum, damaged files, or classes that are not CIFAR-10's. The
-            message names the file.
+        ValueError: nothing there, a wrong checksum, damaged files, or classes that are not
+            CIFAR-10's. The message names the file.
     """
     path = pathlib.Path(path).expanduser()
     if not path.exists():
@@ -55,10 +65,14 @@ def open_cifar10(path, *, size: int | None = None, channels: int | None = None, 
     dataset = image_folder.open_folder(path, size=size, channels=channels, cache=cache)
     if dataset.train.classes != CLASSES:
         found = ', '.join(dataset.train.classes[:10])
-        raise ValueError(f'cifar10: {path} has the classes {found}; CIFAR-10 has {", ".join(CLASSES)} '
-                         '(folder:PATH reads any classes)')
+        raise ValueError(
+            f'cifar10: {path} has the classes {found}; CIFAR-10 has {", ".join(CLASSES)} '
+            '(folder:PATH reads any classes)'
+        )
     # PNG files are exact, but whether the pixels in them are, no reader can know.
-    return Dataset(dataset.train, dataset.test, '; '.join(filter(None, (FOLDER_NOTE, dataset.note))))
+    return Dataset(
+        dataset.train, dataset.test, '; '.join(filter(None, (FOLDER_NOTE, dataset.note)))
+    )
 
 
 def open_tfds(data_dir=None) -> Dataset:
@@ -77,11 +91,21 @@ def open_tfds(data_dir=None) -> Dataset:
         sources = [builder.as_data_source(split) for split in ('train', 'test')]
     except Exception as error:  # TFDS raises whatever the file system or the format raised.
         where = builder.data_path.parent.parent
-        raise ValueError(f'cifar10 is not prepared by TFDS as array_record in {where}; '
-                         f'give cifar10:PATH instead ({_ACCEPTED})') from error
-    return Dataset(*(Images(f'cifar10 {name}', np.stack([example['image'] for example in source]),
-                            np.array([example['label'] for example in source]), CLASSES)
-                     for name, source in zip(('train', 'test'), sources)))
+        raise ValueError(
+            f'cifar10 is not prepared by TFDS as array_record in {where}; '
+            f'give cifar10:PATH instead ({_ACCEPTED})'
+        ) from error
+    return Dataset(
+        *(
+            Images(
+                f'cifar10 {name}',
+                np.stack([example['image'] for example in source]),
+                np.array([example['label'] for example in source]),
+                CLASSES,
+            )
+            for name, source in zip(('train', 'test'), sources)
+        )
+    )
 
 
 class _Dtype:
@@ -95,7 +119,8 @@ class _Dtype:
 
 
 class _Bytes:
-    """Stands for a NumPy array of bytes; NumPy's own way of restoring one believes whatever the file says.
+    """Stands for a NumPy array of bytes; NumPy's own way of restoring one believes whatever the
+    file says.
 
     Attributes:
         array: uint8, once the state was set.
@@ -106,21 +131,32 @@ class _Bytes:
 
     def __setstate__(self, state):
         _, shape, dtype, fortran, data = state
-        if not isinstance(dtype, _Dtype) or dtype.code not in ('u1', b'u1') or not isinstance(data, bytes):
+        if (
+            not isinstance(dtype, _Dtype)
+            or dtype.code not in ('u1', b'u1')
+            or not isinstance(data, bytes)
+        ):
             raise pickle.UnpicklingError('it has an array of something else than bytes')
         self.array = np.frombuffer(data, np.uint8).reshape(shape, order='F' if fortran else 'C')
 
 
 class _BatchUnpickler(pickle.Unpickler):
-    """Reads bytes, text, numbers, containers, arrays of bytes, and calls nothing that a pickle may name."""
+    """Reads bytes, text, numbers, containers, arrays of bytes, and calls nothing that a pickle may
+    name.
+    """
 
-    _STANDS_FOR = {('numpy', 'ndarray'): 'ndarray', ('numpy', 'dtype'): _Dtype,
-                   ('numpy.core.multiarray', '_reconstruct'): _Bytes,
-                   ('numpy._core.multiarray', '_reconstruct'): _Bytes}
+    _STANDS_FOR = {
+        ('numpy', 'ndarray'): 'ndarray',
+        ('numpy', 'dtype'): _Dtype,
+        ('numpy.core.multiarray', '_reconstruct'): _Bytes,
+        ('numpy._core.multiarray', '_reconstruct'): _Bytes,
+    }
 
     def find_class(self, module, name):
         if (module, name) not in self._STANDS_FOR:
-            raise pickle.UnpicklingError(f'it names {module}.{name}, which no batch of CIFAR-10 needs')
+            raise pickle.UnpicklingError(
+                f'it names {module}.{name}, which no batch of CIFAR-10 needs'
+            )
         return self._STANDS_FOR[module, name]
 
 
@@ -146,14 +182,17 @@ def _open_archive(path: pathlib.Path, md5: str) -> Dataset:
     with open(path, 'rb') as file:
         found = hashlib.file_digest(file, 'md5').hexdigest()
     if found != md5:
-        raise ValueError(f'cifar10: archive {path} has the MD5 checksum {found}, but the official one has '
-                         f'{md5}; fetch it again')
+        raise ValueError(
+            f'cifar10: archive {path} has the MD5 checksum {found}, but the official one has '
+            f'{md5}; fetch it again'
+        )
     files = {pathlib.PurePosixPath(name).name: read() for name, read in tars.files(path)}
 
     def read(name):
         if name not in files:
             raise ValueError(f'cifar10: archive {path} lacks {name}')
         return f'{path}: {name}', files[name]
+
     return _assemble(read)
 
 
@@ -168,12 +207,16 @@ def _assemble(read: Callable[[str], tuple[str, bytes]]) -> Dataset:
     """`read` gives a file's name for messages and its bytes."""
     parts = [_batch(*read(name)) for name in _TRAIN]
     images, labels = map(np.concatenate, zip(*parts))
-    return Dataset(Images('cifar10 train', images, labels, CLASSES),
-                   Images('cifar10 test', *_batch(*read('test_batch')), CLASSES))
+    return Dataset(
+        Images('cifar10 train', images, labels, CLASSES),
+        Images('cifar10 test', *_batch(*read('test_batch')), CLASSES),
+    )
 
 
 def _batch(name: str, payload: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """Images [N, 32, 32, 3] and labels [N] of a pickled batch, whose rows are red, green and blue planes."""
+    """Images [N, 32, 32, 3] and labels [N] of a pickled batch, whose rows are red, green and blue
+    planes.
+    """
     try:
         batch = _unpickle(payload)
         rows, labels = batch[b'data'].array, batch[b'labels']

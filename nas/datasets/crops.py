@@ -22,22 +22,25 @@ _AREA, _ASPECT, _ATTEMPTS = (0.08, 1.0), (3 / 4, 4 / 3), 10
 def random_box(rng: np.random.Generator, width: int, height: int) -> Box:
     """A box of random area, shape and place, which is stretched to a square afterwards.
 
-    Source: Szegedy et al., Going Deeper with Convolutions (CVPR 2015), section 6: 8 % to 100 % of the area,
-    sides in a ratio of 3/4 to 4/3. The ratio is drawn uniformly in its logarithm.
+    Source: Szegedy et al., Going Deeper with Convolutions (CVPR 2015), section 6: 8 % to 100 % of
+    the area, sides in a ratio of 3/4 to 4/3. The ratio is drawn uniformly in its logarithm.
 
     Args:
         rng: of the draw.
         width, height: of the image, pixels.
 
     Returns:
-        Whole numbers; the largest box of an accepted shape in the middle if ten draws do not fit the image.
+        Whole numbers; the largest box of an accepted shape in the middle if ten draws do not fit
+        the image.
     """
     for _ in range(_ATTEMPTS):
         area = width * height * rng.uniform(*_AREA)
         aspect = math.exp(rng.uniform(*map(math.log, _ASPECT)))
         columns, rows = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
         if 0 < columns <= width and 0 < rows <= height:
-            left, top = (int(rng.integers(0, room + 1)) for room in (width - columns, height - rows))
+            left, top = (
+                int(rng.integers(0, room + 1)) for room in (width - columns, height - rows)
+            )
             return left, top, left + columns, top + rows
     aspect = min(max(width / height, _ASPECT[0]), _ASPECT[1])
     columns, rows = min(width, round(height * aspect)), min(height, round(width / aspect))
@@ -51,20 +54,26 @@ def centre_box(width: int, height: int) -> Box:
     return (width - side) / 2, (height - side) / 2, (width + side) / 2, (height + side) / 2
 
 
-def decode(payload: bytes, box_of: Callable[[int, int], Box], *, size: int, channels: int,
-           oversampling: float = 1.0) -> np.ndarray:
+def decode(
+    payload: bytes,
+    box_of: Callable[[int, int], Box],
+    *,
+    size: int,
+    channels: int,
+    oversampling: float = 1.0,
+) -> np.ndarray:
     """Decodes a box of an image file, bilinear and antialiased.
 
-    A JPEG is decoded at a half, a quarter or an eighth of its size, in a fraction of the time, where that
-    leaves the box large enough.
+    A JPEG is decoded at a half, a quarter or an eighth of its size, in a fraction of the time,
+    where that leaves the box large enough.
 
     Args:
         payload: the file.
         box_of: function of width and height that gives the box.
         size: side of the result, pixels.
         channels: 1 for grey, 3 for RGB.
-        oversampling: least number of decoded pixels for each pixel of the result, along each axis, as far as
-            the file has them.
+        oversampling: least number of decoded pixels for each pixel of the result, along each axis,
+            as far as the file has them.
 
     Returns:
         [size, size, channels] uint8.
@@ -75,12 +84,22 @@ def decode(payload: bytes, box_of: Callable[[int, int], Box], *, size: int, chan
     with Image.open(io.BytesIO(payload), formats=FORMATS) as image:
         width, height = image.size
         left, top, right, bottom = box_of(width, height)
-        smaller = image.draft(None, (math.ceil(oversampling * size * width / (right - left)),
-                                     math.ceil(oversampling * size * height / (bottom - top))))
+        smaller = image.draft(
+            None,
+            (
+                math.ceil(oversampling * size * width / (right - left)),
+                math.ceil(oversampling * size * height / (bottom - top)),
+            ),
+        )
         # The last pixel of a smaller image may hang over the edge of the whole one.
         columns, rows = smaller[1][2:] if smaller else image.size
         mode = 'L' if channels == 1 else 'RGB'
         image = image if image.mode == mode else image.convert(mode)
-        box = (left * columns / width, top * rows / height, right * columns / width, bottom * rows / height)
+        box = (
+            left * columns / width,
+            top * rows / height,
+            right * columns / width,
+            bottom * rows / height,
+        )
         square = image.resize((size, size), Image.Resampling.BILINEAR, box=box)
         return np.asarray(square).reshape(size, size, channels)

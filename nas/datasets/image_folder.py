@@ -1,4 +1,6 @@
-"""Any folder of images, or a tar of one: a folder per class, with or without `train/` and `test/` above."""
+"""Any folder of images, or a tar of one: a folder per class, with or without `train/` and `test/`
+above.
+"""
 
 import contextlib
 import hashlib
@@ -17,30 +19,39 @@ from nas.datasets.images import FORMATS, Dataset, Images, fit_image, split
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.ppm', '.pgm', '.gif', '.tif', '.tiff')
 TEST_SHARE = 0.2
 _SPLITS = {'train': 'train', 'test': 'test', 'val': 'test', 'validation': 'test'}
-_ACCEPTED = ('accepted: PATH/<class>/x.jpg, or PATH/train/<class>/x.jpg and PATH/test/<class>/x.jpg, '
-             'or a tar of either')
+_ACCEPTED = (
+    'accepted: PATH/<class>/x.jpg, or PATH/train/<class>/x.jpg and PATH/test/<class>/x.jpg, '
+    'or a tar of either'
+)
 
 
-def open_folder(path, *, size: int | None = None, channels: int | None = None, cache=None) -> Dataset:
-    """Reads a folder of images or a tar of one (.tar, .tar.gz, .tar.xz, ...), of which nothing is unpacked.
+def open_folder(
+    path, *, size: int | None = None, channels: int | None = None, cache=None
+) -> Dataset:
+    """Reads a folder of images or a tar of one (.tar, .tar.gz, .tar.xz, ...), of which nothing is
+    unpacked.
 
-    The names of classes, sorted, are numbered. Where `train/` and `test/` (or `val/`) are missing, a fixed
-    fifth of each class is the test split, and the note says so.
+    The names of classes, sorted, are numbered. Where `train/` and `test/` (or `val/`) are missing,
+    a fixed fifth of each class is the test split, and the note says so.
 
     Args:
         path: the folder or tar.
-        size: side in pixels to which images are brought; None if all are squares of one size already.
+        size: side in pixels to which images are brought; None if all are squares of one size
+            already.
         channels: 1, 3, or None for those of the first image.
         cache: folder in which the decoded images are kept for the next time, as one file, or None.
 
     Raises:
-        ValueError: nothing there, no images, a damaged image, images of different sizes without `size`,
-            classes without training images, or a tar that `tars.files` refuses. The message names the file.
+        ValueError: nothing there, no images, a damaged image, images of different sizes without
+            `size`, classes without training images, or a tar that `tars.files` refuses. The message
+            names the file.
     """
     path = pathlib.Path(path).expanduser()
     if not path.exists():
         raise ValueError(f'image folder {path} does not exist; {_ACCEPTED}')
-    stored = None if cache is None else pathlib.Path(cache) / f'{_identity(path, size, channels)}.npz'
+    stored = (
+        None if cache is None else pathlib.Path(cache) / f'{_identity(path, size, channels)}.npz'
+    )
     if stored is not None and stored.exists():
         with contextlib.suppress(Exception):  # A damaged archive raises whatever its part raises.
             return _load(stored, path.name)
@@ -58,9 +69,12 @@ def _walk(root: pathlib.Path) -> Iterator[tars.Entry]:
             yield file.relative_to(root).as_posix(), file.read_bytes
 
 
-def _decode(path: pathlib.Path, entries: Iterator[tars.Entry], size: int | None,
-            channels: int | None) -> Dataset:
-    """Decodes one image at a time; the examples are in the order of their names, whatever that of the tar."""
+def _decode(
+    path: pathlib.Path, entries: Iterator[tars.Entry], size: int | None, channels: int | None
+) -> Dataset:
+    """Decodes one image at a time; the examples are in the order of their names, whatever that of
+    the tar.
+    """
     found: list[tuple[str, str, str, np.ndarray]] = []  # (name, split, class, pixels)
     for name, read in entries:
         parts = pathlib.PurePosixPath(name).parts
@@ -76,8 +90,10 @@ def _decode(path: pathlib.Path, entries: Iterator[tars.Entry], size: int | None,
         channels = channels or pixels.shape[2]
         height, width, _ = pixels.shape
         if size is None and (height != width or found and pixels.shape != found[0][3].shape):
-            raise ValueError(f'{path}: image {name} is {width} x {height} pixels; without a size all have to '
-                             'be squares of one size')
+            raise ValueError(
+                f'{path}: image {name} is {width} x {height} pixels; without a size all have to '
+                'be squares of one size'
+            )
         above = _SPLITS.get(parts[-3].lower(), '') if len(parts) > 2 else ''
         found.append((name, above, parts[-2], pixels))
     if not found:
@@ -94,11 +110,17 @@ def _assemble(path: pathlib.Path, found: list[tuple[str, str, str, np.ndarray]])
     training = {label for _, above, label, _ in found if above != 'test'}
     for name, _, label, _ in found:
         if label not in training:
-            raise ValueError(f'{path}: test image {name} is of class {label!r}, which has no training images')
+            raise ValueError(
+                f'{path}: test image {name} is of class {label!r}, which has no training images'
+            )
     classes = tuple(sorted(training))
     numbers = {label: number for number, label in enumerate(classes)}
-    everything = Images(path.name, np.stack([pixels for *_, pixels in found]),
-                        np.array([numbers[label] for _, _, label, _ in found]), classes)
+    everything = Images(
+        path.name,
+        np.stack([pixels for *_, pixels in found]),
+        np.array([numbers[label] for _, _, label, _ in found]),
+        classes,
+    )
     is_test = np.array([above == 'test' for _, above, _, _ in found])
     note = ''
     if is_test.any():
@@ -115,21 +137,31 @@ def _identity(path: pathlib.Path, size: int | None, channels: int | None) -> str
     digest = hashlib.sha256(repr((str(path.resolve()), size, channels)).encode())
     for file in sorted(path.rglob('*')) if path.is_dir() else [path]:
         status = file.stat()
-        digest.update(repr((str(file.relative_to(path)), status.st_size, status.st_mtime_ns)).encode())
+        digest.update(
+            repr((str(file.relative_to(path)), status.st_size, status.st_mtime_ns)).encode()
+        )
     return f'{path.name.partition(".")[0]}_{digest.hexdigest()[:16]}'
 
 
 def _save(stored: pathlib.Path, dataset: Dataset) -> None:
     stored.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(stored) as temporary, open(temporary, 'wb') as file:
-        np.savez(file, train=dataset.train.images, train_labels=dataset.train.labels,
-                 test=dataset.test.images, test_labels=dataset.test.labels,
-                 classes=np.array(dataset.train.classes), note=dataset.note)
+        np.savez(
+            file,
+            train=dataset.train.images,
+            train_labels=dataset.train.labels,
+            test=dataset.test.images,
+            test_labels=dataset.test.labels,
+            classes=np.array(dataset.train.classes),
+            note=dataset.note,
+        )
 
 
 def _load(stored: pathlib.Path, name: str) -> Dataset:
     with np.load(stored, allow_pickle=False) as arrays:
         classes = tuple(map(str, arrays['classes']))
-        train, test = (Images(f'{name} {part}', arrays[part], arrays[f'{part}_labels'], classes)
-                       for part in ('train', 'test'))
+        train, test = (
+            Images(f'{name} {part}', arrays[part], arrays[f'{part}_labels'], classes)
+            for part in ('train', 'test')
+        )
         return Dataset(train, test, str(arrays['note']))

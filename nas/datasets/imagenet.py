@@ -1,7 +1,7 @@
 """Data sets that are streamed: image folders of any size, and ImageNet as TFDS has prepared it.
 
-Source: O. Russakovsky et al., ImageNet Large Scale Visual Recognition Challenge (IJCV 2015): 1,281,167
-training and 50,000 validation images in 1,000 classes.
+Source: O. Russakovsky et al., ImageNet Large Scale Visual Recognition Challenge (IJCV 2015):
+1,281,167 training and 50,000 validation images in 1,000 classes.
 """
 
 import dataclasses
@@ -16,7 +16,8 @@ from nas.datasets.images import Dataset, split
 from nas.datasets.streamed import StreamedImages
 
 SIZE, CHANNELS = 224, 3
-# Of the training images in [0, 1], as they are in common use since Krizhevsky's and ResNet's code in Torch.
+# Of the training images in [0, 1], as they are in common use since Krizhevsky's and ResNet's code
+# in Torch.
 MOMENTS = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 _TRAIN, _TESTS = 'train', ('val', 'validation', 'test')
@@ -25,7 +26,9 @@ _ACCEPTED = 'accepted: PATH/train/<class>/x.jpg and PATH/val/<class>/x.jpg, or P
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ImageFiles:
-    """An `Encoded` of files below a folder; `names` are relative to `root`, `labels` are [N] int32."""
+    """An `Encoded` of files below a folder; `names` are relative to `root`, `labels` are [N]
+    int32.
+    """
 
     root: pathlib.Path
     names: tuple[str, ...]
@@ -67,16 +70,26 @@ class Records:
 
 
 def decoded_bytes(path, *, size: int, channels: int | None) -> int:
-    """The memory that the images below a folder would take, in bytes; 0 for what is not a folder."""
-    return sum(len(files) for _, files in _walk(pathlib.Path(path))) * size * size * (channels or CHANNELS)
+    """The memory that the images below a folder would take, in bytes; 0 for what is not a
+    folder.
+    """
+    return (
+        sum(len(files) for _, files in _walk(pathlib.Path(path)))
+        * size
+        * size
+        * (channels or CHANNELS)
+    )
 
 
-def open_files(path, *, size: int | None = None, channels: int | None = None, moments=None) -> Dataset:
+def open_files(
+    path, *, size: int | None = None, channels: int | None = None, moments=None
+) -> Dataset:
     """Opens a folder of images that is not held in memory; lists the files and decodes none.
 
-    Where there is a folder `train`, classes are the folders in it, sorted, and the first there is of `val`,
-    `validation` and `test` is the test split. Elsewhere classes are the folders of `path`, and a fixed fifth
-    of each is the test split. Images may lie in folders below that of their class.
+    Where there is a folder `train`, classes are the folders in it, sorted, and the first there is
+    of `val`, `validation` and `test` is the test split. Elsewhere classes are the folders of
+    `path`, and a fixed fifth of each is the test split. Images may lie in folders below that of
+    their class.
 
     Args:
         path: the folder.
@@ -85,8 +98,8 @@ def open_files(path, *, size: int | None = None, channels: int | None = None, mo
         moments: (mean, std) by which images are normalised, or None for those of a sample.
 
     Raises:
-        ValueError: nothing there, a tar, no images, a class folder without images, an image in no class,
-            classes that are in one split only. The message names the file or folder.
+        ValueError: nothing there, a tar, no images, a class folder without images, an image in no
+            class, classes that are in one split only. The message names the file or folder.
     """
     path = pathlib.Path(path).expanduser()
     if not path.is_dir():
@@ -96,16 +109,20 @@ def open_files(path, *, size: int | None = None, channels: int | None = None, mo
     if not (path / _TRAIN).is_dir():
         classes, files = _list(path, '')
         train, test = split(files.labels, TEST_SHARE, seed=0)
-        parts = (StreamedImages(f'{path.name} {name}', files, rows, classes, **options)
-                 for name, rows in (('train', train), ('test', test)))
+        parts = (
+            StreamedImages(f'{path.name} {name}', files, rows, classes, **options)
+            for name, rows in (('train', train), ('test', test))
+        )
         note = f'{path.name} has no test folder, so a fixed fifth of each class is the test split'
         return Dataset(*parts, f'{note}; {_note(options["size"])}')
     test = next((name for name in _TESTS if (path / name).is_dir()), None)
     if test is None:
         raise ValueError(f'{path} has a folder train, but none of {", ".join(_TESTS)}; {_ACCEPTED}')
     found = {name: _list(path, name) for name in (_TRAIN, test)}
-    parts = (StreamedImages(f'{path.name} {name}', files, np.arange(len(files)), classes, **options)
-             for name, (classes, files) in found.items())
+    parts = (
+        StreamedImages(f'{path.name} {name}', files, np.arange(len(files)), classes, **options)
+        for name, (classes, files) in found.items()
+    )
     return Dataset(*parts, _note(options['size']))
 
 
@@ -130,17 +147,31 @@ def open_tfds(*, size: int | None = None, channels: int | None = None, data_dir=
     # Decoding is left to the readers of the images, who need a part of each only.
     decoders = {'image': tfds.decode.SkipDecoding()}
     try:
-        sources = {name: builder.as_data_source(name, decoders=decoders) for name in ('train', 'validation')}
+        sources = {
+            name: builder.as_data_source(name, decoders=decoders)
+            for name in ('train', 'validation')
+        }
     except Exception as error:  # TFDS raises whatever the file system or the format raised.
         where = builder.data_path.parent.parent
-        raise ValueError(f'imagenet2012 is not prepared by TFDS as array_record in {where}; give '
-                         f'imagenet:PATH instead ({_ACCEPTED})') from error
+        raise ValueError(
+            f'imagenet2012 is not prepared by TFDS as array_record in {where}; give '
+            f'imagenet:PATH instead ({_ACCEPTED})'
+        ) from error
     classes = tuple(builder.info.features['label'].names)
     parts = []
     for name, source in sources.items():
         title = f'imagenet2012 {name}'
-        parts.append(StreamedImages(title, Records(source, title), np.arange(len(source)), classes,
-                                    size or SIZE, channels or CHANNELS, _moments(channels)))
+        parts.append(
+            StreamedImages(
+                title,
+                Records(source, title),
+                np.arange(len(source)),
+                classes,
+                size or SIZE,
+                channels or CHANNELS,
+                _moments(channels),
+            )
+        )
     return Dataset(*parts, _note(size or SIZE))
 
 
@@ -153,7 +184,9 @@ def _note(size: int) -> str:
 
 
 def _walk(root: pathlib.Path) -> Iterator[tuple[str, list[str]]]:
-    """(path below the root, names of images) of every folder with images, both sorted, hidden ones aside."""
+    """(path below the root, names of images) of every folder with images, both sorted, hidden ones
+    aside.
+    """
     for folder, below, files in os.walk(root, followlinks=True):
         below[:] = sorted(name for name in below if name[0] != '.')
         found = sorted(name for name in files if name[0] != '.' and name.lower().endswith(SUFFIXES))
@@ -164,7 +197,9 @@ def _walk(root: pathlib.Path) -> Iterator[tuple[str, list[str]]]:
 def _list(root: pathlib.Path, part: str) -> tuple[tuple[str, ...], ImageFiles]:
     """The classes in a folder of `root`, and their images."""
     top = root / part
-    classes = tuple(sorted(entry.name for entry in top.iterdir() if entry.is_dir() and entry.name[0] != '.'))
+    classes = tuple(
+        sorted(entry.name for entry in top.iterdir() if entry.is_dir() and entry.name[0] != '.')
+    )
     names, labels = [], []
     for label, name in enumerate(classes):
         before = len(names)
@@ -175,8 +210,10 @@ def _list(root: pathlib.Path, part: str) -> tuple[tuple[str, ...], ImageFiles]:
         labels.append(np.full(len(names) - before, label, np.int32))
     stray = sorted(entry.name for entry in top.iterdir() if entry.name.lower().endswith(SUFFIXES))
     if stray:
-        raise ValueError(f'{root}: image {os.path.join(part, stray[0])} lies in no folder of a class; '
-                         f'{_ACCEPTED}')
+        raise ValueError(
+            f'{root}: image {os.path.join(part, stray[0])} lies in no folder of a class; '
+            f'{_ACCEPTED}'
+        )
     if not names:
         raise ValueError(f'{top} holds no images; {_ACCEPTED}')
     return classes, ImageFiles(root, tuple(names), np.concatenate(labels))

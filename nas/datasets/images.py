@@ -6,7 +6,8 @@ import hashlib
 import numpy as np
 from PIL import Image
 
-# What image files are decoded from. Pillow knows more, among them PostScript, which it hands to a program.
+# What image files are decoded from. Pillow knows more, among them PostScript, which it hands to a
+# program.
 FORMATS = ('BMP', 'GIF', 'JPEG', 'PNG', 'PPM', 'TIFF', 'WEBP')
 
 
@@ -31,16 +32,25 @@ class Images:
 
     def __post_init__(self):
         shape, labels = self.images.shape, np.asarray(self.labels)
-        if self.images.dtype != np.uint8 or len(shape) != 4 or shape[1] != shape[2] or shape[3] not in (1, 3):
-            raise ValueError(f'{self.name}: images are {self.images.dtype} {shape}; accepted: uint8 '
-                             '[N, S, S, 1 or 3]')
+        if (
+            self.images.dtype != np.uint8
+            or len(shape) != 4
+            or shape[1] != shape[2]
+            or shape[3] not in (1, 3)
+        ):
+            raise ValueError(
+                f'{self.name}: images are {self.images.dtype} {shape}; accepted: uint8 '
+                '[N, S, S, 1 or 3]'
+            )
         if labels.shape != shape[:1]:
             raise ValueError(f'{self.name}: {shape[0]} images have labels of shape {labels.shape}')
         if not len(labels):
             raise ValueError(f'{self.name}: there are no images')
         if labels.min() < 0 or labels.max() >= len(self.classes):
-            raise ValueError(f'{self.name}: labels run from {labels.min()} to {labels.max()}, but there are '
-                             f'{len(self.classes)} classes')
+            raise ValueError(
+                f'{self.name}: labels run from {labels.min()} to {labels.max()}, but there are '
+                f'{len(self.classes)} classes'
+            )
         object.__setattr__(self, 'labels', labels.astype(np.int32))
 
     def __len__(self) -> int:
@@ -51,12 +61,16 @@ class Images:
         return Images(name or self.name, self.images[indices], self.labels[indices], self.classes)
 
     def statistics(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation of every channel, over all pixels in [0, 1]: two arrays [C] float32."""
+        """Mean and standard deviation of every channel, over all pixels in [0, 1]: two arrays [C]
+        float32.
+        """
         values = np.arange(256) / 255
         channels = np.moveaxis(self.images, -1, 0)
         counts = [np.bincount(channel.ravel(), minlength=256) for channel in channels]
         means = [np.average(values, weights=count) for count in counts]
-        variances = [np.average((values - mean)**2, weights=count) for mean, count in zip(means, counts)]
+        variances = [
+            np.average((values - mean) ** 2, weights=count) for mean, count in zip(means, counts)
+        ]
         # A channel without contrast divides by one instead of by zero.
         return np.float32(means), np.float32([np.sqrt(variance) or 1 for variance in variances])
 
@@ -73,9 +87,10 @@ class Dataset:
     """A data set: what is trained on, what is looked at once, and what to say beside every figure.
 
     Attributes:
-        train, test: the splits, with the same classes and sizes. A search holds its validation images out of
-            `train` and never reads `test`.
-        note: such as 'JPEG re-encoded', to be printed with results; empty if there is nothing to say.
+        train, test: the splits, with the same classes and sizes. A search holds its validation
+            images out of `train` and never reads `test`.
+        note: such as 'JPEG re-encoded', to be printed with results; empty if there is nothing to
+            say.
     """
 
     train: Images
@@ -85,11 +100,15 @@ class Dataset:
     def __post_init__(self):
         if self.train.classes != self.test.classes:
             strange = sorted(set(self.train.classes) ^ set(self.test.classes))
-            raise ValueError(f'{self.train.name} and {self.test.name} have different classes, among them '
-                             f'{strange[0] if strange else "the same in another order"!r}')
+            raise ValueError(
+                f'{self.train.name} and {self.test.name} have different classes, among them '
+                f'{strange[0] if strange else "the same in another order"!r}'
+            )
         if self.train.images.shape[1:] != self.test.images.shape[1:]:
-            raise ValueError(f'{self.train.name} has images {self.train.images.shape[1:]}, but '
-                             f'{self.test.name} {self.test.images.shape[1:]}')
+            raise ValueError(
+                f'{self.train.name} has images {self.train.images.shape[1:]}, but '
+                f'{self.test.name} {self.test.images.shape[1:]}'
+            )
 
 
 def split(labels: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -112,7 +131,7 @@ def split(labels: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.n
     second = np.zeros(len(labels), bool)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
-        second[rng.permutation(members)[:round(share * len(members))]] = True
+        second[rng.permutation(members)[: round(share * len(members))]] = True
     if second.all() or not second.any():
         raise ValueError(f'a share of {share} of {len(labels)} examples leaves nothing on one side')
     return np.flatnonzero(~second), np.flatnonzero(second)
@@ -129,8 +148,8 @@ def fit_image(image: Image.Image, size: int | None, channels: int | None) -> np.
 
     Args:
         image: of any size and mode.
-        size: side in pixels: the middle square of the image is resampled, bilinear and antialiased. None
-            keeps it.
+        size: side in pixels: the middle square of the image is resampled, bilinear and antialiased.
+            None keeps it.
         channels: 1 for grey, 3 for RGB, None for grey only if the image is grey.
 
     Returns:
@@ -147,7 +166,9 @@ def fit_image(image: Image.Image, size: int | None, channels: int | None) -> np.
 
 
 def fit(images: Images, size: int | None, channels: int | None) -> Images:
-    """Brings all images to a size and number of channels, as `fit_image` does; None keeps what they have."""
+    """Brings all images to a size and number of channels, as `fit_image` does; None keeps what they
+    have.
+    """
     shape = images.images.shape
     if size in (None, shape[1]) and channels in (None, shape[3]):
         return images

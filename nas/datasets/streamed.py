@@ -1,7 +1,8 @@
-"""Labelled images that stay in their files, for data sets that memory does not hold: decoded when asked for.
+"""Labelled images that stay in their files, for data sets that memory does not hold: decoded when
+asked for.
 
-`StreamedImages` stands wherever `Images` does. What is seen of an image differs: in training a random-resized
-crop instead of a crop out of zero padding, elsewhere the middle 224/256 of it.
+`StreamedImages` stands wherever `Images` does. What is seen of an image differs: in training a
+random-resized crop instead of a crop out of zero padding, elsewhere the middle 224/256 of it.
 """
 
 import dataclasses
@@ -12,7 +13,8 @@ from typing import Protocol
 
 import numpy as np
 
-from nas.datasets import crops, images as in_memory
+from nas.datasets import crops
+from nas.datasets import images as in_memory
 from nas.datasets.images import Images
 
 _SAMPLE = 1000  # images whose pixels are counted for the statistics
@@ -27,8 +29,7 @@ class Encoded(Protocol):
 
     labels: np.ndarray | None
 
-    def __len__(self) -> int:
-        ...
+    def __len__(self) -> int: ...
 
     def read(self, index: int) -> tuple[bytes, int]:
         """The file and its label."""
@@ -38,7 +39,9 @@ class Encoded(Protocol):
 
 
 class LazyPixels:
-    """What `Images.images` is, as an array that is decoded where it is indexed: [N, S, S, C] uint8."""
+    """What `Images.images` is, as an array that is decoded where it is indexed: [N, S, S, C]
+    uint8.
+    """
 
     dtype = np.dtype(np.uint8)
 
@@ -68,7 +71,8 @@ class StreamedImages:
         classes: names of the classes.
         size: side of an example, pixels.
         channels: 1 or 3.
-        moments: (mean, std) [C] of images in [0, 1] if they are known, None to take them from a sample.
+        moments: (mean, std) [C] of images in [0, 1] if they are known, None to take them from a
+            sample.
 
     Raises:
         ValueError: on creation, if there are no examples.
@@ -100,7 +104,9 @@ class StreamedImages:
         if self.source.labels is not None:
             return self.source.labels[self.rows]
         with futures.ThreadPoolExecutor() as pool:
-            return np.fromiter(pool.map(lambda row: self.source.read(row)[1], self.rows.tolist()), np.int32)
+            return np.fromiter(
+                pool.map(lambda row: self.source.read(row)[1], self.rows.tolist()), np.int32
+            )
 
     def take(self, indices: np.ndarray, name: str | None = None) -> 'StreamedImages':
         """Returns the examples of some indices, in their order."""
@@ -111,8 +117,8 @@ class StreamedImages:
 
         Args:
             index: 0 <= index < N.
-            seed: integers of at least 0, of which the random-resized crop is a function, or None for the
-                middle of the image.
+            seed: integers of at least 0, of which the random-resized crop is a function, or None
+                for the middle of the image.
 
         Returns:
             ([S, S, C] uint8, label).
@@ -126,16 +132,28 @@ class StreamedImages:
             if seed is None:
                 box_of, oversampling = crops.centre_box, 2.0
             else:
-                # Twice the pixels cost more than they show where the crop is another one every time.
-                box_of, oversampling = functools.partial(crops.random_box, np.random.default_rng(seed)), 1.0
-            return crops.decode(payload, box_of, size=self.size, channels=self.channels,
-                                oversampling=oversampling), label
+                # Twice the pixels cost more than they show where the crop is another one every
+                # time.
+                box_of = functools.partial(crops.random_box, np.random.default_rng(seed))
+                oversampling = 1.0
+            return (
+                crops.decode(
+                    payload,
+                    box_of,
+                    size=self.size,
+                    channels=self.channels,
+                    oversampling=oversampling,
+                ),
+                label,
+            )
         except Exception as error:  # Damaged images raise almost anything.
-            raise ValueError(f'{self.source.name(row)} cannot be read: '
-                             f'{str(error) or type(error).__name__}') from error
+            raise ValueError(
+                f'{self.source.name(row)} cannot be read: {str(error) or type(error).__name__}'
+            ) from error
 
     def statistics(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and deviation [C] float32 of images in [0, 1]: the known ones, or those of 1,000 middle crops.
+        """Mean and deviation [C] float32 of images in [0, 1]: the known ones, or those of 1,000
+        middle crops.
 
         The sample is a function of the number of examples alone.
         """
@@ -151,7 +169,8 @@ class StreamedImages:
 
 
 def hold_out(images: Images | StreamedImages, share: float, seed: int) -> tuple:
-    """As `images.hold_out`; without regard to classes where labels are not known before images are read.
+    """As `images.hold_out`; without regard to classes where labels are not known before images are
+    read.
 
     Args:
         images: the training split.

@@ -1,4 +1,6 @@
-"""The files of a tar that nobody vouches for: nothing is unpacked or leads outside, no claim is believed."""
+"""The files of a tar that nobody vouches for: nothing is unpacked or leads outside, no claim is
+believed.
+"""
 
 import functools
 import pathlib
@@ -23,14 +25,17 @@ def _check_size(name: str, size: int) -> None:
 
 
 class _Header(tarfile.TarInfo):
-    """A header, checked before anything is read for it: tarfile reads extended headers of any length."""
+    """A header, checked before anything is read for it: tarfile reads extended headers of any
+    length.
+    """
 
     @classmethod
     def frombuf(cls, buf, encoding, errors):
         try:
             header = super().frombuf(buf, encoding, errors)
         except tarfile.HeaderError as error:
-            # Only a block of zeros ends a tar; behind the first member tarfile takes anything for an end.
+            # Only a block of zeros ends a tar; behind the first member tarfile takes anything for
+            # an end.
             if any(buf) or len(buf) != tarfile.BLOCKSIZE:
                 raise ValueError('it ends early or has a damaged header') from error
             raise
@@ -48,9 +53,9 @@ def files(path) -> Iterator[Entry]:
         (name, a function that gives the file's bytes); call it before the next file is asked for.
 
     Raises:
-        ValueError: what is no tar or damaged, and members that are links or devices, whose names lead out of
-            it, or that claim more than `MAX_BYTES`. The function raises it for damaged contents. All messages
-            name the tar.
+        ValueError: what is no tar or damaged, and members that are links or devices, whose names
+            lead out of it, or that claim more than `MAX_BYTES`. The function raises it for damaged
+            contents. All messages name the tar.
     """
     try:
         with tarfile.open(path, tarinfo=_Header) as tar:

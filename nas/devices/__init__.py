@@ -1,1 +1,3 @@
-"""Devices that networks are timed on: local accelerators, ONNX Runtime, a user's board, published rows."""
+"""Devices that networks are timed on: local accelerators, ONNX Runtime, a user's board, published
+rows.
+"""

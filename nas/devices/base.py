@@ -9,15 +9,18 @@ from typing import Any, Protocol
 
 import jax
 
-from nas.networks import network as network_lib
 from nas.cells.plan import Layer, Plan
+from nas.networks import network as network_lib
 
-# Latency does not depend on the weights, so a plan alone is enough; with weights, it is (plan, variables).
+# Latency does not depend on the weights, so a plan alone is enough; with weights, it is (plan,
+# variables).
 Network = Plan | tuple[Plan, Any]
 
 
 class DeviceError(OSError):
-    """A device could not measure a network: one sentence with the reason. Never taken as a number."""
+    """A device could not measure a network: one sentence with the reason. Never taken as a
+    number.
+    """
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,11 +28,12 @@ class Measurement:
     """What one network costs on one device.
 
     Attributes:
-        latency_ms: median time of one call of the whole batch, in milliseconds, in the quietest of the timed
-            rounds.
+        latency_ms: median time of one call of the whole batch, in milliseconds, in the quietest of
+            the timed rounds.
         p10_ms, p90_ms: 10th and 90th percentile of that round, None where a device does not say.
         memory_mb: peak memory in megabytes (10^6 bytes); `note` says of what. None where unknown.
-        baseline_mb: the part of `memory_mb` that was there before the network was loaded, None where unknown.
+        baseline_mb: the part of `memory_mb` that was there before the network was loaded, None
+            where unknown.
         batch_size: images in one call, None where unknown.
         device: the full name of the device, with what may change its figures.
         repeats: timed calls of that round, 0 if nothing was timed here.
@@ -52,12 +56,21 @@ class Measurement:
     note: str = ''
 
     def __post_init__(self):
-        for field, required in (('latency_ms', True), ('p10_ms', False), ('p90_ms', False),
-                                ('memory_mb', False), ('baseline_mb', False)):
+        for field, required in (
+            ('latency_ms', True),
+            ('p10_ms', False),
+            ('p90_ms', False),
+            ('memory_mb', False),
+            ('baseline_mb', False),
+        ):
             value = getattr(self, field)
             if value is None and not required:
                 continue
-            number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+            number = (
+                isinstance(value, (int, float))
+                and not isinstance(value, bool)
+                and math.isfinite(value)
+            )
             if not number or value < 0 or (field.endswith('_ms') and value == 0):
                 least = 'positive' if field.endswith('_ms') else 'non-negative'
                 raise ValueError(f'{field} is {value!r}; a {least} finite number is accepted')
@@ -68,10 +81,14 @@ class Measurement:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> 'Measurement':
-        """The inverse of `as_dict`; raises ValueError if the fields are not those of a measurement."""
+        """The inverse of `as_dict`; raises ValueError if the fields are not those of a
+        measurement.
+        """
         names = {field.name for field in dataclasses.fields(cls)}
         if not isinstance(values, dict) or 'latency_ms' not in values or set(values) - names:
-            raise ValueError(f'{values!r} is not a measurement; accepted fields: {", ".join(sorted(names))}')
+            raise ValueError(
+                f'{values!r} is not a measurement; accepted fields: {", ".join(sorted(names))}'
+            )
         return cls(**values)
 
 
@@ -90,7 +107,8 @@ class Device(Protocol):
         """Measures one network.
 
         Args:
-            network: a plan, measured with random weights, or (plan, variables) of the deployed network.
+            network: a plan, measured with random weights, or (plan, variables) of the deployed
+                network.
 
         Raises:
             DeviceError: if no figure could be had; the message is the reason.
@@ -100,20 +118,26 @@ class Device(Protocol):
 
 
 def split_network(network: Network) -> tuple[Plan, Any | None]:
-    """Returns (plan, variables), with None for those of a bare plan. Raises ValueError for neither."""
+    """Returns (plan, variables), with None for those of a bare plan. Raises ValueError for
+    neither.
+    """
     if isinstance(network, tuple) and network:
         if all(isinstance(layer, Layer) for layer in network):
             return network, None
         if len(network) == 2 and isinstance(network[0], tuple) and isinstance(network[1], dict):
             return network
-    raise ValueError(f'network is a {type(network).__name__} that is neither a plan (a tuple of layer '
-                     'records) nor (plan, variables)')
+    raise ValueError(
+        f'network is a {type(network).__name__} that is neither a plan (a tuple of layer '
+        'records) nor (plan, variables)'
+    )
 
 
 def with_variables(network: Network) -> tuple[Plan, Any]:
     """Returns (plan, variables of the deployed network), drawn at random for a bare plan."""
     plan, variables = split_network(network)
-    return plan, network_lib.init(jax.random.key(0), plan, deployed=True) if variables is None else variables
+    return plan, (
+        network_lib.init(jax.random.key(0), plan, deployed=True) if variables is None else variables
+    )
 
 
 def check_at_least(least: int, **options: int) -> None:
@@ -133,7 +157,9 @@ def processor() -> str:
     """Model of this machine's processor, or its architecture where the system does not tell."""
     try:
         with open('/proc/cpuinfo') as lines:
-            models = [line.partition(':')[2].strip() for line in lines if line.startswith('model name')]
+            models = [
+                line.partition(':')[2].strip() for line in lines if line.startswith('model name')
+            ]
     except OSError:
         models = []
     return models[0] if models else platform.processor() or platform.machine()

@@ -7,9 +7,9 @@ import pathlib
 import re
 
 from common.run import atomic_path
+from nas.cells.fingerprint import plan_hash
 from nas.devices import lock
 from nas.devices.base import Device, Measurement, Network, split_network
-from nas.cells.fingerprint import plan_hash
 
 # How devices measure; figures of another method are measured anew.
 _METHOD = 'quietest round, '
@@ -22,9 +22,8 @@ class Cache:
     """
 
     def __init__(self, folder):
-        """
-        Args:
-            folder: made with the first measurement; `~` is expanded.
+        """Args:
+        folder: made with the first measurement; `~` is expanded.
         """
         self.folder = pathlib.Path(folder).expanduser()
 
@@ -55,19 +54,21 @@ class Cache:
             temporary.write_text(json.dumps(measurement.as_dict(), allow_nan=False) + '\n')
 
 
-def measure(device: Device, network: Network, *, cache: Cache | None = None, timing_lock=None) -> Measurement:
+def measure(
+    device: Device, network: Network, *, cache: Cache | None = None, timing_lock=None
+) -> Measurement:
     """Measures a network on a device, or looks the measurement up.
 
-    Processes that ask for the same device take turns, so that what one has measured the next one finds.
-    Estimates are neither stored nor looked up: they cost nothing.
-    Failures are not stored: the next call tries again.
+    Processes that ask for the same device take turns, so that what one has measured the next one
+    finds. Estimates are neither stored nor looked up: they cost nothing. Failures are not stored:
+    the next call tries again.
 
     Args:
         device: where to measure.
         network: see `Device.measure`.
         cache: where to look first and to store; None measures anew and stores nothing.
-        timing_lock: path of the lock of `nas.devices.lock`, which an exclusive device holds alone while it
-            measures; None if nothing else runs here anyway.
+        timing_lock: path of the lock of `nas.devices.lock`, which an exclusive device holds alone
+            while it measures; None if nothing else runs here anyway.
 
     Raises:
         DeviceError, ValueError: as `Device.measure` does.

@@ -9,18 +9,19 @@ import signal
 import subprocess
 import tempfile
 
-from nas.networks import onnx_export
 from nas.devices.base import DeviceError, Measurement, Network, check_at_least, with_variables
+from nas.networks import onnx_export
 
 _FIELDS = ('latency_ms', 'p10_ms', 'p90_ms', 'memory_mb', 'baseline_mb', 'repeats', 'note')
 
 
 class CommandDevice:
-    """Runs a command for each network, such as a script that copies the file to a board and times it there.
+    """Runs a command for each network, such as a script that copies the file to a board and times
+    it there.
 
     The command is started without a shell. Its last line on stdout has to be a JSON object with
-    `latency_ms` (milliseconds for one call of the whole batch) and, if it knows them, `p10_ms`, `p90_ms`,
-    `memory_mb` (peak, 10^6 bytes), `baseline_mb`, `repeats` and `note`.
+    `latency_ms` (milliseconds for one call of the whole batch) and, if it knows them, `p10_ms`,
+    `p90_ms`, `memory_mb` (peak, 10^6 bytes), `baseline_mb`, `repeats` and `note`.
 
     Attributes:
         name, exclusive: see `nas.devices.base.Device`.
@@ -29,9 +30,9 @@ class CommandDevice:
     exclusive = True  # the command may well run here
 
     def __init__(self, template: str, *, batch: int = 1, timeout: int = 600):
-        """
-        Args:
-            template: the command; `{model}` becomes the path of the ONNX file, `{batch}` the batch size.
+        """Args:
+            template: the command; `{model}` becomes the path of the ONNX file, `{batch}` the batch
+                size.
             batch: images in one call.
             timeout: seconds after which the command and what it started are killed.
 
@@ -44,8 +45,10 @@ class CommandDevice:
         except ValueError as error:
             raise ValueError(f'command template {template!r} cannot be read: {error}') from error
         if '{model}' not in template:
-            raise ValueError(f'command template {template!r} does not hold {{model}}, where the path of the '
-                             'ONNX file is put')
+            raise ValueError(
+                f'command template {template!r} does not hold {{model}}, where the path of the '
+                'ONNX file is put'
+            )
         self._batch, self._timeout = batch, timeout
         self.name = f'command:{template} batch={batch}'
 
@@ -55,18 +58,32 @@ class CommandDevice:
         with tempfile.TemporaryDirectory(prefix='pano_dppnet_') as folder:
             model = pathlib.Path(folder) / 'model.onnx'
             onnx_export.export(plan, variables, model)
-            output = self._run([word.replace('{model}', str(model)).replace('{batch}', str(self._batch))
-                                for word in self._words])
+            output = self._run(
+                [
+                    word.replace('{model}', str(model)).replace('{batch}', str(self._batch))
+                    for word in self._words
+                ]
+            )
         return self._parse(output)
 
     def _run(self, arguments: list[str]) -> str:
-        """The command's stdout. A session of its own lets everything that it started be killed with it."""
+        """The command's stdout. A session of its own lets everything that it started be killed with
+        it.
+        """
         try:
-            process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                       stderr=subprocess.PIPE, text=True, errors='replace',
-                                       start_new_session=True)
+            process = subprocess.Popen(
+                arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors='replace',
+                start_new_session=True,
+            )
         except OSError as error:
-            raise DeviceError(f'command {arguments[0]!r} cannot be started: {error.strerror}') from error
+            raise DeviceError(
+                f'command {arguments[0]!r} cannot be started: {error.strerror}'
+            ) from error
         try:
             output, errors = process.communicate(timeout=self._timeout)
         except BaseException as error:
@@ -74,12 +91,15 @@ class CommandDevice:
                 os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
             if isinstance(error, subprocess.TimeoutExpired):
-                raise DeviceError(f'command {arguments[0]!r} gave no answer within '
-                                  f'{self._timeout} s') from None
+                raise DeviceError(
+                    f'command {arguments[0]!r} gave no answer within {self._timeout} s'
+                ) from None
             raise
         if process.returncode:
-            raise DeviceError(f'command {arguments[0]!r} failed with exit status {process.returncode}'
-                              f'{_tail(errors)}')
+            raise DeviceError(
+                f'command {arguments[0]!r} failed with exit status {process.returncode}'
+                f'{_tail(errors)}'
+            )
         return output
 
     def _parse(self, output: str) -> Measurement:
@@ -92,8 +112,10 @@ class CommandDevice:
             return Measurement(**known, batch_size=self._batch, device=self.name)
         except ValueError as error:
             reason = 'it is no JSON' if isinstance(error, json.JSONDecodeError) else error
-            raise DeviceError(f'the last line that command {self._words[0]!r} printed is '
-                              f'{lines[-1][:200]!r}, which is no measurement: {reason}') from error
+            raise DeviceError(
+                f'the last line that command {self._words[0]!r} printed is '
+                f'{lines[-1][:200]!r}, which is no measurement: {reason}'
+            ) from error
 
 
 def _tail(errors: str) -> str:

@@ -1,8 +1,8 @@
 """Timing with nothing else running: candidates train side by side, a latency is measured alone.
 
-Both sides name one lock file. Training holds it shared, timing exclusively. A second file is a turnstile: who
-waits to time holds it, so that no new training can slip in before and keep the timing waiting for ever. The
-system lets the locks of a process go when it dies.
+Both sides name one lock file. Training holds it shared, timing exclusively. A second file is a
+turnstile: who waits to time holds it, so that no new training can slip in before and keep the
+timing waiting for ever. The system lets the locks of a process go when it dies.
 """
 
 import contextlib
@@ -13,7 +13,8 @@ import pathlib
 
 @contextlib.contextmanager
 def training(path):
-    """Holds the lock `path` together with other trainings; waits while something is timed or about to be.
+    """Holds the lock `path` together with other trainings; waits while something is timed or about
+    to be.
 
     A block must not time anything itself: it would wait for its own training to end.
 
@@ -41,7 +42,9 @@ def timing(path):
 
 @contextlib.contextmanager
 def alone(path):
-    """Holds the lock of one file that has nothing to do with training, against others who do the same."""
+    """Holds the lock of one file that has nothing to do with training, against others who do the
+    same.
+    """
     held = _take(path, fcntl.LOCK_EX)
     try:
         yield

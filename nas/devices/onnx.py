@@ -1,4 +1,6 @@
-"""ONNX Runtime on this machine's CPU with a given number of threads: a deployed phone or embedded board."""
+"""ONNX Runtime on this machine's CPU with a given number of threads: a deployed phone or embedded
+board.
+"""
 
 import json
 import os
@@ -8,9 +10,16 @@ import sys
 import tempfile
 
 from common.onnx_graph import require
+from nas.devices.base import (
+    DeviceError,
+    Measurement,
+    Network,
+    check_at_least,
+    cores,
+    processor,
+    with_variables,
+)
 from nas.networks import onnx_export
-from nas.devices.base import (DeviceError, Measurement, Network, check_at_least, cores, processor,
-                              with_variables)
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -24,10 +33,17 @@ class OnnxDevice:
 
     exclusive = True
 
-    def __init__(self, *, threads: int = 1, batch: int = 1, warmup: int = 5, repeats: int = 50,
-                 min_seconds: int = 2, timeout: int = 600):
-        """
-        Args:
+    def __init__(
+        self,
+        *,
+        threads: int = 1,
+        batch: int = 1,
+        warmup: int = 5,
+        repeats: int = 50,
+        min_seconds: int = 2,
+        timeout: int = 600,
+    ):
+        """Args:
             threads: threads of ONNX Runtime, at most this machine's cores.
             batch: images in one call.
             warmup: calls before the timed ones.
@@ -38,7 +54,9 @@ class OnnxDevice:
         Raises:
             ValueError: for a number out of range, or if the packages are missing.
         """
-        check_at_least(1, threads=threads, batch=batch, warmup=warmup, repeats=repeats, timeout=timeout)
+        check_at_least(
+            1, threads=threads, batch=batch, warmup=warmup, repeats=repeats, timeout=timeout
+        )
         check_at_least(0, min_seconds=min_seconds)
         if threads > cores():
             raise ValueError(f'threads is {threads}, but this machine offers {cores()}')
@@ -49,7 +67,9 @@ class OnnxDevice:
         self.name = f'onnx:{processor()} threads={threads} batch={batch} onnxruntime={version}'
 
     def measure(self, network: Network) -> Measurement:
-        """Median and percentiles of one call, peak resident memory of the process. See `Device.measure`."""
+        """Median and percentiles of one call, peak resident memory of the process. See
+        `Device.measure`.
+        """
         plan, variables = with_variables(network)
         with tempfile.TemporaryDirectory(prefix='pano_dppnet_') as folder:
             path = pathlib.Path(folder) / 'model.onnx'
@@ -59,18 +79,35 @@ class OnnxDevice:
             except ValueError as error:
                 raise DeviceError(str(error)) from error
             values = self._time(path)
-        note = 'memory is the peak resident memory of the whole process, baseline that before loading'
+        note = (
+            'memory is the peak resident memory of the whole process, baseline that before loading'
+        )
         return Measurement(**values, batch_size=self._batch, device=self.name, note=note)
 
     def _time(self, path: pathlib.Path) -> dict:
-        command = [sys.executable, '-m', 'nas.devices.onnx_worker', str(path), *map(str, self._timing)]
+        command = [
+            sys.executable,
+            '-m',
+            'nas.devices.onnx_worker',
+            str(path),
+            *map(str, self._timing),
+        ]
         search = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get('PYTHONPATH'))))
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=self._timeout, check=False,
-                                  stdin=subprocess.DEVNULL, env=os.environ | {'PYTHONPATH': search})
+            done = subprocess.run(
+                command,
+                capture_output=True,
+                text=True,
+                timeout=self._timeout,
+                check=False,
+                stdin=subprocess.DEVNULL,
+                env=os.environ | {'PYTHONPATH': search},
+            )
         except subprocess.TimeoutExpired:
             raise DeviceError(f'ONNX Runtime gave no answer within {self._timeout} s') from None
         if done.returncode:
-            raise DeviceError(f'ONNX Runtime failed with exit status {done.returncode}: '
-                              f'{" ".join(done.stderr.split())[-400:]}')
+            raise DeviceError(
+                f'ONNX Runtime failed with exit status {done.returncode}: '
+                f'{" ".join(done.stderr.split())[-400:]}'
+            )
         return json.loads(done.stdout.splitlines()[-1])

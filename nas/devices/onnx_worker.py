@@ -2,8 +2,8 @@
 
     python -m nas.devices.onnx_worker FILE THREADS BATCH WARMUP REPEATS MIN_SECONDS
 
-Prints one JSON line. The process loads nothing but NumPy and ONNX Runtime, so that its memory is that of a
-deployed network.
+Prints one JSON line. The process loads nothing but NumPy and ONNX Runtime, so that its memory is
+that of a deployed network.
 """
 
 import json
@@ -20,32 +20,41 @@ def peak_bytes() -> int:
     """Peak resident memory of this process."""
     try:
         with open('/proc/self/status') as lines:
-            # Unlike ru_maxrss, which on Linux begins at the size of the process that started this one.
+            # Unlike ru_maxrss, which on Linux begins at the size of the process that started this
+            # one.
             return next(int(line.split()[1]) * 1024 for line in lines if line.startswith('VmHWM'))
     except (OSError, StopIteration):
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak if sys.platform == 'darwin' else peak * 1024
 
 
-def time_model(path: str, threads: int, batch: int, warmup: int, repeats: int,
-               min_seconds: int) -> dict[str, float | int]:
+def time_model(
+    path: str, threads: int, batch: int, warmup: int, repeats: int, min_seconds: int
+) -> dict[str, float | int]:
     """Times a network with one input of shape [batch, ...], on random numbers in [0, 1].
 
     Returns:
-        {'p10_ms', 'latency_ms', 'p90_ms', 'repeats', 'memory_mb', 'baseline_mb'}; the memories are peaks,
-        with the network and before it was loaded.
+        {'p10_ms', 'latency_ms', 'p90_ms', 'repeats', 'memory_mb', 'baseline_mb'}; the memories are
+        peaks, with the network and before it was loaded.
     """
     baseline = peak_bytes()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     session = onnxruntime.InferenceSession(path, options, providers=['CPUExecutionProvider'])
-    source, = session.get_inputs()
+    (source,) = session.get_inputs()
     feed = {source.name: np.random.default_rng(0).random((batch, *source.shape[1:]), np.float32)}
-    times = quietest_round(lambda: session.run(None, feed), warmup=warmup, repeats=repeats,
-                           min_seconds=min_seconds)
+    times = quietest_round(
+        lambda: session.run(None, feed), warmup=warmup, repeats=repeats, min_seconds=min_seconds
+    )
     low, median, high = np.percentile(times, (10, 50, 90)).tolist()
-    return {'p10_ms': low, 'latency_ms': median, 'p90_ms': high, 'repeats': repeats,
-            'memory_mb': peak_bytes() / 1e6, 'baseline_mb': baseline / 1e6}
+    return {
+        'p10_ms': low,
+        'latency_ms': median,
+        'p90_ms': high,
+        'repeats': repeats,
+        'memory_mb': peak_bytes() / 1e6,
+        'baseline_mb': baseline / 1e6,
+    }
 
 
 if __name__ == '__main__':

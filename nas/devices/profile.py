@@ -1,10 +1,10 @@
 """Estimates for devices that nobody has at hand, fitted to the published rows of DPP-Net.
 
-DPP-Net (Dong et al., ECCV 2018) timed six or seven networks on CIFAR-10 images on a workstation (i5-7600 and
-Titan X), an embedded board (Jetson TX1) and a phone (Redmi Note 4, Cortex-A53), and printed the phone's
-memory. A figure is modelled as a constant and at most two more terms, with non-negative weights, chosen by
-leave-one-out error. So few rows cannot carry more, and what they carry is weak: the error is part of the name
-and of every result.
+DPP-Net (Dong et al., ECCV 2018) timed six or seven networks on CIFAR-10 images on a workstation
+(i5-7600 and Titan X), an embedded board (Jetson TX1) and a phone (Redmi Note 4, Cortex-A53), and
+printed the phone's memory. A figure is modelled as a constant and at most two more terms, with
+non-negative weights, chosen by leave-one-out error. So few rows cannot carry more, and what they
+carry is weak: the error is part of the name and of every result.
 """
 
 import dataclasses
@@ -17,19 +17,23 @@ from scipy.optimize import nnls
 
 from nas.cells import published, zoo
 from nas.cells.cost import count
-from nas.devices.base import Measurement, Network, split_network
 from nas.cells.plan import Plan
+from nas.devices.base import Measurement, Network, split_network
 
 DEVICES = ('workstation', 'embedded', 'phone')
 _MEMORY = 3  # column of the phone's memory
 # Seconds by device and the phone's megabytes, by network; None where nothing was printed.
-_PUBLISHED = {row.network: tuple(float(text) if text else None for text in
-                                 (row.workstation, row.embedded, row.phone, row.phone_memory))
-              for row in published.CIFAR10}
+_PUBLISHED = {
+    row.network: tuple(
+        float(text) if text else None
+        for text in (row.workstation, row.embedded, row.phone, row.phone_memory)
+    )
+    for row in published.CIFAR10
+}
 _MAX_TERMS = 3
 
-# What a figure may depend on beside a constant: time on work, memory traffic and calls that libraries do
-# badly; memory on weights and activations.
+# What a figure may depend on beside a constant: time on work, memory traffic and calls that
+# libraries do badly; memory on weights and activations.
 _OF_LATENCY = ('gflops', 'mb', 'grouped', 'learned')
 _OF_MEMORY = ('mparams', 'mb')
 _logger = logging.getLogger(__name__)
@@ -39,17 +43,26 @@ def terms(plan: Plan) -> dict[str, float]:
     """The terms of a plan, for one image.
 
     Returns:
-        'constant'; 'gflops', the published measure in 10^9; 'mparams', parameters in 10^6; 'mb', megabytes
-        that layers read and write, in float32; 'grouped', hundreds of convolutions with groups; 'learned',
-        hundreds of those whose groups are learned, which gather their inputs first.
+        'constant'; 'gflops', the published measure in 10^9; 'mparams', parameters in 10^6; 'mb',
+        megabytes that layers read and write, in float32; 'grouped', hundreds of convolutions with
+        groups; 'learned', hundreds of those whose groups are learned, which gather their inputs
+        first.
     """
     cost = count(plan)
-    moved = sum(layer.in_channels * layer.in_size**2 + layer.out_channels * layer.out_size**2
-                for layer in plan)
+    moved = sum(
+        layer.in_channels * layer.in_size**2 + layer.out_channels * layer.out_size**2
+        for layer in plan
+    )
     grouped = sum(layer.groups > 1 for layer in plan if layer.op in ('conv', 'lgconv'))
     learned = sum(layer.op == 'lgconv' for layer in plan)
-    return {'constant': 1.0, 'gflops': cost.flops / 1e9, 'mparams': cost.params / 1e6, 'mb': 4e-6 * moved,
-            'grouped': grouped / 100, 'learned': learned / 100}
+    return {
+        'constant': 1.0,
+        'gflops': cost.flops / 1e9,
+        'mparams': cost.params / 1e6,
+        'mb': 4e-6 * moved,
+        'grouped': grouped / 100,
+        'learned': learned / 100,
+    }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,8 +72,8 @@ class Fit:
     Attributes:
         weights: by term, non-negative.
         rows: number of published rows behind it.
-        error: leave-one-out error: mean relative error of the rows, each predicted from the others, which
-            choose the terms anew.
+        error: leave-one-out error: mean relative error of the rows, each predicted from the others,
+            which choose the terms anew.
     """
 
     weights: dict[str, float]
@@ -79,7 +92,9 @@ def _solve(columns: np.ndarray, figures: np.ndarray) -> np.ndarray:
 
 
 def _left_out_errors(rows: np.ndarray, figures: np.ndarray, choose) -> np.ndarray:
-    """Relative error [n] of every row, predicted from the others with terms that `choose` finds in them."""
+    """Relative error [n] of every row, predicted from the others with terms that `choose` finds in
+    them.
+    """
     errors = []
     for row, figure in enumerate(figures):
         rest_rows, rest = np.delete(rows, row, axis=0), np.delete(figures, row)
@@ -92,14 +107,19 @@ def _choose(rows: np.ndarray, figures: np.ndarray) -> list[int]:
     """Columns with the least leave-one-out error: the constant, column 0, and up to two others."""
     others = range(1, rows.shape[1])
     choices = [[0, *more] for n in range(_MAX_TERMS) for more in itertools.combinations(others, n)]
-    # Rounded, since a term of weight 0 changes the last digit only: the first, shortest choice is meant to
-    # win.
-    return min(choices, key=lambda chosen: _left_out_errors(rows, figures, lambda *_: chosen).mean().round(6))
+    # Rounded, since a term of weight 0 changes the last digit only: the first, shortest choice is
+    # meant to win.
+    return min(
+        choices,
+        key=lambda chosen: _left_out_errors(rows, figures, lambda *_: chosen).mean().round(6),
+    )
 
 
 @functools.cache
 def fit(column: int) -> Fit:
-    """Fits a column of the published table: 0 to 2 in milliseconds by device, 3 in the phone's megabytes."""
+    """Fits a column of the published table: 0 to 2 in milliseconds by device, 3 in the phone's
+    megabytes.
+    """
     published = {name: row[column] for name, row in _PUBLISHED.items() if row[column] is not None}
     figures = np.array(list(published.values())) * (1 if column == _MEMORY else 1e3)
     names = ('constant', *(_OF_MEMORY if column == _MEMORY else _OF_LATENCY))
@@ -115,36 +135,46 @@ class ProfileDevice:
 
     Attributes:
         name, exclusive: see `nas.devices.base.Device`.
-        latency, memory: the fits behind it, with their leave-one-out errors; memory is None but for the
+        latency, memory: the fits behind it, with their leave-one-out errors; memory is None but for
+            the
         phone.
     """
 
     exclusive = False  # it computes, it does not time
 
     def __init__(self, device: str):
-        """
-        Args:
+        """Args:
             device: 'workstation', 'embedded' or 'phone'.
 
         Raises:
             ValueError: if there are no published rows of the device.
         """
         if device not in DEVICES:
-            raise ValueError(f'no rows of device {device!r} are published; accepted: {", ".join(DEVICES)}')
+            raise ValueError(
+                f'no rows of device {device!r} are published; accepted: {", ".join(DEVICES)}'
+            )
         self.latency = fit(DEVICES.index(device))
         self.memory = fit(_MEMORY) if device == 'phone' else None
         self.name = f'profile:{device} (estimate, error {_error(self.latency)})'
         errors = f'latency {_error(self.latency)}'
         errors += f', of memory {_error(self.memory)}' if self.memory else ''
-        self._note = (f'estimate from {self.latency.rows} published rows of DPP-Net, leave-one-out error of '
-                      f'{errors}; the batch size behind the rows is not published')
+        self._note = (
+            f'estimate from {self.latency.rows} published rows of DPP-Net, leave-one-out error of '
+            f'{errors}; the batch size behind the rows is not published'
+        )
         _logger.warning('%s: %s', self.name, self._note)
 
     def measure(self, network: Network) -> Measurement:
         """The estimate, with its error in the note. See `Device.measure`."""
         plan, _ = split_network(network)
-        return Measurement(self.latency(plan), memory_mb=self.memory(plan) if self.memory else None,
-                           batch_size=None, device=self.name, estimated=True, note=self._note)
+        return Measurement(
+            self.latency(plan),
+            memory_mb=self.memory(plan) if self.memory else None,
+            batch_size=None,
+            device=self.name,
+            estimated=True,
+            note=self._note,
+        )
 
 
 def _error(fitted: Fit) -> str:

@@ -14,9 +14,12 @@ _KINDS = {
     'command': (CommandDevice, ('TEMPLATE',), ('batch', 'timeout')),
     'profile': (ProfileDevice, PROFILES, ()),
 }
-ACCEPTED = ('xla[:cpu|gpu|tpu][,batch=N]', 'onnx[:threads=N,batch=N]',
-            'command[,batch=N,timeout=SECONDS]:TEMPLATE with {model} and {batch}',
-            f'profile:{"|".join(PROFILES)}')
+ACCEPTED = (
+    'xla[:cpu|gpu|tpu][,batch=N]',
+    'onnx[:threads=N,batch=N]',
+    'command[,batch=N,timeout=SECONDS]:TEMPLATE with {model} and {batch}',
+    f'profile:{"|".join(PROFILES)}',
+)
 
 
 def open_device(spec: str) -> Device:
@@ -24,11 +27,12 @@ def open_device(spec: str) -> Device:
 
     Args:
         spec: 'xla', 'xla:gpu,batch=64', 'onnx:threads=1,batch=1', 'profile:phone',
-            'command,timeout=60:ssh board time_onnx {model} {batch}'. A command's own options stand before the
-            colon, since all behind it is the command.
+            'command,timeout=60:ssh board time_onnx {model} {batch}'. A command's own options stand
+            before the colon, since all behind it is the command.
 
     Raises:
-        ValueError: for a kind, variant or option that does not exist, or a device that is not there.
+        ValueError: for a kind, variant or option that does not exist, or a device that is not
+            there.
     """
     head, colon, tail = spec.partition(':')
     kind, *words = head.split(',')
@@ -41,7 +45,11 @@ def open_device(spec: str) -> Device:
         words += tail.split(',') if colon else []
         variant = [word for word in words if '=' not in word]
         words = [word for word in words if '=' in word]
-    if len(variant) > 1 or (variant and not variants) or (not variant and kind in ('command', 'profile')):
+    if (
+        len(variant) > 1
+        or (variant and not variants)
+        or (not variant and kind in ('command', 'profile'))
+    ):
         raise ValueError(f'device {spec!r} cannot be read; accepted: {"; ".join(ACCEPTED)}')
     return make(*variant, **_options(spec, words, known))
 
@@ -52,7 +60,9 @@ def _options(spec: str, words: list[str], known: tuple[str, ...]) -> dict[str, i
         name, _, value = word.partition('=')
         if name not in known or not value.isdecimal() or len(value) > 9 or name in options:
             accepted = ', '.join(f'{option}=N' for option in known) or 'none'
-            raise ValueError(f'option {word!r} of device {spec!r} cannot be read; accepted: {accepted}')
+            raise ValueError(
+                f'option {word!r} of device {spec!r} cannot be read; accepted: {accepted}'
+            )
         options[name] = int(value)
     return options
 

@@ -9,14 +9,20 @@ import numpy as np
 _CALLS = 5  # that a slow network is timed for in any case
 
 
-def quietest_round(call: Callable[[], object], *, warmup: int, repeats: int, min_seconds: float = 0,
-                   max_seconds: float = math.inf) -> list[float]:
+def quietest_round(
+    call: Callable[[], object],
+    *,
+    warmup: int,
+    repeats: int,
+    min_seconds: float = 0,
+    max_seconds: float = math.inf,
+) -> list[float]:
     """Times rounds of calls, and keeps the one with the lowest median.
 
-    What else runs on a processor, in other virtual machines too, only ever adds to a time, and it comes and
-    goes within seconds: medians of single rounds of a small network differ by a factor of two, those of the
-    quietest round mostly by a few percent. The argument for the least instead of the mean is that of Chen and
-    Revels (2016, arXiv:1608.04295).
+    What else runs on a processor, in other virtual machines too, only ever adds to a time, and it
+    comes and goes within seconds: medians of single rounds of a small network differ by a factor of
+    two, those of the quietest round mostly by a few percent. The argument for the least instead of
+    the mean is that of Chen and Revels (2016, arXiv:1608.04295).
 
     Args:
         call: returns when its work is done.
@@ -33,7 +39,9 @@ def quietest_round(call: Callable[[], object], *, warmup: int, repeats: int, min
     started, best = time.perf_counter(), []
     while not best or time.perf_counter() - started < min(min_seconds, max_seconds):
         times = []
-        while len(times) < repeats and (len(times) < _CALLS or time.perf_counter() - started <= max_seconds):
+        while len(times) < repeats and (
+            len(times) < _CALLS or time.perf_counter() - started <= max_seconds
+        ):
             start = time.perf_counter()
             call()
             times.append(1e3 * (time.perf_counter() - start))

@@ -3,8 +3,15 @@
 import jax
 import numpy as np
 
-from nas.devices.base import (DeviceError, Measurement, Network, check_at_least, cores, processor,
-                              with_variables)
+from nas.devices.base import (
+    DeviceError,
+    Measurement,
+    Network,
+    check_at_least,
+    cores,
+    processor,
+    with_variables,
+)
 from nas.devices.timing import quietest_round
 from nas.networks.network import Network as Module
 
@@ -12,14 +19,18 @@ PLATFORMS = ('cpu', 'gpu', 'tpu')
 
 
 def _find(platform: str) -> jax.Device:
-    """The first local device of a platform, '' for JAX's own choice. Raises ValueError if there is none."""
+    """The first local device of a platform, '' for JAX's own choice. Raises ValueError if there is
+    none.
+    """
     if platform not in ('', *PLATFORMS):
         raise ValueError(f'platform {platform!r} is unknown; accepted: {", ".join(PLATFORMS)}')
     try:
         return jax.local_devices(backend=platform or None)[0]
     except RuntimeError as error:
         present = [name for name in PLATFORMS if _present(name)]
-        raise ValueError(f'no {platform} is there for JAX to use; present: {", ".join(present)}') from error
+        raise ValueError(
+            f'no {platform} is there for JAX to use; present: {", ".join(present)}'
+        ) from error
 
 
 def _present(platform: str) -> bool:
@@ -30,12 +41,19 @@ def _present(platform: str) -> bool:
 
 
 def _peak_bytes(compiled) -> int | None:
-    """What the compiler plans for one call: arguments, results, temporaries and code, each byte once."""
+    """What the compiler plans for one call: arguments, results, temporaries and code, each byte
+    once.
+    """
     plan = compiled.memory_analysis()
     if plan is None:
         return None
-    return (plan.argument_size_in_bytes + plan.output_size_in_bytes + plan.temp_size_in_bytes
-            + plan.generated_code_size_in_bytes - plan.alias_size_in_bytes)
+    return (
+        plan.argument_size_in_bytes
+        + plan.output_size_in_bytes
+        + plan.temp_size_in_bytes
+        + plan.generated_code_size_in_bytes
+        - plan.alias_size_in_bytes
+    )
 
 
 class XlaDevice:
@@ -47,24 +65,36 @@ class XlaDevice:
 
     exclusive = True
 
-    def __init__(self, platform: str = '', *, batch: int = 1, warmup: int = 3, repeats: int = 50,
-                 seconds: int = 20, min_seconds: int = 2):
-        """
-        Args:
+    def __init__(
+        self,
+        platform: str = '',
+        *,
+        batch: int = 1,
+        warmup: int = 3,
+        repeats: int = 50,
+        seconds: int = 20,
+        min_seconds: int = 2,
+    ):
+        """Args:
             platform: 'cpu', 'gpu' or 'tpu'; '' for the one that JAX prefers.
             batch: images in one call.
             warmup: calls before the timed ones.
             repeats: timed calls of a round.
             seconds: a slow network is timed no longer than this, but for five calls in any case.
-            min_seconds: round follows round for this long, but no longer than `seconds`; the quietest counts.
+            min_seconds: round follows round for this long, but no longer than `seconds`; the
+                quietest counts.
 
         Raises:
             ValueError: for a number out of range, or a platform that is not there.
         """
         check_at_least(1, batch=batch, warmup=warmup, repeats=repeats, seconds=seconds)
         check_at_least(0, min_seconds=min_seconds)
-        self._timing = {'warmup': warmup, 'repeats': repeats, 'min_seconds': min_seconds,
-                        'max_seconds': seconds}
+        self._timing = {
+            'warmup': warmup,
+            'repeats': repeats,
+            'min_seconds': min_seconds,
+            'max_seconds': seconds,
+        }
         self._device = _find(platform)
         self._batch = batch
         kind = self._device.device_kind
@@ -72,21 +102,36 @@ class XlaDevice:
         self.name = f'xla:{self._device.platform} {hardware} batch={batch} jax={jax.__version__}'
 
     def measure(self, network: Network) -> Measurement:
-        """Median and percentiles of one call, memory as the compiler plans it. See `Device.measure`."""
+        """Median and percentiles of one call, memory as the compiler plans it. See
+        `Device.measure`.
+        """
         plan, variables = with_variables(network)
         size, channels = plan[0].out_size, plan[0].out_channels
         images = np.random.default_rng(0).random((self._batch, size, size, channels), np.float32)
         try:
             with jax.default_device(self._device):
                 variables, images = jax.device_put((variables, images), self._device)
-                compiled = jax.jit(Module(plan, deployed=True).apply).lower(variables, images).compile()
-                times = quietest_round(lambda: jax.block_until_ready(compiled(variables, images)),
-                                       **self._timing)
+                compiled = (
+                    jax.jit(Module(plan, deployed=True).apply).lower(variables, images).compile()
+                )
+                times = quietest_round(
+                    lambda: jax.block_until_ready(compiled(variables, images)), **self._timing
+                )
         except jax.errors.JaxRuntimeError as error:
             reason = ' '.join(str(error).split())[:300]
             raise DeviceError(f'{self.name} could not run the network: {reason}') from error
         low, median, high = np.percentile(times, (10, 50, 90)).tolist()
         peak = _peak_bytes(compiled)
-        return Measurement(median, low, high, None if peak is None else peak / 1e6, batch_size=self._batch,
-                           device=self.name, repeats=len(times), note='memory is what the compiler plans for '
-                           'one call: weights, images, logits, temporaries and code')
+        return Measurement(
+            median,
+            low,
+            high,
+            None if peak is None else peak / 1e6,
+            batch_size=self._batch,
+            device=self.name,
+            repeats=len(times),
+            note=(
+                'memory is what the compiler plans for '
+                'one call: weights, images, logits, temporaries and code'
+            ),
+        )

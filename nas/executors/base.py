@@ -12,12 +12,12 @@ class Executor(Protocol):
     def map(self, function: Callable[[Any], Any], jobs: Sequence[Any]) -> Iterator[tuple[int, Any]]:
         """Calls a function on every job.
 
-        What a job needs is in the job, its seed too: no result depends on the worker that computes it or
-        on when.
+        What a job needs is in the job, its seed too: no result depends on the worker that computes
+        it or on when.
 
         Args:
-            function: of one argument; it has to be importable from its module for all executors but the
-                serial one.
+            function: of one argument; it has to be importable from its module for all executors but
+                the serial one.
             jobs: values that can be pickled.
 
         Yields:

@@ -1,7 +1,7 @@
 """One call in a process of its own, whose crash, kill or time-out is a `Failure` and nothing more.
 
-The process is a fresh interpreter, not a fork: JAX holds threads and devices that no fork survives. It ends
-with the process that started it, however that ends.
+The process is a fresh interpreter, not a fork: JAX holds threads and devices that no fork survives.
+It ends with the process that started it, however that ends.
 """
 
 import functools
@@ -33,10 +33,14 @@ def check_importable(function: Callable) -> None:
         pickle.dumps(function)
         main = inner.__module__ == '__main__'
     except (pickle.PicklingError, AttributeError, TypeError) as error:
-        raise ValueError(f'function {inner!r} cannot be sent to another process: {error}') from error
+        raise ValueError(
+            f'function {inner!r} cannot be sent to another process: {error}'
+        ) from error
     if main:
-        raise ValueError(f'function {inner!r} is of the started script, which other processes cannot import; '
-                         'move it into a module')
+        raise ValueError(
+            f'function {inner!r} is of the started script, which other processes cannot import; '
+            'move it into a module'
+        )
 
 
 def search_path() -> str:
@@ -44,9 +48,14 @@ def search_path() -> str:
     return os.pathsep.join(filter(None, sys.path))
 
 
-def run(function: Callable[[Any], Any], job: Any, *, environment: Mapping[str, str] | None = None,
-        timeout: float | None = None,
-        on_start: Callable[[subprocess.Popen], None] = lambda process: None) -> Any:
+def run(
+    function: Callable[[Any], Any],
+    job: Any,
+    *,
+    environment: Mapping[str, str] | None = None,
+    timeout: float | None = None,
+    on_start: Callable[[subprocess.Popen], None] = lambda process: None,
+) -> Any:
     """Calls `function(job)` in a fresh process.
 
     Args:
@@ -56,7 +65,8 @@ def run(function: Callable[[Any], Any], job: Any, *, environment: Mapping[str, s
         on_start: told the process, for whoever wants to kill it.
 
     Returns:
-        The result, or a `Failure` whose reason is the exception, the signal, the exit status or the time-out.
+        The result, or a `Failure` whose reason is the exception, the signal, the exit status or the
+        time-out.
     """
     with tempfile.TemporaryDirectory(prefix='pano_dppnet_') as folder:
         paths = [pathlib.Path(folder) / name for name in ('job', 'result', 'log')]
@@ -65,8 +75,16 @@ def run(function: Callable[[Any], Any], job: Any, *, environment: Mapping[str, s
         variables = os.environ | dict(environment or {}) | {'PYTHONPATH': search_path()}
         with open(log_path, 'wb') as log:
             # The child ends when its standard input does, which is when this process does.
-            command = [sys.executable, '-m', 'nas.executors.worker', str(job_path), str(result_path)]
-            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=variables)
+            command = [
+                sys.executable,
+                '-m',
+                'nas.executors.worker',
+                str(job_path),
+                str(result_path),
+            ]
+            process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=variables
+            )
         try:
             on_start(process)
             process.wait(timeout)

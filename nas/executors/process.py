@@ -7,22 +7,32 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from nas.search.evaluations import Failure
 from nas.executors import isolated
+from nas.search.evaluations import Failure
 
 
 class ProcessExecutor:
-    """See `nas.executors.base.Executor`. A crash, a kill or a time-out is that candidate's failure only."""
+    """See `nas.executors.base.Executor`. A crash, a kill or a time-out is that candidate's failure
+    only.
+    """
 
-    def __init__(self, *, workers: int = 1, timeout: float | None = None, platform: str | None = None,
-                 devices: Sequence[str] = (), devices_per_candidate: int = 1,
-                 compilation_cache: str | None = None):
-        """
-        Args:
+    def __init__(
+        self,
+        *,
+        workers: int = 1,
+        timeout: float | None = None,
+        platform: str | None = None,
+        devices: Sequence[str] = (),
+        devices_per_candidate: int = 1,
+        compilation_cache: str | None = None,
+    ):
+        """Args:
             workers: candidates at once.
             timeout: seconds for one candidate, the start of its process included.
-            platform: JAX platform of the candidates, 'cpu' for instance, or None for that of this process.
-            devices: identifiers of the CUDA devices to share out in turn; empty leaves the devices alone.
+            platform: JAX platform of the candidates, 'cpu' for instance, or None for that of this
+                process.
+            devices: identifiers of the CUDA devices to share out in turn; empty leaves the devices
+                alone.
             devices_per_candidate: of `devices`, how many each candidate sees.
             compilation_cache: folder of JAX's persistent compilation cache, or None.
 
@@ -34,14 +44,22 @@ class ProcessExecutor:
         if timeout is not None and not timeout > 0:
             raise ValueError(f'timeout is {timeout}, it has to be more than 0 seconds')
         if devices_per_candidate < 1 or devices and devices_per_candidate > len(devices):
-            raise ValueError(f'devices_per_candidate is {devices_per_candidate}, but there are '
-                             f'{len(devices)} devices; accepted: at least 1 and at most as many as there are')
+            raise ValueError(
+                f'devices_per_candidate is {devices_per_candidate}, but there are '
+                f'{len(devices)} devices; accepted: at least 1 and at most as many as there are'
+            )
         self._timeout = timeout
-        self._environments = [_environment(slot, workers, platform, list(devices), devices_per_candidate,
-                                           compilation_cache) for slot in range(workers)]
+        self._environments = [
+            _environment(
+                slot, workers, platform, list(devices), devices_per_candidate, compilation_cache
+            )
+            for slot in range(workers)
+        ]
 
     def map(self, function: Callable[[Any], Any], jobs: Sequence[Any]) -> Iterator[tuple[int, Any]]:
-        """Yields (index, result or `Failure`) as they finish; leaving the loop kills what still runs."""
+        """Yields (index, result or `Failure`) as they finish; leaving the loop kills what still
+        runs.
+        """
         isolated.check_importable(function)
         free, running = queue.SimpleQueue(), _Running()
         for environment in self._environments:
@@ -50,8 +68,13 @@ class ProcessExecutor:
         def one(job):
             environment = free.get()
             try:
-                return isolated.run(function, job, environment=environment, timeout=self._timeout,
-                                    on_start=running.add)
+                return isolated.run(
+                    function,
+                    job,
+                    environment=environment,
+                    timeout=self._timeout,
+                    on_start=running.add,
+                )
             except OSError as error:
                 return Failure(f'the process could not be run: {error}')
             finally:
@@ -77,7 +100,9 @@ class _Running:
 
     def add(self, process: subprocess.Popen) -> None:
         with self._lock:
-            self._processes = [other for other in self._processes if other.returncode is None] + [process]
+            self._processes = [other for other in self._processes if other.returncode is None] + [
+                process
+            ]
             if self._ended:
                 process.kill()
 
@@ -88,8 +113,14 @@ class _Running:
                 process.kill()
 
 
-def _environment(slot: int, workers: int, platform: str | None, devices: list[str], per_candidate: int,
-                 cache: str | None) -> dict[str, str]:
+def _environment(
+    slot: int,
+    workers: int,
+    platform: str | None,
+    devices: list[str],
+    per_candidate: int,
+    cache: str | None,
+) -> dict[str, str]:
     """Variables of the candidates of one slot, which gets its devices in turn."""
     environment = {}
     if platform is not None:
@@ -100,6 +131,7 @@ def _environment(slot: int, workers: int, platform: str | None, devices: list[st
         mine = [devices[(slot * per_candidate + i) % len(devices)] for i in range(per_candidate)]
         environment[isolated.DEVICES] = ','.join(mine)
     if workers * per_candidate > len(devices):
-        # JAX would take most of a GPU's memory at once, and the second candidate on it would find none.
+        # JAX would take most of a GPU's memory at once, and the second candidate on it would find
+        # none.
         environment[isolated.PREALLOCATE] = 'false'
     return environment

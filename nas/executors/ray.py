@@ -4,27 +4,37 @@ import importlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from nas.search.evaluations import Failure
 from nas.executors import isolated
 from nas.executors.base import describe
+from nas.search.evaluations import Failure
 
 
 class RayExecutor:
     """See `nas.executors.base.Executor`. The project has to be installed on every node.
 
-    Ray's own workers never touch a device: each starts the process that does, as `ProcessExecutor` would. A
-    candidate whose node dies is started again elsewhere; one that crashes by itself is a failure.
+    Ray's own workers never touch a device: each starts the process that does, as `ProcessExecutor`
+    would. A candidate whose node dies is started again elsewhere; one that crashes by itself is a
+    failure.
     """
 
-    def __init__(self, *, address: str | None = None, cpus_per_candidate: float = 1,
-                 devices_per_candidate: float = 0, timeout: float | None = None, max_retries: int = 2,
-                 platform: str | None = None, compilation_cache: str | None = None):
+    def __init__(
+        self,
+        *,
+        address: str | None = None,
+        cpus_per_candidate: float = 1,
+        devices_per_candidate: float = 0,
+        timeout: float | None = None,
+        max_retries: int = 2,
+        platform: str | None = None,
+        compilation_cache: str | None = None,
+    ):
         """Joins a cluster, or starts one on this machine.
 
         Args:
-            address: of the cluster, 'auto' for the one that this machine is part of, None for a local one.
-            cpus_per_candidate, devices_per_candidate: what Ray reserves on a node; a fraction of a device
-                shares it.
+            address: of the cluster, 'auto' for the one that this machine is part of, None for a
+                local one.
+            cpus_per_candidate, devices_per_candidate: what Ray reserves on a node; a fraction of a
+                device shares it.
             timeout: seconds for one candidate once it runs.
             max_retries: how often a candidate whose node died is started again.
             platform, compilation_cache: as for `ProcessExecutor`.
@@ -35,7 +45,9 @@ class RayExecutor:
         try:
             self._ray = importlib.import_module('ray')
         except ImportError as error:
-            raise ValueError("the ray executor needs Ray: pip install 'pano-dppnet[ray]'") from error
+            raise ValueError(
+                "the ray executor needs Ray: pip install 'pano-dppnet[ray]'"
+            ) from error
         if not self._ray.is_initialized():
             try:
                 dashboard = False if address is None else None  # only a new cluster can be told
@@ -49,18 +61,24 @@ class RayExecutor:
         if compilation_cache is not None:
             environment[isolated.CACHE] = str(compilation_cache)
         self._options = {'environment': environment, 'timeout': timeout}
-        self._task = self._ray.remote(num_cpus=cpus_per_candidate, num_gpus=devices_per_candidate,
-                                      max_retries=max_retries)(isolated.run)
+        self._task = self._ray.remote(
+            num_cpus=cpus_per_candidate, num_gpus=devices_per_candidate, max_retries=max_retries
+        )(isolated.run)
 
     def nodes(self) -> list[str]:
         """Addresses of the nodes that are alive."""
         return [node['NodeManagerAddress'] for node in self._ray.nodes() if node['Alive']]
 
     def map(self, function: Callable[[Any], Any], jobs: Sequence[Any]) -> Iterator[tuple[int, Any]]:
-        """Yields (index, result or `Failure`) as they finish; leaving the loop cancels what still runs."""
+        """Yields (index, result or `Failure`) as they finish; leaving the loop cancels what still
+        runs.
+        """
         isolated.check_importable(function)
         # Submitted with the call, not with the first result that is asked for.
-        waiting = {self._task.remote(function, job, **self._options): index for index, job in enumerate(jobs)}
+        waiting = {
+            self._task.remote(function, job, **self._options): index
+            for index, job in enumerate(jobs)
+        }
         return self._results(waiting)
 
     def _results(self, waiting: dict) -> Iterator[tuple[int, Any]]:

@@ -1,4 +1,6 @@
-"""Candidates as Slurm jobs through submitit, each in a process of its own on whichever node has room."""
+"""Candidates as Slurm jobs through submitit, each in a process of its own on whichever node has
+room.
+"""
 
 import contextlib
 import functools
@@ -11,13 +13,18 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from nas.search.evaluations import Failure
 from nas.executors import isolated
 from nas.executors.base import describe
+from nas.search.evaluations import Failure
 
-# Ends of a job that the candidate or a person has brought about; another attempt would end the same way.
-_FINAL = {'TIMEOUT': 'its job reached the time limit', 'OUT_OF_MEMORY': 'its job ran out of memory',
-          'CANCELLED': 'its job was cancelled', 'DEADLINE': 'its job could not end before its deadline'}
+# Ends of a job that the candidate or a person has brought about; another attempt would end the same
+# way.
+_FINAL = {
+    'TIMEOUT': 'its job reached the time limit',
+    'OUT_OF_MEMORY': 'its job ran out of memory',
+    'CANCELLED': 'its job was cancelled',
+    'DEADLINE': 'its job could not end before its deadline',
+}
 _PREEMPTED = 'PREEMPTED'
 # What a job's processes are told shortly before it is ended.
 _NOTICES = ('SIGTERM', 'SIGUSR2')
@@ -25,23 +32,34 @@ DEFAULT_MINUTES = 60
 
 
 class SlurmExecutor:
-    """See `nas.executors.base.Executor`. The nodes share the file system and the Python environment.
+    """See `nas.executors.base.Executor`. The nodes share the file system and the Python
+    environment.
 
-    The jobs of a call are submitted as one array. A job never touches a device itself: it starts the process
-    that does, as `ProcessExecutor` would, so that a candidate that crashes by itself is a failure. One whose
-    job ends without a word, because its node died or it was preempted, is submitted again.
+    The jobs of a call are submitted as one array. A job never touches a device itself: it starts
+    the process that does, as `ProcessExecutor` would, so that a candidate that crashes by itself is
+    a failure. One whose job ends without a word, because its node died or it was preempted, is
+    submitted again.
     """
 
-    def __init__(self, *, folder, options: Mapping[str, Any] | None = None, timeout: float | None = None,
-                 max_retries: int = 1, platform: str | None = None, compilation_cache: str | None = None,
-                 patience: float = 600.0, poll: float = 1.0):
-        """
-        Args:
-            folder: for scripts and logs of jobs, on the shared file system; made with the first job.
+    def __init__(
+        self,
+        *,
+        folder,
+        options: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+        max_retries: int = 1,
+        platform: str | None = None,
+        compilation_cache: str | None = None,
+        patience: float = 600.0,
+        poll: float = 1.0,
+    ):
+        """Args:
+            folder: for scripts and logs of jobs, on the shared file system; made with the first
+                job.
             options: of the jobs, as submitit's `update_parameters` takes them: timeout_min, mem_gb,
-                cpus_per_task, gpus_per_node, and those of Slurm with or without the prefix `slurm_`:
-                partition, account, qos, constraint, array_parallelism, ... And `cluster`: 'slurm', or 'local'
-                to run the jobs on this machine, all at once, for a trial.
+                cpus_per_task, gpus_per_node, and those of Slurm with or without the prefix
+                `slurm_`: partition, account, qos, constraint, array_parallelism, ... And `cluster`:
+                'slurm', or 'local' to run the jobs on this machine, all at once, for a trial.
             timeout: seconds for one candidate once it runs.
             max_retries: how often a candidate whose job was lost is submitted again.
             platform, compilation_cache: as for `ProcessExecutor`.
@@ -49,21 +67,25 @@ class SlurmExecutor:
             poll: seconds between two looks at the jobs.
 
         Raises:
-            ValueError: if submitit is not installed, an option is not accepted, or this machine cannot submit
-                jobs.
+            ValueError: if submitit is not installed, an option is not accepted, or this machine
+                cannot submit jobs.
         """
         try:
             self._submitit = importlib.import_module('submitit')
         except ImportError as error:
-            raise ValueError("the slurm executor needs submitit: pip install 'pano-dppnet[slurm]'") from error
+            raise ValueError(
+                "the slurm executor needs submitit: pip install 'pano-dppnet[slurm]'"
+            ) from error
         options = dict(options or {})
         self._cluster = options.pop('cluster', 'slurm')
         if self._cluster not in ('slurm', 'local'):
             raise ValueError(f'cluster is {self._cluster!r}; accepted: slurm, local')
         for name in ('nodes', 'tasks_per_node', 'ntasks_per_node'):
             if name in options:
-                raise ValueError(f'{name} is {options[name]!r}, but a candidate is one task on one node; '
-                                 'leave it out')
+                raise ValueError(
+                    f'{name} is {options[name]!r}, but a candidate is one task on one node; '
+                    'leave it out'
+                )
         minutes = DEFAULT_MINUTES if timeout is None else math.ceil(timeout / 60) + 1
         self._options = {'timeout_min': minutes, 'name': 'candidate'} | options
         self._folder, self._patience, self._poll = pathlib.Path(folder), patience, poll
@@ -78,13 +100,16 @@ class SlurmExecutor:
             self._open(scratch)  # refuses what is wrong before anything is written
 
     def _open(self, folder):
-        """submitit's executor."""
+        """Submitit's executor."""
         try:
             executor = self._submitit.AutoExecutor(folder, cluster=self._cluster)
             shared = executor._typed_parameters()
-            executor.update_parameters(**{
-                name if name in shared or name.startswith('slurm_') else f'slurm_{name}': value
-                for name, value in self._options.items()})
+            executor.update_parameters(
+                **{
+                    name if name in shared or name.startswith('slurm_') else f'slurm_{name}': value
+                    for name, value in self._options.items()
+                }
+            )
         except (AssertionError, NameError, TypeError, ValueError) as error:
             raise ValueError(f'slurm options are not accepted: {describe(error)}') from error
         except RuntimeError as error:
@@ -92,7 +117,9 @@ class SlurmExecutor:
         return executor
 
     def map(self, function: Callable[[Any], Any], jobs: Sequence[Any]) -> Iterator[tuple[int, Any]]:
-        """Yields (index, result or `Failure`) as they finish; leaving the loop cancels what still runs."""
+        """Yields (index, result or `Failure`) as they finish; leaving the loop cancels what still
+        runs.
+        """
         isolated.check_importable(function)
         call = functools.partial(isolated.run, function, **self._call)
         # Submitted with the call, not with the first result that is asked for.
@@ -105,12 +132,17 @@ class SlurmExecutor:
         try:
             with _search_path():
                 submitted = self._open(self._folder).map_array(call, list(jobs.values()))
-        except (OSError, self._submitit.core.utils.FailedJobError,
-                self._submitit.core.utils.FailedSubmissionError) as error:
+        except (
+            OSError,
+            self._submitit.core.utils.FailedJobError,
+            self._submitit.core.utils.FailedSubmissionError,
+        ) as error:
             raise ValueError(f'the jobs could not be submitted: {describe(error)}') from error
         return dict(zip(jobs, submitted))
 
-    def _results(self, call: Callable, jobs: Sequence[Any], running: dict) -> Iterator[tuple[int, Any]]:
+    def _results(
+        self, call: Callable, jobs: Sequence[Any], running: dict
+    ) -> Iterator[tuple[int, Any]]:
         attempts, preempted = dict.fromkeys(running, 1), {}
         try:
             while running:
@@ -134,13 +166,17 @@ class SlurmExecutor:
                     job.cancel(check=False)
 
     def _ended(self, job, preempted: dict[str, float]) -> bool:
-        """Whether a job has ended; one that was preempted has not as long as Slurm may requeue it."""
+        """Whether a job has ended; one that was preempted has not as long as Slurm may requeue
+        it.
+        """
         if job.done():
             return True
         if not job.state.startswith(_PREEMPTED):
             preempted.pop(job.job_id, None)
             return False
-        return time.monotonic() - preempted.setdefault(job.job_id, time.monotonic()) > self._patience
+        return (
+            time.monotonic() - preempted.setdefault(job.job_id, time.monotonic()) > self._patience
+        )
 
     def _outcome(self, job) -> tuple[Any, bool]:
         """(result or `Failure`, whether the job was lost through no fault of the candidate)."""
@@ -153,15 +189,22 @@ class SlurmExecutor:
             error = job.exception()
             if error is None:
                 result = job.result()
-                ended = isinstance(result, Failure) and any(name in result.reason for name in _NOTICES)
+                ended = isinstance(result, Failure) and any(
+                    name in result.reason for name in _NOTICES
+                )
                 return result, ended
         except Exception as unreadable:  # a file that a full or failing disk has cut short
             error = unreadable
         if state in _FINAL:
             return Failure(f'{_FINAL[state]}; see {job.paths.stderr}'), False
         if isinstance(error, self._submitit.core.utils.FailedJobError):
-            last = next((line for line in reversed(str(error).splitlines()) if 'Error: ' in line), '')
-            return Failure(f'its job failed: {last or "no reason is known"}; see {job.paths.stderr}'), False
+            last = next(
+                (line for line in reversed(str(error).splitlines()) if 'Error: ' in line), ''
+            )
+            return (
+                Failure(f'its job failed: {last or "no reason is known"}; see {job.paths.stderr}'),
+                False,
+            )
         return lost, True
 
 

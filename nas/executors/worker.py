@@ -19,13 +19,15 @@ def _end_with_parent() -> None:
 
 def main(job_path: str, result_path: str) -> None:
     """Reads a pickled (function, job), and writes the pickled result or `Failure`."""
-    # Ctrl-C reaches every process of the terminal, and SIGTERM every one of a Slurm step; the parent decides.
+    # Ctrl-C reaches every process of the terminal, and SIGTERM every one of a Slurm step; the
+    # parent decides.
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
     from common.memory import keep_memory
     from nas.executors.base import attempt
+
     keep_memory()
 
     def call(payload):
@@ -33,7 +35,9 @@ def main(job_path: str, result_path: str) -> None:
         return pickle.dumps(function(job))
 
     outcome = attempt(call, pathlib.Path(job_path).read_bytes())
-    pathlib.Path(result_path).write_bytes(outcome if isinstance(outcome, bytes) else pickle.dumps(outcome))
+    pathlib.Path(result_path).write_bytes(
+        outcome if isinstance(outcome, bytes) else pickle.dumps(outcome)
+    )
 
 
 if __name__ == '__main__':

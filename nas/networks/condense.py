@@ -1,10 +1,11 @@
-"""The condensation of learned group convolutions: which weights are pruned when, and the group lasso.
+"""The condensation of learned group convolutions: which weights are pruned when, and the group
+lasso.
 
-Source: CondenseNet (Huang et al., CVPR 2018), sections 3.1 and 3.2. A learned group convolution with
-condensation factor C starts dense. C - 1 pruning events in the first half of the training each take 1/C of
-the inputs from every group, those with the smallest weights, and never give them back; group lasso makes the
-outputs of a group agree on the inputs that they can do without. The masks are data, not code: pruning changes
-their values between two steps and nothing is compiled again.
+Source: CondenseNet (Huang et al., CVPR 2018), sections 3.1 and 3.2. A learned group convolution
+with condensation factor C starts dense. C - 1 pruning events in the first half of the training each
+take 1/C of the inputs from every group, those with the smallest weights, and never give them back;
+group lasso makes the outputs of a group agree on the inputs that they can do without. The masks are
+data, not code: pruning changes their values between two steps and nothing is compiled again.
 """
 
 import jax
@@ -15,9 +16,11 @@ from nas.cells.plan import Layer, Plan
 
 
 def events(plan: Plan) -> tuple[float, ...]:
-    """Returns the training progress in [0, 1] of every pruning event, ascending; empty if nothing condenses.
+    """Returns the training progress in [0, 1] of every pruning event, ascending; empty if nothing
+    condenses.
 
-    Between two events `condense` changes nothing, so a training loop has to call it only after passing one.
+    Between two events `condense` changes nothing, so a training loop has to call it only after
+    passing one.
     """
     return tuple(sorted({progress for layer in plan for progress in _events(layer)}))
 
@@ -30,8 +33,11 @@ def _events(layer: Layer) -> list[float]:
 
 
 def _masked_layers(plan: Plan) -> list[Layer]:
-    return [layer for layer in plan
-            if layer.op == 'lgconv' or layer.op == 'linear' and layer.condensation > 1]
+    return [
+        layer
+        for layer in plan
+        if layer.op == 'lgconv' or layer.op == 'linear' and layer.condensation > 1
+    ]
 
 
 def _kept(layer: Layer, progress: float) -> int:
@@ -49,38 +55,50 @@ def _weights_and_mask(layer: Layer, variables: dict) -> tuple[jax.Array, jax.Arr
         mask = variables['condensation'][layer.name]['mask']
         return variables['params'][layer.name]['kernel'].reshape(mask.shape), mask
     except (KeyError, TypeError) as error:
-        raise ValueError(f'layer {layer.name!r}: the variables hold no such kernel and mask, so they are not '
-                         'those of the masked network of this plan') from error
+        raise ValueError(
+            f'layer {layer.name!r}: the variables hold no such kernel and mask, so they are not '
+            'those of the masked network of this plan'
+        ) from error
 
 
 def condense(plan: Plan, variables: dict, progress: float) -> dict:
     """Prunes the masks as far as the training progress says; to be called between two steps.
 
-    Output channel o of a learned group convolution belongs to group o mod groups. All events that are due
-    and not yet done are applied, so calling it twice changes nothing, and skipping events catches up.
+    Output channel o of a learned group convolution belongs to group o mod groups. All events that
+    are due and not yet done are applied, so calling it twice changes nothing, and skipping events
+    catches up.
 
     Args:
         plan: the layer records.
         variables: those of the masked network; left as they are.
-        progress: finished part of the training in [0, 1]. From 0.5 on every layer is fully condensed.
+        progress: finished part of the training in [0, 1]. From 0.5 on every layer is fully
+            condensed.
 
     Returns:
         The variables with new masks, of the same shapes, types and placement.
 
     Raises:
-        ValueError: if `progress` is out of range, or the variables are not those of the masked network.
+        ValueError: if `progress` is out of range, or the variables are not those of the masked
+            network.
     """
     if not 0 <= progress <= 1:
         raise ValueError(f'progress is {progress}, but must be between 0 and 1')
     masks = dict(variables.get('condensation', {}))
     for layer in _masked_layers(plan):
         weights, mask = _weights_and_mask(layer, variables)
-        pruned = _prune(np.abs(np.asarray(weights, np.float64)), np.asarray(mask), _groups(layer),
-                        _kept(layer, progress))
+        pruned = _prune(
+            np.abs(np.asarray(weights, np.float64)),
+            np.asarray(mask),
+            _groups(layer),
+            _kept(layer, progress),
+        )
         if pruned is not None:
             # On the same devices as before, or the next step would be compiled again.
-            masks[layer.name] = {'mask': jax.device_put(pruned, mask.sharding)
-                                 if isinstance(mask, jax.Array) else pruned}
+            masks[layer.name] = {
+                'mask': (
+                    jax.device_put(pruned, mask.sharding) if isinstance(mask, jax.Array) else pruned
+                )
+            }
     return {**variables, 'condensation': masks} if masks else variables
 
 
@@ -90,12 +108,14 @@ def _groups(layer: Layer) -> int:
 
 
 def _prune(magnitudes: np.ndarray, mask: np.ndarray, groups: int, kept: int) -> np.ndarray | None:
-    """Returns the mask with `kept` inputs per group, or None if it has no more than that already."""
+    """Returns the mask with `kept` inputs per group, or None if it has no more than that
+    already.
+    """
     new = mask.copy()
     for group in range(groups):
         live = np.flatnonzero(mask[:, group])
         order = np.argsort(magnitudes[live, group::groups].sum(axis=1), kind='stable')
-        new[live[order[:max(len(live) - kept, 0)]], group::groups] = 0
+        new[live[order[: max(len(live) - kept, 0)]], group::groups] = 0
     return None if np.array_equal(new, mask) else new
 
 
@@ -111,17 +131,21 @@ def fully_condensed(plan: Plan, variables: dict) -> bool:
         by_group = mask.reshape(mask.shape[0], -1, groups)
         if not np.array_equal(by_group, np.broadcast_to(by_group[:, :1], by_group.shape)):
             return False
-        if (np.count_nonzero(by_group[:, 0], axis=0) != layer.in_channels // layer.condensation).any():
+        if (
+            np.count_nonzero(by_group[:, 0], axis=0) != layer.in_channels // layer.condensation
+        ).any():
             return False
     return True
 
 
 def group_lasso(plan: Plan, variables: dict) -> jax.Array:
-    """Returns the group lasso of the learned group convolutions, a scalar to be weighted into the loss.
+    """Returns the group lasso of the learned group convolutions, a scalar to be weighted into the
+    loss.
 
-    The sum over layers, groups g and inputs i of the l2 norm of the live weights from i to the outputs of g
-    (Huang et al., section 3.1; weighted with 1e-5 there). A layer that is fully condensed adds nothing any
-    more. Differentiable with respect to the kernels, also where they are zero.
+    The sum over layers, groups g and inputs i of the l2 norm of the live weights from i to the
+    outputs of g (Huang et al., section 3.1; weighted with 1e-5 there). A layer that is fully
+    condensed adds nothing any more. Differentiable with respect to the kernels, also where they are
+    zero.
 
     Args:
         plan: the layer records.
@@ -134,7 +158,9 @@ def group_lasso(plan: Plan, variables: dict) -> jax.Array:
     for layer in plan:
         if layer.op == 'lgconv':
             weights, mask = _weights_and_mask(layer, variables)
-            squares = ((weights * mask)**2).reshape(layer.in_channels, -1, layer.groups).sum(axis=1)
+            squares = (
+                ((weights * mask) ** 2).reshape(layer.in_channels, -1, layer.groups).sum(axis=1)
+            )
             # The gradient of a root is infinite at zero, even behind a mask.
             norms = jnp.where(squares > 0, jnp.sqrt(jnp.where(squares > 0, squares, 1)), 0)
             unfinished = mask.sum() * layer.condensation > mask.size

@@ -8,22 +8,24 @@ import jax.numpy as jnp
 import numpy as np
 
 from common import init as init_lib
-from nas.networks import ops
 from nas.cells.plan import CUSTOM_OPS, Plan
+from nas.networks import ops
 
 
 class Network(nn.Module):
     """The network of a plan; one submodule per record with variables, named as the record.
 
-    Variables: {'params': {name: {'kernel', 'scale', 'bias'}}, 'batch_stats': {name: {'mean', 'var'}}} and, if
-    it has learned groups or a condensed classifier, 'condensation': {name: {'mask'}} of a masked or
-    'constants': {name: {'index'}} of a deployed network.
+    Variables: {'params': {name: {'kernel', 'scale', 'bias'}}, 'batch_stats': {name: {'mean',
+    'var'}}} and, if it has learned groups or a condensed classifier, 'condensation': {name:
+    {'mask'}} of a masked or 'constants': {name: {'index'}} of a deployed network.
 
     Attributes:
         plan: the layer records.
-        deployed: False: learned groups are masked dense kernels, for training. True: they are gathered inputs
-            and grouped convolutions, with the variables of `nas.networks.convert.convert`.
-        dtype: compute type; bfloat16 for mixed precision. Parameters, BN statistics and logits are float32.
+        deployed: False: learned groups are masked dense kernels, for training. True: they are
+            gathered inputs and grouped convolutions, with the variables of
+            `nas.networks.convert.convert`.
+        dtype: compute type; bfloat16 for mixed precision. Parameters, BN statistics and logits are
+            float32.
         axis_name: pmapped axis over which BN takes its statistics while training, if any.
     """
 
@@ -43,28 +45,40 @@ class Network(nn.Module):
 
         Args:
             images: [B, H, W, C] float, of the size and channels of the plan's first record.
-            train: whether BN uses, and updates, the statistics of the batch ('batch_stats' must be mutable).
+            train: whether BN uses, and updates, the statistics of the batch ('batch_stats' must be
+                mutable).
 
         Returns:
             [B, classes] float32.
 
         Raises:
-            ValueError: if the images have another shape, or the variables are those of the other kind of
-                network.
+            ValueError: if the images have another shape, or the variables are those of the other
+                kind of network.
         """
         first = self.plan[0]
         expected = (first.out_size, first.out_size, first.out_channels)
         if images.ndim != 4 or images.shape[1:] != expected:
-            raise ValueError(f'images have shape {images.shape}; this network takes (batch, '
-                             f'{expected[0]}, {expected[1]}, {expected[2]})')
+            raise ValueError(
+                f'images have shape {images.shape}; this network takes (batch, '
+                f'{expected[0]}, {expected[1]}, {expected[2]})'
+            )
         values, moments = [images.astype(self.dtype)], {}
 
         def moments_of(i):
-            """Moments of a record's channels: of a concatenation those of its parts, which are known already."""
+            """Moments of a record's channels: of a concatenation those of its parts, which are
+            known already.
+            """
             if i not in moments:
-                parts = [moments_of(j) for j in self.plan[i].inputs] if self.plan[i].op == 'concat' else None
-                moments[i] = (tuple(map(jnp.concatenate, zip(*parts))) if parts
-                              else ops.moments(values[i], self.axis_name))
+                parts = (
+                    [moments_of(j) for j in self.plan[i].inputs]
+                    if self.plan[i].op == 'concat'
+                    else None
+                )
+                moments[i] = (
+                    tuple(map(jnp.concatenate, zip(*parts)))
+                    if parts
+                    else ops.moments(values[i], self.axis_name)
+                )
             return moments[i]
 
         for layer in self.plan[1:]:
@@ -87,7 +101,8 @@ def variable_shapes(plan: Plan, *, deployed: bool = False) -> dict:
         for collection, leaves in ops.variable_shapes(layer, deployed=deployed).items():
             dtype = jnp.int32 if collection == 'constants' else jnp.float32
             shapes.setdefault(collection, {})[layer.name] = {
-                leaf: jax.ShapeDtypeStruct(shape, dtype) for leaf, shape in leaves.items()}
+                leaf: jax.ShapeDtypeStruct(shape, dtype) for leaf, shape in leaves.items()
+            }
     _merge(shapes, jax.eval_shape(lambda: _init_custom(jax.random.key(0), plan)))
     return shapes
 
@@ -95,13 +110,14 @@ def variable_shapes(plan: Plan, *, deployed: bool = False) -> dict:
 def init(key: jax.Array, plan: Plan, *, deployed: bool = False) -> dict:
     """Draws the variables of `Network(plan)` on the host.
 
-    Kernels are normal with variance 2 / fan-in (He et al. 2015), BN starts as the identity, biases at zero
-    and masks at one. Layers of registered ops are initialised by their own modules.
+    Kernels are normal with variance 2 / fan-in (He et al. 2015), BN starts as the identity, biases
+    at zero and masks at one. Layers of registered ops are initialised by their own modules.
 
     Args:
         key: PRNG key.
         plan: the layer records.
-        deployed: draws a network with evenly spread groups, as if it had been converted: for timing, say.
+        deployed: draws a network with evenly spread groups, as if it had been converted: for
+            timing, say.
 
     Returns:
         Nested dicts of NumPy arrays, as described in `Network`.
@@ -113,31 +129,38 @@ def init(key: jax.Array, plan: Plan, *, deployed: bool = False) -> dict:
     inputs = {layer.name: layer.in_channels for layer in plan}
     for collection in set(variables) - {'params'}:
         for name, leaves in variables[collection].items():
-            variables[collection][name] = {leaf: _constant(leaf, shape.shape, inputs[name])
-                                           for leaf, shape in leaves.items()}
+            variables[collection][name] = {
+                leaf: _constant(leaf, shape.shape, inputs[name]) for leaf, shape in leaves.items()
+            }
     if len(built_in) < len(plan):
-        # One compilation: only the initialisers are left of it, since nothing reads the layers' outputs.
+        # One compilation: only the initialisers are left of it, since nothing reads the layers'
+        # outputs.
         _merge(variables, jax.device_get(jax.jit(lambda key: _init_custom(key, plan))(key)))
     return variables
 
 
 def _constant(leaf: str, shape: tuple[int, ...], inputs: int) -> np.ndarray:
-    """Initial value of what is not trained: standard BN statistics, open masks, evenly spread groups."""
+    """Initial value of what is not trained: standard BN statistics, open masks, evenly spread
+    groups.
+    """
     if leaf == 'index':
         return np.arange(shape[0], dtype=np.int32) % inputs
     return np.full(shape, leaf != 'mean', np.float32)
 
 
 def _init_custom(key: jax.Array, plan: Plan) -> dict:
-    """Variables {collection: {name: ...}} of the registered ops' layers, by their own initialisers."""
+    """Variables {collection: {name: ...}} of the registered ops' layers, by their own
+    initialisers.
+    """
     result = {}
     for i, layer in enumerate(plan):
         if layer.op in CUSTOM_OPS:
             sources = [plan[j] for j in layer.inputs]
             images = [jnp.zeros((1, s.out_size, s.out_size, s.out_channels)) for s in sources]
             module = ops.make_module(layer, deployed=False, dtype=jnp.float32)
-            drawn = module.init(jax.random.fold_in(key, i), *images,
-                                **ops.call_options(module, layer, train=False))
+            drawn = module.init(
+                jax.random.fold_in(key, i), *images, **ops.call_options(module, layer, train=False)
+            )
             _merge(result, {collection: {layer.name: tree} for collection, tree in drawn.items()})
     return result
 

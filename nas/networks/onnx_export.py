@@ -1,15 +1,15 @@
 """Networks as ONNX files, for the runtimes of phones, boards and servers.
 
-The file takes what the Flax network takes, images [batch, height, width, channels] of any batch size, and
-gives the same logits. Every record of the plan becomes the ONNX operator of the same meaning; a learned-group
-convolution becomes the three that it is: a gather of its inputs, a grouped convolution and a channel shuffle.
-Runtimes fold normalisation into convolutions themselves.
+The file takes what the Flax network takes, images [batch, height, width, channels] of any batch
+size, and gives the same logits. Every record of the plan becomes the ONNX operator of the same
+meaning; a learned-group convolution becomes the three that it is: a gather of its inputs, a grouped
+convolution and a channel shuffle. Runtimes fold normalisation into convolutions themselves.
 
 Needs the packages of the extra `export`.
 """
 
-from collections.abc import Callable, Mapping
 import pathlib
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -17,9 +17,10 @@ import numpy as np
 
 from common.onnx_graph import IR_VERSION, OPSET, require
 from common.run import atomic_path
-from nas.networks import network as network_lib, ops
 from nas.cells.fingerprint import plan_hash
 from nas.cells.plan import Layer, Plan
+from nas.networks import network as network_lib
+from nas.networks import ops
 
 INPUT, OUTPUT = 'images', 'logits'
 
@@ -40,8 +41,10 @@ class _Graph:
         try:
             return np.asarray(self._variables[collection][layer.name][leaf])
         except KeyError:
-            raise ValueError(f'variables hold no {collection}/{layer.name}/{leaf}: they are not those of the '
-                             'deployed network of this plan; convert trained ones with nas.networks.convert') from None
+            raise ValueError(
+                f'variables hold no {collection}/{layer.name}/{leaf}: they are not those of the '
+                'deployed network of this plan; convert trained ones with nas.networks.convert'
+            ) from None
 
     def weight(self, layer: Layer, leaf: str, values: np.ndarray) -> str:
         """Stores a constant and returns its name; floats as float32."""
@@ -53,7 +56,9 @@ class _Graph:
     def node(self, op: str, inputs: list[str], output: str, **attributes) -> str:
         """Appends an operator and returns the name of its value."""
         name = f'{output}/{op}'
-        self.nodes.append(self._onnx.helper.make_node(op, inputs, [output], name=name, **attributes))
+        self.nodes.append(
+            self._onnx.helper.make_node(op, inputs, [output], name=name, **attributes)
+        )
         return output
 
 
@@ -62,7 +67,11 @@ def _input(g: _Graph, layer: Layer) -> None:
 
 
 def _window(layer: Layer) -> dict[str, list[int]]:
-    return {'kernel_shape': [layer.kernel] * 2, 'strides': [layer.stride] * 2, 'pads': [layer.padding] * 4}
+    return {
+        'kernel_shape': [layer.kernel] * 2,
+        'strides': [layer.stride] * 2,
+        'pads': [layer.padding] * 4,
+    }
 
 
 def _convolve(g: _Graph, layer: Layer, x: str, output: str) -> None:
@@ -94,7 +103,9 @@ def _shuffle(g: _Graph, layer: Layer) -> None:
 def _shuffle_channels(g: _Graph, layer: Layer, x: str) -> None:
     """Channel g*n+i moves to i*groups+g."""
     size, groups = layer.out_size, layer.groups
-    split = g.weight(layer, 'split', np.array([0, groups, layer.out_channels // groups, size, size]))
+    split = g.weight(
+        layer, 'split', np.array([0, groups, layer.out_channels // groups, size, size])
+    )
     joined = g.weight(layer, 'joined', np.array([0, layer.out_channels, size, size]))
     x = g.node('Reshape', [x, split], f'{layer.name}/split_channels')
     x = g.node('Transpose', [x], f'{layer.name}/swapped', perm=[0, 2, 1, 3, 4])
@@ -102,8 +113,15 @@ def _shuffle_channels(g: _Graph, layer: Layer, x: str) -> None:
 
 
 def _bn(g: _Graph, layer: Layer) -> None:
-    leaves = (('params', 'scale'), ('params', 'bias'), ('batch_stats', 'mean'), ('batch_stats', 'var'))
-    weights = [g.weight(layer, leaf, g.variable(layer, collection, leaf)) for collection, leaf in leaves]
+    leaves = (
+        ('params', 'scale'),
+        ('params', 'bias'),
+        ('batch_stats', 'mean'),
+        ('batch_stats', 'var'),
+    )
+    weights = [
+        g.weight(layer, leaf, g.variable(layer, collection, leaf)) for collection, leaf in leaves
+    ]
     g.node('BatchNormalization', [*g.inputs(layer), *weights], layer.name, epsilon=ops.BN_EPSILON)
 
 
@@ -112,7 +130,9 @@ def _relu(g: _Graph, layer: Layer) -> None:
 
 
 def _relu6(g: _Graph, layer: Layer) -> None:
-    bounds = [g.weight(layer, leaf, np.array(value)) for leaf, value in (('low', 0.0), ('high', 6.0))]
+    bounds = [
+        g.weight(layer, leaf, np.array(value)) for leaf, value in (('low', 0.0), ('high', 6.0))
+    ]
     g.node('Clip', [*g.inputs(layer), *bounds], layer.name)
 
 
@@ -129,7 +149,7 @@ def _globalpool(g: _Graph, layer: Layer) -> None:
 
 
 def _linear(g: _Graph, layer: Layer) -> None:
-    x, = g.inputs(layer)
+    (x,) = g.inputs(layer)
     if layer.condensation > 1:
         x = _gather(g, layer, x)
     x = g.node('Flatten', [x], f'{layer.name}/flat')
@@ -148,63 +168,89 @@ def _add(g: _Graph, layer: Layer) -> None:
 
 
 _EXPORTS: dict[str, Callable[[_Graph, Layer], None]] = {
-    'input': _input, 'conv': _conv, 'lgconv': _lgconv, 'bn': _bn, 'relu': _relu, 'relu6': _relu6,
-    'avgpool': _avgpool, 'maxpool': _maxpool, 'globalpool': _globalpool, 'linear': _linear,
-    'concat': _concat, 'add': _add, 'shuffle': _shuffle,
+    'input': _input,
+    'conv': _conv,
+    'lgconv': _lgconv,
+    'bn': _bn,
+    'relu': _relu,
+    'relu6': _relu6,
+    'avgpool': _avgpool,
+    'maxpool': _maxpool,
+    'globalpool': _globalpool,
+    'linear': _linear,
+    'concat': _concat,
+    'add': _add,
+    'shuffle': _shuffle,
 }
 
 
-def export(plan: Plan, variables: Mapping[str, Any], path, *,
-           metadata: Mapping[str, str] | None = None) -> None:
+def export(
+    plan: Plan, variables: Mapping[str, Any], path, *, metadata: Mapping[str, str] | None = None
+) -> None:
     """Writes a deployed network as an ONNX file.
 
-    The graph has one input, `images` [batch, H, W, C] float32 prepared as for the Flax network, and one
-    output, `logits` [batch, classes].
+    The graph has one input, `images` [batch, H, W, C] float32 prepared as for the Flax network, and
+    one output, `logits` [batch, classes].
 
     Args:
         plan: the layer records.
-        variables: of `Network(plan, deployed=True)`, from `nas.networks.convert.convert` or `nas.networks.network.init`.
+        variables: of `Network(plan, deployed=True)`, from `nas.networks.convert.convert` or
+            `nas.networks.network.init`.
         path: the file to write.
         metadata: further facts for the file, such as how the images were normalised.
 
     Raises:
-        ValueError: if the packages are missing, an op has no ONNX form, or `variables` are not those of the
-            deployed network.
+        ValueError: if the packages are missing, an op has no ONNX form, or `variables` are not
+            those of the deployed network.
     """
     onnx = require('onnx')
     graph = _Graph(onnx, plan, variables)
     for layer in plan:
         if layer.op not in _EXPORTS:
-            raise ValueError(f'layer {layer.name!r}: op {layer.op!r} has no ONNX form; exported are '
-                             f'{", ".join(_EXPORTS)}')
+            raise ValueError(
+                f'layer {layer.name!r}: op {layer.op!r} has no ONNX form; exported are '
+                f'{", ".join(_EXPORTS)}'
+            )
         _EXPORTS[layer.op](graph, layer)
     graph.node('Identity', [plan[-1].name], OUTPUT)
     image, last = plan[0], plan[-1]
-    tensor = lambda name, *shape: onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT,
-                                                                     ['batch', *shape])
+    tensor = lambda name, *shape: onnx.helper.make_tensor_value_info(
+        name, onnx.TensorProto.FLOAT, ['batch', *shape]
+    )
     model = onnx.helper.make_model(
-        onnx.helper.make_graph(graph.nodes, 'network',
-                               [tensor(INPUT, image.out_size, image.out_size, image.out_channels)],
-                               [tensor(OUTPUT, last.out_channels)], graph.weights),
-        opset_imports=[onnx.helper.make_opsetid('', OPSET)], ir_version=IR_VERSION,
-        producer_name='pano-dppnet')
-    facts = {'plan_sha256': plan_hash(plan), 'input': 'images [batch, height, width, channels], float32, '
-             'prepared as for training', 'output': 'logits [batch, classes]', **(metadata or {})}
+        onnx.helper.make_graph(
+            graph.nodes,
+            'network',
+            [tensor(INPUT, image.out_size, image.out_size, image.out_channels)],
+            [tensor(OUTPUT, last.out_channels)],
+            graph.weights,
+        ),
+        opset_imports=[onnx.helper.make_opsetid('', OPSET)],
+        ir_version=IR_VERSION,
+        producer_name='pano-dppnet',
+    )
+    facts = {
+        'plan_sha256': plan_hash(plan),
+        'input': 'images [batch, height, width, channels], float32, prepared as for training',
+        'output': 'logits [batch, classes]',
+        **(metadata or {}),
+    }
     onnx.helper.set_model_props(model, facts)
     onnx.checker.check_model(model, full_check=True)
     with atomic_path(pathlib.Path(path)) as temporary:
         onnx.save(model, str(temporary))
 
 
-def verify(path, plan: Plan, variables: Mapping[str, Any], *, tolerance: float = 1e-4,
-           batch: int = 2) -> float:
+def verify(
+    path, plan: Plan, variables: Mapping[str, Any], *, tolerance: float = 1e-4, batch: int = 2
+) -> float:
     """Compares an exported file in ONNX Runtime with the Flax network, on random images.
 
     Args:
         path: a file of `export`.
         plan, variables: what it was exported from.
-        tolerance: largest difference of a logit that is accepted, relative to the largest logit if that is
-            above 1.
+        tolerance: largest difference of a logit that is accepted, relative to the largest logit if
+            that is above 1.
         batch: number of images.
 
     Returns:
@@ -223,9 +269,11 @@ def verify(path, plan: Plan, variables: Mapping[str, Any], *, tolerance: float =
         compiled = apply.lower(variables, images).compile({'xla_backend_optimization_level': 0})
     expected = np.asarray(compiled(variables, images))
     session = runtime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
-    found, = session.run([OUTPUT], {INPUT: images})
+    (found,) = session.run([OUTPUT], {INPUT: images})
     difference = float(np.abs(found - expected).max() / max(1.0, np.abs(expected).max()))
     if not difference <= tolerance:
-        raise ValueError(f'{path}: logits in ONNX Runtime differ from those of JAX by {difference:.2g}; '
-                         f'accepted is {tolerance:g}')
+        raise ValueError(
+            f'{path}: logits in ONNX Runtime differ from those of JAX by {difference:.2g}; '
+            f'accepted is {tolerance:g}'
+        )
     return difference

@@ -1,6 +1,8 @@
-"""The Flax layer of every kind of record: what each `op` of a plan computes, on images [B, H, W, C].
+"""The Flax layer of every kind of record: what each `op` of a plan computes, on images [B, H, W,
+C].
 
-Convolutions go through `common.conv`, which picks the lowering by backend and never changes parameters.
+Convolutions go through `common.conv`, which picks the lowering by backend and never changes
+parameters.
 """
 
 import inspect
@@ -33,8 +35,10 @@ def _avg_pool(x: jax.Array, layer: Layer) -> jax.Array:
         padding = ((layer.padding, layer.padding),) * 2
         return nn.avg_pool(x, (k, k), strides=(layer.stride,) * 2, padding=padding)
     # Disjoint windows are a mean over axes; XLA's gradient of a window sum is far slower on a CPU.
-    x = x[:, :k * layer.out_size, :k * layer.out_size]
-    return x.reshape(x.shape[0], layer.out_size, k, layer.out_size, k, x.shape[-1]).mean(axis=(2, 4))
+    x = x[:, : k * layer.out_size, : k * layer.out_size]
+    return x.reshape(x.shape[0], layer.out_size, k, layer.out_size, k, x.shape[-1]).mean(
+        axis=(2, 4)
+    )
 
 
 def _max_pool(x: jax.Array, layer: Layer) -> jax.Array:
@@ -59,7 +63,8 @@ FUNCTIONS: dict[str, Callable[[list[jax.Array], Layer], jax.Array]] = {
 def variable_shapes(layer: Layer, *, deployed: bool) -> dict[str, dict[str, tuple[int, ...]]]:
     """Returns {collection: {leaf: shape}} of a built-in op's variables, empty if it has none.
 
-    Written down rather than traced, so that drawing the parameters of a candidate takes milliseconds.
+    Written down rather than traced, so that drawing the parameters of a candidate takes
+    milliseconds.
 
     Args:
         layer: the record, of any op that is not registered.
@@ -68,23 +73,33 @@ def variable_shapes(layer: Layer, *, deployed: bool) -> dict[str, dict[str, tupl
     kept, out = layer.in_channels // layer.condensation, layer.out_channels
     bias = {'bias': (out,)} if layer.bias else {}
     if layer.op == 'bn':
-        return {'params': {'scale': (out,), 'bias': (out,)}, 'batch_stats': {'mean': (out,), 'var': (out,)}}
+        return {
+            'params': {'scale': (out,), 'bias': (out,)},
+            'batch_stats': {'mean': (out,), 'var': (out,)},
+        }
     if layer.op == 'conv':
         kernel = (layer.kernel, layer.kernel, layer.in_channels // layer.groups, out)
         return {'params': {'kernel': kernel} | bias}
     if layer.op == 'lgconv' and deployed:
-        return {'params': {'kernel': (1, 1, kept, out)}, 'constants': {'index': (layer.groups * kept,)}}
+        return {
+            'params': {'kernel': (1, 1, kept, out)},
+            'constants': {'index': (layer.groups * kept,)},
+        }
     if layer.op == 'lgconv':
-        return {'params': {'kernel': (1, 1, layer.in_channels, out)},
-                'condensation': {'mask': (layer.in_channels, out)}}
+        return {
+            'params': {'kernel': (1, 1, layer.in_channels, out)},
+            'condensation': {'mask': (layer.in_channels, out)},
+        }
     if layer.op != 'linear':
         return {}
     if layer.condensation == 1:
         return {'params': {'kernel': (layer.in_channels, out)} | bias}
     if deployed:
         return {'params': {'kernel': (kept, out)} | bias, 'constants': {'index': (kept,)}}
-    return {'params': {'kernel': (layer.in_channels, out)} | bias,
-            'condensation': {'mask': (layer.in_channels, out)}}
+    return {
+        'params': {'kernel': (layer.in_channels, out)} | bias,
+        'condensation': {'mask': (layer.in_channels, out)},
+    }
 
 
 def _variable(module: nn.Module, collection: str, leaf: str, shape: tuple[int, ...]) -> jax.Array:
@@ -94,14 +109,18 @@ def _variable(module: nn.Module, collection: str, leaf: str, shape: tuple[int, .
     """
     if not module.is_initializing() and not module.has_variable(collection, leaf):
         wanted = 'deployed' if collection == 'constants' else 'masked'
-        raise ValueError(f'layer {module.name!r}: the variables lack {collection}/{leaf}, so they are not '
-                         f'those of a {wanted} network; nas.networks.convert makes deployed ones of masked ones')
+        raise ValueError(
+            f'layer {module.name!r}: the variables lack {collection}/{leaf}, so they are not '
+            f'those of a {wanted} network; nas.networks.convert makes deployed ones of masked ones'
+        )
     fill, dtype = (jnp.zeros, jnp.int32) if leaf == 'index' else (jnp.ones, jnp.float32)
     return module.variable(collection, leaf, fill, shape, dtype).value
 
 
 def moments(x: jax.Array, axis_name: str | None) -> tuple[jax.Array, jax.Array]:
-    """Mean and mean square [C] of every channel of images [B, H, W, C], over all devices of `axis_name`; float32."""
+    """Mean and mean square [C] of every channel of images [B, H, W, C], over all devices of
+    `axis_name`; float32.
+    """
     x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     both = x.mean(axis=(0, 1, 2)), (x * x).mean(axis=(0, 1, 2))
     return both if axis_name is None else tuple(jax.lax.pmean(jnp.stack(both), axis_name))
@@ -110,11 +129,13 @@ def moments(x: jax.Array, axis_name: str | None) -> tuple[jax.Array, jax.Array]:
 class BatchNorm(nn.Module):
     """Batch normalisation of images [B, H, W, C], with the variables of `flax.linen.BatchNorm`.
 
-    The moments come from outside: in densely connected networks many layers normalise the same channels, whose
-    moments `Network` computes once. Applied as one product and one sum, whose gradient takes two sums over the
-    images and one pass; that of Flax takes three and five, which shows on a CPU.
+    The moments come from outside: in densely connected networks many layers normalise the same
+    channels, whose moments `Network` computes once. Applied as one product and one sum, whose
+    gradient takes two sums over the images and one pass; that of Flax takes three and five, which
+    shows on a CPU.
 
-    Source: Ioffe and Szegedy, ICML 2015, Algorithm 1; running statistics as in PyTorch, but of the biased variance.
+    Source: Ioffe and Szegedy, ICML 2015, Algorithm 1; running statistics as in PyTorch, but of the
+    biased variance.
 
     Attributes:
         dtype: type of the result; everything is computed in float32.
@@ -124,7 +145,9 @@ class BatchNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, moments: tuple[jax.Array, jax.Array] | None) -> jax.Array:
-        """Normalises with the `moments` of the batch and updates the running ones, or with those if None."""
+        """Normalises with the `moments` of the batch and updates the running ones, or with those if
+        None.
+        """
         channels = x.shape[-1:]
         mean = self.variable('batch_stats', 'mean', jnp.zeros, channels, jnp.float32)
         variance = self.variable('batch_stats', 'var', jnp.ones, channels, jnp.float32)
@@ -143,10 +166,10 @@ class BatchNorm(nn.Module):
 class LearnedGroupConv(nn.Module):
     """Learned group convolution [B, H, W, in] -> [B, H, W, out].
 
-    Source: CondenseNet (Huang et al., CVPR 2018), section 3.1 and Figure 3. While it is trained it is a dense
-    1x1 kernel times a mask, which `nas.networks.condense` prunes; output channel o belongs to group o mod groups.
-    Deployed it gathers the input channels that are left, group by group, applies a grouped convolution and
-    shuffles the output channels into the same order.
+    Source: CondenseNet (Huang et al., CVPR 2018), section 3.1 and Figure 3. While it is trained it
+    is a dense 1x1 kernel times a mask, which `nas.networks.condense` prunes; output channel o
+    belongs to group o mod groups. Deployed it gathers the input channels that are left, group by
+    group, applies a grouped convolution and shuffles the output channels into the same order.
 
     Attributes:
         layer: the record.
@@ -170,8 +193,9 @@ class LearnedGroupConv(nn.Module):
         x, kernel = nn.dtypes.promote_dtype(x, kernel, dtype=self.dtype)
         if self.deployed:
             return condensed_conv(x, kernel, index, self.layer.groups)
-        return conv.conv_general_dilated(x, kernel, (1, 1), 'VALID',
-                                         dimension_numbers=('NHWC', 'HWIO', 'NHWC'))
+        return conv.conv_general_dilated(
+            x, kernel, (1, 1), 'VALID', dimension_numbers=('NHWC', 'HWIO', 'NHWC')
+        )
 
 
 def condensed_conv(x: jax.Array, kernel: jax.Array, index: jax.Array, groups: int) -> jax.Array:
@@ -185,18 +209,21 @@ def condensed_conv(x: jax.Array, kernel: jax.Array, index: jax.Array, groups: in
     Returns:
         [..., out]; channel j * groups + g is the j-th of group g.
     """
-    # A gather and a product per group: the gather then joins the layer before it in one loop. Gathering for
-    # all groups at once makes two more passes over the image, and is slower than the dense convolution.
+    # A gather and a product per group: the gather then joins the layer before it in one loop.
+    # Gathering for all groups at once makes two more passes over the image, and is slower than the
+    # dense convolution.
     kernels = jnp.split(kernel[0, 0], groups, axis=-1)
-    outputs = [jnp.take(x, i, axis=-1, mode='clip') @ k for i, k in zip(jnp.split(index, groups), kernels)]
+    outputs = [
+        jnp.take(x, i, axis=-1, mode='clip') @ k for i, k in zip(jnp.split(index, groups), kernels)
+    ]
     return jnp.stack(outputs, axis=-1).reshape(x.shape[:-1] + (-1,))
 
 
 class Classifier(nn.Module):
     """Linear layer on pooled images [B, 1, 1, C] -> logits [B, classes].
 
-    A condensed one masks its inputs while it is trained and gathers those that are left when deployed, as
-    CondenseNet's on ImageNet does.
+    A condensed one masks its inputs while it is trained and gathers those that are left when
+    deployed, as CondenseNet's on ImageNet does.
 
     Attributes:
         layer, deployed, dtype: as in `LearnedGroupConv`.
@@ -216,14 +243,19 @@ class Classifier(nn.Module):
         mask = 1
         if 'condensation' in shapes:
             mask = _variable(self, 'condensation', 'mask', shapes['condensation']['mask'])
-        kernel = self.param('kernel', nn.initializers.he_normal(), shapes['params']['kernel']) * mask
+        kernel = (
+            self.param('kernel', nn.initializers.he_normal(), shapes['params']['kernel']) * mask
+        )
         x, kernel = nn.dtypes.promote_dtype(x, kernel, dtype=self.dtype)
         x = x @ kernel
-        return x + self.param('bias', nn.initializers.zeros, (x.shape[-1],)) if self.layer.bias else x
+        return (
+            x + self.param('bias', nn.initializers.zeros, (x.shape[-1],)) if self.layer.bias else x
+        )
 
 
 def make_module(layer: Layer, *, deployed: bool, dtype) -> nn.Module | None:
-    """Returns the layer of a record that has variables, or None for an op of `FUNCTIONS` and the input.
+    """Returns the layer of a record that has variables, or None for an op of `FUNCTIONS` and the
+    input.
 
     Args:
         layer: the record.
@@ -236,19 +268,30 @@ def make_module(layer: Layer, *, deployed: bool, dtype) -> nn.Module | None:
     if layer.op in FUNCTIONS or layer.op == 'input':
         return None
     if layer.op == 'conv':
-        return nn.Conv(layer.out_channels, (layer.kernel,) * 2, strides=layer.stride, padding=layer.padding,
-                       feature_group_count=layer.groups, use_bias=layer.bias, dtype=dtype,
-                       conv_general_dilated=conv.conv_general_dilated)
+        return nn.Conv(
+            layer.out_channels,
+            (layer.kernel,) * 2,
+            strides=layer.stride,
+            padding=layer.padding,
+            feature_group_count=layer.groups,
+            use_bias=layer.bias,
+            dtype=dtype,
+            conv_general_dilated=conv.conv_general_dilated,
+        )
     if layer.op == 'bn':
         return BatchNorm(dtype)
     if layer.op in ('lgconv', 'linear'):
         return (LearnedGroupConv if layer.op == 'lgconv' else Classifier)(layer, deployed, dtype)
     if layer.op not in CUSTOM_OPS:
-        raise ValueError(f'layer {layer.name!r}: op {layer.op!r} is unknown; register it with '
-                         'nas.cells.plan.register_op')
+        raise ValueError(
+            f'layer {layer.name!r}: op {layer.op!r} is unknown; register it with '
+            'nas.cells.plan.register_op'
+        )
     if CUSTOM_OPS[layer.op].module is None:
-        raise ValueError(f'op {layer.op!r} was registered without a module, so its networks can be counted '
-                         'but not run; pass module= to nas.cells.plan.register_op')
+        raise ValueError(
+            f'op {layer.op!r} was registered without a module, so its networks can be counted '
+            'but not run; pass module= to nas.cells.plan.register_op'
+        )
     return CUSTOM_OPS[layer.op].module(layer)
 
 

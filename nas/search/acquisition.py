@@ -1,7 +1,7 @@
 """Which cells to evaluate next, given what is predicted of them.
 
-Cells are chosen one by one by the hypervolume that each is expected to add to what is evaluated and already
-chosen; those that would add none follow by Pareto rank and crowding distance.
+Cells are chosen one by one by the hypervolume that each is expected to add to what is evaluated and
+already chosen; those that would add none follow by Pareto rank and crowding distance.
 """
 
 import numpy as np
@@ -36,9 +36,10 @@ def expected_improvement(space: pareto.FreeSpace, mean: np.ndarray, std: np.ndar
 def select(count: int, mean, std, front, reference, *, violation=None) -> list[int]:
     """Chooses candidates by Pareto rank and hypervolume contribution.
 
-    Greedy: the candidate with the largest expected hypervolume improvement is taken, and its mean joins the
-    front before the next choice. Candidates without any are taken by Pareto rank, and within a rank by
-    crowding distance. Candidates that are predicted to violate a constraint come last, by their violation.
+    Greedy: the candidate with the largest expected hypervolume improvement is taken, and its mean
+    joins the front before the next choice. Candidates without any are taken by Pareto rank, and
+    within a rank by crowding distance. Candidates that are predicted to violate a constraint come
+    last, by their violation.
 
     Args:
         count: how many to choose at most.
@@ -61,7 +62,7 @@ def select(count: int, mean, std, front, reference, *, violation=None) -> list[i
         ranks, distance = pareto.fronts(mean[rest], violation=violation[rest]), np.zeros(len(rest))
         for rank in range(ranks.max() + 1):
             distance[ranks == rank] = pareto.crowding(mean[rest[ranks == rank]])
-        chosen += rest[np.lexsort((-distance, ranks))][:count - len(chosen)].tolist()
+        chosen += rest[np.lexsort((-distance, ranks))][: count - len(chosen)].tolist()
     return chosen
 
 
@@ -73,7 +74,9 @@ def _greedy(count: int, space: pareto.FreeSpace, mean, std, gains) -> list[int]:
         fresh = np.zeros(len(gains), bool)
         while not fresh[best := int(gains.argmax())]:
             stale = np.argsort(-np.where(fresh, -1, gains), kind='stable')[:REFRESHED]
-            gains[stale] = np.where(gains[stale] > 0, expected_improvement(space, mean[stale], std[stale]), 0)
+            gains[stale] = np.where(
+                gains[stale] > 0, expected_improvement(space, mean[stale], std[stale]), 0
+            )
             fresh[stale] = True
         if gains[best] > 0:
             chosen.append(best)
@@ -83,8 +86,10 @@ def _greedy(count: int, space: pareto.FreeSpace, mean, std, gains) -> list[int]:
 
 
 def most_promising(count: int, mean, std, front, reference, *, violation=None) -> list[int]:
-    """Up to `count` indices by expected improvement, each judged alone; arguments as for `select`."""
+    """Up to `count` indices by expected improvement, each judged alone; arguments as for
+    `select`.
+    """
     gains = expected_improvement(pareto.FreeSpace(front, reference), mean, std)
     if violation is not None:
         gains = np.where(violation > 0, 0, gains)
-    return np.argsort(-gains, kind='stable')[:min(count, np.count_nonzero(gains))].tolist()
+    return np.argsort(-gains, kind='stable')[: min(count, np.count_nonzero(gains))].tolist()

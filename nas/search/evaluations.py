@@ -1,7 +1,7 @@
 """What came of evaluated cells: the records, constraints on them, and their log on disk.
 
-`evaluations.jsonl` is the truth of a search: one line per evaluated cell in the order in which results came
-in. Telling the lines again to a search of the same seed restores it.
+`evaluations.jsonl` is the truth of a search: one line per evaluated cell in the order in which
+results came in. Telling the lines again to a search of the same seed restores it.
 """
 
 import dataclasses
@@ -28,8 +28,8 @@ class Failure:
     Attributes:
         reason: one sentence.
         status: 'failed', or 'stopped' for a candidate that early stopping ended.
-        objectives: what was measured of a stopped candidate; the surrogate learns from it, the front does
-            not.
+        objectives: what was measured of a stopped candidate; the surrogate learns from it, the
+            front does not.
     """
 
     reason: str
@@ -38,7 +38,9 @@ class Failure:
 
     def __post_init__(self):
         if self.status not in STATUSES[1:]:
-            raise ValueError(f'status {self.status!r} of a failure is unknown; accepted: failed, stopped')
+            raise ValueError(
+                f'status {self.status!r} of a failure is unknown; accepted: failed, stopped'
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +79,11 @@ class Evaluation:
 
     def result(self) -> dict[str, float] | Failure:
         """What was told."""
-        return self.objectives if self.status == 'ok' else Failure(self.reason, self.status, self.objectives)
+        return (
+            self.objectives
+            if self.status == 'ok'
+            else Failure(self.reason, self.status, self.objectives)
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,19 +107,24 @@ class Constraint:
         except (TypeError, ValueError):
             limit = math.nan
         if not math.isfinite(limit):
-            raise ValueError(f"constraint {text!r} is not understood; the form is 'latency_ms<50' or "
-                             "'params<=1e6'")
+            raise ValueError(
+                f"constraint {text!r} is not understood; the form is 'latency_ms<50' or "
+                "'params<=1e6'"
+            )
         return cls(match[1], limit, match[2] == '<')
 
     def excess(self, values) -> np.ndarray:
         """How far values are over the limit, relative to it; 0 where they keep to it."""
         values = np.asarray(values, np.float64)
         over = values >= self.limit if self.strict else values > self.limit
-        return np.where(over, np.maximum(values - self.limit, 1e-12) / max(abs(self.limit), 1e-12), 0.0)
+        return np.where(
+            over, np.maximum(values - self.limit, 1e-12) / max(abs(self.limit), 1e-12), 0.0
+        )
 
 
-def to_record(index: int, evaluation: Evaluation, *, seconds: float = 0.0,
-              extra: Mapping | None = None) -> dict:
+def to_record(
+    index: int, evaluation: Evaluation, *, seconds: float = 0.0, extra: Mapping | None = None
+) -> dict:
     """The line of an evaluation, as a flat record.
 
     Args:
@@ -122,9 +133,17 @@ def to_record(index: int, evaluation: Evaluation, *, seconds: float = 0.0,
         seconds: how long it took.
         extra: what the space adds, such as `arch` of a table.
     """
-    return {'index': index, 'level': evaluation.level, 'cell': str(evaluation.cell),
-            'status': evaluation.status, 'objectives': evaluation.objectives, 'seconds': round(seconds, 3),
-            'reason': evaluation.reason, 'predicted': evaluation.predicted, **(extra or {})}
+    return {
+        'index': index,
+        'level': evaluation.level,
+        'cell': str(evaluation.cell),
+        'status': evaluation.status,
+        'objectives': evaluation.objectives,
+        'seconds': round(seconds, 3),
+        'reason': evaluation.reason,
+        'predicted': evaluation.predicted,
+        **(extra or {}),
+    }
 
 
 def append_record(path, record: Mapping) -> None:
@@ -155,8 +174,8 @@ def read_records(path, *, repair: bool = False) -> tuple[list[dict], str]:
 
     Args:
         path: the file; one that is missing has no records.
-        repair: takes a last line that is not whole, as a kill may leave it, out of the file and keeps it
-            beside it as `NAME.corrupt`. Otherwise the line is only left out.
+        repair: takes a last line that is not whole, as a kill may leave it, out of the file and
+            keeps it beside it as `NAME.corrupt`. Otherwise the line is only left out.
 
     Returns:
         The records in order, and a sentence about the line that was set aside, or ''.

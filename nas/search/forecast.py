@@ -1,7 +1,7 @@
 """What a search expects of the cells that it has not evaluated.
 
-Costs are known exactly, the error is predicted by a surrogate that reads the cell, and everything else that
-is measured (latency, memory) by a regression on the costs of the cells measured so far.
+Costs are known exactly, the error is predicted by a surrogate that reads the cell, and everything
+else that is measured (latency, memory) by a regression on the costs of the cells measured so far.
 """
 
 import math
@@ -69,8 +69,8 @@ class Forecast:
 
         Args:
             evaluations: those that lack an objective are left out for that objective.
-            worst_error: larger errors are taken for this one. How bad a hopeless cell is matters to no
-                search, and a few of them would take up most of the scale.
+            worst_error: larger errors are taken for this one. How bad a hopeless cell is matters to
+                no search, and a few of them would take up most of the scale.
         """
         self._forget()
         self._regressions = {}
@@ -87,7 +87,8 @@ class Forecast:
                 self._regressions[name].fit(self._inputs()[rows], values)
 
     def predict(self) -> tuple[np.ndarray, np.ndarray]:
-        """Returns (mean, std), each float64 [cells of the family, names]; std is 0 of what is known exactly.
+        """Returns (mean, std), each float64 [cells of the family, names]; std is 0 of what is known
+        exactly.
 
         Cells that were predicted since the last `fit` are not predicted again.
         """
@@ -97,7 +98,9 @@ class Forecast:
         mean = np.zeros((len(self._family.cells) - start, len(self.names)))
         std = np.zeros_like(mean)
         known = self.known()
-        mean[:, known] = self._family.costs([name for name, exact in zip(self.names, known) if exact])[start:]
+        mean[:, known] = self._family.costs(
+            [name for name, exact in zip(self.names, known) if exact]
+        )[start:]
         for column, name in enumerate(self.names):
             if name == ERROR and not known[column]:
                 tokens, features = self._tokens(self._size[0]), self._family.features()
@@ -118,14 +121,18 @@ class Forecast:
         return np.pad(tokens, ((0, 0), (0, max(0, length - tokens.shape[1]))))
 
     def _fit_surrogate(self, rows: np.ndarray, errors: np.ndarray) -> None:
-        """Fits a surrogate of fixed size; a new one takes its place only if cells have outgrown the size."""
+        """Fits a surrogate of fixed size; a new one takes its place only if cells have outgrown the
+        size.
+        """
         tokens, features = self._family.tokens(), self._family.features()
         needed = tokens.shape[1], int(tokens.max(initial=0))
         if self._surrogate is None or needed[0] > self._size[0] or needed[1] > self._size[1]:
             # Spaces that do not say how large they are get room to grow.
             space = self._family.space
-            self._size = (max(getattr(space, 'length', 0), -(-needed[0] // 8) * 8),
-                          max(getattr(space, 'vocabulary_size', 0), -(-needed[1] // 16) * 16))
+            self._size = (
+                max(getattr(space, 'length', 0), -(-needed[0] // 8) * 8),
+                max(getattr(space, 'vocabulary_size', 0), -(-needed[1] // 16) * 16),
+            )
             if hasattr(space, 'length') and hasattr(space, 'vocabulary_size'):
                 self._size = space.length, space.vocabulary_size
             self._surrogate = self._make(*self._size, features.shape[1], seed=self._seed)

@@ -22,7 +22,8 @@ def front_figure(search, chosen: Mapping[str, Evaluation], *, title: str = '') -
         title: of the picture.
 
     Returns:
-        A figure with one plot for each objective after the first, or one over the level if there is no other.
+        A figure with one plot for each objective after the first, or one over the level if there is
+        no other.
     """
     first, *others = search.objectives
     others = others or ['level']
@@ -30,12 +31,20 @@ def front_figure(search, chosen: Mapping[str, Evaluation], *, title: str = '') -
     plots = figure.subplots(1, len(others), squeeze=False, sharey=True)[0]
     levels = [e.level for e in search.history] or [0]
     for plot, name in zip(plots, others):
-        shades = _draw(plot, search, chosen, name, first, limits=(min(levels) - 0.5, max(levels) + 0.5))
+        shades = _draw(
+            plot, search, chosen, name, first, limits=(min(levels) - 0.5, max(levels) + 0.5)
+        )
     plots[0].set_ylabel(_LABELS.get(first, first))
     figure.colorbar(shades, ax=list(plots), label='level', ticks=sorted(set(levels)))
     handles, labels = plots[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc='outside lower center', ncols=min(len(labels), 4), fontsize=9,
-                  frameon=False)
+    figure.legend(
+        handles,
+        labels,
+        loc='outside lower center',
+        ncols=min(len(labels), 4),
+        fontsize=9,
+        frameon=False,
+    )
     figure.suptitle(title)
     return figure
 
@@ -47,18 +56,34 @@ def _value(evaluation: Evaluation, name: str) -> float:
 def _points(evaluations, *names: str) -> np.ndarray:
     """Values of those evaluations that have them all, [N, len(names)]."""
     kept = [e for e in evaluations if set(names) - {'level'} <= set(e.objectives)]
-    return np.array([[_value(e, name) for name in names] for e in kept], np.float64).reshape(-1, len(names))
+    return np.array([[_value(e, name) for name in names] for e in kept], np.float64).reshape(
+        -1, len(names)
+    )
 
 
-def _draw(plot, search, chosen: Mapping[str, Evaluation], across: str, up: str, *,
-          limits: tuple[float, float]):
+def _draw(
+    plot,
+    search,
+    chosen: Mapping[str, Evaluation],
+    across: str,
+    up: str,
+    *,
+    limits: tuple[float, float],
+):
     """One plot; returns the points coloured by level."""
     stopped = _points([e for e in search.history if e.status == 'stopped'], across, up)
     if len(stopped):
         plot.plot(*stopped.T, 'x', color='0.6', ms=5, label='stopped early')
     good = _points([e for e in search.history if e.status == 'ok'], across, up, 'level')
-    shades = plot.scatter(*good[:, :2].T, c=good[:, 2], vmin=limits[0], vmax=limits[1], s=16, cmap='viridis',
-                          alpha=0.8)
+    shades = plot.scatter(
+        *good[:, :2].T,
+        c=good[:, 2],
+        vmin=limits[0],
+        vmax=limits[1],
+        s=16,
+        cmap='viridis',
+        alpha=0.8,
+    )
     front = _points(search.front(), across, up)
     if across != 'level':
         ends = front[pareto.non_dominated(front)]
@@ -70,8 +95,18 @@ def _draw(plot, search, chosen: Mapping[str, Evaluation], across: str, up: str, 
     for role, evaluation in chosen.items():
         roles.setdefault(str(evaluation.cell), (evaluation, []))[1].append(role)
     for number, (evaluation, names) in enumerate(roles.values()):
-        plot.plot(_value(evaluation, across), _value(evaluation, up), marker='sD^vP*X'[number % 7], ls='',
-                  color=f'C{number}', ms=9, mec='white', mew=0.8, label=', '.join(names), zorder=3)
+        plot.plot(
+            _value(evaluation, across),
+            _value(evaluation, up),
+            marker='sD^vP*X'[number % 7],
+            ls='',
+            color=f'C{number}',
+            ms=9,
+            mec='white',
+            mew=0.8,
+            label=', '.join(names),
+            zorder=3,
+        )
     plot.set_xlabel(_LABELS.get(across, across))
     _scale(plot.set_xscale, plot.xaxis, good[:, 0])
     _scale(plot.set_yscale, plot.yaxis, good[:, 1])
@@ -80,7 +115,9 @@ def _draw(plot, search, chosen: Mapping[str, Evaluation], across: str, up: str, 
 
 
 def _scale(set_scale, axis, values: np.ndarray) -> None:
-    """Makes an axis logarithmic if its values, all positive, range widely; its numbers are short."""
+    """Makes an axis logarithmic if its values, all positive, range widely; its numbers are
+    short.
+    """
     if len(values) and values.min() > 0 and values.max() > _LEAST_LOG_RANGE * values.min():
         set_scale('log')
         axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))

@@ -1,4 +1,6 @@
-"""What a search has been told: evaluations, the front among them, and from where hypervolume counts."""
+"""What a search has been told: evaluations, the front among them, and from where hypervolume
+counts.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,12 +19,18 @@ class Knowledge:
         evaluations: by key, those of an earlier run among them.
     """
 
-    def __init__(self, objectives: Sequence[str], constraints: Sequence[Constraint],
-                 reference: Mapping[str, float]):
+    def __init__(
+        self,
+        objectives: Sequence[str],
+        constraints: Sequence[Constraint],
+        reference: Mapping[str, float],
+    ):
         """Arguments as for `nas.search.Search`, checked by it."""
         self.objectives, self.constraints = tuple(objectives), tuple(constraints)
         limited = (constraint.name for constraint in self.constraints)
-        self.needed = self.objectives + tuple(name for name in limited if name not in self.objectives)
+        self.needed = self.objectives + tuple(
+            name for name in limited if name not in self.objectives
+        )
         self._given_reference = dict(reference)
         self.evaluations: dict[str, Evaluation] = {}
 
@@ -32,8 +40,11 @@ class Knowledge:
 
     def front(self) -> list[Evaluation]:
         """Those that are feasible and not dominated."""
-        good = [e for e in self.successes()
-                if not any(c.excess(e.objectives[c.name]) for c in self.constraints)]
+        good = [
+            e
+            for e in self.successes()
+            if not any(c.excess(e.objectives[c.name]) for c in self.constraints)
+        ]
         return [e for e, kept in zip(good, pareto.non_dominated(self.points(good))) if kept]
 
     def points(self, evaluations: Sequence[Evaluation]) -> np.ndarray:
@@ -44,8 +55,14 @@ class Knowledge:
     def reference(self) -> np.ndarray:
         """Worst values that count [M]: as given, or from the evaluations."""
         points = self.points(self.successes())
-        points = points[pareto.non_dominated(points)] if len(points) else np.ones((1, len(self.objectives)))
+        points = (
+            points[pareto.non_dominated(points)]
+            if len(points)
+            else np.ones((1, len(self.objectives)))
+        )
         # A front of a single value still has to be better than its reference.
-        worst = points.max(axis=0) + 0.1 * np.ptp(points, axis=0) + 1e-6 * np.abs(points).max(axis=0)
+        worst = (
+            points.max(axis=0) + 0.1 * np.ptp(points, axis=0) + 1e-6 * np.abs(points).max(axis=0)
+        )
         given = self._given_reference
         return np.array([given.get(name, value) for name, value in zip(self.objectives, worst)])

@@ -18,7 +18,9 @@ from nas.search.evaluations import (
 
 
 class Guarded:
-    """An evaluation that times itself and makes an exception that candidate's failure; it can be pickled."""
+    """An evaluation that times itself and makes an exception that candidate's failure; it can be
+    pickled.
+    """
 
     def __init__(self, evaluate: Callable):
         self._evaluate = evaluate
@@ -51,21 +53,29 @@ class _CellByCell:
         pass
 
 
-def run(search, evaluate: Callable, *, budget: int, path=None, executor=None,
-        on_evaluation: Callable[[Evaluation], None] | None = None,
-        on_notice: Callable[[str], None] | None = None, stop: Stop | None = None) -> list[Evaluation]:
+def run(
+    search,
+    evaluate: Callable,
+    *,
+    budget: int,
+    path=None,
+    executor=None,
+    on_evaluation: Callable[[Evaluation], None] | None = None,
+    on_notice: Callable[[str], None] | None = None,
+    stop: Stop | None = None,
+) -> list[Evaluation]:
     """Runs a search until its budget is spent or its space is exhausted.
 
     Args:
         search: a fresh `nas.search.Search`, warm-started or not.
-        evaluate: takes a cell and returns its objectives by name, or a `Failure`; an exception becomes one.
-            Or an object with the methods `batch` and `replay` of `nas.training.candidates.Candidates`, which see whole
-            batches.
+        evaluate: takes a cell and returns its objectives by name, or a `Failure`; an exception
+            becomes one. Or an object with the methods `batch` and `replay` of
+            `nas.training.candidates.Candidates`, which see whole batches.
         budget: number of evaluations, those of an interrupted run and failures included.
-        path: the log, `evaluations.jsonl`. What it holds is told first, so that a killed run goes on; None
-            keeps no log.
-        executor: as in `nas.executors`: its `map(function, cells)` yields (index, result) as they finish. It
-            gets the rest of a batch at a time. None evaluates here, one after the other.
+        path: the log, `evaluations.jsonl`. What it holds is told first, so that a killed run goes
+            on; None keeps no log.
+        executor: as in `nas.executors`: its `map(function, cells)` yields (index, result) as they
+            finish. It gets the rest of a batch at a time. None evaluates here, one after the other.
         on_evaluation: called with each new `Evaluation`.
         on_notice: called with a sentence about anything unusual in the log.
         stop: what ends the search early, or None.
@@ -74,9 +84,10 @@ def run(search, evaluate: Callable, *, budget: int, path=None, executor=None,
         All evaluations of this search in the order of the log, in which results came in.
 
     Raises:
-        Stopped: `stop` was asked. What was being evaluated is given up, and evaluated again by the next run.
-        ValueError: if the budget is smaller than a level, the log is damaged or of another space, or nothing
-            but failures comes, with the reasons.
+        Stopped: `stop` was asked. What was being evaluated is given up, and evaluated again by the
+            next run.
+        ValueError: if the budget is smaller than a level, the log is damaged or of another space,
+            or nothing but failures comes, with the reasons.
     """
     level = search.config.keep
     check_budget(budget, level)
@@ -88,8 +99,15 @@ def run(search, evaluate: Callable, *, budget: int, path=None, executor=None,
         """Tells, writes down and shows an evaluation."""
         evaluation = search.tell(cell, outcome.result)
         if path is not None:
-            append_record(path, to_record(len(evaluations), evaluation, seconds=outcome.seconds,
-                                          extra={**search.space.record(cell), **outcome.extra}))
+            append_record(
+                path,
+                to_record(
+                    len(evaluations),
+                    evaluation,
+                    seconds=outcome.seconds,
+                    extra={**search.space.record(cell), **outcome.extra},
+                ),
+            )
         evaluations.append(evaluation)
         stop.kept = _kept(path, len(evaluations), budget)
         if on_evaluation is not None:
@@ -100,7 +118,8 @@ def run(search, evaluate: Callable, *, budget: int, path=None, executor=None,
         cells = search.ask(budget - len(evaluations))
         if not cells:
             break
-        # What came before this batch; the search's own list grows with it. Closing ends what still runs.
+        # What came before this batch; the search's own list grows with it. Closing ends what still
+        # runs.
         with contextlib.closing(whole.batch(cells, list(search.history))) as outcomes:
             for index, outcome in outcomes:
                 with stop.held('this evaluation'):
@@ -122,8 +141,10 @@ def _kept(path, done: int, budget: int) -> str:
 def check_budget(budget: int, level: int) -> None:
     """Raises ValueError for a budget that is smaller than the largest level of a search."""
     if budget < level:
-        raise ValueError(f'budget {budget} is smaller than a level of {level} cells; raise the budget '
-                         'or lower keep')
+        raise ValueError(
+            f'budget {budget} is smaller than a level of {level} cells; raise the budget '
+            'or lower keep'
+        )
 
 
 def _replay(search, path, on_notice, on_record) -> list[Evaluation]:

@@ -1,8 +1,9 @@
 """Pareto dominance and exact hypervolume; every objective is minimised.
 
-Sorting and hypervolume are done by moocore (Lopez-Ibanez et al., the authors of the algorithms it implements:
-Guerreiro & Fonseca 2017 for 3 and 4 objectives, Fonseca et al. 2006 beyond). What a search needs besides,
-the improvement that each of many candidates would bring to one front, is vectorised here.
+Sorting and hypervolume are done by moocore (Lopez-Ibanez et al., the authors of the algorithms it
+implements: Guerreiro & Fonseca 2017 for 3 and 4 objectives, Fonseca et al. 2006 beyond). What a
+search needs besides, the improvement that each of many candidates would bring to one front, is
+vectorised here.
 """
 
 import moocore
@@ -20,7 +21,9 @@ def _points(points, name: str = 'points', *, objectives: int | None = None) -> n
         row = int(np.isnan(array).any(axis=1).argmax())
         raise ValueError(f'{name} has NaN in row {row}; only numbers compare')
     if objectives is not None and array.shape[1] != objectives:
-        raise ValueError(f'{name} has {array.shape[1]} objectives, but the reference has {objectives}')
+        raise ValueError(
+            f'{name} has {array.shape[1]} objectives, but the reference has {objectives}'
+        )
     return array
 
 
@@ -35,20 +38,25 @@ def _reference(reference, objectives: int | None) -> np.ndarray:
 
 
 def _with_reference(points, reference) -> tuple[np.ndarray, np.ndarray]:
-    """Both arrays, checked, of the points that are strictly better than the reference in all objectives."""
+    """Both arrays, checked, of the points that are strictly better than the reference in all
+    objectives.
+    """
     shape = np.shape(points)
     reference = _reference(reference, shape[1] if len(shape) == 2 else None)
     points = _points(points, objectives=reference.size)
     points = points[(points < reference).all(axis=1)]
     if np.isinf(points).any():
-        raise ValueError('points has -inf, whose hypervolume is infinite; accepted are finite numbers')
+        raise ValueError(
+            'points has -inf, whose hypervolume is infinite; accepted are finite numbers'
+        )
     return points, reference
 
 
 def non_dominated(points) -> np.ndarray:
     """Marks the points that no other point dominates.
 
-    A point dominates another if it is nowhere worse and somewhere better, so equal points are all kept.
+    A point dominates another if it is nowhere worse and somewhere better, so equal points are all
+    kept.
 
     Args:
         points: [N, M] objectives, all minimised; infinities are allowed.
@@ -70,8 +78,9 @@ def fronts(points, *, violation=None) -> np.ndarray:
 
     Args:
         points: [N, M] objectives, all minimised.
-        violation: [N], how far each point is over the constraints, 0 for a feasible one. Every feasible point
-            comes before every infeasible one, and those follow by their violation (Deb et al. 2002).
+        violation: [N], how far each point is over the constraints, 0 for a feasible one. Every
+            feasible point comes before every infeasible one, and those follow by their violation
+            (Deb et al. 2002).
 
     Returns:
         int64 [N], the rank of each point; equal points share one.
@@ -84,7 +93,9 @@ def fronts(points, *, violation=None) -> np.ndarray:
         violation = np.zeros(len(points))
     violation = np.asarray(violation, np.float64)
     if violation.shape != (len(points),) or not (violation >= 0).all():
-        raise ValueError(f'violation {violation} must be a number from 0 up for each of {len(points)} points')
+        raise ValueError(
+            f'violation {violation} must be a number from 0 up for each of {len(points)} points'
+        )
     ranks = np.zeros(len(points), np.int64)
     feasible = violation == 0
     if feasible.any():
@@ -102,9 +113,11 @@ def _sort(points: np.ndarray) -> np.ndarray:
 
 
 def _places(points: np.ndarray) -> np.ndarray:
-    """Points with each value replaced by its place among those of its objective, which dominance alone sees.
+    """Points with each value replaced by its place among those of its objective, which dominance
+    alone sees.
 
-    moocore 0.3 takes points with an infinite objective for dominated by points that they beat in another.
+    moocore 0.3 takes points with an infinite objective for dominated by points that they beat in
+    another.
     """
     columns = [np.unique(column, return_inverse=True)[1] for column in points.T]
     return np.stack(columns, axis=1).astype(np.float64)
@@ -117,13 +130,15 @@ def crowding(points) -> np.ndarray:
         points: [N, M] objectives of one front.
 
     Returns:
-        float64 [N]: the sum over the objectives of the distance between a point's two neighbours, as a part
-        of the range; infinite at the ends of any objective. Of equal points one keeps its distance and the
-        others get 0.
+        float64 [N]: the sum over the objectives of the distance between a point's two neighbours,
+        as a part of the range; infinite at the ends of any objective. Of equal points one keeps its
+        distance and the others get 0.
     """
     points = _points(points)
     if not np.isfinite(points).all():
-        raise ValueError('points has infinities, which have no distance; accepted are finite numbers')
+        raise ValueError(
+            'points has infinities, which have no distance; accepted are finite numbers'
+        )
     distance = np.zeros(len(points))
     unique, first = np.unique(points, axis=0, return_index=True)
     sums = np.zeros(len(unique))
@@ -143,8 +158,8 @@ def hypervolume(points, reference) -> float:
     """Volume of what the points dominate inside the reference, exact.
 
     Args:
-        points: [N, M] objectives, all minimised. Dominated and equal points add nothing, and neither does a
-            point that is not better than the reference in every objective.
+        points: [N, M] objectives, all minimised. Dominated and equal points add nothing, and
+            neither does a point that is not better than the reference in every objective.
         reference: [M], or one number for all objectives.
 
     Returns:
@@ -180,11 +195,13 @@ def hypervolume_by_step(points, reference) -> np.ndarray:
 
 
 class FreeSpace:
-    """The part of objective space inside the reference that a front leaves undominated, as disjoint boxes.
+    """The part of objective space inside the reference that a front leaves undominated, as disjoint
+    boxes.
 
-    The boxes are those of the local upper bounds of the front (Klamroth, Lacour & Vanderpooten 2015; Lacour,
-    Klamroth & Fonseca 2017): a bound u is the worst corner of a region that holds no point of the front, and
-    z_j(u) is the point that bounds it in objective j. There are 2N+1 of them for 3 objectives.
+    The boxes are those of the local upper bounds of the front (Klamroth, Lacour & Vanderpooten
+    2015; Lacour, Klamroth & Fonseca 2017): a bound u is the worst corner of a region that holds no
+    point of the front, and z_j(u) is the point that bounds it in objective j. There are 2N+1 of
+    them for 3 objectives.
     """
 
     def __init__(self, points, reference):
@@ -197,7 +214,8 @@ class FreeSpace:
         points, self._reference = _with_reference(points, reference)
         size = self._reference.size
         self._upper = self._reference[None].copy()  # [U, M]
-        # Component k of the point that bounds u in objective j; dummy points stand at the reference.
+        # Component k of the point that bounds u in objective j; dummy points stand at the
+        # reference.
         self._bounding = np.full((1, size, size), -np.inf)  # [U, j, k]
         self._bounding[0][np.diag_indices(size)] = self._reference
         for point in points[np.lexsort(points.T)]:
@@ -212,7 +230,8 @@ class FreeSpace:
         upper, bounding = self._upper[inside], self._bounding[inside]
         new_upper, new_bounding = [self._upper[~inside]], [self._bounding[~inside]]
         for j in range(self._reference.size):
-            # The bound moves to the point in objective j, if the points that bound the others still do.
+            # The bound moves to the point in objective j, if the points that bound the others still
+            # do.
             others = np.delete(bounding, j, axis=1)[:, :, j].max(axis=1, initial=-np.inf)
             kept = point[j] >= others
             moved, by = upper[kept].copy(), bounding[kept].copy()
@@ -238,9 +257,11 @@ class FreeSpace:
         gains = np.zeros(len(points))
         step = max(1, 2_000_000 // len(self._upper))  # bounds the memory of an intermediate array
         for start in range(0, len(points), step):
-            part = points[start:start + step]
+            part = points[start : start + step]
             volume = np.ones((len(part), len(self._upper)))
             for k in range(self._reference.size):
-                volume *= np.maximum(self._upper[:, k] - np.maximum(lower[:, k], part[:, k, None]), 0)
-            gains[start:start + step] = volume.sum(axis=1)
+                volume *= np.maximum(
+                    self._upper[:, k] - np.maximum(lower[:, k], part[:, k, None]), 0
+                )
+            gains[start : start + step] = volume.sum(axis=1)
         return gains

@@ -1,4 +1,6 @@
-"""Which cells a search evaluates next, batch by batch: level by level first, then across all levels."""
+"""Which cells a search evaluates next, batch by batch: level by level first, then across all
+levels.
+"""
 
 import dataclasses
 import math
@@ -18,7 +20,7 @@ TRIES = 4  # random growths for each cell that is wanted of them
 
 
 @dataclasses.dataclass(frozen=True)
-class SearchConfig:
+class PlannerConfig:
     """Sizes of a search.
 
     Raises:
@@ -26,21 +28,30 @@ class SearchConfig:
     """
 
     # Not all at once: the small cells of the first levels teach little about the others.
-    keep: int = option(6, 'K: cells evaluated on each level of the growth; on level l at most l + 1')
+    keep: int = option(
+        6, 'K: cells evaluated on each level of the growth; on level l at most l + 1'
+    )
     # What is grown from what was kept looks alike: a surrogate would never learn of anything else.
     explore: float = option(0.5, 'part of them that is grown at random from the root')
     batch: int = option(8, 'least number of cells in a batch of the last stage')
-    # The surrogate is fitted about as often in the first hundred evaluations as in the next four hundred.
+    # The surrogate is fitted about as often in the first hundred evaluations as in the next four
+    # hundred.
     batch_growth: float = option(0.05, 'a batch has at least this part of the evaluations so far')
     # What cells unlike all others are worth is not known from those evaluated so far.
-    bold: float = option(0.25, 'part of such a batch that is chosen as if predictions were less certain')
+    bold: float = option(
+        0.25, 'part of such a batch that is chosen as if predictions were less certain'
+    )
     doubt: float = option(5.0, 'how many times as large their standard deviation is taken for that')
     bold_later: float = option(0.1, 'that part, once there are `settled` evaluations')
     settled: int = option(120, 'evaluations after which a search looks about less')
-    parents: int = option(100, 'predicted cells that each round of looking for new ones grows and mutates')
+    parents: int = option(
+        100, 'predicted cells that each round of looking for new ones grows and mutates'
+    )
     rounds: int = option(3, 'how many such rounds precede a batch')
     pool: int = option(20_000, 'no new cells are looked for once so many are known')
-    fewest: int = option(4, 'evaluations before anything is predicted; until then cells are drawn at random')
+    fewest: int = option(
+        4, 'evaluations before anything is predicted; until then cells are drawn at random'
+    )
 
     def __post_init__(self):
         for name in ('keep', 'batch', 'fewest'):
@@ -59,8 +70,15 @@ class Planner:
         stage: 'levels', then 'last'.
     """
 
-    def __init__(self, space: Space, knowledge: Knowledge, *, surrogate: Callable, config: SearchConfig,
-                 seed: int):
+    def __init__(
+        self,
+        space: Space,
+        knowledge: Knowledge,
+        *,
+        surrogate: Callable,
+        config: PlannerConfig,
+        seed: int,
+    ):
         """Starts at the root of the space; arguments as for `nas.search.Search`."""
         self._space, self._knowledge, self._config = space, knowledge, config
         self._random = np.random.default_rng(seed)
@@ -81,24 +99,34 @@ class Planner:
         return [self.family.cells[row] for row in self._plan_last_stage()]
 
     def close(self) -> None:
-        """Ends a batch; on a level, what succeeded and what cannot be evaluated yet is grown next."""
+        """Ends a batch; on a level, what succeeded and what cannot be evaluated yet is grown
+        next.
+        """
         if self.stage == 'levels':
             good = {key for key, e in self._knowledge.evaluations.items() if e.status == 'ok'}
-            self._parents = [cell for cell in self._grown
-                             if not self._space.complete(cell) or self._space.key(cell) in good]
+            self._parents = [
+                cell
+                for cell in self._grown
+                if not self._space.complete(cell) or self._space.key(cell) in good
+            ]
 
     def predict(self, cells: Sequence) -> list[dict[str, float]]:
         """What is expected of cells of the family, by name; empty for what is known exactly."""
         if not self._informed():
             return [{} for _ in cells]
         mean, _ = self._forecast.predict()
-        uncertain = [(column, name) for column, name in enumerate(self._forecast.names)
-                     if not self._forecast.known()[column]]
+        uncertain = [
+            (column, name)
+            for column, name in enumerate(self._forecast.names)
+            if not self._forecast.known()[column]
+        ]
         rows = [self.family.row[self._space.key(cell)] for cell in cells]
         return [{name: float(mean[row, column]) for column, name in uncertain} for row in rows]
 
     def _plan_level(self) -> list[int]:
-        """Grows a level and chooses among it; without anything left to grow the last stage begins."""
+        """Grows a level and chooses among it; without anything left to grow the last stage
+        begins.
+        """
         children = [child for parent in self._parents for child in self.family.grow(parent)]
         self._grown = list({str(child): child for child in children}.values())
         if not self._grown:
@@ -106,7 +134,11 @@ class Planner:
             return []
         self._fit()
         self._level += 1
-        rows = {self.family.row[self._space.key(cell)] for cell in self._grown if self._space.complete(cell)}
+        rows = {
+            self.family.row[self._space.key(cell)]
+            for cell in self._grown
+            if self._space.complete(cell)
+        }
         size = min(self._config.keep, self._level + 1) if rows else 0
         drawn = round(size * self._config.explore)
         chosen = self._choose(sorted(rows), size - drawn)
@@ -147,7 +179,9 @@ class Planner:
                     family.mutate(cell)
             if len(family.cells) == before:
                 break
-        size = max(self._config.batch, int(self._config.batch_growth * len(self._knowledge.evaluations)))
+        size = max(
+            self._config.batch, int(self._config.batch_growth * len(self._knowledge.evaluations))
+        )
         while not len(self._candidates(range(len(family.cells)))) and family.grow_oldest():
             pass
         early = len(self._knowledge.evaluations) < self._config.settled
@@ -165,10 +199,14 @@ class Planner:
         if self._informed():
             knowledge = self._knowledge
             worst = dict(zip(knowledge.objectives, knowledge.reference())).get(ERROR, math.inf)
-            self._forecast.fit(list(knowledge.evaluations.values()), worst_error=WORST_ERROR * worst)
+            self._forecast.fit(
+                list(knowledge.evaluations.values()), worst_error=WORST_ERROR * worst
+            )
 
     def _candidates(self, rows) -> np.ndarray:
-        """Those of the family's rows that are not evaluated and keep to the exactly known constraints."""
+        """Those of the family's rows that are not evaluated and keep to the exactly known
+        constraints.
+        """
         known = {self.family.row[key] for key in self._knowledge.evaluations}
         rows = np.array([row for row in rows if row not in known], int)
         for constraint in self._knowledge.constraints if len(rows) else ():
@@ -180,8 +218,9 @@ class Planner:
         """Draws up to `count` candidates at random."""
         return self._random.permutation(self._candidates(rows))[:count].tolist()
 
-    def _choose(self, rows, count: int, choice: Callable = acquisition.select, *,
-                doubt: float = 1.0) -> list[int]:
+    def _choose(
+        self, rows, count: int, choice: Callable = acquisition.select, *, doubt: float = 1.0
+    ) -> list[int]:
         """Chooses up to `count` candidates, at random as long as nothing distinguishes them.
 
         Standard deviations are taken times `doubt`.
@@ -195,5 +234,7 @@ class Planner:
         for constraint in knowledge.constraints:
             violation += constraint.excess(mean[:, self._forecast.names.index(constraint.name)])
         size = len(knowledge.objectives)
-        chosen = choice(count, mean[:, :size], doubt * std[:, :size], front, reference, violation=violation)
+        chosen = choice(
+            count, mean[:, :size], doubt * std[:, :size], front, reference, violation=violation
+        )
         return rows[chosen].tolist()

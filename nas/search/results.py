@@ -12,26 +12,33 @@ from nas.search import pareto
 from nas.search.evaluations import Evaluation
 from nas.search.front_figure import front_figure
 
-FRONT_FILE, PICTURE_FILE, SUMMARY_FILE, REPORT_FILE = 'pareto.csv', 'pareto.png', 'search.json', 'report.html'
+FRONT_FILE = 'pareto.csv'
+PICTURE_FILE = 'pareto.png'
+SUMMARY_FILE = 'search.json'
+REPORT_FILE = 'report.html'
 BALANCED = 'balanced'
-BALANCE_RULE = ('of the cells on the front, the one nearest to the best value of every objective at once, '
-                'after each objective is scaled to 0..1 over the front (Euclidean distance)')
+BALANCE_RULE = (
+    'of the cells on the front, the one nearest to the best value of every objective at once, '
+    'after each objective is scaled to 0..1 over the front (Euclidean distance)'
+)
 _ROLES = {'error': 'most accurate', 'latency_ms': 'fastest', 'memory_mb': 'least memory'} | {
-    name: f'fewest {name}' for name in ('params', 'flops', 'macs')}
+    name: f'fewest {name}' for name in ('params', 'flops', 'macs')
+}
 
 
 def standouts(search) -> dict[str, Evaluation]:
-    """The cells of a search's front that DPP-Net would name, among those that are better than its reference.
+    """The cells of a search's front that DPP-Net would name, among those that are better than its
+    reference.
 
-    Source: DPP-Net (Dong et al., ECCV 2018) names, for each device, an accurate cell, a fast one, and one
-    that is balanced (Panacea) without defining the last; here it is `BALANCE_RULE`.
+    Source: DPP-Net (Dong et al., ECCV 2018) names, for each device, an accurate cell, a fast one,
+    and one that is balanced (Panacea) without defining the last; here it is `BALANCE_RULE`.
 
     Args:
         search: a `nas.search.Search`.
 
     Returns:
-        By role: 'most accurate', 'fastest', ... for each objective, and 'balanced'. Ties go to the smaller
-        sum of the scaled objectives. Empty if the front is.
+        By role: 'most accurate', 'fastest', ... for each objective, and 'balanced'. Ties go to the
+        smaller sum of the scaled objectives. Empty if the front is.
     """
     reference, objectives = search.reference(), search.objectives
     front = search.front()
@@ -41,20 +48,29 @@ def standouts(search) -> dict[str, Evaluation]:
     points = search.points(front)
     spread = np.ptp(points, axis=0)
     scaled = (points - points.min(axis=0)) / np.where(spread > 0, spread, 1)
-    found = {_ROLES.get(name, f'lowest {name}'): front[int(np.lexsort((scaled.sum(axis=1), points[:, i]))[0])]
-             for i, name in enumerate(objectives)}
-    found[BALANCED] = front[int(np.lexsort((scaled.sum(axis=1), np.linalg.norm(scaled, axis=1)))[0])]
+    found = {
+        _ROLES.get(name, f'lowest {name}'): front[
+            int(np.lexsort((scaled.sum(axis=1), points[:, i]))[0])
+        ]
+        for i, name in enumerate(objectives)
+    }
+    found[BALANCED] = front[
+        int(np.lexsort((scaled.sum(axis=1), np.linalg.norm(scaled, axis=1)))[0])
+    ]
     return found
 
 
 def _counts(search, evaluation: Evaluation) -> bool:
     """Whether an evaluation succeeded and keeps to the constraints."""
     values = evaluation.objectives
-    return evaluation.status == 'ok' and not any(c.excess(values[c.name]) for c in search.constraints)
+    return evaluation.status == 'ok' and not any(
+        c.excess(values[c.name]) for c in search.constraints
+    )
 
 
 def hypervolume_by_evaluation(search, evaluations: Sequence[Evaluation]) -> list[float]:
-    """Hypervolume after each evaluation, as a part of the box from 0 to the search's reference at its end.
+    """Hypervolume after each evaluation, as a part of the box from 0 to the search's reference at
+    its end.
 
     Failed, stopped and infeasible cells add nothing, nor do the cells that a warm start knew.
 
@@ -68,14 +84,22 @@ def hypervolume_by_evaluation(search, evaluations: Sequence[Evaluation]) -> list
     reference = search.reference()
     scale = np.where(reference > 0, reference, 1)
     outside = np.nextafter(reference, np.inf)
-    rows = [[e.objectives[name] for name in search.objectives] if _counts(search, e) else outside
-            for e in evaluations]
+    rows = [
+        [e.objectives[name] for name in search.objectives] if _counts(search, e) else outside
+        for e in evaluations
+    ]
     points = np.array(rows, np.float64).reshape(-1, len(reference))
     return pareto.hypervolume_by_step(points / scale, reference / scale).tolist()
 
 
-def summary(search, evaluations: Sequence[Evaluation], *, budget: int, seconds: float,
-            extra: dict | None = None) -> dict:
+def summary(
+    search,
+    evaluations: Sequence[Evaluation],
+    *,
+    budget: int,
+    seconds: float,
+    extra: dict | None = None,
+) -> dict:
     """Everything about a search that `search.json` holds.
 
     Args:
@@ -90,15 +114,25 @@ def summary(search, evaluations: Sequence[Evaluation], *, budget: int, seconds: 
     """
     statuses = [e.status for e in evaluations]
     return {
-        'budget': budget, 'evaluations': len(statuses), 'failed': statuses.count('failed'),
-        'stopped': statuses.count('stopped'), 'objectives': list(search.objectives),
-        'constraints': [f'{c.name}{"<" if c.strict else "<="}{c.limit:g}' for c in search.constraints],
+        'budget': budget,
+        'evaluations': len(statuses),
+        'failed': statuses.count('failed'),
+        'stopped': statuses.count('stopped'),
+        'objectives': list(search.objectives),
+        'constraints': [
+            f'{c.name}{"<" if c.strict else "<="}{c.limit:g}' for c in search.constraints
+        ],
         'reference': dict(zip(search.objectives, search.reference().tolist())),
         'hypervolume': hypervolume_by_evaluation(search, evaluations),
         'rank_correlation': {str(level): tau for level, tau in search.rank_correlations().items()},
         'front': [str(e.cell) for e in search.front()],
-        'chosen': {role: {'cell': str(e.cell), **e.objectives} for role, e in standouts(search).items()},
-        'balance_rule': BALANCE_RULE, 'seconds': round(seconds, 1), **(extra or {})}
+        'chosen': {
+            role: {'cell': str(e.cell), **e.objectives} for role, e in standouts(search).items()
+        },
+        'balance_rule': BALANCE_RULE,
+        'seconds': round(seconds, 1),
+        **(extra or {}),
+    }
 
 
 def front_rows(search) -> tuple[list[str], list[list]]:
@@ -108,9 +142,13 @@ def front_rows(search) -> tuple[list[str], list[list]]:
     columns = [*search.objectives, *others]
     named = standouts(search)
     roles = [', '.join(name for name, chosen in named.items() if chosen is e) for e in front]
-    return (['cell', 'level', *columns, 'chosen as'],
-            [[str(e.cell), e.level, *(e.objectives.get(name) for name in columns), role]
-             for e, role in zip(front, roles)])
+    return (
+        ['cell', 'level', *columns, 'chosen as'],
+        [
+            [str(e.cell), e.level, *(e.objectives.get(name) for name in columns), role]
+            for e, role in zip(front, roles)
+        ],
+    )
 
 
 def shown(value) -> str:
@@ -127,14 +165,28 @@ def text_table(columns: list[str], rows: list[list]) -> str:
     table = [list(columns)] + [[shown(value) for value in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*table)]
     texts = [any(isinstance(row[i], str) for row in rows) for i in range(len(columns))]
-    lines = ['  '.join(entry.ljust(width) if text else entry.rjust(width)
-                       for entry, width, text in zip(row, widths, texts)) for row in table]
+    lines = [
+        '  '.join(
+            entry.ljust(width) if text else entry.rjust(width)
+            for entry, width, text in zip(row, widths, texts)
+        )
+        for row in table
+    ]
     return '\n'.join(line.rstrip() for line in lines)
 
 
-def write_results(folder, search, evaluations: Sequence[Evaluation], *, budget: int, seconds: float,
-                  title: str = '', extra: dict | None = None) -> dict:
-    """Writes `pareto.csv`, `pareto.png`, `search.json` and `report.html`, each at once or not at all.
+def write_results(
+    folder,
+    search,
+    evaluations: Sequence[Evaluation],
+    *,
+    budget: int,
+    seconds: float,
+    title: str = '',
+    extra: dict | None = None,
+) -> dict:
+    """Writes `pareto.csv`, `pareto.png`, `search.json` and `report.html`, each at once or not at
+    all.
 
     Args:
         folder: the run directory.
@@ -154,16 +206,28 @@ def write_results(folder, search, evaluations: Sequence[Evaluation], *, budget: 
     with atomic_path(folder / PICTURE_FILE) as temporary:
         front_figure(search, standouts(search), title=title).savefig(temporary, dpi=110)
     write_json(folder / SUMMARY_FILE, facts)
-    page = Report(title or 'Architecture search', subtitle=f'{facts["evaluations"]} of {budget} evaluations, '
-                  f'{facts["failed"]} failed, {facts["stopped"]} stopped early')
+    page = Report(
+        title or 'Architecture search',
+        subtitle=(
+            f'{facts["evaluations"]} of {budget} evaluations, '
+            f'{facts["failed"]} failed, {facts["stopped"]} stopped early'
+        ),
+    )
     page.section('Pareto front')
     page.table('Front', columns, rows, note=f'{BALANCED}: {BALANCE_RULE}')
     page.image(folder / PICTURE_FILE, alt='Evaluated cells and the Pareto front.')
     page.section('Progress')
     volumes = facts['hypervolume']
-    page.curves('Hypervolume, as a part of the box up to the reference',
-                {'hypervolume': (list(range(1, len(volumes) + 1)), volumes)}, x_label='evaluations')
-    page.facts({f'Kendall tau of the surrogate, level {level}': tau
-                for level, tau in facts['rank_correlation'].items()})
+    page.curves(
+        'Hypervolume, as a part of the box up to the reference',
+        {'hypervolume': (list(range(1, len(volumes) + 1)), volumes)},
+        x_label='evaluations',
+    )
+    page.facts(
+        {
+            f'Kendall tau of the surrogate, level {level}': tau
+            for level, tau in facts['rank_correlation'].items()
+        }
+    )
     page.write(folder / REPORT_FILE)
     return facts

@@ -1,14 +1,15 @@
 """Progressive search for Pareto-optimal cells, as ask and tell.
 
-DPP-Net (Dong et al., ECCV 2018, section 3): grow the cells of one level, predict the error of every grown
-cell with a surrogate, keep the K best by Pareto rank over all objectives, evaluate these, fit the surrogate
-again and grow them. What level-wise growth passes over never returns there; so here a part of every level is
-grown at random, and a last stage spends the rest of the budget across all levels, on cells that were grown
-but not kept and on mutations of good ones.
+DPP-Net (Dong et al., ECCV 2018, section 3): grow the cells of one level, predict the error of every
+grown cell with a surrogate, keep the K best by Pareto rank over all objectives, evaluate these, fit
+the surrogate again and grow them. What level-wise growth passes over never returns there; so here a
+part of every level is grown at random, and a last stage spends the rest of the budget across all
+levels, on cells that were grown but not kept and on mutations of good ones.
 
-What is asked next depends only on the seed and on what has been told. A batch is planned when the one before
-has been told completely, and its results enter in the order of the batch; so neither the number of workers
-nor the order in which they finish matters, and telling recorded evaluations again restores the search.
+What is asked next depends only on the seed and on what has been told. A batch is planned when the
+one before has been told completely, and its results enter in the order of the batch; so neither the
+number of workers nor the order in which they finish matters, and telling recorded evaluations again
+restores the search.
 """
 
 import math
@@ -21,11 +22,11 @@ from nas.search.evaluations import Constraint, Evaluation, Failure
 from nas.search.forecast import ERROR
 from nas.search.knowledge import Knowledge
 from nas.search.loop import run
-from nas.search.planner import Planner, SearchConfig
+from nas.search.planner import Planner, PlannerConfig
 from nas.search.space import as_space
 from nas.surrogate.surrogate import Surrogate
 
-__all__ = ['Constraint', 'Evaluation', 'Failure', 'Search', 'SearchConfig', 'run']
+__all__ = ['Constraint', 'Evaluation', 'Failure', 'Search', 'PlannerConfig', 'run']
 
 
 class Search:
@@ -35,28 +36,39 @@ class Search:
         history: `Evaluation`s of this search, batch by batch.
     """
 
-    def __init__(self, space, objectives: Sequence[str] | str, *, seed: int = 0,
-                 constraints: Sequence[Constraint | str] = (), reference: Mapping[str, float] | None = None,
-                 surrogate: Callable = Surrogate, config: SearchConfig = SearchConfig()):
+    def __init__(
+        self,
+        space,
+        objectives: Sequence[str] | str,
+        *,
+        seed: int = 0,
+        constraints: Sequence[Constraint | str] = (),
+        reference: Mapping[str, float] | None = None,
+        surrogate: Callable = Surrogate,
+        config: PlannerConfig = PlannerConfig(),
+    ):
         """Starts at the root of the space.
 
         Args:
-            space: `nas.search.space.Space` or any object with `root`, `grow(cell)` and `encode(cell)`.
-            objectives: names, as a sequence or comma-separated; all are minimised. Those among the space's
-                costs are known of every cell, `error` is predicted by the surrogate, and any other one from
-                the costs of the cells evaluated so far.
+            space: `nas.search.space.Space` or any object with `root`, `grow(cell)` and
+                `encode(cell)`.
+            objectives: names, as a sequence or comma-separated; all are minimised. Those among the
+                space's costs are known of every cell, `error` is predicted by the surrogate, and
+                any other one from the costs of the cells evaluated so far.
             seed: of every random choice.
-            constraints: upper limits such as 'latency_ms<50', on objectives or on costs. A cell whose exact
-                cost is over its limit is not evaluated; a predicted one only puts it behind the others.
-            reference: worst value of each objective that is of interest; hypervolume is counted from there.
-                Objectives left out take the worst value on the front so far, plus a tenth of the front's
-                range.
-            surrogate: `surrogate(length, vocabulary_size, features, seed=seed)` gives an object with `fit`
-                and `predict` as in `nas.surrogate`.
+            constraints: upper limits such as 'latency_ms<50', on objectives or on costs. A cell
+                whose exact cost is over its limit is not evaluated; a predicted one only puts it
+                behind the others.
+            reference: worst value of each objective that is of interest; hypervolume is counted
+                from there. Objectives left out take the worst value on the front so far, plus a
+                tenth of the front's range.
+            surrogate: `surrogate(length, vocabulary_size, features, seed=seed)` gives an object
+                with `fit` and `predict` as in `nas.surrogate`.
             config: sizes.
 
         Raises:
-            ValueError: for a space without the methods, no or double objectives, or bad constraints.
+            ValueError: for a space without the methods, no or double objectives, or bad
+                constraints.
         """
         names = objectives.split(',') if isinstance(objectives, str) else objectives
         self.objectives = tuple(name.strip() for name in names)
@@ -64,14 +76,21 @@ class Search:
             raise ValueError(f'objectives {objectives!r} must be one or more different names')
         unknown = [name for name in reference or () if name not in self.objectives]
         if unknown:
-            raise ValueError(f'reference names {unknown[0]!r}, which is not an objective; these are '
-                             f'{", ".join(self.objectives)}')
+            raise ValueError(
+                f'reference names {unknown[0]!r}, which is not an objective; these are '
+                f'{", ".join(self.objectives)}'
+            )
         self.space, self.config = as_space(space), config
         limits = [Constraint.parse(c) if isinstance(c, str) else c for c in constraints]
         self._knowledge = Knowledge(self.objectives, limits, reference or {})
-        self._planner = Planner(self.space, self._knowledge, surrogate=surrogate, config=config, seed=seed)
+        self._planner = Planner(
+            self.space, self._knowledge, surrogate=surrogate, config=config, seed=seed
+        )
         self.history: list[Evaluation] = []
-        self._batch, self._asked, self._told = [], 0, {}  # cells; how many were handed out; results by key
+        # cells; how many were handed out; results by key
+        self._batch = []
+        self._asked = 0
+        self._told = {}
         self._predicted: dict[str, dict[str, float]] = {}  # of the cells of all batches, by key
 
     @property
@@ -91,8 +110,8 @@ class Search:
             n: how many at most.
 
         Returns:
-            Up to n cells of the present batch: fewer at its end, and none while it waits to be told or once
-            the space is `exhausted`.
+            Up to n cells of the present batch: fewer at its end, and none while it waits to be told
+            or once the space is `exhausted`.
         """
         if n < 1:
             raise ValueError(f'n is {n}, but at least one cell has to be asked for')
@@ -116,8 +135,8 @@ class Search:
 
         Args:
             cell: the cell.
-            result: objectives by name, which may leave out exactly known ones; or a `Failure`. A value that
-                is not finite makes it one.
+            result: objectives by name, which may leave out exactly known ones; or a `Failure`. A
+                value that is not finite makes it one.
 
         Returns:
             The evaluation as it is to be recorded.
@@ -146,8 +165,8 @@ class Search:
     def settle(self) -> None:
         """Enters what was told of a batch that nothing more will be asked of: the end of a budget.
 
-        The results then hold every evaluation. A search that is settled within a batch is not restored by
-        telling its evaluations again, so this comes last.
+        The results then hold every evaluation. A search that is settled within a batch is not
+        restored by telling its evaluations again, so this comes last.
         """
         for cell in self._batch:
             evaluation = self._told.pop(self.space.key(cell), None)
@@ -157,11 +176,12 @@ class Search:
         self._close_batch()
 
     def warm_start(self, evaluations) -> int:
-        """Learns from an earlier search: its cells count as evaluated, but not in this search's budget.
+        """Learns from an earlier search: its cells count as evaluated, but not in this search's
+        budget.
 
         Args:
-            evaluations: pairs (cell, objectives or `Failure`). Failures are not held against a cell, and
-                cells that lack an objective of this search are left out.
+            evaluations: pairs (cell, objectives or `Failure`). Failures are not held against a
+                cell, and cells that lack an objective of this search are left out.
 
         Returns:
             The number of cells taken over.
@@ -181,7 +201,9 @@ class Search:
         return len(self._knowledge.evaluations)
 
     def front(self) -> list[Evaluation]:
-        """The evaluations, those of an earlier run among them, that are feasible and not dominated."""
+        """The evaluations, those of an earlier run among them, that are feasible and not
+        dominated.
+        """
         return self._knowledge.front()
 
     def points(self, evaluations: Sequence[Evaluation]) -> np.ndarray:
@@ -193,28 +215,42 @@ class Search:
         return self._knowledge.reference()
 
     def rank_correlations(self) -> dict[int, float]:
-        """Kendall's tau between predicted and told error by level, of levels with 3 such cells or more."""
+        """Kendall's tau between predicted and told error by level, of levels with 3 such cells or
+        more.
+        """
         pairs = {}
         for e in self.history:
             if e.status == 'ok' and ERROR in e.predicted and ERROR in e.objectives:
                 pairs.setdefault(e.level, []).append((e.predicted[ERROR], e.objectives[ERROR]))
-        taus = {level: float(stats.kendalltau(*zip(*rows)).statistic)
-                for level, rows in sorted(pairs.items()) if len(rows) >= 3}
+        taus = {
+            level: float(stats.kendalltau(*zip(*rows)).statistic)
+            for level, rows in sorted(pairs.items())
+            if len(rows) >= 3
+        }
         return {level: tau for level, tau in taus.items() if math.isfinite(tau)}
 
     def _evaluation(self, cell, result) -> Evaluation:
         """Checks a result and completes it with the exact costs."""
-        level, predicted = self._planner.family.level(cell), self._predicted.get(self.space.key(cell), {})
+        level = self._planner.family.level(cell)
+        predicted = self._predicted.get(self.space.key(cell), {})
         if isinstance(result, Failure):
-            return Evaluation(cell, level, dict(result.objectives), result.status, result.reason, predicted)
-        values = {name: float(value) for name, value in {**self.space.costs(cell), **result}.items()}
+            return Evaluation(
+                cell, level, dict(result.objectives), result.status, result.reason, predicted
+            )
+        values = {
+            name: float(value) for name, value in {**self.space.costs(cell), **result}.items()
+        }
         missing = [name for name in self._knowledge.needed if name not in values]
         if missing:
-            raise ValueError(f'unknown objective {missing[0]!r}: cell {str(cell)!r} came with '
-                             f'{", ".join(values) or "none"}')
+            raise ValueError(
+                f'unknown objective {missing[0]!r}: cell {str(cell)!r} came with '
+                f'{", ".join(values) or "none"}'
+            )
         broken = [name for name in self._knowledge.needed if not math.isfinite(values[name])]
         if broken:
-            return Evaluation(cell, level, {}, 'failed', f'{broken[0]} is {values[broken[0]]}', predicted)
+            return Evaluation(
+                cell, level, {}, 'failed', f'{broken[0]} is {values[broken[0]]}', predicted
+            )
         return Evaluation(cell, level, values, predicted=predicted)
 
     def _enter(self, evaluation: Evaluation) -> None:

@@ -1,7 +1,9 @@
-"""Search spaces: what a search needs to know of cells, for the cell space of DPP-Net and for any other.
+"""Search spaces: what a search needs to know of cells, for the cell space of DPP-Net and for any
+other.
 
-A space starts from a root and grows one decision at a time. The search grows, mutates and encodes cells and
-reads their exact costs only through this interface, so it runs on everything that offers it.
+A space starts from a root and grows one decision at a time. The search grows, mutates and encodes
+cells and reads their exact costs only through this interface, so it runs on everything that offers
+it.
 """
 
 import functools
@@ -16,14 +18,16 @@ from nas.cells.skeleton import Skeleton
 class Space:
     """What the search asks of a space, with what it assumes where a space says nothing.
 
-    A space has `root`, a hashable cell, and the methods `grow` and `encode`; it may be any object that has
-    them, of this class or not. `str` of a cell identifies it.
+    A space has `root`, a hashable cell, and the methods `grow` and `encode`; it may be any object
+    that has them, of this class or not. `str` of a cell identifies it.
     """
 
     root = None
 
     def grow(self, cell):
-        """Returns the cells with one more decision than `cell`, always in the same order; () at the end."""
+        """Returns the cells with one more decision than `cell`, always in the same order; () at the
+        end.
+        """
         raise NotImplementedError
 
     def encode(self, cell):
@@ -39,7 +43,9 @@ class Space:
         return cell != self.root
 
     def level(self, cell) -> int | None:
-        """Number of decisions in the cell; None leaves it to the search, which counts growth steps."""
+        """Number of decisions in the cell; None leaves it to the search, which counts growth
+        steps.
+        """
         return None
 
     def costs(self, cell) -> dict[str, float]:
@@ -51,7 +57,9 @@ class Space:
         return ()
 
     def mutate(self, cell) -> tuple | None:
-        """Cells one change away at the same level; None leaves it to the search (`Family.mutate`)."""
+        """Cells one change away at the same level; None leaves it to the search
+        (`Family.mutate`).
+        """
         return None
 
     def parse(self, text: str):
@@ -64,16 +72,32 @@ class Space:
 
 
 class _Foreign(Space):
-    """An object that is no `Space` but has `root`, `grow` and `encode`; the other methods are optional."""
+    """An object that is no `Space` but has `root`, `grow` and `encode`; the other methods are
+    optional.
+    """
 
     def __init__(self, space):
         missing = [name for name in ('root', 'grow', 'encode') if not hasattr(space, name)]
         if missing:
-            raise ValueError(f'space {space!r} has no {missing[0]}; a space has root, grow(cell) and '
-                             'encode(cell)')
+            raise ValueError(
+                f'space {space!r} has no {missing[0]}; a space has root, grow(cell) and '
+                'encode(cell)'
+            )
         self.root = space.root
-        for name in ('grow', 'encode', 'key', 'complete', 'level', 'costs', 'features', 'mutate', 'parse',
-                     'record', 'length', 'vocabulary_size'):
+        for name in (
+            'grow',
+            'encode',
+            'key',
+            'complete',
+            'level',
+            'costs',
+            'features',
+            'mutate',
+            'parse',
+            'record',
+            'length',
+            'vocabulary_size',
+        ):
             if hasattr(space, name):
                 setattr(self, name, getattr(space, name))
 
@@ -90,14 +114,20 @@ def as_space(space) -> Space:
 class CellSpace(Space):
     """The cells of DPP-Net up to a level, counted on one skeleton.
 
-    Its exact costs are `params`, `flops` and `macs` of the deployed network. Features for the surrogate are
-    the logarithms of the costs and the number of each token.
+    Its exact costs are `params`, `flops` and `macs` of the deployed network. Features for the
+    surrogate are the logarithms of the costs and the number of each token.
     """
 
     root = Cell.ROOT
 
-    def __init__(self, skeleton: Skeleton, *, levels: int = 6, norms: tuple[str, ...] = NORMS,
-                 convs: tuple[str, ...] = CONVS):
+    def __init__(
+        self,
+        skeleton: Skeleton,
+        *,
+        levels: int = 6,
+        norms: tuple[str, ...] = NORMS,
+        convs: tuple[str, ...] = CONVS,
+    ):
         """Chooses the space.
 
         Args:
@@ -178,7 +208,9 @@ class Family:
         children = tuple(self.space.grow(cell))
         self._grown.add(str(cell))
         self._ungrown.pop(str(cell), None)
-        self._ungrown.update((str(child), child) for child in children if str(child) not in self._grown)
+        self._ungrown.update(
+            (str(child), child) for child in children if str(child) not in self._grown
+        )
         path = self._paths.get(str(cell))
         if path is not None:
             for choice, child in enumerate(children):
@@ -194,10 +226,12 @@ class Family:
         return True
 
     def mutate(self, cell) -> tuple:
-        """Cells one change away, taken in: the space's own, or with one choice of the growth changed.
+        """Cells one change away, taken in: the space's own, or with one choice of the growth
+        changed.
 
-        A changed choice is followed by the choices that the cell made after it, as numbers into what `grow`
-        offers then. A cell that was not grown here has no such history and no mutations.
+        A changed choice is followed by the choices that the cell made after it, as numbers into
+        what `grow` offers then. A cell that was not grown here has no such history and no
+        mutations.
         """
         mutants = self.space.mutate(cell)
         if mutants is None:
@@ -210,7 +244,7 @@ class Family:
         for place, kept in enumerate(path):
             offered = self.grow(prefix)
             for choice, mutant in enumerate(offered):
-                for later in path[place + 1:] if choice != kept else ():
+                for later in path[place + 1 :] if choice != kept else ():
                     children = self.grow(mutant)
                     if not children:
                         break
@@ -220,7 +254,9 @@ class Family:
             prefix = offered[kept]
 
     def level(self, cell) -> int:
-        """The space's level of a cell, or else the number of its growth steps; 0 where that is unknown."""
+        """The space's level of a cell, or else the number of its growth steps; 0 where that is
+        unknown.
+        """
         level = self.space.level(cell)
         return len(self._paths.get(str(cell), ())) if level is None else level
 

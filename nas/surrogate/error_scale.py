@@ -6,10 +6,12 @@ LOWEST_ERROR = 1e-2  # percent: an error of 0 has no logarithm
 
 
 class ErrorScale:
-    """The logarithm of errors, compressed where it is far from most examples, with mean 0 and deviation 1.
+    """The logarithm of errors, compressed where it is far from most examples, with mean 0 and
+    deviation 1.
 
-    A few hopeless cells, of ten times the usual error, would otherwise take up the whole scale and leave no
-    resolution where a search needs it. An inverse hyperbolic sine about the median keeps their order.
+    A few hopeless cells, of ten times the usual error, would otherwise take up the whole scale and
+    leave no resolution where a search needs it. An inverse hyperbolic sine about the median keeps
+    their order.
     """
 
     def __init__(self, errors):
@@ -17,10 +19,13 @@ class ErrorScale:
         logs = self._logs(errors)
         self._center = np.median(logs)
         # Equals the standard deviation of a normal distribution (Huber, Robust Statistics, 1981).
-        self._spread = _positive(1.4826 * np.median(np.abs(logs - self._center)), _positive(logs.std(), 1.0))
+        self._spread = _positive(
+            1.4826 * np.median(np.abs(logs - self._center)), _positive(logs.std(), 1.0)
+        )
         values = self._compressed(logs)
         self._mean, self._deviation = values.mean(), _positive(values.std(), 1.0)
-        # Far from the examples a network says anything: it may go to half the best and twice the worst error.
+        # Far from the examples a network says anything: it may go to half the best and twice the
+        # worst error.
         self._range = self._compressed(np.array([logs.min() - np.log(2), logs.max() + np.log(2)]))
 
     @staticmethod
@@ -32,7 +37,9 @@ class ErrorScale:
 
     def targets(self, errors):
         """Errors in percent -> what the networks learn, float32."""
-        return ((self._compressed(self._logs(errors)) - self._mean) / self._deviation).astype(np.float32)
+        return ((self._compressed(self._logs(errors)) - self._mean) / self._deviation).astype(
+            np.float32
+        )
 
     def errors(self, outputs):
         """What the networks say -> errors in percent; the inverse of `targets`."""

@@ -1,4 +1,6 @@
-"""The networks of the surrogate: LSTMs over the tokens of a cell, all members of an ensemble under `vmap`."""
+"""The networks of the surrogate: LSTMs over the tokens of a cell, all members of an ensemble under
+`vmap`.
+"""
 
 import functools
 
@@ -28,18 +30,22 @@ class Lstm(nn.Module):
     def setup(self):
         self.embed = nn.Dense(self.embedding, use_bias=False)
         self.enter = nn.Dense(4 * self.hidden)
-        self.recurrent = self.param('recurrent', nn.initializers.lecun_normal(),
-                                    (self.hidden, 4 * self.hidden))
+        self.recurrent = self.param(
+            'recurrent', nn.initializers.lecun_normal(), (self.hidden, 4 * self.hidden)
+        )
         self.layers = [nn.Dense(self.dense), nn.Dense(self.dense)]
         self.out = nn.Dense(1)
 
     def __call__(self, tokens, features):
-        """Returns errors [B] on the scale of `ErrorScale` of tokens int [B, length] and features [B, F]."""
+        """Returns errors [B] on the scale of `ErrorScale` of tokens int [B, length] and features
+        [B, F].
+        """
         return self.judge(self.read(tokens), features)
 
     def read(self, tokens):
         """The LSTM's mean state [B, hidden] over tokens int [B, length]."""
-        # A product with one-hot rows rather than a look-up, whose gradient is a scatter-add: slow on CPU.
+        # A product with one-hot rows rather than a look-up, whose gradient is a scatter-add: slow
+        # on CPU.
         inputs = self.enter(self.embed(jax.nn.one_hot(tokens, self.vocabulary_size + 1)))
 
         def step(carry, inputs):
@@ -49,7 +55,8 @@ class Lstm(nn.Module):
             hidden = nn.sigmoid(leave) * jnp.tanh(cell)
             return (cell, hidden), hidden
 
-        # All gates in one product and the loop kept a loop: nn.RNN takes three times as long to compile.
+        # All gates in one product and the loop kept a loop: nn.RNN takes three times as long to
+        # compile.
         empty = jnp.zeros((len(tokens), self.hidden))
         states = jax.lax.scan(step, (empty, empty), inputs.swapaxes(0, 1))[1].swapaxes(0, 1)
         there = (tokens > 0)[..., None]
@@ -97,6 +104,8 @@ def read(model, params, tokens):
 
 @functools.partial(jax.jit, static_argnames='model')
 def judge(model, params, states, features):
-    """`Lstm.judge` of all members: [members, B] of states [members, B, hidden] and features [B, F]."""
+    """`Lstm.judge` of all members: [members, B] of states [members, B, hidden] and features [B,
+    F].
+    """
     function = functools.partial(model.apply, method='judge')
     return jax.vmap(function, in_axes=(0, 0, None))(params, states, features)

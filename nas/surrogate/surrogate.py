@@ -1,10 +1,11 @@
 """Predicts the error of cells which nobody has trained yet.
 
-DPP-Net (Dong et al., ECCV 2018), like PNAS (Liu et al., ECCV 2018), lets an LSTM read the tokens of a cell
-and predict its accuracy. Here the members of an ensemble are trained at once under `vmap` on the logarithm of
-the error, and numbers known of a cell, such as its costs, stand beside its tokens. Sequences and examples are
-padded to one shape, so that a whole search compiles one training program and one prediction program. A
-Gaussian process on the same inputs takes part in the mean and says how sure it is.
+DPP-Net (Dong et al., ECCV 2018), like PNAS (Liu et al., ECCV 2018), lets an LSTM read the tokens of
+a cell and predict its accuracy. Here the members of an ensemble are trained at once under `vmap` on
+the logarithm of the error, and numbers known of a cell, such as its costs, stand beside its tokens.
+Sequences and examples are padded to one shape, so that a whole search compiles one training program
+and one prediction program. A Gaussian process on the same inputs takes part in the mean and says
+how sure it is.
 """
 
 import dataclasses
@@ -40,10 +41,10 @@ class SurrogateConfig:
         weight_decay: decoupled, as in AdamW (Loshchilov & Hutter, ICLR 2019).
         capacity: examples for which the training program is compiled; doubles when they do not fit.
         process: part of the Gaussian process in the mean; the LSTMs have the rest.
-        token: how much one token more or less counts among the inputs of the Gaussian process, beside
-            features of deviation 1.
-        spread: part of the Gaussian process's deviation that is passed on. With all of it, a short search
-            looks about for too long.
+        token: how much one token more or less counts among the inputs of the Gaussian process,
+            beside features of deviation 1.
+        spread: part of the Gaussian process's deviation that is passed on. With all of it, a short
+            search looks about for too long.
     """
 
     members: int = 8
@@ -63,7 +64,8 @@ class SurrogateConfig:
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
-            value, may_be_zero = getattr(self, field.name), ('weight_decay', 'process', 'token', 'spread')
+            value = getattr(self, field.name)
+            may_be_zero = ('weight_decay', 'process', 'token', 'spread')
             if not value >= 0 or (value == 0 and field.name not in may_be_zero):
                 raise ValueError(f'{field.name} must be positive, not {value}')
         if self.process > 1:
@@ -71,10 +73,19 @@ class SurrogateConfig:
 
 
 class Surrogate:
-    """Predicts the error of cells from those evaluated so far; fitted again whenever there are more."""
+    """Predicts the error of cells from those evaluated so far; fitted again whenever there are
+    more.
+    """
 
-    def __init__(self, length: int, vocabulary_size: int, features: int, *,
-                 config: SurrogateConfig = SurrogateConfig(), seed: int = 0):
+    def __init__(
+        self,
+        length: int,
+        vocabulary_size: int,
+        features: int,
+        *,
+        config: SurrogateConfig = SurrogateConfig(),
+        seed: int = 0,
+    ):
         """Makes a surrogate that knows nothing yet.
 
         Args:
@@ -87,14 +98,19 @@ class Surrogate:
         Raises:
             ValueError: if `length` or `vocabulary_size` is not positive or `features` is negative.
         """
-        least_of = {'length': (length, 1), 'vocabulary_size': (vocabulary_size, 1), 'features': (features, 0)}
+        least_of = {
+            'length': (length, 1),
+            'vocabulary_size': (vocabulary_size, 1),
+            'features': (features, 0),
+        }
         for name, (value, least) in least_of.items():
             if value < least:
                 raise ValueError(f'{name} is {value}; it must be at least {least}')
         self._length, self._features = length, features
         self._config, self._process = config, GaussianProcess()
-        self._model = lstm.Lstm(vocabulary_size, config.embedding, config.hidden, config.dense,
-                                config.weight_decay)
+        self._model = lstm.Lstm(
+            vocabulary_size, config.embedding, config.hidden, config.dense, config.weight_decay
+        )
         self._rng = np.random.default_rng(seed)
         self._params = None
 
@@ -107,16 +123,21 @@ class Surrogate:
             errors: float [N], percent.
 
         Raises:
-            ValueError: if there are no examples, a shape or a token is wrong, or a number is not finite.
+            ValueError: if there are no examples, a shape or a token is wrong, or a number is not
+                finite.
         """
         tokens, features = self._check(tokens, features)
         errors = np.asarray(errors, np.float64)
         if errors.shape != (len(tokens),) or not len(errors):
-            raise ValueError(f'errors have shape {errors.shape}; accepted is one number for each of the '
-                             f'{len(tokens)} cells, and at least one cell')
+            raise ValueError(
+                f'errors have shape {errors.shape}; accepted is one number for each of the '
+                f'{len(tokens)} cells, and at least one cell'
+            )
         valid = np.isfinite(errors) & (errors >= 0)
         if not valid.all():
-            raise ValueError(f'errors must be percentages, none missing or negative, not {errors[~valid][0]}')
+            raise ValueError(
+                f'errors must be percentages, none missing or negative, not {errors[~valid][0]}'
+            )
         self._standardise(features)
         self._scale = ErrorScale(errors)
         capacity = self._config.capacity
@@ -128,12 +149,17 @@ class Surrogate:
         config, cold = self._config, self._params is None
         if cold:
             self._params = self._draw()
-        # Batches are drawn here, from the examples alone: the padding is never looked at, and compiling a
-        # random generator takes seconds.
+        # Batches are drawn here, from the examples alone: the padding is never looked at, and
+        # compiling a random generator takes seconds.
         longest = max(config.steps, config.warm_steps)
-        rows = self._rng.integers(len(errors), size=(longest, config.members, config.batch), dtype=np.int32)
-        steps, rate = ((config.steps, config.learning_rate) if cold else
-                       (config.warm_steps, config.warm_learning_rate))
+        rows = self._rng.integers(
+            len(errors), size=(longest, config.members, config.batch), dtype=np.int32
+        )
+        steps, rate = (
+            (config.steps, config.learning_rate)
+            if cold
+            else (config.warm_steps, config.warm_learning_rate)
+        )
         self._params = lstm.train(self._model, self._params, rows, *examples, steps, rate)
 
     def predict(self, tokens, features) -> tuple[np.ndarray, np.ndarray]:
@@ -144,14 +170,17 @@ class Surrogate:
             features: float [M, F].
 
         Returns:
-            (mean, std), each float64 [M] in percent: the mean of the LSTMs and the Gaussian process on the
-            scale that they learn, and the deviation of the latter times `SurrogateConfig.spread`.
+            (mean, std), each float64 [M] in percent: the mean of the LSTMs and the Gaussian process
+            on the scale that they learn, and the deviation of the latter times
+            `SurrogateConfig.spread`.
 
         Raises:
             ValueError: before the first fit, or if a shape, a token or a feature is wrong.
         """
         if self._params is None:
-            raise ValueError('the surrogate has not been fitted yet; call fit with evaluated cells first')
+            raise ValueError(
+                'the surrogate has not been fitted yet; call fit with evaluated cells first'
+            )
         tokens, features = self._check(tokens, features)
         scaled = self._scaled(features)
         share, spread = self._config.process, self._config.spread
@@ -161,38 +190,57 @@ class Surrogate:
         return self._scale.errors(mean), (high - low) / 2
 
     def _read(self, tokens, scaled):
-        """What the LSTMs say, [members, M], of tokens [M, length] and standardised features [M, F]."""
+        """What the LSTMs say, [members, M], of tokens [M, length] and standardised features [M,
+        F].
+        """
         # Sequences that many cells share are read once: reading takes most of the time.
         different, places = np.unique(tokens, axis=0, return_inverse=True)
         states = _in_chunks(functools.partial(lstm.read, self._model, self._params), different)
         judge = functools.partial(lstm.judge, self._model, self._params)
-        return _in_chunks(lambda part, rows: judge(states[:, rows], part), scaled, places.reshape(-1))
+        return _in_chunks(
+            lambda part, rows: judge(states[:, rows], part), scaled, places.reshape(-1)
+        )
 
     def _inputs(self, tokens, scaled):
-        """What the Gaussian process sees, [M, F + 2 * vocabulary]: features, and which tokens occur where."""
+        """What the Gaussian process sees, [M, F + 2 * vocabulary]: features, and which tokens occur
+        where.
+        """
         late = np.linspace(0, 1, self._length)
         there = [tokens == kind for kind in range(1, self._model.vocabulary_size + 1)]
-        counts = np.stack([(kind * weight).sum(axis=1) for weight in (1, late) for kind in there], axis=1)
+        counts = np.stack(
+            [(kind * weight).sum(axis=1) for weight in (1, late) for kind in there], axis=1
+        )
         return np.concatenate([scaled, self._config.token * counts], axis=1)
 
     def _check(self, tokens, features):
         """Tokens int32 [N, length] and features float32 [N, F], or a ValueError."""
         tokens, features = np.asarray(tokens), np.asarray(features, np.float32)
-        if tokens.ndim != 2 or tokens.shape[1] != self._length or not np.issubdtype(tokens.dtype, np.integer):
-            raise ValueError(f'tokens are {tokens.dtype} of shape {tokens.shape}; accepted are integers of '
-                             f'shape [cells, {self._length}]')
+        if (
+            tokens.ndim != 2
+            or tokens.shape[1] != self._length
+            or not np.issubdtype(tokens.dtype, np.integer)
+        ):
+            raise ValueError(
+                f'tokens are {tokens.dtype} of shape {tokens.shape}; accepted are integers of '
+                f'shape [cells, {self._length}]'
+            )
         if features.shape != (len(tokens), self._features):
-            raise ValueError(f'features have shape {features.shape}; accepted is '
-                             f'{(len(tokens), self._features)}')
+            raise ValueError(
+                f'features have shape {features.shape}; accepted is {(len(tokens), self._features)}'
+            )
         if not np.isfinite(features).all():
             raise ValueError('features must be finite numbers')
         largest = self._model.vocabulary_size
         if tokens.size and (tokens.min() < 0 or tokens.max() > largest):
-            raise ValueError(f'tokens lie between {tokens.min()} and {tokens.max()}; accepted is 1 to '
-                             f'{largest}, 0 for padding')
+            raise ValueError(
+                f'tokens lie between {tokens.min()} and {tokens.max()}; accepted is 1 to '
+                f'{largest}, 0 for padding'
+            )
         if ((tokens[:, :-1] == 0) & (tokens[:, 1:] != 0)).any():
-            raise ValueError('tokens hold a 0 before the last token of a cell; 0 is padding and stands at '
-                             'the end only')
+            raise ValueError(
+                'tokens hold a 0 before the last token of a cell; 0 is padding and stands at '
+                'the end only'
+            )
         return tokens.astype(np.int32), features
 
     def _standardise(self, features) -> None:
@@ -206,10 +254,15 @@ class Surrogate:
 
     def _draw(self):
         """Initial parameters of all members, drawn on the host."""
-        shapes = jax.eval_shape(self._model.init, jax.random.key(0), np.zeros((1, self._length), np.int32),
-                                np.zeros((1, self._features), np.float32))
+        shapes = jax.eval_shape(
+            self._model.init,
+            jax.random.key(0),
+            np.zeros((1, self._length), np.int32),
+            np.zeros((1, self._features), np.float32),
+        )
         members = [init_lib.he_normal(self._rng, shapes) for _ in range(self._config.members)]
-        # As arrays of the device from the start: later fits then call the very program of the first.
+        # As arrays of the device from the start: later fits then call the very program of the
+        # first.
         return jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *members)
 
 
@@ -217,8 +270,10 @@ def _in_chunks(function, *arrays):
     """[members, N, ...] of a function compiled for `CHUNK` rows of arrays [N, ...]."""
     rows, results = len(arrays[0]), [np.zeros((1, 0))]
     if rows:
-        results = [function(*(_pad(array[start:start + CHUNK], CHUNK) for array in arrays))
-                   for start in range(0, rows, CHUNK)]
+        results = [
+            function(*(_pad(array[start : start + CHUNK], CHUNK) for array in arrays))
+            for start in range(0, rows, CHUNK)
+        ]
     return np.concatenate(results, axis=1)[:, :rows]
 
 

@@ -1,9 +1,11 @@
-"""What a surrogate sees of a NAS-Bench-201 cell: its ways from input to output, and features of its graph.
+"""What a surrogate sees of a NAS-Bench-201 cell: its ways from input to output, and features of its
+graph.
 
-A cell of NAS-Bench-201 (Dong & Yang, ICLR 2020) has four nodes and six edges 0->1, 0->2, 1->2, 0->3, 1->3,
-2->3, each with one of five operations. Four ways lead from node 0 to node 3; one that holds a `none` carries
-nothing, and a skip changes nothing of what a way computes. A token is what one way computes, so that strings
-of one graph look alike. That is so here only: for the search they are different cells, of different costs.
+A cell of NAS-Bench-201 (Dong & Yang, ICLR 2020) has four nodes and six edges 0->1, 0->2, 1->2,
+0->3, 1->3, 2->3, each with one of five operations. Four ways lead from node 0 to node 3; one that
+holds a `none` carries nothing, and a skip changes nothing of what a way computes. A token is what
+one way computes, so that strings of one graph look alike. That is so here only: for the search they
+are different cells, of different costs.
 """
 
 import itertools
@@ -14,14 +16,19 @@ OPS = ('none', 'skip_connect', 'nor_conv_1x1', 'nor_conv_3x3', 'avg_pool_3x3')
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 NONE, SKIP, CONV1, CONV3, POOL = range(5)
 PATHS = ((3,), (0, 4), (1, 5), (0, 2, 5))  # the edges of each way from node 0 to node 3
-# Every sequence of operations that a way can hold, by length; token number = 1 + place in this tuple.
-TOKENS = tuple('>'.join(way) or 'identity' for length in range(4)
-               for way in itertools.product(OPS[2:], repeat=length))
+# Every sequence of operations that a way can hold, by length; token number = 1 + place in this
+# tuple.
+TOKENS = tuple(
+    '>'.join(way) or 'identity'
+    for length in range(4)
+    for way in itertools.product(OPS[2:], repeat=length)
+)
 LENGTH = len(PATHS)
 
 
 def parse(arch: str) -> tuple[int, ...]:
-    """Reads an `arch` string such as '|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|'.
+    """Reads an `arch` string such as
+    '|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|'.
 
     Returns:
         The six operation numbers (places in `OPS`) in the order of `EDGES`.
@@ -66,7 +73,8 @@ def encode_batch(ops) -> np.ndarray:
         ops: int [N, 6] operation numbers in the order of `EDGES`.
 
     Returns:
-        int32 [N, LENGTH]: 1 + place in `TOKENS` of each way that is not cut, largest first, then zeros.
+        int32 [N, LENGTH]: 1 + place in `TOKENS` of each way that is not cut, largest first, then
+        zeros.
     """
     ops = np.asarray(ops, np.int64)
     tokens = np.zeros((len(ops), LENGTH), np.int32)
@@ -85,15 +93,18 @@ def features_batch(ops) -> np.ndarray:
         ops: int [N, 6] operation numbers in the order of `EDGES`.
 
     Returns:
-        float32 [N, F]. Live edges of each operation but `none` (4); ways (1); convolutions, 3x3 convolutions,
-        pools and operations on the way that has most (4); the first three summed over ways (3); ways with 0
-        to 3 operations (4), with 0 to 3 convolutions (4); pools and convolutions on the way with fewest (2).
+        float32 [N, F]. Live edges of each operation but `none` (4); ways (1); convolutions, 3x3
+        convolutions, pools and operations on the way that has most (4); the first three summed over
+        ways (3); ways with 0 to 3 operations (4), with 0 to 3 convolutions (4); pools and
+        convolutions on the way with fewest (2).
     """
     ops = live_ops(ops)
     alive = np.stack([(ops[:, path] != NONE).all(axis=1) for path in PATHS], axis=1)
 
     def on_ways(*kinds):
-        return np.stack([np.isin(ops[:, path], kinds).sum(axis=1) for path in PATHS], axis=1) * alive
+        return (
+            np.stack([np.isin(ops[:, path], kinds).sum(axis=1) for path in PATHS], axis=1) * alive
+        )
 
     convs, wide, pools = on_ways(CONV1, CONV3), on_ways(CONV3), on_ways(POOL)
     length = convs + pools

@@ -1,8 +1,9 @@
 """Tabular benchmarks: spaces in which every cell has been trained, so that a search can be judged.
 
-NAS-Bench-201 (Dong & Yang, ICLR 2020): six edges with five operations; latencies of devices from HELP (Lee et
-al., NeurIPS 2021). NAS-Bench-Macro (Su et al., CVPR 2021): eight layers with three blocks. Both are read
-progressively: the root has operation 0 (`none`, identity) everywhere, and a grown cell replaces one of them.
+NAS-Bench-201 (Dong & Yang, ICLR 2020): six edges with five operations; latencies of devices from
+HELP (Lee et al., NeurIPS 2021). NAS-Bench-Macro (Su et al., CVPR 2021): eight layers with three
+blocks. Both are read progressively: the root has operation 0 (`none`, identity) everywhere, and a
+grown cell replaces one of them.
 """
 
 import pathlib
@@ -11,9 +12,9 @@ from collections.abc import Callable
 import numpy as np
 
 from common import npz
-from nas.tables import nb201_encoding
 from nas.search import pareto
 from nas.search.space import Space
+from nas.tables import nb201_encoding
 
 MACRO_LAYERS, MACRO_BLOCKS = 8, 3
 WORST_ERROR = 20.0  # percent: the reference of the hypervolume; worse cells contribute nothing
@@ -22,8 +23,8 @@ WORST_ERROR = 20.0  # percent: the reference of the hypervolume; worse cells con
 class TableSpace(Space):
     """A table as a space of strings that also answers evaluations.
 
-    Every string of the table is a cell of its own: isomorphic graphs differ in parameters and latency. Levels
-    count the operations other than 0.
+    Every string of the table is a cell of its own: isomorphic graphs differ in parameters and
+    latency. Levels count the operations other than 0.
 
     Attributes:
         cells: all strings of the table.
@@ -39,8 +40,8 @@ class TableSpace(Space):
         Args:
             cells: N strings.
             ops: int [N, places] operation numbers in 0..choices-1.
-            values: dict of objective to [N]; `error` in percent is what only an evaluation tells, all others
-                are known costs.
+            values: dict of objective to [N]; `error` in percent is what only an evaluation tells,
+                all others are known costs.
             choices: number of operations at each place.
             tokens: int [N, length] for the surrogate, 0 pads.
             features: float [N, F] for the surrogate.
@@ -51,16 +52,24 @@ class TableSpace(Space):
         self.ops, self.choices = np.asarray(ops), choices
         self._tokens, self._features = tokens, features
         self._row = {cell: row for row, cell in enumerate(self.cells)}
-        self._place = choices ** np.arange(self.ops.shape[1])  # ops @ place is a number for each cell
+        self._place = choices ** np.arange(
+            self.ops.shape[1]
+        )  # ops @ place is a number for each cell
         self._by_number = {int(number): row for row, number in enumerate(self.ops @ self._place)}
         if 0 not in self._by_number:
-            raise ValueError('the table lacks the cell of operations 0 alone, from which a search starts')
+            raise ValueError(
+                'the table lacks the cell of operations 0 alone, from which a search starts'
+            )
         self.root = self.cells[self._by_number[0]]
-        self.reference = {name: WORST_ERROR if name == 'error' else float(column.max())
-                          for name, column in values.items()}
+        self.reference = {
+            name: WORST_ERROR if name == 'error' else float(column.max())
+            for name, column in values.items()
+        }
 
     def _changed(self, cell, *, grown: bool) -> tuple[str, ...]:
-        """Cells with one operation 0 replaced, or else with one of the others changed or removed."""
+        """Cells with one operation 0 replaced, or else with one of the others changed or
+        removed.
+        """
         row = self._row[cell]
         number = int(self.ops[row] @ self._place)
         rows = []
@@ -117,11 +126,14 @@ class TableSpace(Space):
         """
         unknown = [name for name in objectives if name not in self.values]
         if unknown:
-            raise ValueError(f'unknown objective {unknown[0]!r}; the table has {", ".join(self.values)}')
+            raise ValueError(
+                f'unknown objective {unknown[0]!r}; the table has {", ".join(self.values)}'
+            )
         return np.stack([self.values[name] / self.reference[name] for name in objectives], axis=1)
 
     def relative_hypervolume(self, cells, objectives) -> np.ndarray:
-        """Hypervolume after each evaluation relative to that of the whole table, reference (1, ..., 1).
+        """Hypervolume after each evaluation relative to that of the whole table, reference (1, ...,
+        1).
 
         Args:
             cells: the evaluated cells in order.
@@ -173,17 +185,18 @@ def load_nas_bench_201(path, *, device: str | None = None) -> TableSpace:
     """Reads a table of NAS-Bench-201.
 
     Args:
-        path: npz file with `arch` strings, `params`, `c10_valid200_seeds` [N, seeds] (percent, NaN where a
-            seed is missing), and `lat_NAME` (milliseconds) for each device; `macs` if there.
+        path: npz file with `arch` strings, `params`, `c10_valid200_seeds` [N, seeds] (percent, NaN
+            where a seed is missing), and `lat_NAME` (milliseconds) for each device; `macs` if
+            there.
         device: NAME of the latency column; None leaves latency out.
 
     Returns:
-        The space with objectives `error` (100 - mean over the seeds), `latency_ms`, `params`, `flops` (the
-        MACs).
+        The space with objectives `error` (100 - mean over the seeds), `latency_ms`, `params`,
+        `flops` (the MACs).
 
     Raises:
-        ValueError: if the file or a column is missing or not as described; an unknown device names those
-            there.
+        ValueError: if the file or a column is missing or not as described; an unknown device names
+            those there.
     """
     table = _read(path)
     archs = _column(path, table, 'arch')
@@ -193,30 +206,42 @@ def load_nas_bench_201(path, *, device: str | None = None) -> TableSpace:
     if device is not None:
         devices = sorted(name.removeprefix('lat_') for name in table if name.startswith('lat_'))
         if device not in devices:
-            raise ValueError(f'unknown device {device!r}; table {path} has {", ".join(devices) or "none"}')
+            raise ValueError(
+                f'unknown device {device!r}; table {path} has {", ".join(devices) or "none"}'
+            )
         values['latency_ms'] = _positive(path, f'lat_{device}', table[f'lat_{device}'])
     values['params'] = _positive(path, 'params', _column(path, table, 'params'))
     if 'macs' in table:
         values['flops'] = _positive(path, 'macs', table['macs'])
-    costs = np.stack([np.log1p(values[name]) for name in values if name in ('latency_ms', 'params')], axis=1)
+    costs = np.stack(
+        [np.log1p(values[name]) for name in values if name in ('latency_ms', 'params')], axis=1
+    )
     features = np.concatenate([nb201_encoding.features_batch(ops), costs], axis=1)
-    return TableSpace(archs, ops, values, choices=len(nb201_encoding.OPS), features=features,
-                      tokens=nb201_encoding.encode_batch(ops), vocabulary_size=len(nb201_encoding.TOKENS))
+    return TableSpace(
+        archs,
+        ops,
+        values,
+        choices=len(nb201_encoding.OPS),
+        features=features,
+        tokens=nb201_encoding.encode_batch(ops),
+        vocabulary_size=len(nb201_encoding.TOKENS),
+    )
 
 
 def load_nas_bench_macro(path, *, device: str | None = None) -> TableSpace:
     """Reads a table of NAS-Bench-Macro.
 
     Args:
-        path: npz file with `arch` strings of eight digits 0, 1, 2 (identity and two inverted residual
-            blocks), `acc` or `acc_seeds` (percent), `params` and `flops`.
+        path: npz file with `arch` strings of eight digits 0, 1, 2 (identity and two inverted
+            residual blocks), `acc` or `acc_seeds` (percent), `params` and `flops`.
         device: must be None: the table has no latencies.
 
     Returns:
         The space with objectives `error` (100 - mean accuracy), `flops`, `params`.
 
     Raises:
-        ValueError: if the file or a column is missing or not as described, or a device is asked for.
+        ValueError: if the file or a column is missing or not as described, or a device is asked
+            for.
     """
     if device is not None:
         raise ValueError(f'unknown device {device!r}; NAS-Bench-Macro has no latencies')
@@ -229,15 +254,32 @@ def load_nas_bench_macro(path, *, device: str | None = None) -> TableSpace:
     name = 'acc_seeds' if 'acc_seeds' in table else 'acc'
     accuracies = _column(path, table, name)
     values = {'error': _mean_error(path, name, accuracies.reshape(len(archs), -1))}
-    values |= {name: _positive(path, name, _column(path, table, name)) for name in ('flops', 'params')}
+    values |= {
+        name: _positive(path, name, _column(path, table, name)) for name in ('flops', 'params')
+    }
     counts = np.stack([(ops == op).sum(axis=1) for op in range(MACRO_BLOCKS)], axis=1)
-    features = np.concatenate([ops == 1, ops == 2, counts, np.log1p(values['flops'])[:, None]], axis=1)
+    features = np.concatenate(
+        [ops == 1, ops == 2, counts, np.log1p(values['flops'])[:, None]], axis=1
+    )
     tokens = np.arange(MACRO_LAYERS) * MACRO_BLOCKS + ops + 1
-    return TableSpace(archs, ops, values, choices=MACRO_BLOCKS, tokens=tokens, features=features,
-                      vocabulary_size=MACRO_LAYERS * MACRO_BLOCKS)
+    return TableSpace(
+        archs,
+        ops,
+        values,
+        choices=MACRO_BLOCKS,
+        tokens=tokens,
+        features=features,
+        vocabulary_size=MACRO_LAYERS * MACRO_BLOCKS,
+    )
 
 
-BENCHMARKS: dict[str, Callable[..., TableSpace]] = {'nas_bench_201': load_nas_bench_201,
-                                                    'nas_bench_macro': load_nas_bench_macro}
-# What each is judged by, after facts of the published tables: three objectives where latencies are known.
-OBJECTIVES = {'nas_bench_201': ('error', 'latency_ms', 'params'), 'nas_bench_macro': ('error', 'flops')}
+BENCHMARKS: dict[str, Callable[..., TableSpace]] = {
+    'nas_bench_201': load_nas_bench_201,
+    'nas_bench_macro': load_nas_bench_macro,
+}
+# What each is judged by, after facts of the published tables: three objectives where latencies are
+# known.
+OBJECTIVES = {
+    'nas_bench_201': ('error', 'latency_ms', 'params'),
+    'nas_bench_macro': ('error', 'flops'),
+}

@@ -1,8 +1,10 @@
-"""What a training step is fed with: images that lie on the device, batches of indices, and augmentation.
+"""What a training step is fed with: images that lie on the device, batches of indices, and
+augmentation.
 
-A data set of small images is put on the device once, as uint8 (CIFAR-10 is 150 MB); a step receives the
-indices and PRNG keys of its examples and makes the batch itself, so that input never keeps it waiting. Of a
-data set that memory does not hold the step receives the images of its batch, decoded ahead (`nas.training.feed`).
+A data set of small images is put on the device once, as uint8 (CIFAR-10 is 150 MB); a step receives
+the indices and PRNG keys of its examples and makes the batch itself, so that input never keeps it
+waiting. Of a data set that memory does not hold the step receives the images of its batch, decoded
+ahead (`nas.training.feed`).
 """
 
 import functools
@@ -49,7 +51,9 @@ class Data(NamedTuple):
             yield {'indices': request.indices}
 
 
-def place(images: Images | StreamedImages, statistics: tuple[np.ndarray, np.ndarray]) -> Data | StreamedData:
+def place(
+    images: Images | StreamedImages, statistics: tuple[np.ndarray, np.ndarray]
+) -> Data | StreamedData:
     """Makes a split ready for steps: images in memory are put on every device once.
 
     Args:
@@ -71,8 +75,9 @@ def pick(batch: dict[str, jax.Array], data: Data) -> tuple[jax.Array, jax.Array]
 def batch_indices(seed: int, step: int, batch_size: int, examples: int) -> np.ndarray:
     """The examples of a step, [batch_size] int32.
 
-    One shuffled pass over the data follows another without a gap, so no batch is short, and each example
-    comes once in each pass. A function of its arguments alone: a resumed run goes on with the same batches.
+    One shuffled pass over the data follows another without a gap, so no batch is short, and each
+    example comes once in each pass. A function of its arguments alone: a resumed run goes on with
+    the same batches.
     """
     position = step * batch_size + np.arange(batch_size)
     passes = range(position[0] // examples, position[-1] // examples + 1)
@@ -99,13 +104,17 @@ def augment(keys: jax.Array, images: jax.Array, *, crop: int, mirror: bool) -> j
     Returns:
         [B, S, S, C].
     """
+
     def one(key, image):
         place_key, mirror_key = jax.random.split(key)
         if crop:
             row, column = jax.random.randint(place_key, (2,), 0, 2 * crop + 1)
             padded = jnp.pad(image, ((crop, crop), (crop, crop), (0, 0)))
             image = jax.lax.dynamic_slice(padded, (row, column, 0), image.shape)
-        return jnp.where(jax.random.bernoulli(mirror_key), image[:, ::-1], image) if mirror else image
+        return (
+            jnp.where(jax.random.bernoulli(mirror_key), image[:, ::-1], image) if mirror else image
+        )
+
     return jax.vmap(one)(keys, images)
 
 

@@ -5,16 +5,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from nas.cells import cost, plan
-from nas.training import evaluate
 from nas.cells.cell import Cell
+from nas.cells.skeleton import Skeleton
 from nas.devices import cache as measurements
 from nas.devices.base import Device, DeviceError
-from nas.training.evaluate import EvaluationConfig, Job, Result
-from nas.search.evaluations import Evaluation, Failure, Outcome
 from nas.executors.base import Executor, describe
-from nas.training.recipe import RecipeConfig
+from nas.search.evaluations import Evaluation, Failure, Outcome
 from nas.search.rungs import Rungs
-from nas.cells.skeleton import Skeleton
+from nas.training import evaluate
+from nas.training.evaluate import EvaluationConfig, Job, Result
+from nas.training.recipe import RecipeConfig
 
 # Which part of a measurement an objective is, by name.
 MEASURED = {'latency_ms': 'latency_ms', 'memory_mb': 'memory_mb'}
@@ -24,16 +24,26 @@ OBJECTIVES = ('error', *MEASURED, *cost.Cost._fields)
 class Candidates:
     """Evaluates batches of cells, as `nas.search.loop.run` wants it.
 
-    A batch is first measured on the device, one cell after the other with nothing else running (latency does
-    not depend on the weights); then its cells are trained by the executor.
+    A batch is first measured on the device, one cell after the other with nothing else running
+    (latency does not depend on the weights); then its cells are trained by the executor.
     """
 
-    def __init__(self, *, skeleton: Skeleton, data: str, recipe: RecipeConfig, evaluation: EvaluationConfig,
-                 executor: Executor, device: Device | None, objectives: Sequence[str], seed: int,
-                 rungs: Rungs | None = None, image_cache: str | None = None,
-                 measurement_cache: measurements.Cache | None = None):
-        """
-        Args:
+    def __init__(
+        self,
+        *,
+        skeleton: Skeleton,
+        data: str,
+        recipe: RecipeConfig,
+        evaluation: EvaluationConfig,
+        executor: Executor,
+        device: Device | None,
+        objectives: Sequence[str],
+        seed: int,
+        rungs: Rungs | None = None,
+        image_cache: str | None = None,
+        measurement_cache: measurements.Cache | None = None,
+    ):
+        """Args:
             skeleton: where cells are placed.
             data: text for `open_images`.
             recipe, evaluation: how candidates are trained and what is held out.
@@ -46,15 +56,21 @@ class Candidates:
             measurement_cache: where measurements are kept, or None.
 
         Raises:
-            ValueError: for an objective that nothing here tells, or a measured one without a device.
+            ValueError: for an objective that nothing here tells, or a measured one without a
+                device.
         """
         unknown = [name for name in objectives if name not in OBJECTIVES]
         if unknown:
-            raise ValueError(f'objective {unknown[0]!r} is unknown; accepted: {", ".join(OBJECTIVES)}')
+            raise ValueError(
+                f'objective {unknown[0]!r} is unknown; accepted: {", ".join(OBJECTIVES)}'
+            )
         self._measured = tuple(name for name in objectives if name in MEASURED)
         if self._measured and device is None:
             raise ValueError(f'objective {self._measured[0]!r} needs a device to measure on')
-        self._skeleton, self._data, self._recipe, self._evaluation = skeleton, data, recipe, evaluation
+        self._skeleton = skeleton
+        self._data = data
+        self._recipe = recipe
+        self._evaluation = evaluation
         self._executor, self._device, self._seed = executor, device, seed
         self._rungs, self._image_cache, self._cache = rungs, image_cache, measurement_cache
         # By cell: known costs, errors at the rungs, epochs, planned epochs.
@@ -65,8 +81,8 @@ class Candidates:
 
         Args:
             cells: the rest of a batch of the search.
-            history: the evaluations of all batches before; early stopping compares with these alone, so that
-                it does not depend on the order in which the cells of a batch finish.
+            history: the evaluations of all batches before; early stopping compares with these
+                alone, so that it does not depend on the order in which the cells of a batch finish.
 
         Yields:
             (index of the cell, its `Outcome`) in the order in which they finish.
@@ -85,13 +101,21 @@ class Candidates:
             self.replay(cells[i], outcome.result, outcome.extra)
             yield i, outcome
 
-    def replay(self, cell: Cell, result: Mapping[str, float] | Failure, extra: Mapping[str, Any]) -> None:
-        """Takes in a candidate trained now or in an earlier run: what was told, and its record's extras."""
+    def replay(
+        self, cell: Cell, result: Mapping[str, float] | Failure, extra: Mapping[str, Any]
+    ) -> None:
+        """Takes in a candidate trained now or in an earlier run: what was told, and its record's
+        extras.
+        """
         if 'rung_errors' in extra:
             values = result.objectives if isinstance(result, Failure) else result
             counts = cost.count(plan.build(cell, self._skeleton))._asdict()
-            self._trained[str(cell)] = (self._known_costs({**counts, **values}), tuple(extra['rung_errors']),
-                                        extra['epochs'], extra['planned_epochs'])
+            self._trained[str(cell)] = (
+                self._known_costs({**counts, **values}),
+                tuple(extra['rung_errors']),
+                extra['epochs'],
+                extra['planned_epochs'],
+            )
 
     def saving(self) -> float:
         """The part of all planned epochs that early stopping saved, in [0, 1]."""
@@ -100,14 +124,22 @@ class Candidates:
 
     def _known_costs(self, objectives: Mapping[str, float]) -> dict[str, float]:
         """Those of a candidate's objectives that are known before it is trained."""
-        return {name: objectives[name] for name in ('params', 'flops', *self._measured) if name in objectives}
+        return {
+            name: objectives[name]
+            for name in ('params', 'flops', *self._measured)
+            if name in objectives
+        }
 
     def _measure(self, cell: Cell) -> dict[str, float] | Failure:
         if not self._measured:
             return {}
         try:
-            found = measurements.measure(self._device, plan.build(cell, self._skeleton), cache=self._cache,
-                                         timing_lock=self._cache and self._cache.timing_lock)
+            found = measurements.measure(
+                self._device,
+                plan.build(cell, self._skeleton),
+                cache=self._cache,
+                timing_lock=self._cache and self._cache.timing_lock,
+            )
         except DeviceError as error:
             return Failure(f'not measured: {error}')
         except Exception as error:  # whatever a candidate runs into is its own failure
@@ -120,14 +152,28 @@ class Candidates:
 
     def _job(self, cell: Cell, measured: Mapping[str, float], rungs: Rungs | None) -> Job:
         counts = cost.count(plan.build(cell, self._skeleton))._asdict()
-        return Job(cell, self._skeleton, self._data, self._recipe, evaluate.candidate_seed(self._seed, cell),
-                   self._evaluation, rungs, self._known_costs({**counts, **measured}), self._image_cache)
+        return Job(
+            cell,
+            self._skeleton,
+            self._data,
+            self._recipe,
+            evaluate.candidate_seed(self._seed, cell),
+            self._evaluation,
+            rungs,
+            self._known_costs({**counts, **measured}),
+            self._image_cache,
+        )
 
     def _outcome(self, result: Result | Failure, measured: Mapping[str, float]) -> Outcome:
         if isinstance(result, Failure):
-            return Outcome(dataclasses.replace(result, objectives={**measured, **result.objectives}))
-        extra = {'rung_errors': list(result.rung_errors), 'epochs': result.epochs,
-                 'planned_epochs': result.planned_epochs}
+            return Outcome(
+                dataclasses.replace(result, objectives={**measured, **result.objectives})
+            )
+        extra = {
+            'rung_errors': list(result.rung_errors),
+            'epochs': result.epochs,
+            'planned_epochs': result.planned_epochs,
+        }
         if self._device is not None:
             extra['device'] = self._device.name
         return Outcome(result.outcome(measured), result.seconds, extra)

@@ -1,7 +1,8 @@
-"""A candidate's error: trained on part of the training split, scored on the rest, stopped early if hopeless.
+"""A candidate's error: trained on part of the training split, scored on the rest, stopped early if
+hopeless.
 
-The result is a function of the candidate, the configuration and the seed; where and beside what else it is
-computed does not enter. The test split is never read.
+The result is a function of the candidate, the configuration and the seed; where and beside what
+else it is computed does not enter. The test split is never read.
 """
 
 import dataclasses
@@ -12,16 +13,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from common.options import option
-from nas.training import batches, recipe, score
 from nas.cells import plan as plan_lib
 from nas.cells.cell import Cell
+from nas.cells.plan import Layer, Plan
+from nas.cells.skeleton import Skeleton
 from nas.datasets.images import Dataset, hold_out
 from nas.datasets.open_images import open_images
 from nas.search.evaluations import Failure
-from nas.cells.plan import Layer, Plan
-from nas.training.recipe import RecipeConfig
 from nas.search.rungs import Rungs
-from nas.cells.skeleton import Skeleton
+from nas.training import batches, recipe, score
+from nas.training.recipe import RecipeConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +34,9 @@ class EvaluationConfig:
 
     def __post_init__(self):
         if not 0 < self.validation_share < 1:
-            raise ValueError(f'validation_share is {self.validation_share}; accepted: between 0 and 1')
+            raise ValueError(
+                f'validation_share is {self.validation_share}; accepted: between 0 and 1'
+            )
 
 
 # What the embedded data set takes to tell cells apart within seconds each.
@@ -74,7 +77,9 @@ class Result:
     reason: str = ''
 
     def outcome(self, measured: Mapping[str, float] | None = None) -> dict[str, float] | Failure:
-        """What `Search.tell` takes: the error and other measured objectives, or a stopped one's `Failure`."""
+        """What `Search.tell` takes: the error and other measured objectives, or a stopped one's
+        `Failure`.
+        """
         objectives = {'error': self.error, **(measured or {})}
         if self.status == 'ok':
             return objectives
@@ -88,13 +93,23 @@ def saving(results: Sequence[Result]) -> float:
 
 
 def candidate_seed(seed: int, cell: Cell) -> int:
-    """The seed of a candidate in a search of some seed: the same wherever and whenever it is evaluated."""
+    """The seed of a candidate in a search of some seed: the same wherever and whenever it is
+    evaluated.
+    """
     return int.from_bytes(hashlib.sha256(f'{seed}:{cell.key}'.encode()).digest()[:4], 'big')
 
 
-def evaluate_candidate(candidate: Cell | Plan, dataset: Dataset, config: RecipeConfig, *, seed: int,
-                       skeleton: Skeleton | None = None, evaluation: EvaluationConfig = EvaluationConfig(),
-                       rungs: Rungs | None = None, costs: Mapping[str, float] | None = None) -> Result:
+def evaluate_candidate(
+    candidate: Cell | Plan,
+    dataset: Dataset,
+    config: RecipeConfig,
+    *,
+    seed: int,
+    skeleton: Skeleton | None = None,
+    evaluation: EvaluationConfig = EvaluationConfig(),
+    rungs: Rungs | None = None,
+    costs: Mapping[str, float] | None = None,
+) -> Result:
     """Trains a candidate over all local devices and scores it on held-out images.
 
     Args:
@@ -111,8 +126,8 @@ def evaluate_candidate(candidate: Cell | Plan, dataset: Dataset, config: RecipeC
         The `Result`.
 
     Raises:
-        ValueError: if the candidate makes no network, the images do not fit it, or the batch does not divide
-            over the devices.
+        ValueError: if the candidate makes no network, the images do not fit it, or the batch does
+            not divide over the devices.
         FloatingPointError: if the loss is not finite; names the step.
     """
     start = time.monotonic()
@@ -123,7 +138,9 @@ def evaluate_candidate(candidate: Cell | Plan, dataset: Dataset, config: RecipeC
     data, held_out = batches.place(train, statistics), batches.place(validation, statistics)
     state = recipe.init_state(plan, config, steps=config.steps(len(train)), seed=seed)
     score_of = score.make_scorer(plan, dtype=config.dtype)
-    ends = {-(-epoch * len(train) // config.batch_size): epoch for epoch in range(1, config.epochs + 1)}
+    ends = {
+        -(-epoch * len(train) // config.batch_size): epoch for epoch in range(1, config.epochs + 1)
+    }
     stops = rungs.epochs(config.epochs) if rungs else ()
     curve, rung_errors, reason = [], [], None
     for done, state, _ in recipe.train_steps(plan, config, data, state, seed=seed):
@@ -132,13 +149,22 @@ def evaluate_candidate(candidate: Cell | Plan, dataset: Dataset, config: RecipeC
         scores = score_of(state, held_out)
         curve.append(Point(ends[done], scores.loss, scores.error))
         if ends[done] in stops:
-            # The lowest so far: single epochs at a high rate, or just after a pruning event, are far off.
+            # The lowest so far: single epochs at a high rate, or just after a pruning event, are
+            # far off.
             rung_errors.append(min(point.error for point in curve))
             reason = rungs.dominated(costs or {}, len(rung_errors) - 1, rung_errors[-1])
             if reason:
                 break
-    return Result(curve[-1].error, time.monotonic() - start, curve[-1].epoch, config.epochs, tuple(curve),
-                  tuple(rung_errors), 'stopped' if reason else 'ok', reason or '')
+    return Result(
+        curve[-1].error,
+        time.monotonic() - start,
+        curve[-1].epoch,
+        config.epochs,
+        tuple(curve),
+        tuple(rung_errors),
+        'stopped' if reason else 'ok',
+        reason or '',
+    )
 
 
 def _plan_of(candidate: Cell | Plan, skeleton: Skeleton | None) -> Plan:
@@ -146,7 +172,11 @@ def _plan_of(candidate: Cell | Plan, skeleton: Skeleton | None) -> Plan:
         if skeleton is None:
             raise ValueError(f'cell {str(candidate)!r} needs a skeleton')
         return plan_lib.build(candidate, skeleton)
-    if isinstance(candidate, tuple) and candidate and all(isinstance(layer, Layer) for layer in candidate):
+    if (
+        isinstance(candidate, tuple)
+        and candidate
+        and all(isinstance(layer, Layer) for layer in candidate)
+    ):
         return candidate
     raise ValueError(f'candidate is {candidate!r}; a cell or a plan is accepted')
 
@@ -156,10 +186,14 @@ def check_fit(plan: Plan, dataset: Dataset) -> None:
     shape = dataset.train.images.shape[1:]
     expected = (plan[0].out_size, plan[0].out_size, plan[0].out_channels)
     if shape != expected:
-        raise ValueError(f'{dataset.train.name} has images {shape}, but the network takes {expected}')
+        raise ValueError(
+            f'{dataset.train.name} has images {shape}, but the network takes {expected}'
+        )
     if len(dataset.train.classes) != plan[-1].out_channels:
-        raise ValueError(f'{dataset.train.name} has {len(dataset.train.classes)} classes, but the network '
-                         f'{plan[-1].out_channels}')
+        raise ValueError(
+            f'{dataset.train.name} has {len(dataset.train.classes)} classes, but the network '
+            f'{plan[-1].out_channels}'
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,10 +218,20 @@ class Job:
 
 
 def run_job(job: Job) -> Result:
-    """Evaluates the candidate of a job; the function for `Executor.map`. See `evaluate_candidate`."""
+    """Evaluates the candidate of a job; the function for `Executor.map`. See
+    `evaluate_candidate`.
+    """
     dataset = _dataset(job.data, job.skeleton.size, job.skeleton.channels, job.cache)
-    return evaluate_candidate(job.cell, dataset, job.config, seed=job.seed, skeleton=job.skeleton,
-                              evaluation=job.evaluation, rungs=job.rungs, costs=job.costs)
+    return evaluate_candidate(
+        job.cell,
+        dataset,
+        job.config,
+        seed=job.seed,
+        skeleton=job.skeleton,
+        evaluation=job.evaluation,
+        rungs=job.rungs,
+        costs=job.costs,
+    )
 
 
 @functools.lru_cache(maxsize=1)

@@ -1,8 +1,9 @@
 """Trained classification networks as files, from pixels to logits.
 
-The files take images as they are and normalise them themselves, by the mean and deviation of the training
-split, so that nothing has to be known to use them but the order of the classes. Learned groups are exported
-as deployed (`nas.networks.convert`), and compared with the masked network that was trained.
+The files take images as they are and normalise them themselves, by the mean and deviation of the
+training split, so that nothing has to be known to use them but the order of the classes. Learned
+groups are exported as deployed (`nas.networks.convert`), and compared with the masked network that
+was trained.
 """
 
 import json
@@ -12,8 +13,9 @@ import numpy as np
 
 from common import export
 from common.onnx_graph import OnnxGraph, Port, require, save_model
-from nas.networks import network as network_lib, onnx_export
 from nas.cells.plan import Plan
+from nas.networks import network as network_lib
+from nas.networks import onnx_export
 from nas.training.trained import Trained
 
 _EXAMPLES = 2  # images on which files are compared with the network
@@ -35,10 +37,18 @@ def exportable(trained: Trained, *, pixels: str = 'float32') -> export.Exportabl
     meta, plan, deployed = trained.meta, trained.plan, trained.deployed()
     size, channels = plan[0].out_size, plan[0].out_channels
     colours = {1: 'grey', 3: 'RGB'}[channels]
-    images = export.pixel_port(onnx_export.INPUT, (size, size, channels), pixels,
-                               f'batch, row from the top, column, channel ({colours})')
-    logits = Port(onnx_export.OUTPUT, (plan[-1].out_channels,), 'float32',
-                  'one number for each of `classes`; their softmax are the probabilities')
+    images = export.pixel_port(
+        onnx_export.INPUT,
+        (size, size, channels),
+        pixels,
+        f'batch, row from the top, column, channel ({colours})',
+    )
+    logits = Port(
+        onnx_export.OUTPUT,
+        (plan[-1].out_channels,),
+        'float32',
+        'one number for each of `classes`; their softmax are the probabilities',
+    )
     mean, std = (np.asarray(meta[name], np.float32) for name in ('mean', 'std'))
     rng = np.random.default_rng(0)
     example = rng.integers(0, 256, (_EXAMPLES, *images.shape)).astype(np.uint8)
@@ -48,18 +58,34 @@ def exportable(trained: Trained, *, pixels: str = 'float32') -> export.Exportabl
         return lambda images: net.apply(variables, (export.unit_range(images) - mean) / std)
 
     return export.Exportable(
-        function=apply(deployed, deployed=True), reference=apply(trained.variables, deployed=False),
+        function=apply(deployed, deployed=True),
+        reference=apply(trained.variables, deployed=False),
         write_onnx=lambda path, facts: _write_onnx(path, plan, deployed, images, mean, std, facts),
-        input=images, output=logits, example=example if pixels == 'uint8' else np.float32(example / 255),
-        facts={'network': meta['name'], 'classes': json.dumps(meta['classes']),
-               'preprocessing': f'inside the file: {"x / 255, then " * (pixels == "uint8")}(x - mean) / std '
-                                f'by channel, mean {mean.tolist()}, std {std.tolist()}; outside: bring the '
-                                f'image to {size} x {size} pixels as those of the data set',
-               'data': meta['data']})
+        input=images,
+        output=logits,
+        example=example if pixels == 'uint8' else np.float32(example / 255),
+        facts={
+            'network': meta['name'],
+            'classes': json.dumps(meta['classes']),
+            'preprocessing': (
+                f'inside the file: {"x / 255, then " * (pixels == "uint8")}(x - mean) / std '
+                f'by channel, mean {mean.tolist()}, std {std.tolist()}; outside: bring the '
+                f'image to {size} x {size} pixels as those of the data set'
+            ),
+            'data': meta['data'],
+        },
+    )
 
 
-def _write_onnx(path, plan: Plan, variables: dict, images: Port, mean: np.ndarray, std: np.ndarray,
-                facts: Mapping[str, str]) -> None:
+def _write_onnx(
+    path,
+    plan: Plan,
+    variables: dict,
+    images: Port,
+    mean: np.ndarray,
+    std: np.ndarray,
+    facts: Mapping[str, str],
+) -> None:
     """The file of `nas.networks.onnx_export` with the normalisation put in front."""
     onnx_export.export(plan, variables, path)
     model, front = require('onnx').load(str(path)), OnnxGraph()

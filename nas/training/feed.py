@@ -1,8 +1,8 @@
 """Batches of streamed images, decoded by threads a few batches ahead of the step that takes them.
 
-Pillow decodes and resamples without holding Python's lock, so threads share out the processors. What is in a
-batch is a function of its request alone: neither the number of threads nor that of hosts enters, and a
-resumed run goes on with the same batches.
+Pillow decodes and resamples without holding Python's lock, so threads share out the processors.
+What is in a batch is a function of its request alone: neither the number of threads nor that of
+hosts enters, and a resumed run goes on with the same batches.
 """
 
 import dataclasses
@@ -78,12 +78,15 @@ class StreamedData:
     def _begin(self, pool: futures.Executor, request: Request) -> tuple[dict, list[futures.Future]]:
         """A batch that threads fill, and what to wait for before it is used."""
         count = len(request.indices)
-        batch = {'images': np.empty((count, *self.images.images.shape[1:]), np.uint8),
-                 'labels': np.empty(count, np.int32)}
+        batch = {
+            'images': np.empty((count, *self.images.images.shape[1:]), np.uint8),
+            'labels': np.empty(count, np.int32),
+        }
 
         def fill(place, index, number):
             seed = None if request.draw is None else (*request.draw, number)
             batch['images'][place], batch['labels'][place] = self.images.example(index, seed)
+
         examples = zip(request.indices.tolist(), request.numbers.tolist())
         return batch, [pool.submit(fill, place, *example) for place, example in enumerate(examples)]
 

@@ -9,9 +9,9 @@ from common import parallel
 from common.logs import read_metrics
 from common.report.page import Report
 from common.run import write_json
-from nas.training import batches, score
 from nas.cells.cost import count
 from nas.datasets.images import Images
+from nas.training import batches, score
 from nas.training.recipe import RecipeConfig, State
 from nas.training.session import Ended
 from nas.training.trained import Trained, open_trained
@@ -35,19 +35,24 @@ def score_trained(opened: Trained, images: Images) -> dict[str, float]:
     classes = tuple(opened.meta['classes'])
     if images.classes != classes:
         strange = sorted(set(images.classes) ^ set(classes))
-        raise ValueError(f'{images.name} has other classes than the network was trained for, among them '
-                         f'{strange[0] if strange else "the same in another order"!r}')
+        raise ValueError(
+            f'{images.name} has other classes than the network was trained for, among them '
+            f'{strange[0] if strange else "the same in another order"!r}'
+        )
     data = batches.place(images, (np.float32(opened.meta['mean']), np.float32(opened.meta['std'])))
     variables = opened.variables
-    state = State(variables['params'], (), variables.get('batch_stats', {}),
-                  variables.get('condensation', {}))
+    state = State(
+        variables['params'], (), variables.get('batch_stats', {}), variables.get('condensation', {})
+    )
     config = RecipeConfig(**opened.meta['recipe'])
     return score.make_scorer(opened.plan, dtype=config.dtype)(state, data)._asdict()
 
 
-def finish(workdir, test: Images, ended: Ended, *, note: str = '',
-           extra: dict[str, Any] | None = None) -> dict:
-    """Scores the last and the best network on the test split, and writes train.json and report.html.
+def finish(
+    workdir, test: Images, ended: Ended, *, note: str = '', extra: dict[str, Any] | None = None
+) -> dict:
+    """Scores the last and the best network on the test split, and writes train.json and
+    report.html.
 
     Args:
         workdir: of the training.
@@ -57,23 +62,35 @@ def finish(workdir, test: Images, ended: Ended, *, note: str = '',
         extra: further entries.
 
     Returns:
-        What train.json holds. 'test', 'held_out_error', 'epochs' and 'steps' are of the last network, 'best'
-        has the same of the other one. Scores are of the masked network, which conversion leaves as they are;
-        'params', 'flops' and 'macs' are of the converted one.
+        What train.json holds. 'test', 'held_out_error', 'epochs' and 'steps' are of the last
+        network, 'best' has the same of the other one. Scores are of the masked network, which
+        conversion leaves as they are; 'params', 'flops' and 'macs' are of the converted one.
     """
     workdir = pathlib.Path(workdir)
     last = open_trained(workdir, which='last')
     scores = score_trained(last, test)
-    best = scores if ended.best['step'] == ended.last['step'] else score_trained(open_trained(workdir), test)
+    best = (
+        scores
+        if ended.best['step'] == ended.last['step']
+        else score_trained(open_trained(workdir), test)
+    )
     meta = last.meta
     facts = {
-        **{name: meta[name] for name in ('name', 'cell', 'network', 'skeleton', 'data')}, 'note': note,
-        'test': scores, 'held_out_error': ended.last['held_out_error'],
+        **{name: meta[name] for name in ('name', 'cell', 'network', 'skeleton', 'data')},
+        'note': note,
+        'test': scores,
+        'held_out_error': ended.last['held_out_error'],
         'best': {**ended.best, 'test': best},
-        'epochs': ended.last['epoch'], 'steps': ended.last['step'], 'seconds': round(ended.seconds, 1),
-        **count(last.plan)._asdict(), 'images_per_second': ended.images_per_second,
-        'test_images': len(test), 'recipe': meta['recipe'], 'device': parallel.devices_summary(),
-        **(extra or {})}
+        'epochs': ended.last['epoch'],
+        'steps': ended.last['step'],
+        'seconds': round(ended.seconds, 1),
+        **count(last.plan)._asdict(),
+        'images_per_second': ended.images_per_second,
+        'test_images': len(test),
+        'recipe': meta['recipe'],
+        'device': parallel.devices_summary(),
+        **(extra or {}),
+    }
     if parallel.is_main():
         write_json(workdir / RESULTS_FILE, facts)
         _report(workdir, facts).write(workdir / REPORT_FILE)
@@ -83,20 +100,42 @@ def finish(workdir, test: Images, ended: Ended, *, note: str = '',
 def _report(workdir: pathlib.Path, facts: dict) -> Report:
     page = Report(f'{facts["name"]} on {facts["data"]}', subtitle=facts['note'])
     page.section('Result')
-    rows = [[name, steps, found['held_out_error'], found['test']['error'], found['test']['top5_error']]
-            for name, steps, found in (('last', facts['steps'], facts),
-                                       ('best by held-out error', facts['best']['step'], facts['best']))]
-    page.table('Errors', ['network', 'steps', 'held-out error, %', 'test error, %', 'top-5 test error, %'],
-               rows)
-    page.facts({name: facts[name] for name in ('params', 'flops', 'macs', 'epochs', 'seconds',
-                                               'images_per_second', 'device')})
+    rows = [
+        [name, steps, found['held_out_error'], found['test']['error'], found['test']['top5_error']]
+        for name, steps, found in (
+            ('last', facts['steps'], facts),
+            ('best by held-out error', facts['best']['step'], facts['best']),
+        )
+    ]
+    page.table(
+        'Errors',
+        ['network', 'steps', 'held-out error, %', 'test error, %', 'top-5 test error, %'],
+        rows,
+    )
+    page.facts(
+        {
+            name: facts[name]
+            for name in (
+                'params',
+                'flops',
+                'macs',
+                'epochs',
+                'seconds',
+                'images_per_second',
+                'device',
+            )
+        }
+    )
     page.facts(facts['recipe'], summary='Recipe')
     page.section('Training')
     metrics = read_metrics(workdir)
     named = {'training': '', 'held out': 'held_out_'}
     for title, column, unit in (('Error', 'error', '%'), ('Loss', 'loss', 'nats')):
-        series = {name: ([row['epoch'] for row in metrics], [row.get(prefix + column) for row in metrics])
-                  for name, prefix in named.items() if any(prefix + column in row for row in metrics)}
+        series = {
+            name: ([row['epoch'] for row in metrics], [row.get(prefix + column) for row in metrics])
+            for name, prefix in named.items()
+            if any(prefix + column in row for row in metrics)
+        }
         page.curves(title, series, x_label='epoch', y_label=unit)
     rates = [row['epoch'] for row in metrics], [row['learning_rate'] for row in metrics]
     page.curves('Learning rate', {'learning rate': rates}, x_label='epoch')

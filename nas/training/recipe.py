@@ -1,9 +1,10 @@
-"""The training recipe: augmentation on the device, SGD on a cosine, learned groups condensed on schedule.
+"""The training recipe: augmentation on the device, SGD on a cosine, learned groups condensed on
+schedule.
 
-Source: CondenseNet (Huang et al., CVPR 2018, section 4.1 and its public code), which DPP-Net follows: SGD
-with Nesterov momentum 0.9, weight decay 1e-4 on every parameter (as PyTorch's SGD does), learning rate 0.1
-annealed by a cosine per step; on CIFAR batch 64, 300 epochs, crops from a frame of 4 zero pixels and mirror
-images.
+Source: CondenseNet (Huang et al., CVPR 2018, section 4.1 and its public code), which DPP-Net
+follows: SGD with Nesterov momentum 0.9, weight decay 1e-4 on every parameter (as PyTorch's SGD
+does), learning rate 0.1 annealed by a cosine per step; on CIFAR batch 64, 300 epochs, crops from a
+frame of 4 zero pixels and mirror images.
 """
 
 import contextlib
@@ -22,10 +23,10 @@ import optax
 from common import parallel
 from common.options import option
 from common.stopping import Stop
+from nas.cells.plan import Plan
 from nas.networks import condense, network
 from nas.training.batches import Data, augment, batch_indices, normalise, pick
 from nas.training.feed import Request, StreamedData
-from nas.cells.plan import Plan
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,11 +38,17 @@ class RecipeConfig:
     learning_rate: float = option(0.1, 'rate of the first step; it falls to zero along a cosine')
     momentum: float = option(0.9, 'Nesterov momentum')
     weight_decay: float = option(1e-4, 'L2 penalty on all parameters, normalisation and biases too')
-    lasso: float = option(0.0, 'weight of the group lasso, 1e-5 in the paper and 0 in its public code')
+    lasso: float = option(
+        0.0, 'weight of the group lasso, 1e-5 in the paper and 0 in its public code'
+    )
     label_smoothing: float = option(0.0, 'share of the target that is spread over all classes')
-    crop: int = option(4, 'zero pixels around an image, out of which a crop of its size is cut at random')
+    crop: int = option(
+        4, 'zero pixels around an image, out of which a crop of its size is cut at random'
+    )
     mirror: bool = option(True, 'mirror half of the images left to right')
-    dtype: Literal['float32', 'bfloat16'] = option('float32', 'type of computation; parameters stay float32')
+    dtype: Literal['float32', 'bfloat16'] = option(
+        'float32', 'type of computation; parameters stay float32'
+    )
 
     def __post_init__(self):
         for name in ('epochs', 'batch_size'):
@@ -52,7 +59,9 @@ class RecipeConfig:
                 raise ValueError(f'{name} is {getattr(self, name)}, it has to be at least 0')
         for name in ('momentum', 'label_smoothing'):
             if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f'{name} is {getattr(self, name)}, it has to be at least 0 and below 1')
+                raise ValueError(
+                    f'{name} is {getattr(self, name)}, it has to be at least 0 and below 1'
+                )
         if self.dtype not in ('float32', 'bfloat16'):
             raise ValueError(f'dtype is {self.dtype!r}; accepted: float32, bfloat16')
 
@@ -68,7 +77,8 @@ class State(NamedTuple):
         params: parameters of the masked network.
         optimizer: state of the optimiser.
         batch_stats: running mean and variance of the normalisations.
-        condensation: masks of the learned groups; empty without them. They change between steps only.
+        condensation: masks of the learned groups; empty without them. They change between steps
+            only.
     """
 
     params: dict
@@ -79,12 +89,15 @@ class State(NamedTuple):
 
 def _optimizer(config: RecipeConfig, steps: int) -> optax.GradientTransformation:
     schedule = optax.cosine_decay_schedule(config.learning_rate, steps)
-    return optax.chain(optax.add_decayed_weights(config.weight_decay),
-                       optax.sgd(schedule, config.momentum, nesterov=config.momentum > 0))
+    return optax.chain(
+        optax.add_decayed_weights(config.weight_decay),
+        optax.sgd(schedule, config.momentum, nesterov=config.momentum > 0),
+    )
 
 
-def init_state(plan: Plan, config: RecipeConfig, *, steps: int, seed: int,
-               variables: dict | None = None) -> State:
+def init_state(
+    plan: Plan, config: RecipeConfig, *, steps: int, seed: int, variables: dict | None = None
+) -> State:
     """The state before the first step.
 
     Args:
@@ -96,8 +109,12 @@ def init_state(plan: Plan, config: RecipeConfig, *, steps: int, seed: int,
     """
     variables = network.init(jax.random.key(seed), plan) if variables is None else variables
     params = variables['params']
-    return State(params, _optimizer(config, steps).init(params), variables.get('batch_stats', {}),
-                 variables.get('condensation', {}))
+    return State(
+        params,
+        _optimizer(config, steps).init(params),
+        variables.get('batch_stats', {}),
+        variables.get('condensation', {}),
+    )
 
 
 def to_variables(state: State) -> dict:
@@ -115,9 +132,9 @@ def _statistics_and_masks(state: State) -> dict:
 def make_step(plan: Plan, config: RecipeConfig, *, steps: int) -> Callable:
     """Compiles the training step for all devices.
 
-    Statistics of normalisation, gradients and metrics are those of the global batch, so that the number of
-    devices changes nothing but rounding. The step of the last few networks is kept: another seed
-    compiles nothing.
+    Statistics of normalisation, gradients and metrics are those of the global batch, so that the
+    number of devices changes nothing but rounding. The step of the last few networks is kept:
+    another seed compiles nothing.
 
     Args:
         plan: the network.
@@ -125,10 +142,11 @@ def make_step(plan: Plan, config: RecipeConfig, *, steps: int) -> Callable:
         steps: of the whole training, over which the rate falls.
 
     Returns:
-        step(state, batch, data, key, index) -> (state, metrics): batch = {'numbers' of the examples in the
-        global batch, and what `supply` of the data gives} from `parallel.local_shard`, data = `resident` of
-        what `batches.place` gives, the PRNG key of the run, the index of the step, metrics = {'loss',
-        'error' in percent} of the batch and 'gradient', the norm of its gradient.
+        step(state, batch, data, key, index) -> (state, metrics): batch = {'numbers' of the examples
+        in the global batch, and what `supply` of the data gives} from `parallel.local_shard`, data
+        = `resident` of what `batches.place` gives, the PRNG key of the run, the index of the step,
+        metrics = {'loss', 'error' in percent} of the batch and 'gradient', the norm of its
+        gradient.
     """
     optimizer = _optimizer(config, steps)
     net = network.Network(plan, dtype=jnp.dtype(config.dtype), axis_name=parallel.AXIS)
@@ -136,7 +154,9 @@ def make_step(plan: Plan, config: RecipeConfig, *, steps: int) -> Callable:
     def loss_of(params, state, images, labels):
         variables = {'params': params} | _statistics_and_masks(state)
         logits, updated = net.apply(variables, images, train=True, mutable=['batch_stats'])
-        targets = optax.smooth_labels(jax.nn.one_hot(labels, logits.shape[-1]), config.label_smoothing)
+        targets = optax.smooth_labels(
+            jax.nn.one_hot(labels, logits.shape[-1]), config.label_smoothing
+        )
         loss = optax.softmax_cross_entropy(logits, targets).mean()
         if config.lasso:
             loss += config.lasso * condense.group_lasso(plan, variables)
@@ -162,9 +182,18 @@ def make_step(plan: Plan, config: RecipeConfig, *, steps: int) -> Callable:
     return parallel.data_parallel(step, num_shared=3)
 
 
-def train_steps(plan: Plan, config: RecipeConfig, data: Data | StreamedData, state: State, *, seed: int,
-                start: int = 0, stop: Stop | None = None) -> Iterator[tuple[int, State, dict[str, float]]]:
-    """Trains step by step and condenses learned groups when it is due; who iterates logs, saves or stops.
+def train_steps(
+    plan: Plan,
+    config: RecipeConfig,
+    data: Data | StreamedData,
+    state: State,
+    *,
+    seed: int,
+    start: int = 0,
+    stop: Stop | None = None,
+) -> Iterator[tuple[int, State, dict[str, float]]]:
+    """Trains step by step and condenses learned groups when it is due; who iterates logs, saves or
+    stops.
 
     The device is always one step ahead of what is yielded and does not wait for it.
 
@@ -174,16 +203,17 @@ def train_steps(plan: Plan, config: RecipeConfig, data: Data | StreamedData, sta
         state: by `init_state`, or of a checkpoint.
         seed: of the order of the examples and of their augmentation.
         start: steps that the state has behind it.
-        stop: once it or that of another process is asked, training ends after the steps that are under way.
+        stop: once it or that of another process is asked, training ends after the steps that are
+            under way.
 
     Yields:
         (steps done, state after them, metrics of the last one as floats).
 
     Raises:
-        FloatingPointError: 'loss is not finite at step N', or 'gradient is ...'; the state yielded last is
-            sound.
-        ValueError: the batch does not divide over the devices; names both numbers. A streamed image cannot
-            be read; names the file.
+        FloatingPointError: 'loss is not finite at step N', or 'gradient is ...'; the state yielded
+            last is sound.
+        ValueError: the batch does not divide over the devices; names both numbers. A streamed image
+            cannot be read; names the file.
     """
     examples = data.examples
     steps = config.steps(examples)
@@ -202,15 +232,25 @@ def train_steps(plan: Plan, config: RecipeConfig, data: Data | StreamedData, sta
                 raise FloatingPointError(f'{name} is not finite at step {done}')
         return done, result, values
 
-    requests = (Request(batch_indices(seed, index, config.batch_size, examples)[local.start:local.stop],
-                        numbers, (seed, index)) for index in range(start, steps))
+    requests = (
+        Request(
+            batch_indices(seed, index, config.batch_size, examples)[local.start : local.stop],
+            numbers,
+            (seed, index),
+        )
+        for index in range(start, steps)
+    )
     with contextlib.closing(data.supply(requests)) as supply:
         for index, part in enumerate(supply, start):
             batch = parallel.local_shard(part | {'numbers': numbers})
             state, metrics = step(state, batch, data.resident, key, np.int32(index))
             if index + 1 in due:
-                pruned = condense.condense(plan, jax.device_get(to_variables(state)), (index + 1) / steps)
-                state = state._replace(condensation=parallel.replicate(pruned.get('condensation', {})))
+                pruned = condense.condense(
+                    plan, jax.device_get(to_variables(state)), (index + 1) / steps
+                )
+                state = state._replace(
+                    condensation=parallel.replicate(pruned.get('condensation', {}))
+                )
             pending.append((index + 1, state, metrics, stop.vote()))
             if len(pending) > 1:
                 ending = stop.carried(pending[0][-1])

@@ -11,15 +11,17 @@ import numpy as np
 import optax
 
 from common import parallel
+from nas.cells.plan import Plan
 from nas.networks import network
 from nas.training.batches import Data, normalise, pick
 from nas.training.feed import Request, StreamedData
-from nas.cells.plan import Plan
 from nas.training.recipe import State, to_variables
 
 
 class Scores(NamedTuple):
-    """Means over a split: loss in nats, percent of wrong answers, and of labels not among the best five."""
+    """Means over a split: loss in nats, percent of wrong answers, and of labels not among the best
+    five.
+    """
 
     loss: float
     error: float
@@ -27,19 +29,20 @@ class Scores(NamedTuple):
 
 
 @functools.lru_cache(maxsize=4)
-def make_scorer(plan: Plan, *, batch_size: int = 256,
-                dtype: str = 'float32') -> Callable[[State, Data | StreamedData], Scores]:
+def make_scorer(
+    plan: Plan, *, batch_size: int = 256, dtype: str = 'float32'
+) -> Callable[[State, Data | StreamedData], Scores]:
     """Compiles the evaluation of a masked network for all devices.
 
     Args:
         plan: the network.
-        batch_size: images in a global batch, rounded up to a multiple of the devices; the last batch is
-            padded and the padding weighs nothing.
+        batch_size: images in a global batch, rounded up to a multiple of the devices; the last
+            batch is padded and the padding weighs nothing.
         dtype: type of computation.
 
     Returns:
-        score(state, data) -> `Scores` of all images of `data`. Raises ValueError if a streamed image cannot
-        be read; names the file.
+        score(state, data) -> `Scores` of all images of `data`. Raises ValueError if a streamed
+        image cannot be read; names the file.
     """
     devices = jax.device_count()
     batch_size = -(-batch_size // devices) * devices
@@ -50,7 +53,8 @@ def make_scorer(plan: Plan, *, batch_size: int = 256,
         (images, labels), weights = pick(batch, data), batch['weights']
         logits = net.apply(to_variables(state), normalise(images, data))
         truth = jnp.take_along_axis(logits, labels[:, None], axis=-1)
-        # A label that ties with another class is behind it: a network of constant logits knows nothing.
+        # A label that ties with another class is behind it: a network of constant logits knows
+        # nothing.
         rank = (logits >= truth).sum(axis=-1) - 1
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
         values = jnp.stack([losses, rank > 0, rank > 4])
@@ -65,7 +69,9 @@ def make_scorer(plan: Plan, *, batch_size: int = 256,
         requests = (Request(np.minimum(first + numbers, examples - 1), numbers) for first in firsts)
         with contextlib.closing(data.supply(requests)) as supply:
             for first, part in zip(firsts, supply):
-                batch = parallel.local_shard(part | {'weights': np.float32(first + numbers < examples)})
+                batch = parallel.local_shard(
+                    part | {'weights': np.float32(first + numbers < examples)}
+                )
                 total += np.asarray(compiled(state, batch, data.resident), np.float64)
         loss, error, top5_error = (total / examples).tolist()
         return Scores(loss, 100 * error, 100 * top5_error)

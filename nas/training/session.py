@@ -1,4 +1,6 @@
-"""Training one network inside a run directory: checkpoints, the best so far, metric log, progress, resume."""
+"""Training one network inside a run directory: checkpoints, the best so far, metric log, progress,
+resume.
+"""
 
 import contextlib
 import dataclasses
@@ -16,11 +18,11 @@ from common.checkpoint import Checkpoints
 from common.logs import MetricLog, Progress, read_metrics
 from common.run import RunDirectory
 from common.stopping import Stop
-from nas.training import batches, recipe, score
-from nas.networks import condense
+from nas.cells.plan import Plan
 from nas.datasets.images import Images
 from nas.datasets.streamed import StreamedImages
-from nas.cells.plan import Plan
+from nas.networks import condense
+from nas.training import batches, recipe, score
 from nas.training.recipe import RecipeConfig
 from nas.training.trained import BEST, state_template
 
@@ -31,8 +33,8 @@ class Ended(NamedTuple):
     Attributes:
         seconds: of all its sessions, as far as they counted.
         images_per_second: median over epochs, scoring and saving left out.
-        last, best: {'step', 'epoch', 'held_out_error' in percent, None if nothing is held out} of the two
-            networks that are kept.
+        last, best: {'step', 'epoch', 'held_out_error' in percent, None if nothing is held out} of
+            the two networks that are kept.
         resumed_from: the step from which this session went on, 0 for a new training.
     """
 
@@ -45,15 +47,18 @@ class Ended(NamedTuple):
 
 def epoch_ends(config: RecipeConfig, examples: int) -> dict[int, int]:
     """The epoch that is complete after a step, by step."""
-    return {dataclasses.replace(config, epochs=epoch).steps(examples): epoch
-            for epoch in range(1, config.epochs + 1)}
+    return {
+        dataclasses.replace(config, epochs=epoch).steps(examples): epoch
+        for epoch in range(1, config.epochs + 1)
+    }
 
 
 class _Meter:
     """Means over the steps of an epoch, and how fast they were.
 
     Attributes:
-        sums: 'steps' and the sums of their metrics so far in this epoch, from which another session goes on.
+        sums: 'steps' and the sums of their metrics so far in this epoch, from which another session
+            goes on.
     """
 
     def __init__(self, batch_size: int, sums: dict[str, float]):
@@ -84,27 +89,36 @@ class _Meter:
 
 
 class _Keeper:
-    """Decides at every end of an epoch what is kept: the best variables, and checkpoints to go on from.
+    """Decides at every end of an epoch what is kept: the best variables, and checkpoints to go on
+    from.
 
     Attributes:
         last, best: as in `Ended`; None before there is one.
     """
 
-    def __init__(self, checkpoints: Checkpoints, kept: Checkpoints, plan: Plan, facts: dict,
-                 last: dict | None):
-        """
-        Args:
-            checkpoints: of whole states.
-            kept: of the best variables, which may be ahead of the state that a session goes on from.
-            plan: the network.
-            facts: what every checkpoint says of the training.
-            last: of the state that the session goes on from, if any.
+    def __init__(
+        self,
+        checkpoints: Checkpoints,
+        kept: Checkpoints,
+        plan: Plan,
+        facts: dict,
+        last: dict | None,
+    ):
+        """Args:
+        checkpoints: of whole states.
+        kept: of the best variables, which may be ahead of the state that a session goes on
+            from.
+        plan: the network.
+        facts: what every checkpoint says of the training.
+        last: of the state that the session goes on from, if any.
         """
         self._checkpoints, self._kept, self._plan, self._facts = checkpoints, kept, plan, facts
         self.last, self.best = last, _point(kept.metadata())
 
     def keep_best(self, state: recipe.State, point: dict, *, due: bool) -> None:
-        """Saves variables of a lower held-out error; without held-out images, the newest where `due`."""
+        """Saves variables of a lower held-out error; without held-out images, the newest where
+        `due`.
+        """
         error, self.last = point['held_out_error'], point
         if error is None:
             better = due
@@ -116,13 +130,18 @@ class _Keeper:
             self._kept.save(point['step'], variables, point)
             self.best = point
 
-    def keep_state(self, step: int, state: recipe.State, sums: dict[str, float], seconds: float) -> None:
-        """Saves a checkpoint: at the end of the epoch that `keep_best` was told of, or `sums` after it."""
+    def keep_state(
+        self, step: int, state: recipe.State, sums: dict[str, float], seconds: float
+    ) -> None:
+        """Saves a checkpoint: at the end of the epoch that `keep_best` was told of, or `sums` after
+        it.
+        """
         if not self.last or self.last['step'] != step:
             epoch = self.last['epoch'] if self.last else 0
             self.last = {'step': step, 'epoch': epoch, 'held_out_error': None}
         self._checkpoints.save(
-            step, state, {**self._facts, **self.last, 'seconds': seconds, 'epoch_sums': sums})
+            step, state, {**self._facts, **self.last, 'seconds': seconds, 'epoch_sums': sums}
+        )
 
 
 def _point(metadata: dict | None) -> dict | None:
@@ -136,8 +155,9 @@ def _writing(folder) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ValueError(f'{folder} cannot be written: {error.strerror or error}; its checkpoints are '
-                         'intact') from error
+        raise ValueError(
+            f'{folder} cannot be written: {error.strerror or error}; its checkpoints are intact'
+        ) from error
 
 
 def _restore(checkpoints: Checkpoints, plan: Plan, config: RecipeConfig, facts: dict):
@@ -148,14 +168,22 @@ def _restore(checkpoints: Checkpoints, plan: Plan, config: RecipeConfig, facts: 
     metadata = checkpoints.metadata()
     for name, value in facts.items() if metadata else ():
         if metadata.get(name) != value:
-            raise ValueError(f'the checkpoints in {checkpoints.directory} belong to a training with {name} '
-                             f'{metadata.get(name)!r}, not {value!r}; take another --workdir')
+            raise ValueError(
+                f'the checkpoints in {checkpoints.directory} belong to a training with {name} '
+                f'{metadata.get(name)!r}, not {value!r}; take another --workdir'
+            )
     return checkpoints.restore(state_template(plan, config))
 
 
-def _held_out_scorer(plan: Plan, config: RecipeConfig, held_out: Images | StreamedImages | None,
-                     moments: tuple[np.ndarray, np.ndarray]) -> Callable[[recipe.State], dict[str, float]]:
-    """A function of a state that gives its columns of the metric log, none without held-out images."""
+def _held_out_scorer(
+    plan: Plan,
+    config: RecipeConfig,
+    held_out: Images | StreamedImages | None,
+    moments: tuple[np.ndarray, np.ndarray],
+) -> Callable[[recipe.State], dict[str, float]]:
+    """A function of a state that gives its columns of the metric log, none without held-out
+    images.
+    """
     if held_out is None:
         return lambda state: {}
     score_of, data = score.make_scorer(plan, dtype=config.dtype), batches.place(held_out, moments)
@@ -163,20 +191,31 @@ def _held_out_scorer(plan: Plan, config: RecipeConfig, held_out: Images | Stream
     def scores(state):
         found = score_of(state._replace(optimizer=()), data)
         return {'held_out_loss': found.loss, 'held_out_error': found.error}
+
     return scores
 
 
-def train_in(run: RunDirectory, plan: Plan, config: RecipeConfig, train: Images | StreamedImages, *,
-             held_out: Images | StreamedImages | None = None, seed: int, checkpoint_epochs: int = 5,
-             stop: Stop | None = None) -> Ended:
-    """Trains in a run directory; started again, it goes on from the newest checkpoint, to the same end.
+def train_in(
+    run: RunDirectory,
+    plan: Plan,
+    config: RecipeConfig,
+    train: Images | StreamedImages,
+    *,
+    held_out: Images | StreamedImages | None = None,
+    seed: int,
+    checkpoint_epochs: int = 5,
+    stop: Stop | None = None,
+) -> Ended:
+    """Trains in a run directory; started again, it goes on from the newest checkpoint, to the same
+    end.
 
-    Checkpoints lie at ends of epochs, and where a training was stopped. metrics.jsonl gets a line per epoch:
-    means of loss, error and norm of the gradient over its steps, the learning rate of its last step, loss and
-    error of the held-out images.
+    Checkpoints lie at ends of epochs, and where a training was stopped. metrics.jsonl gets a line
+    per epoch: means of loss, error and norm of the gradient over its steps, the learning rate of
+    its last step, loss and error of the held-out images.
 
     Args:
-        run: the run directory; `checkpoints` and `best` are written in it, see `nas.training.trained`.
+        run: the run directory; `checkpoints` and `best` are written in it, see
+            `nas.training.trained`.
         plan: the network.
         config: the recipe.
         train: images that are trained on; their statistics normalise all images.
@@ -186,38 +225,58 @@ def train_in(run: RunDirectory, plan: Plan, config: RecipeConfig, train: Images 
         stop: what ends the training early, or None.
 
     Raises:
-        ValueError: the checkpoints are of another training; the directory cannot be written, say because the
-            disk is full; the batch does not divide over the devices; a streamed image cannot be read.
+        ValueError: the checkpoints are of another training; the directory cannot be written, say
+            because the disk is full; the batch does not divide over the devices; a streamed image
+            cannot be read.
         FloatingPointError: the loss is not finite; names the step. Checkpoints stay.
         Stopped: `stop` was asked; there is a checkpoint of the step after which training ended.
     """
     stop = stop or Stop()
-    started, steps, ends = time.monotonic(), config.steps(len(train)), epoch_ends(config, len(train))
+    started = time.monotonic()
+    steps = config.steps(len(train))
+    ends = epoch_ends(config, len(train))
     moments, rate = train.statistics(), optax.cosine_decay_schedule(config.learning_rate, steps)
     facts = {**dataclasses.asdict(config), 'examples': len(train), 'seed': seed}
-    with (_writing(run.path), Checkpoints(run.checkpoints) as checkpoints,
-          Checkpoints(run.path / BEST, keep=1) as kept):
+    with (
+        _writing(run.path),
+        Checkpoints(run.checkpoints) as checkpoints,
+        Checkpoints(run.path / BEST, keep=1) as kept,
+    ):
         start, state, before = _restore(checkpoints, plan, config, facts) or (
-            0, recipe.init_state(plan, config, steps=steps, seed=seed), {})
-        data, scores_of = batches.place(train, moments), _held_out_scorer(plan, config, held_out, moments)
+            0,
+            recipe.init_state(plan, config, steps=steps, seed=seed),
+            {},
+        )
+        data = batches.place(train, moments)
+        scores_of = _held_out_scorer(plan, config, held_out, moments)
         keeper = _Keeper(checkpoints, kept, plan, facts, _point(before))
         meter, done = _Meter(config.batch_size, before.get('epoch_sums', {})), start
         seconds = lambda: before.get('seconds', 0.0) + time.monotonic() - started
-        with (MetricLog(run.path, resume_step=start) as log, stop.held('this step'),
-              Progress(steps, initial=start, description='train') as progress):
+        with (
+            MetricLog(run.path, resume_step=start) as log,
+            stop.held('this step'),
+            Progress(steps, initial=start, description='train') as progress,
+        ):
             if start:
                 progress.write(f'going on from the checkpoint of step {start}')
             shown, due = {}, True
-            for done, state, metrics in recipe.train_steps(plan, config, data, state, seed=seed, start=start,
-                                                           stop=stop):
+            for done, state, metrics in recipe.train_steps(
+                plan, config, data, state, seed=seed, start=start, stop=stop
+            ):
                 meter.add(metrics)
                 due = False
                 if done in ends:
-                    row = {'epoch': ends[done], **meter.end_epoch(), 'learning_rate': rate(done - 1),
-                           **scores_of(state)}
+                    row = {
+                        'epoch': ends[done],
+                        **meter.end_epoch(),
+                        'learning_rate': rate(done - 1),
+                        **scores_of(state),
+                    }
                     shown = {name: row[name] for name in ('epoch', 'held_out_error') if name in row}
                     due = ends[done] % checkpoint_epochs == 0 or done == steps
-                    keeper.keep_best(state, {'held_out_error': None, **shown, 'step': done}, due=due)
+                    keeper.keep_best(
+                        state, {'held_out_error': None, **shown, 'step': done}, due=due
+                    )
                     log.write(done, row)
                     if due:
                         keeper.keep_state(done, state, {}, seconds())
@@ -228,6 +287,13 @@ def train_in(run: RunDirectory, plan: Plan, config: RecipeConfig, train: Images 
             stop.trained(done, steps, run.path)
     # Other processes may read what process 0 has written.
     parallel.wait_for_all()
-    rates = [row['images_per_second'] for row in read_metrics(run.path) if 'images_per_second' in row]
-    return Ended(seconds() if start < steps else before['seconds'],
-                 statistics.median(rates) if rates else None, keeper.last, keeper.best, start)
+    rates = [
+        row['images_per_second'] for row in read_metrics(run.path) if 'images_per_second' in row
+    ]
+    return Ended(
+        seconds() if start < steps else before['seconds'],
+        statistics.median(rates) if rates else None,
+        keeper.last,
+        keeper.best,
+        start,
+    )

@@ -1,4 +1,6 @@
-"""Whether input keeps the device waiting: the time of a training step with and without making its batch."""
+"""Whether input keeps the device waiting: the time of a training step with and without making its
+batch.
+"""
 
 import itertools
 import time
@@ -10,10 +12,10 @@ import jax
 import numpy as np
 
 from common import parallel
+from nas.cells.plan import Plan
 from nas.training import recipe
 from nas.training.batches import Data, batch_indices
 from nas.training.feed import Request, StreamedData
-from nas.cells.plan import Plan
 from nas.training.recipe import RecipeConfig, State
 
 _WARM_UP, _ROUNDS = 3, 2
@@ -34,7 +36,9 @@ class InputWait(NamedTuple):
 
 
 def _fixed_batch(step, batch, data: Data, state: State, key: jax.Array) -> Iterator[None]:
-    """The step on one batch for ever, one ahead of what is waited for, as in `recipe.train_steps`."""
+    """The step on one batch for ever, one ahead of what is waited for, as in
+    `recipe.train_steps`.
+    """
     pending = deque()
     for index in itertools.count():
         state, metrics = step(state, batch, data, key, np.int32(index))
@@ -52,12 +56,19 @@ def _step_ms(steps: Iterator, count: int) -> float:
     return 1e3 * (time.perf_counter() - start) / done
 
 
-def input_share(plan: Plan, config: RecipeConfig, data: Data | StreamedData, state: State, *, seed: int,
-                steps: int = 50) -> InputWait:
+def input_share(
+    plan: Plan,
+    config: RecipeConfig,
+    data: Data | StreamedData,
+    state: State,
+    *,
+    seed: int,
+    steps: int = 50,
+) -> InputWait:
     """Measures how much of a training step the device spends waiting for its input.
 
-    Two rounds of the training loop from its first step and of the step on one batch that lies ready take
-    turns; the faster round of each counts. The state is left as it is.
+    Two rounds of the training loop from its first step and of the step on one batch that lies ready
+    take turns; the faster round of each counts. The state is left as it is.
 
     Args:
         plan, config, data, seed: as for `recipe.train_steps`.
@@ -65,17 +76,19 @@ def input_share(plan: Plan, config: RecipeConfig, data: Data | StreamedData, sta
         steps: in a round, as far as the whole training has so many.
 
     Raises:
-        ValueError: the training is shorter than 5 steps, or its batch does not divide over the devices.
+        ValueError: the training is shorter than 5 steps, or its batch does not divide over the
+            devices.
     """
     examples = data.examples
     total = config.steps(examples)
     if total < _WARM_UP + 2:
-        raise ValueError(f'a training of {total} steps is too short to time; at least {_WARM_UP + 2} are '
-                         'needed')
+        raise ValueError(
+            f'a training of {total} steps is too short to time; at least {_WARM_UP + 2} are needed'
+        )
     local = parallel.local_examples(config.batch_size)
-    indices = batch_indices(seed, 0, config.batch_size, examples)[local.start:local.stop]
+    indices = batch_indices(seed, 0, config.batch_size, examples)[local.start : local.stop]
     numbers = np.arange(local.start, local.stop)
-    part, = data.supply([Request(indices, numbers, (seed, 0))])
+    (part,) = data.supply([Request(indices, numbers, (seed, 0))])
     batch = parallel.local_shard(part | {'numbers': numbers})
     if 'images' in batch:
         # Images that lie on the host would be sent with every step.

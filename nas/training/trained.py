@@ -1,8 +1,8 @@
 """Trained networks on disk: what a training leaves behind, and opening it again.
 
-The workdir of a training holds `network.json`, which says what the network is and what it takes, and two
-folders of `common.checkpoint`: `checkpoints` with whole training states, and `best` with the variables that
-had the lowest held-out error.
+The workdir of a training holds `network.json`, which says what the network is and what it takes,
+and two folders of `common.checkpoint`: `checkpoints` with whole training states, and `best` with
+the variables that had the lowest held-out error.
 """
 
 import dataclasses
@@ -16,12 +16,12 @@ import numpy as np
 
 from common.checkpoint import Checkpoints
 from common.run import jsonable, write_json
-from nas.networks import network
-from nas.training import recipe
 from nas.cells.architecture import Architecture
-from nas.networks.convert import convert
-from nas.datasets.images import Images
 from nas.cells.plan import Plan
+from nas.datasets.images import Images
+from nas.networks import network
+from nas.networks.convert import convert
+from nas.training import recipe
 from nas.training.recipe import RecipeConfig
 
 NETWORK_FILE, LAST, BEST = 'network.json', 'checkpoints', 'best'
@@ -47,13 +47,20 @@ class Trained:
         """The variables of `Network(plan, deployed=True)`.
 
         Raises:
-            ValueError: if learned groups are not fully condensed, as before the middle of a training.
+            ValueError: if learned groups are not fully condensed, as before the middle of a
+                training.
         """
         return convert(self.plan, self.variables)
 
 
-def make_meta(architecture: Architecture, train: Images, *, data: str, config: RecipeConfig,
-              statistics: tuple[np.ndarray, np.ndarray] | None = None) -> dict[str, Any]:
+def make_meta(
+    architecture: Architecture,
+    train: Images,
+    *,
+    data: str,
+    config: RecipeConfig,
+    statistics: tuple[np.ndarray, np.ndarray] | None = None,
+) -> dict[str, Any]:
     """What network.json says of a training.
 
     Args:
@@ -61,16 +68,27 @@ def make_meta(architecture: Architecture, train: Images, *, data: str, config: R
         train: the images that it is trained on.
         data: the text that `open_images` opened.
         config: the recipe.
-        statistics: (mean, std) [C] by which images in [0, 1] are normalised; default those of `train`.
+        statistics: (mean, std) [C] by which images in [0, 1] are normalised; default those of
+            `train`.
 
     Returns:
-        {'name', 'cell', 'network', 'skeleton', 'classes', 'mean', 'std', 'size', 'channels', 'data',
-        'recipe'} of strings, numbers, lists and dicts, as JSON gives it back.
+        {'name', 'cell', 'network', 'skeleton', 'classes', 'mean', 'std', 'size', 'channels',
+        'data', 'recipe'} of strings, numbers, lists and dicts, as JSON gives it back.
     """
     mean, std = train.statistics() if statistics is None else statistics
     size, channels, _ = architecture.input
-    return jsonable({**architecture.as_dict(), 'classes': train.classes, 'mean': mean, 'std': std,
-                     'size': size, 'channels': channels, 'data': data, 'recipe': dataclasses.asdict(config)})
+    return jsonable(
+        {
+            **architecture.as_dict(),
+            'classes': train.classes,
+            'mean': mean,
+            'std': std,
+            'size': size,
+            'channels': channels,
+            'data': data,
+            'recipe': dataclasses.asdict(config),
+        }
+    )
 
 
 def write_meta(workdir, meta: Mapping[str, Any]) -> None:
@@ -116,14 +134,20 @@ def open_trained(workdir, *, which: Literal['best', 'last'] = 'best') -> Trained
     workdir = pathlib.Path(workdir).expanduser()
     meta = read_meta(workdir)
     if meta is None:
-        raise ValueError(f'{workdir / NETWORK_FILE} does not exist; the workdir of a training '
-                         '(nas-search --mode=train) is accepted')
+        raise ValueError(
+            f'{workdir / NETWORK_FILE} does not exist; the workdir of a training '
+            '(nas-search --mode=train) is accepted'
+        )
     plan = Architecture.from_dict(meta).plan
     template = state_template(plan, RecipeConfig(**meta['recipe']))
     folder = workdir / (BEST if which == 'best' else LAST)
     with Checkpoints(folder) as checkpoints:
-        restored = checkpoints.restore(recipe.to_variables(template) if which == 'best' else template)
+        restored = checkpoints.restore(
+            recipe.to_variables(template) if which == 'best' else template
+        )
     if restored is None:
         raise ValueError(f'{folder} holds no checkpoint; the training has not got so far')
     step, state, _ = restored
-    return Trained(plan, jax.device_get(state if which == 'best' else recipe.to_variables(state)), meta, step)
+    return Trained(
+        plan, jax.device_get(state if which == 'best' else recipe.to_variables(state)), meta, step
+    )

@@ -1,4 +1,6 @@
-"""The record that every reader yields: the frames of one clip, with depth and poses where they are known."""
+"""The record that every reader yields: the frames of one clip, with depth and poses where they are
+known.
+"""
 
 import dataclasses
 
@@ -12,11 +14,12 @@ class Clip:
     """One clip of equirectangular video.
 
     Attributes:
-      name: what messages and files call it.
-      frames: [N, H, W, 3] uint8, W = 2H.
-      depth: [N, H, W] float32 range in metres, 0 where invalid; or None.
-      poses: `Motion` of [N, 3, 3] and [N, 3] numpy float64, camera to world; the world is frame 0's camera; or None.
-      fps: frames a second.
+        name: what messages and files call it.
+        frames: [N, H, W, 3] uint8, W = 2H.
+        depth: [N, H, W] float32 range in metres, 0 where invalid; or None.
+        poses: `Motion` of [N, 3, 3] and [N, 3] numpy float64, camera to world; the world is frame
+            0's camera; or None.
+        fps: frames a second.
     """
 
     name: str

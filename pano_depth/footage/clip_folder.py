@@ -1,9 +1,9 @@
 """Clip folders, the on-disk form of any footage with optional truth.
 
-    <root>/<scene>/rgb/000000.png|jpg     equirectangular frames, numbered from 0
-    <root>/<scene>/depth/000000.png       16-bit millimetres of range, 0 = invalid; or .npy | .exr | .dpt in
-                                          metres; optional
-    <root>/<scene>/poses.txt              TUM, camera to world, line i = frame i; optional
+<root>/<scene>/rgb/000000.png|jpg equirectangular frames, numbered from 0
+<root>/<scene>/depth/000000.png 16-bit millimetres of range, 0 = invalid; or .npy | .exr | .dpt in
+                                      metres; optional
+<root>/<scene>/poses.txt              TUM, camera to world, line i = frame i; optional
 """
 
 import functools
@@ -24,19 +24,21 @@ def list_scenes(root):
     """Names of the scenes in a root of clip folders, sorted.
 
     Args:
-      root: a folder.
+        root: a folder.
 
     Returns:
-      List of the names of the subfolders that hold an `rgb` folder.
+        List of the names of the subfolders that hold an `rgb` folder.
 
     Raises:
-      ValueError: `root` is no folder.
+        ValueError: `root` is no folder.
     """
     root = pathlib.Path(root)
     if not root.is_dir():
         raise ValueError(f'{root} is no folder')
     # Names with a leading dot are scenes that are still being written.
-    return sorted(entry.name for entry in root.iterdir() if entry.name[0] != '.' and (entry / 'rgb').is_dir())
+    return sorted(
+        entry.name for entry in root.iterdir() if entry.name[0] != '.' and (entry / 'rgb').is_dir()
+    )
 
 
 def _numbered(folder, suffixes):
@@ -70,25 +72,28 @@ def open_scene(path, *, stereo=None, on_bad='refuse', depth_scale=None):
     """Opens one scene of a clip folder.
 
     Args:
-      path: the scene's folder, with `rgb/` and optionally `depth/` and `poses.txt`.
-      stereo: see `frame_files.eye_size`. Depth is taken the same way unless it is 2:1.
-      on_bad: 'refuse' or 'skip', see `open_footage.open_footage`.
-      depth_scale: metres per unit of the depth files, or None for millimetres in `.png`, metres elsewhere.
+        path: the scene's folder, with `rgb/` and optionally `depth/` and `poses.txt`.
+        stereo: see `frame_files.eye_size`. Depth is taken the same way unless it is 2:1.
+        on_bad: 'refuse' or 'skip', see `open_footage.open_footage`.
+        depth_scale: metres per unit of the depth files, or None for millimetres in `.png`, metres
+            elsewhere.
 
     Returns:
-      `Footage` named after the folder. Its length reaches to the last frame, depth file or pose.
+        `Footage` named after the folder. Its length reaches to the last frame, depth file or pose.
 
     Raises:
-      ValueError: no `rgb/`, no frames or two files of one frame; with 'refuse' also a frame, depth file or
-        pose that is missing. The message names the file.
+        ValueError: no `rgb/`, no frames or two files of one frame; with 'refuse' also a frame,
+            depth file or pose that is missing. The message names the file.
     """
     path, bad = pathlib.Path(path), BadFrames(on_bad)
     if not (path / 'rgb').is_dir():
         raise ValueError(f'{path} has no folder rgb/; accepted: a scene of a clip folder')
     images = _numbered(path / 'rgb', media.IMAGE_SUFFIXES)
     if not images:
-        raise ValueError(f'{path / "rgb"} has no frames; accepted: 000000, 000001, ... with '
-                         f'{", ".join(media.IMAGE_SUFFIXES)}')
+        raise ValueError(
+            f'{path / "rgb"} has no frames; accepted: 000000, 000001, ... with '
+            f'{", ".join(media.IMAGE_SUFFIXES)}'
+        )
     depths = _numbered(path / 'depth', DEPTH_SUFFIXES) if (path / 'depth').is_dir() else None
     total = max(images.keys() | (depths or {}).keys()) + 1
     fps, poses = Clip.fps, None
@@ -97,26 +102,36 @@ def open_scene(path, *, stereo=None, on_bad='refuse', depth_scale=None):
         fps, poses = _rate(timestamps), geometry.from_first_frame(poses)
         if len(timestamps) < total:
             name, poses = str(path / 'poses.txt'), None
-            bad.report(name, f'{name} has {len(timestamps)} poses for {total} frames; '
-                       'accepted: one line a frame')
+            bad.report(
+                name,
+                f'{name} has {len(timestamps)} poses for {total} frames; '
+                'accepted: one line a frame',
+            )
         total = max(total, len(timestamps))
     reader = None if depths is None else functools.partial(read_depth, scale=depth_scale)
-    return from_files(path.resolve().name, _frame_files(path, images, depths, total), bad=bad, stereo=stereo,
-                      fps=fps, poses=poses, read_depth=reader)
+    return from_files(
+        path.resolve().name,
+        _frame_files(path, images, depths, total),
+        bad=bad,
+        stereo=stereo,
+        fps=fps,
+        poses=poses,
+        read_depth=reader,
+    )
 
 
 def read_clip_folder(path, *, size=None, stride=1, max_frames=None):
     """Reads one scene of a clip folder into memory.
 
     Args:
-      path: the scene's folder, with `rgb/` and optionally `depth/` and `poses.txt`.
-      size, stride, max_frames: see `Footage.clip`.
+        path: the scene's folder, with `rgb/` and optionally `depth/` and `poses.txt`.
+        size, stride, max_frames: see `Footage.clip`.
 
     Returns:
-      `Clip` named after the folder; the poses are expressed in its frame 0.
+        `Clip` named after the folder; the poses are expressed in its frame 0.
 
     Raises:
-      ValueError: as for `open_scene` and `Footage.clip`.
+        ValueError: as for `open_scene` and `Footage.clip`.
     """
     return open_scene(path).clip(size=size, stride=stride, max_frames=max_frames)
 
@@ -125,15 +140,17 @@ def write_clip_folder(root, clip, *, depth_format='png'):
     """Writes a clip as the scene `<root>/<clip.name>`, all of it or nothing.
 
     Args:
-      root: the folder of scenes, made if missing.
-      clip: `Clip`.
-      depth_format: 'png' (16-bit millimetres; farther than 65.535 m saturates) or 'npy' (float32 metres).
+        root: the folder of scenes, made if missing.
+        clip: `Clip`.
+        depth_format: 'png' (16-bit millimetres; farther than 65.535 m saturates) or 'npy' (float32
+            metres).
 
     Returns:
-      `pathlib.Path` of the scene.
+        `pathlib.Path` of the scene.
 
     Raises:
-      ValueError: the scene is there already, its name is no folder name, or `depth_format` is unknown.
+        ValueError: the scene is there already, its name is no folder name, or `depth_format` is
+            unknown.
     """
     if depth_format not in ('png', 'npy'):
         raise ValueError(f'depth_format is {depth_format!r}; accepted: png, npy')

@@ -1,4 +1,6 @@
-"""One record for footage of every kind, read frame by frame: memory does not grow with its length."""
+"""One record for footage of every kind, read frame by frame: memory does not grow with its
+length.
+"""
 
 import contextlib
 import dataclasses
@@ -11,8 +13,8 @@ from absl import logging
 
 from pano_depth.footage import geometry, media
 from pano_depth.footage.clip import Clip
-from pano_depth.kernels.rigid import Motion
 from pano_depth.footage.spherical import Spherical
+from pano_depth.kernels.rigid import Motion
 
 ON_BAD = ('refuse', 'skip')
 
@@ -21,10 +23,10 @@ class Frame(NamedTuple):
     """One frame.
 
     Attributes:
-      index: number in the footage; other frames keep theirs where one is left out.
-      name: its file, or 'video.mp4 frame 17'.
-      image: [H, W, 3] uint8, equirectangular.
-      depth: [H, W] float32 range in metres, 0 where invalid; or None.
+        index: number in the footage; other frames keep theirs where one is left out.
+        name: its file, or 'video.mp4 frame 17'.
+        image: [H, W, 3] uint8, equirectangular.
+        depth: [H, W] float32 range in metres, 0 where invalid; or None.
     """
 
     index: int
@@ -37,7 +39,7 @@ class BadFrames:
     """What becomes of frames that cannot be used: an error, or a warning and an entry in a list.
 
     Attributes:
-      skipped: list of (name, reason), each name once.
+        skipped: list of (name, reason), each name once.
     """
 
     def __init__(self, on_bad):
@@ -60,18 +62,20 @@ class Footage:
     """Equirectangular frames in order, with depth and poses where they are known.
 
     Attributes:
-      name: what messages and files call it.
-      height, width: of the frames in pixels, W = 2H; of one eye where the file stacks two.
-      fps: frames a second.
-      length: frames with those that turn out bad; for a video the header's estimate, 0 if unknown.
-      read: function (size, start, stride) -> iterator of `Frame`; use `frames`.
-      poses: `Motion` of [length, 3, 3] and [length, 3] numpy float64, camera to world, or None; the world is
-        frame 0's camera.
-      has_depth: whether frames carry depth.
-      has_rotation: False where only positions are known; the rotations of `poses` are then the identity.
-      ordered: False for unrelated images, which have no motion between them.
-      spherical: `spherical.Spherical` of an mp4 or mov file that says it is a panorama, or None.
-      skipped: list of (name, reason) of the frames left out; grows while reading.
+        name: what messages and files call it.
+        height, width: of the frames in pixels, W = 2H; of one eye where the file stacks two.
+        fps: frames a second.
+        length: frames with those that turn out bad; for a video the header's estimate, 0 if
+            unknown.
+        read: function (size, start, stride) -> iterator of `Frame`; use `frames`.
+        poses: `Motion` of [length, 3, 3] and [length, 3] numpy float64, camera to world, or None;
+            the world is frame 0's camera.
+        has_depth: whether frames carry depth.
+        has_rotation: False where only positions are known; the rotations of `poses` are then the
+            identity.
+        ordered: False for unrelated images, which have no motion between them.
+        spherical: `spherical.Spherical` of an mp4 or mov file that says it is a panorama, or None.
+        skipped: list of (name, reason) of the frames left out; grows while reading.
     """
 
     name: str
@@ -91,23 +95,26 @@ class Footage:
         """Reads the frames, from the beginning on each call.
 
         Args:
-          size: (height, width) to resize to, or None for the footage's own. Depth takes the nearest pixel.
-          start: index of the first frame.
-          stride: every stride-th frame from there.
+            size: (height, width) to resize to, or None for the footage's own. Depth takes the
+                nearest pixel.
+            start: index of the first frame.
+            stride: every stride-th frame from there.
 
         Yields:
-          `Frame`.
+            `Frame`.
 
         Raises:
-          ValueError: bad options; a frame that cannot be used, unless bad ones are skipped; not one frame
-            could be read. The message names the file.
+            ValueError: bad options; a frame that cannot be used, unless bad ones are skipped; not
+                one frame could be read. The message names the file.
         """
         if size is not None:
             if len(size) != 2:
                 raise ValueError(f'size is {size}; accepted: (height, width) or None')
             media.check_equirect(*size, 'size')
         if start < 0 or stride < 1:
-            raise ValueError(f'start, stride are {start}, {stride}; accepted: start >= 0, stride >= 1')
+            raise ValueError(
+                f'start, stride are {start}, {stride}; accepted: start >= 0, stride >= 1'
+            )
         return self._frames(size, start, stride)
 
     def _frames(self, size, start, stride):
@@ -119,23 +126,28 @@ class Footage:
                 yield frame
         if empty:
             reason = f'; the first reason: {self.skipped[0][1]}' if self.skipped else ''
-            raise ValueError(f'{self.name} has no frame that can be read from frame {start} on{reason}')
+            raise ValueError(
+                f'{self.name} has no frame that can be read from frame {start} on{reason}'
+            )
 
     def clip(self, *, size=None, stride=1, max_frames=None):
         """Reads the frames into memory.
 
         Args:
-          size, stride: as for `frames`.
-          max_frames: at most so many are read, or None.
+            size, stride: as for `frames`.
+            max_frames: at most so many are read, or None.
 
         Returns:
-          `Clip` of the frames that could be used, with their poses expressed in the first of them.
+            `Clip` of the frames that could be used, with their poses expressed in the first of
+            them.
 
         Raises:
-          ValueError: as for `frames`.
+            ValueError: as for `frames`.
         """
         if max_frames is not None and max_frames < 1:
-            raise ValueError(f'max_frames is {max_frames}; accepted: at least 1, or None for all frames')
+            raise ValueError(
+                f'max_frames is {max_frames}; accepted: at least 1, or None for all frames'
+            )
         kept, images, depths = [], [], []
         with contextlib.closing(self.frames(size=size, stride=stride)) as stream:
             for frame in itertools.islice(stream, max_frames):
@@ -169,5 +181,14 @@ def from_clip(clip):
                 image = media.resize_equirect(image, *size)
                 depth = None if depth is None else media.nearest(depth, size[0])
             yield Frame(index, f'{clip.name} frame {index}', image, depth)
-    return Footage(clip.name, height, width, clip.fps, len(clip), read, poses=clip.poses,
-                   has_depth=clip.depth is not None)
+
+    return Footage(
+        clip.name,
+        height,
+        width,
+        clip.fps,
+        len(clip),
+        read,
+        poses=clip.poses,
+        has_depth=clip.depth is not None,
+    )

@@ -11,21 +11,23 @@ def as_trajectory(motion, name):
     """A motion as a trajectory in numpy float64.
 
     Args:
-      motion: `Motion` of [N, 3, 3] and [N, 3], N >= 1.
-      name: what the message calls it.
+        motion: `Motion` of [N, 3, 3] and [N, 3], N >= 1.
+        name: what the message calls it.
 
     Returns:
-      `Motion` of numpy float64.
+        `Motion` of numpy float64.
 
     Raises:
-      ValueError: other shapes.
+        ValueError: other shapes.
     """
     rotation = np.asarray(motion.rotation, np.float64)
     translation = np.asarray(motion.translation, np.float64)
     n = len(rotation) if rotation.ndim else 0
     if n == 0 or rotation.shape != (n, 3, 3) or translation.shape != (n, 3):
-        raise ValueError(f'{name} has rotation {rotation.shape} and translation {translation.shape}; '
-                         'accepted: [N, 3, 3] and [N, 3] with N >= 1')
+        raise ValueError(
+            f'{name} has rotation {rotation.shape} and translation {translation.shape}; '
+            'accepted: [N, 3, 3] and [N, 3] with N >= 1'
+        )
     return Motion(rotation, translation)
 
 
@@ -33,14 +35,14 @@ def from_first_frame(motion, name='motion'):
     """A trajectory with its own frame 0 as the world, inverse(T_0) o T_i.
 
     Args:
-      motion: `Motion` of [N, 3, 3] and [N, 3], camera to world.
-      name: what the message calls it.
+        motion: `Motion` of [N, 3, 3] and [N, 3], camera to world.
+        name: what the message calls it.
 
     Returns:
-      `Motion` of [N, 3, 3] and [N, 3] numpy float64, camera to frame 0's camera.
+        `Motion` of [N, 3, 3] and [N, 3] numpy float64, camera to frame 0's camera.
 
     Raises:
-      ValueError: other shapes.
+        ValueError: other shapes.
     """
     rotation, translation = as_trajectory(motion, name)
     return Motion(rotation[0].T @ rotation, (translation - translation[0]) @ rotation[0])
@@ -50,14 +52,14 @@ def relative_motions(motion, name='motion'):
     """Motions between consecutive frames, inverse(T_i) o T_{i+1}.
 
     Args:
-      motion: `Motion` of [N, 3, 3] and [N, 3], camera to world.
-      name: what the message calls it.
+        motion: `Motion` of [N, 3, 3] and [N, 3], camera to world.
+        name: what the message calls it.
 
     Returns:
-      `Motion` of [N-1, 3, 3] and [N-1, 3] numpy float64: frame i+1's camera into frame i's.
+        `Motion` of [N-1, 3, 3] and [N-1, 3] numpy float64: frame i+1's camera into frame i's.
 
     Raises:
-      ValueError: other shapes.
+        ValueError: other shapes.
     """
     rotation, translation = as_trajectory(motion, name)
     back = np.swapaxes(rotation[:-1], -1, -2)
@@ -68,18 +70,20 @@ def write_tum(path, timestamps, motion):
     """Writes a trajectory in TUM format, `timestamp tx ty tz qx qy qz qw` a line, atomically.
 
     Args:
-      path: destination.
-      timestamps: [N] seconds.
-      motion: `Motion` of [N, 3, 3] and [N, 3], camera to world, metres.
+        path: destination.
+        timestamps: [N] seconds.
+        motion: `Motion` of [N, 3, 3] and [N, 3], camera to world, metres.
 
     Raises:
-      ValueError: the lengths differ, a value is not finite, or a rotation is none.
+        ValueError: the lengths differ, a value is not finite, or a rotation is none.
     """
     timestamps = np.asarray(timestamps, np.float64)
     rotation, translation = as_trajectory(motion, f'trajectory for {path}')
     if timestamps.shape != (len(rotation),):
-        raise ValueError(f'trajectory for {path} has timestamps {timestamps.shape} for {len(rotation)} '
-                         'poses; accepted: [N] seconds')
+        raise ValueError(
+            f'trajectory for {path} has timestamps {timestamps.shape} for {len(rotation)} '
+            'poses; accepted: [N] seconds'
+        )
     if not all(np.isfinite(array).all() for array in (timestamps, rotation, translation)):
         raise ValueError(f'trajectory for {path} holds values that are not finite')
     skew = np.abs(np.swapaxes(rotation, -1, -2) @ rotation - np.eye(3)).max()
@@ -96,13 +100,17 @@ def _tum_row(line, where):
     try:
         row = [float(word) for word in line.split()]
     except ValueError as error:
-        raise ValueError(f'{where}: {error}; accepted: 8 numbers, timestamp tx ty tz qx qy qz qw') from error
+        raise ValueError(
+            f'{where}: {error}; accepted: 8 numbers, timestamp tx ty tz qx qy qz qw'
+        ) from error
     if len(row) != 8:
         raise ValueError(f'{where}: {len(row)} values; accepted: 8, timestamp tx ty tz qx qy qz qw')
     if not np.isfinite(row).all():
         raise ValueError(f'{where}: a value is not finite')
     if abs(np.linalg.norm(row[4:]) - 1) > 1e-2:
-        raise ValueError(f'{where}: the quaternion has length {np.linalg.norm(row[4:]):.4f}; accepted: 1')
+        raise ValueError(
+            f'{where}: the quaternion has length {np.linalg.norm(row[4:]):.4f}; accepted: 1'
+        )
     return row
 
 
@@ -110,14 +118,15 @@ def read_tum(path):
     """Reads a trajectory in TUM format; empty lines and lines that start with `#` are skipped.
 
     Args:
-      path: the file, `timestamp tx ty tz qx qy qz qw` a line, separated by white space.
+        path: the file, `timestamp tx ty tz qx qy qz qw` a line, separated by white space.
 
     Returns:
-      [N] timestamps in seconds and the `Motion` of [N, 3, 3] and [N, 3], all numpy float64, as stored.
+        [N] timestamps in seconds and the `Motion` of [N, 3, 3] and [N, 3], all numpy float64, as
+        stored.
 
     Raises:
-      ValueError: the file is missing or has no pose, or a line is not 8 finite numbers with a unit quaternion
-        (file and line are named).
+        ValueError: the file is missing or has no pose, or a line is not 8 finite numbers with a
+            unit quaternion (file and line are named).
     """
     try:
         with open(path, encoding='utf-8') as file:

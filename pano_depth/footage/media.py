@@ -1,4 +1,6 @@
-"""Reading and writing images: 8-bit colour, 16-bit depth, and what makes an image equirectangular."""
+"""Reading and writing images: 8-bit colour, 16-bit depth, and what makes an image
+equirectangular.
+"""
 
 import os
 
@@ -9,22 +11,25 @@ from common.run import atomic_path
 
 IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg')
 MIN_HEIGHT = 16
-# What is decoded, whatever a file is called. Pillow knows more, among them PostScript, which it hands to a program.
+# What is decoded, whatever a file is called. Pillow knows more, among them PostScript, which it
+# hands to a program.
 _FORMATS = ('BMP', 'GIF', 'JPEG', 'PNG', 'PPM', 'TIFF', 'WEBP')
 
 
 def check_equirect(height, width, name):
-    """Raises ValueError unless a file's frames can be taken as equirectangular: W = 2H, H even and at least
-    16.
+    """Raises ValueError unless a file's frames can be taken as equirectangular: W = 2H, H even and
+    at least 16.
 
     Args:
-      height, width: size in pixels.
-      name: the file or argument that the message names.
+        height, width: size in pixels.
+        name: the file or argument that the message names.
     """
     size = f'{name} is {width}x{height} pixels (width x height)'
     if width in (height, 4 * height):
         layout = 'top_bottom' if width == height else 'left_right'
-        raise ValueError(f'{size}, which looks like a stacked stereo pair; --stereo={layout} takes one eye')
+        raise ValueError(
+            f'{size}, which looks like a stacked stereo pair; --stereo={layout} takes one eye'
+        )
     if width != 2 * height:
         raise ValueError(f'{size}; an equirectangular image is twice as wide as high')
     if height < MIN_HEIGHT or height % 2:
@@ -49,20 +54,24 @@ def read_image(path):
     Alpha is dropped, gray becomes RGB, 16 bits are scaled to 8.
 
     Args:
-      path: a BMP, GIF, JPEG, PNG, PPM, TIFF or WebP file.
+        path: a BMP, GIF, JPEG, PNG, PPM, TIFF or WebP file.
 
     Returns:
-      [H, W, 3] uint8.
+        [H, W, 3] uint8.
 
     Raises:
-      ValueError: the file is missing, damaged, or holds floating-point pixels.
+        ValueError: the file is missing, damaged, or holds floating-point pixels.
     """
     image = _open_image(path)
     if image.mode.startswith('I'):
         gray = np.asarray(image).astype(np.int64)
-        return np.repeat(((np.clip(gray, 0, 65535) + 128) // 257).astype(np.uint8)[..., None], 3, axis=-1)
+        return np.repeat(
+            ((np.clip(gray, 0, 65535) + 128) // 257).astype(np.uint8)[..., None], 3, axis=-1
+        )
     if image.mode == 'F':
-        raise ValueError(f'image {path} holds floating-point pixels; accepted: 8 or 16 bits a channel')
+        raise ValueError(
+            f'image {path} holds floating-point pixels; accepted: 8 or 16 bits a channel'
+        )
     return np.array(image.convert('RGB'))
 
 
@@ -70,32 +79,38 @@ def write_image(path, array):
     """Writes an image, atomically; the suffix chooses the format.
 
     Args:
-      path: destination, e.g. `.png` or `.jpg` (quality 95).
-      array: [H, W, 3] uint8.
+        path: destination, e.g. `.png` or `.jpg` (quality 95).
+        array: [H, W, 3] uint8.
 
     Raises:
-      ValueError: the array is not [H, W, 3] uint8.
+        ValueError: the array is not [H, W, 3] uint8.
     """
     array = np.asarray(array)
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[-1] != 3:
-        raise ValueError(f'array for {path} is {array.dtype} {array.shape}; accepted: uint8 [H, W, 3]')
+        raise ValueError(
+            f'array for {path} is {array.dtype} {array.shape}; accepted: uint8 [H, W, 3]'
+        )
     with atomic_path(path) as temporary:
-        Image.fromarray(array).save(temporary, **({} if temporary.suffix == '.png' else {'quality': 95}))
+        Image.fromarray(array).save(
+            temporary, **({} if temporary.suffix == '.png' else {'quality': 95})
+        )
 
 
 def write_png16(path, array):
     """Writes a 16-bit gray PNG, atomically.
 
     Args:
-      path: destination.
-      array: [H, W] uint16.
+        path: destination.
+        array: [H, W] uint16.
 
     Raises:
-      ValueError: the array is not [H, W] uint16.
+        ValueError: the array is not [H, W] uint16.
     """
     array = np.asarray(array)
     if array.dtype != np.uint16 or array.ndim != 2:
-        raise ValueError(f'array for {path} is {array.dtype} {array.shape}; accepted: uint16 [H, W]')
+        raise ValueError(
+            f'array for {path} is {array.dtype} {array.shape}; accepted: uint16 [H, W]'
+        )
     with atomic_path(path) as temporary:
         # Level 3 takes a third of the time of the default 6 for 3 % larger files.
         Image.fromarray(array).save(temporary, format='PNG', compress_level=3)
@@ -105,13 +120,13 @@ def read_png16(path):
     """Reads a 16-bit gray PNG.
 
     Args:
-      path: the file.
+        path: the file.
 
     Returns:
-      [H, W] uint16.
+        [H, W] uint16.
 
     Raises:
-      ValueError: the file is missing, damaged, or not 16-bit gray.
+        ValueError: the file is missing, damaged, or not 16-bit gray.
     """
     image = _open_image(path)
     if not image.mode.startswith('I'):
@@ -123,28 +138,30 @@ def to_millimetres(depth):
     """Depth as the 16 bits of a depth PNG.
 
     Args:
-      depth: [...] range in metres; 0, negative or non-finite where invalid.
+        depth: [...] range in metres; 0, negative or non-finite where invalid.
 
     Returns:
-      [...] uint16 millimetres, rounded; 0 only where invalid; from 65.535 m on 65535.
+        [...] uint16 millimetres, rounded; 0 only where invalid; from 65.535 m on 65535.
     """
     depth = np.asarray(depth, np.float64)
     valid = np.isfinite(depth) & (depth > 0)
-    return np.where(valid, np.clip(np.rint(np.where(valid, depth, 0) * 1000), 1, 65535), 0).astype(np.uint16)
+    return np.where(valid, np.clip(np.rint(np.where(valid, depth, 0) * 1000), 1, 65535), 0).astype(
+        np.uint16
+    )
 
 
 def resize_equirect(frame, height, width):
     """Resizes an equirectangular frame; the seam and the poles stay continuous.
 
-    Integer reductions average whole blocks; anything else is Lanczos over a frame extended across the seam
-    and the poles.
+    Integer reductions average whole blocks; anything else is Lanczos over a frame extended across
+    the seam and the poles.
 
     Args:
-      frame: [H, W, 3] uint8, W = 2H.
-      height, width: new size in pixels.
+        frame: [H, W, 3] uint8, W = 2H.
+        height, width: new size in pixels.
 
     Returns:
-      [height, width, 3] uint8.
+        [height, width, 3] uint8.
     """
     frame = np.asarray(frame)
     rows, columns = frame.shape[:2]
@@ -156,21 +173,25 @@ def resize_equirect(frame, height, width):
     # Lanczos reaches three pixels of the coarser image.
     pad = min(rows, 3 * max(1, -(-rows // height)) + 1)
     half = np.roll(frame, columns // 2, axis=1)
-    tall = np.concatenate([half[pad - 1::-1], frame, half[:-pad - 1:-1]])
+    tall = np.concatenate([half[pad - 1 :: -1], frame, half[: -pad - 1 : -1]])
     image = Image.fromarray(np.pad(tall, ((0, 0), (pad, pad), (0, 0)), mode='wrap'))
     box = (pad, pad, pad + columns, pad + rows)
     return np.array(image.resize((width, height), Image.Resampling.LANCZOS, box=box))
 
 
 def nearest(array, height):
-    """An equirectangular array at another size, each pixel the nearest one: for depth and masks, whose zeros must not mix.
+    """An equirectangular array at another size, each pixel the nearest one: for depth and masks,
+    whose zeros must not mix.
 
     Args:
-      array: [H, W, ...].
-      height: rows of the result, which has twice as many columns.
+        array: [H, W, ...].
+        height: rows of the result, which has twice as many columns.
 
     Returns:
-      [height, 2 height, ...].
+        [height, 2 height, ...].
     """
-    rows, columns = (((np.arange(n) + 0.5) * size / n).astype(int) for n, size in zip((height, 2 * height), array.shape))
+    rows, columns = (
+        ((np.arange(n) + 0.5) * size / n).astype(int)
+        for n, size in zip((height, 2 * height), array.shape)
+    )
     return array[rows][:, columns]

@@ -1,4 +1,6 @@
-"""The boxes of mp4 and mov files (ISO 14496-12): a size, a kind, and a payload, which often is boxes."""
+"""The boxes of mp4 and mov files (ISO 14496-12): a size, a kind, and a payload, which often is
+boxes.
+"""
 
 import struct
 
@@ -17,23 +19,24 @@ def split(data):
     """The boxes of a container.
 
     Args:
-      data: bytes of the container's payload.
+        data: bytes of the container's payload.
 
     Returns:
-      [(kind, payload)], kind of 4 bytes; up to 7 bytes behind the last box have the kind b''.
+        [(kind, payload)], kind of 4 bytes; up to 7 bytes behind the last box have the kind b''.
 
     Raises:
-      ValueError: a box is shorter than its header or longer than the container, or there are too many.
+        ValueError: a box is shorter than its header or longer than the container, or there are too
+            many.
     """
     boxes, place = [], 0
     while len(data) - place >= 8:
         size, kind = struct.unpack_from('>I4s', data, place)
         header = 16 if size == 1 else 8
         if size == 1 and len(data) - place >= 16:
-            size, = struct.unpack_from('>Q', data, place + 8)
+            (size,) = struct.unpack_from('>Q', data, place + 8)
         if not header <= size <= len(data) - place:
             raise ValueError(f'box {kind!r} claims {size} bytes of {len(data) - place}')
-        boxes.append((kind, data[place + header:place + size]))
+        boxes.append((kind, data[place + header : place + size]))
         place += size
         if len(boxes) > _MAX_BOXES:
             raise ValueError(f'more than {_MAX_BOXES} boxes in one')
@@ -63,34 +66,36 @@ def changed(data, path, change):
     """The bytes of a container with the payload of every box at a path of kinds replaced.
 
     Args:
-      data: bytes of the container's payload.
-      path: kinds from the container inwards.
-      change: function from the old payload to the new one.
+        data: bytes of the container's payload.
+        path: kinds from the container inwards.
+        change: function from the old payload to the new one.
 
     Returns:
-      Bytes; sizes of the boxes around fit.
+        Bytes; sizes of the boxes around fit.
 
     Raises:
-      ValueError: as from `split`.
+        ValueError: as from `split`.
     """
     if not path:
         return change(data)
-    return join((kind, changed(payload, path[1:], change) if kind == path[0] else payload)
-                for kind, payload in split(data))
+    return join(
+        (kind, changed(payload, path[1:], change) if kind == path[0] else payload)
+        for kind, payload in split(data)
+    )
 
 
 def find_moov(file):
     """The box that describes the tracks of a file. Media data is not read.
 
     Args:
-      file: open binary file.
+        file: open binary file.
 
     Returns:
-      (start, end, payload): the place of the box in the file, bytes, and its contents; None if the file has
-      none or is of another family.
+        (start, end, payload): the place of the box in the file, bytes, and its contents; None if
+        the file has none or is of another family.
 
     Raises:
-      ValueError: a box in front of it, or itself, has an impossible size.
+        ValueError: a box in front of it, or itself, has an impossible size.
     """
     total, place = file.seek(0, 2), 0
     for _ in range(_MAX_BOXES):
@@ -103,14 +108,16 @@ def find_moov(file):
             return None
         header = 16 if size == 1 else 8
         if size == 1 and len(head) == 16:
-            size, = struct.unpack_from('>Q', head, 8)
+            (size,) = struct.unpack_from('>Q', head, 8)
         # A box of size 0 reaches to the end of the file.
         end = place + size if size else total
         if end - place < header or end > total:
             raise ValueError(f'box {kind!r} claims {size} bytes of {total - place}')
         if kind == b'moov':
             if end - place > _MAX_MOOV:
-                raise ValueError(f'its moov box is of {end - place} bytes; accepted: at most {_MAX_MOOV}')
+                raise ValueError(
+                    f'its moov box is of {end - place} bytes; accepted: at most {_MAX_MOOV}'
+                )
             file.seek(place + header)
             return place, end, file.read(end - place - header)
         place = end
@@ -131,20 +138,26 @@ def _shift_table(table, dtype, end, growth):
 
 
 def shift_chunks(moov, end, growth):
-    """Corrects where tracks look for their media data after the moov box in front of it has changed its size.
+    """Corrects where tracks look for their media data after the moov box in front of it has changed
+    its size.
 
     Args:
-      moov: bytes of its payload.
-      end: where the box ended in the file, bytes; data behind it has moved, data in front of it has not.
-      growth: by how many bytes it moved.
+        moov: bytes of its payload.
+        end: where the box ended in the file, bytes; data behind it has moved, data in front of it
+            has not.
+        growth: by how many bytes it moved.
 
     Returns:
-      Bytes of the payload, of the same length.
+        Bytes of the payload, of the same length.
 
     Raises:
-      ValueError: as from `split`, or a table of offsets is too short or an offset too large for it.
+        ValueError: as from `split`, or a table of offsets is too short or an offset too large for
+            it.
     """
     for kind, dtype in _CHUNK_TABLES:
-        moov = changed(moov, (b'trak', b'mdia', b'minf', b'stbl', kind),
-                       lambda table, dtype=dtype: _shift_table(table, dtype, end, growth))
+        moov = changed(
+            moov,
+            (b'trak', b'mdia', b'minf', b'stbl', kind),
+            lambda table, dtype=dtype: _shift_table(table, dtype, end, growth),
+        )
     return moov

@@ -9,8 +9,7 @@ import re
 
 from absl import logging
 
-from pano_depth.footage import media, spherical, video
-from pano_depth.footage import clip_folder, panosuncg, rgbd
+from pano_depth.footage import clip_folder, media, panosuncg, rgbd, spherical, video
 from pano_depth.footage.clip import Clip
 from pano_depth.footage.footage import BadFrames, Footage, Frame
 from pano_depth.footage.frame_files import (
@@ -23,8 +22,10 @@ from pano_depth.footage.frame_files import (
     take_eye,
 )
 
-_ACCEPTED = ('accepted: a video file, an image, a folder of images or of RGB-D pairs, a scene of a clip '
-             'folder or a root of several, a PanoSUNCG root')
+_ACCEPTED = (
+    'accepted: a video file, an image, a folder of images or of RGB-D pairs, a scene of a clip '
+    'folder or a root of several, a PanoSUNCG root'
+)
 _SPHERICAL_SUFFIXES = ('.mp4', '.mov', '.m4v')
 
 
@@ -32,24 +33,24 @@ def open_footage(path, *, stereo=None, on_bad='refuse', depth_scale=None):
     """Opens footage, reading no more than the first frame of each piece.
 
     Args:
-      path: a video file (whatever ffmpeg reads), one image, a scene of a clip folder, a root of several
-        scenes, a PanoSUNCG root (`panosuncg`), a folder of RGB-D pairs (`rgbd`), or a folder of images in the
-        order of their numbers.
-      stereo: None for one eye a frame; 'top_bottom' takes the upper half of frames stored 1:1, 'left_right'
-        the left half of frames stored 4:1, each the left eye.
-      on_bad: what becomes of a frame that is missing, damaged, of another size or without its depth, and of
-        what follows the cut in a damaged video: 'refuse' raises ValueError with the file's name; 'skip'
-        leaves it out, logs a warning and adds it to `Footage.skipped`. Missing files are refused when
-        opening, damaged ones when they are read.
-      depth_scale: metres per unit of depth files, or None for millimetres in `.png`, metres elsewhere.
-        PanoSUNCG has its own.
+        path: a video file (whatever ffmpeg reads), one image, a scene of a clip folder, a root of
+            several scenes, a PanoSUNCG root (`panosuncg`), a folder of RGB-D pairs (`rgbd`), or a
+            folder of images in the order of their numbers.
+        stereo: None for one eye a frame; 'top_bottom' takes the upper half of frames stored 1:1,
+            'left_right' the left half of frames stored 4:1, each the left eye.
+        on_bad: what becomes of a frame that is missing, damaged, of another size or without its
+            depth, and of what follows the cut in a damaged video: 'refuse' raises ValueError with
+            the file's name; 'skip' leaves it out, logs a warning and adds it to `Footage.skipped`.
+            Missing files are refused when opening, damaged ones when they are read.
+        depth_scale: metres per unit of depth files, or None for millimetres in `.png`, metres
+            elsewhere. PanoSUNCG has its own.
 
     Returns:
-      List of `Footage`: one, or one for each scene or trajectory.
+        List of `Footage`: one, or one for each scene or trajectory.
 
     Raises:
-      ValueError: nothing there, nothing that can be read, not equirectangular, or bad options. The message
-        names the file.
+        ValueError: nothing there, nothing that can be read, not equirectangular, or bad options.
+            The message names the file.
     """
     path = pathlib.Path(path)
     check_stereo(stereo)
@@ -63,7 +64,10 @@ def open_footage(path, *, stereo=None, on_bad='refuse', depth_scale=None):
     if (path / 'rgb').is_dir():
         return [clip_folder.open_scene(path, depth_scale=depth_scale, **options)]
     if scenes := clip_folder.list_scenes(path):
-        return [clip_folder.open_scene(path / scene, depth_scale=depth_scale, **options) for scene in scenes]
+        return [
+            clip_folder.open_scene(path / scene, depth_scale=depth_scale, **options)
+            for scene in scenes
+        ]
     if folders := panosuncg.trajectories(path):
         return [panosuncg.open_trajectory(folder, **options) for folder in folders]
     if rgbd.is_pairs(path):
@@ -72,8 +76,11 @@ def open_footage(path, *, stereo=None, on_bad='refuse', depth_scale=None):
 
 
 def _open_images(path, stereo, on_bad):
-    files = natural_order(entry for entry in path.iterdir() if entry.suffix.lower() in media.IMAGE_SUFFIXES
-                          and entry.name[0] != '.' and entry.is_file())
+    files = natural_order(
+        entry
+        for entry in path.iterdir()
+        if entry.suffix.lower() in media.IMAGE_SUFFIXES and entry.name[0] != '.' and entry.is_file()
+    )
     if not files:
         raise ValueError(f'input {path} holds neither rgb/ nor images; {_ACCEPTED}')
     return from_files(path.resolve().name, _with_gaps(files), bad=BadFrames(on_bad), stereo=stereo)
@@ -82,8 +89,8 @@ def _open_images(path, stereo, on_bad):
 def _with_gaps(files):
     """`FrameFiles` of images in order, with those that are missing from their numbering.
 
-    A numbering is one number in otherwise equal names, with any constant step and more files than gaps; other
-    names are taken as they come.
+    A numbering is one number in otherwise equal names, with any constant step and more files than
+    gaps; other names are taken as they come.
     """
     names = [re.fullmatch(r'(.*?)(\d+)(\D*)', file.stem) for file in files]
     if not all(names) or len({(name[1], name[3]) for name in names}) > 1:
@@ -97,8 +104,12 @@ def _with_gaps(files):
     entries = []
     for number in range(first, last + 1, step):
         file, name = found.get(number), names[0]
-        missing = files[0].with_name(f'{name[1]}{number:0{len(name[2])}d}{name[3]}{files[0].suffix}')
-        problem = f'{missing} is missing; accepted: all from {found[first].name} to {found[last].name}'
+        missing = files[0].with_name(
+            f'{name[1]}{number:0{len(name[2])}d}{name[3]}{files[0].suffix}'
+        )
+        problem = (
+            f'{missing} is missing; accepted: all from {found[first].name} to {found[last].name}'
+        )
         entries.append(FrameFiles(file) if file else FrameFiles(missing, problem=problem))
     return entries
 
@@ -108,12 +119,22 @@ def _open_video(path, stereo, on_bad):
     height, width = eye_size(info.height, info.width, stereo, str(path))
     metadata = _metadata(path)
     read = functools.partial(_read_video, path, (info.height, info.width), stereo, bad)
-    return Footage(path.stem, height, width, info.fps or Clip.fps, info.frames, read, spherical=metadata,
-                   skipped=bad.skipped)
+    return Footage(
+        path.stem,
+        height,
+        width,
+        info.fps or Clip.fps,
+        info.frames,
+        read,
+        spherical=metadata,
+        skipped=bad.skipped,
+    )
 
 
 def _metadata(path):
-    """The spherical metadata of a video, or None; ValueError where it speaks of no full equirect."""
+    """The spherical metadata of a video, or None; ValueError where it speaks of no full
+    equirect.
+    """
     if path.suffix.lower() not in _SPHERICAL_SUFFIXES:
         return None
     try:
@@ -124,8 +145,10 @@ def _metadata(path):
         return None
     if metadata is not None and (metadata.projection in ('cubemap', 'mesh') or not metadata.full):
         part = '' if metadata.full else ', a part of the sphere,'
-        raise ValueError(f'video {path} is {metadata.projection}{part} by its metadata; accepted: a full '
-                         'equirectangular panorama')
+        raise ValueError(
+            f'video {path} is {metadata.projection}{part} by its metadata; accepted: a full '
+            'equirectangular panorama'
+        )
     return metadata
 
 
@@ -143,7 +166,9 @@ def _read_video(path, stored, stereo, bad, size, start, stride):
 
 
 def _until_cut(path, stream, bad):
-    """The frames of a video up to where it is damaged; ValueError where that is the very beginning."""
+    """The frames of a video up to where it is damaged; ValueError where that is the very
+    beginning.
+    """
     started = False
     try:
         for image in stream:

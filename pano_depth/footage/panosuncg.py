@@ -23,7 +23,9 @@ _METRES_AT_255 = 10.0
 def _trajectory_folders(root):
     """The folders <scene>/<k>.txt of a root, by scene and number."""
     found = []
-    for scene in sorted(entry for entry in root.iterdir() if entry.is_dir() and entry.name != 'labels'):
+    for scene in sorted(
+        entry for entry in root.iterdir() if entry.is_dir() and entry.name != 'labels'
+    ):
         folders = [entry for entry in scene.iterdir() if entry.suffix == '.txt' and entry.is_dir()]
         found.extend(natural_order(folders))
     return found
@@ -33,11 +35,11 @@ def trajectories(root):
     """The folders of frames of a PanoSUNCG tree.
 
     Args:
-      root: the tree's folder, with the scenes themselves or with `rotated/`.
+        root: the tree's folder, with the scenes themselves or with `rotated/`.
 
     Returns:
-      List of `pathlib.Path`, by scene and by the number of the trajectory; empty where `root` has another
-      layout.
+        List of `pathlib.Path`, by scene and by the number of the trajectory; empty where `root` has
+        another layout.
     """
     root = pathlib.Path(root)
     folders = _trajectory_folders(root)
@@ -47,17 +49,17 @@ def trajectories(root):
 def read_depth(path):
     """Reads a depth image of PanoSUNCG.
 
-    That the values are range along the ray and not face z-depth is an assumption: neither the data nor its
-    readers say. What is farther than 10 metres cannot be told from 10.
+    That the values are range along the ray and not face z-depth is an assumption: neither the data
+    nor its readers say. What is farther than 10 metres cannot be told from 10.
 
     Args:
-      path: an 8-bit `.png`; of several equal channels the first counts.
+        path: an 8-bit `.png`; of several equal channels the first counts.
 
     Returns:
-      [H, W] float32 metres, 0 where invalid.
+        [H, W] float32 metres, 0 where invalid.
 
     Raises:
-      ValueError: the file is missing or damaged.
+        ValueError: the file is missing or damaged.
     """
     return media.read_image(path)[..., 0] * np.float32(_METRES_AT_255 / 255)
 
@@ -65,7 +67,9 @@ def read_depth(path):
 def _labels_file(folder):
     """The file of positions of a trajectory, which need not exist."""
     scenes = folder.parent.parent
-    inside, beside = (top / 'labels' / folder.parent.name / folder.name for top in (scenes, scenes.parent))
+    inside, beside = (
+        top / 'labels' / folder.parent.name / folder.name for top in (scenes, scenes.parent)
+    )
     return beside if beside.is_file() and not inside.is_file() else inside
 
 
@@ -76,21 +80,27 @@ def _read_positions(path):
     except (OSError, ValueError) as error:
         raise ValueError(f'{path} cannot be read: {error}') from error
     if positions.shape[1:] != (3,) or not np.isfinite(positions).all():
-        raise ValueError(f'{path} is no list of positions: {positions.shape}; accepted: three finite numbers '
-                         'X Y Z a line')
+        raise ValueError(
+            f'{path} is no list of positions: {positions.shape}; accepted: three finite numbers '
+            'X Y Z a line'
+        )
     return positions
 
 
 def _poses(folder, total, bad):
-    """`Motion` of [total] positions relative to the first, identity rotations; None without a usable file."""
+    """`Motion` of [total] positions relative to the first, identity rotations; None without a
+    usable file.
+    """
     path = _labels_file(folder)
     if not path.is_file():
         return None
     try:
         positions = _read_positions(path)
         if len(positions) != total:
-            raise ValueError(f'{path} has {len(positions)} positions for {total} frames; '
-                             'accepted: one line a frame')
+            raise ValueError(
+                f'{path} has {len(positions)} positions for {total} frames; '
+                'accepted: one line a frame'
+            )
     except ValueError as error:
         bad.report(str(path), str(error))
         return None
@@ -101,27 +111,39 @@ def open_trajectory(folder, *, stereo=None, on_bad='refuse'):
     """Opens one trajectory.
 
     Args:
-      folder: `<scene>/<k>.txt`, a folder of frames.
-      stereo, on_bad: see `open_footage.open_footage`.
+        folder: `<scene>/<k>.txt`, a folder of frames.
+        stereo, on_bad: see `open_footage.open_footage`.
 
     Returns:
-      `Footage` named `scene/k` with depth, and with positions where there are labels. Rotations are not
-      stored: those of `poses` are the identity and `has_rotation` is False, so positions have the axes of the
-      labels.
+        `Footage` named `scene/k` with depth, and with positions where there are labels. Rotations
+        are not stored: those of `poses` are the identity and `has_rotation` is False, so positions
+        have the axes of the labels.
 
     Raises:
-      ValueError: no frames, or something is missing or damaged; the message names the file.
+        ValueError: no frames, or something is missing or damaged; the message names the file.
     """
     folder, bad = pathlib.Path(folder), BadFrames(on_bad)
     images, depths = (numbered_files(folder, rf'(\d+)_{kind}[.]png') for kind in ('color', 'depth'))
     if not images:
-        raise ValueError(f'{folder} has no frames; accepted: 0_color.png, 0_depth.png, 1_color.png, ...')
+        raise ValueError(
+            f'{folder} has no frames; accepted: 0_color.png, 0_depth.png, 1_color.png, ...'
+        )
     total = max(images.keys() | depths.keys()) + 1
     files = []
     for index in range(total):
         image, depth = (folder / f'{index}_{kind}.png' for kind in ('color', 'depth'))
         missing = image if index not in images else depth if index not in depths else None
-        problem = missing and f'{missing} is missing; accepted: each frame from 0 to {total - 1}, with depth'
+        problem = (
+            missing
+            and f'{missing} is missing; accepted: each frame from 0 to {total - 1}, with depth'
+        )
         files.append(FrameFiles(images.get(index, image), depths.get(index, depth), problem))
-    return from_files(f'{folder.parent.name}/{folder.stem}', files, bad=bad, stereo=stereo,
-                      read_depth=read_depth, poses=_poses(folder, total, bad), has_rotation=False)
+    return from_files(
+        f'{folder.parent.name}/{folder.stem}',
+        files,
+        bad=bad,
+        stereo=stereo,
+        read_depth=read_depth,
+        poses=_poses(folder, total, bad),
+        has_rotation=False,
+    )

@@ -1,8 +1,10 @@
-"""Folders of panoramas with depth beside them: pairs of files that share the beginning of their name.
+"""Folders of panoramas with depth beside them: pairs of files that share the beginning of their
+name.
 
-The image is one of `<stem>-rgb.*`, `<stem>-color.*`, `<stem>.*` (`.png`, `.jpg`, `.jpeg`) and the depth
-`<stem>-depth.*` (see `depth_files`), where `_` or `.` may stand for each `-`: `room_0-rgb.png` and
-`room_0-depth.dpt`, `7_color.jpg` and `7_depth.png`, `hall.jpg` and `hall.depth.exr`.
+The image is one of `<stem>-rgb.*`, `<stem>-color.*`, `<stem>.*` (`.png`, `.jpg`, `.jpeg`) and the
+depth `<stem>-depth.*` (see `depth_files`), where `_` or `.` may stand for each `-`:
+`room_0-rgb.png` and `room_0-depth.dpt`, `7_color.jpg` and `7_depth.png`, `hall.jpg` and
+`hall.depth.exr`.
 """
 
 import functools
@@ -19,7 +21,9 @@ _IMAGE = re.compile(r'(.+)[-_.](?:rgb|color)', re.IGNORECASE)
 
 
 def _by_stem(folder):
-    """Dicts stem -> path of the images and of the depth files; ValueError where two files claim one place."""
+    """Dicts stem -> path of the images and of the depth files; ValueError where two files claim one
+    place.
+    """
     images, depths = {}, {}
     for entry in natural_order(folder.iterdir()):
         suffix, depth = entry.suffix.lower(), _DEPTH.fullmatch(entry.stem)
@@ -33,15 +37,19 @@ def _by_stem(folder):
         else:
             continue
         if stem in found:
-            raise ValueError(f'{entry} and {found[stem].name} are both of {stem!r}; accepted: one image and '
-                             'one depth file each')
+            raise ValueError(
+                f'{entry} and {found[stem].name} are both of {stem!r}; accepted: one image and '
+                'one depth file each'
+            )
         found[stem] = entry
     return images, depths
 
 
 def is_pairs(folder):
     """Whether a folder holds depth files named as above."""
-    files = (entry for entry in pathlib.Path(folder).iterdir() if entry.suffix.lower() in DEPTH_SUFFIXES)
+    files = (
+        entry for entry in pathlib.Path(folder).iterdir() if entry.suffix.lower() in DEPTH_SUFFIXES
+    )
     return any(entry.name[0] != '.' and _DEPTH.fullmatch(entry.stem) for entry in files)
 
 
@@ -49,15 +57,15 @@ def open_pairs(folder, *, stereo=None, on_bad='refuse', depth_scale=None):
     """Opens a folder of RGB-D panoramas of one size.
 
     Args:
-      folder: a folder of pairs.
-      stereo, on_bad, depth_scale: see `open_footage.open_footage`.
+        folder: a folder of pairs.
+        stereo, on_bad, depth_scale: see `open_footage.open_footage`.
 
     Returns:
-      `Footage` with depth, not `ordered`: no motion connects the images.
+        `Footage` with depth, not `ordered`: no motion connects the images.
 
     Raises:
-      ValueError: no image, two files of one place, or an image or a depth file without its partner; the
-        message names the file.
+        ValueError: no image, two files of one place, or an image or a depth file without its
+            partner; the message names the file.
     """
     folder, bad = pathlib.Path(folder), BadFrames(on_bad)
     images, depths = _by_stem(folder)
@@ -70,7 +78,15 @@ def open_pairs(folder, *, stereo=None, on_bad='refuse', depth_scale=None):
             problem = f'{depth} has no image {stem}-rgb ({", ".join(media.IMAGE_SUFFIXES)})'
         files.append(FrameFiles(image or depth, depth, problem))
     if not images:
-        raise ValueError(f'{folder} has depth files without images; accepted: pairs such as a-rgb.png and '
-                         'a-depth.png')
-    return from_files(folder.resolve().name, files, bad=bad, stereo=stereo, ordered=False,
-                      read_depth=functools.partial(read_depth, scale=depth_scale))
+        raise ValueError(
+            f'{folder} has depth files without images; accepted: pairs such as a-rgb.png and '
+            'a-depth.png'
+        )
+    return from_files(
+        folder.resolve().name,
+        files,
+        bad=bad,
+        stereo=stereo,
+        ordered=False,
+        read_depth=functools.partial(read_depth, scale=depth_scale),
+    )

@@ -2,7 +2,8 @@
 
 Both schemes of https://github.com/google/spatial-media are read and written: V1
 (docs/spherical-video-rfc.md), an XML text in a `uuid` box of the video track, and V2
-(docs/spherical-video-v2-rfc.md), the boxes `st3d` and `sv3d` in the sample entry of the video. Where a file has both, V2 counts.
+(docs/spherical-video-v2-rfc.md), the boxes `st3d` and `sv3d` in the sample entry of the video.
+Where a file has both, V2 counts.
 """
 
 import dataclasses
@@ -18,8 +19,11 @@ STEREO = ('mono', 'top-bottom', 'left-right', 'custom', 'right-left')
 _PROJECTIONS = {b'equi': 'equirectangular', b'cbmp': 'cubemap', b'mshp': 'mesh'}
 _SOURCE = 'pano_depth'
 _V1 = uuid.UUID('ffcc8263-f855-4a93-8814-587a02521fdd').bytes
-_V1_XML = ('<?xml version="1.0"?><rdf:SphericalVideo xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" '
-           'xmlns:GSpherical="http://ns.google.com/videos/1.0/spherical/">{}</rdf:SphericalVideo>')
+_V1_XML = (
+    '<?xml version="1.0"?><rdf:SphericalVideo'
+    ' xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"'
+    ' xmlns:GSpherical="http://ns.google.com/videos/1.0/spherical/">{}</rdf:SphericalVideo>'
+)
 _V1_ROWS = ('CroppedAreaTopPixels', 'CroppedAreaImageHeightPixels', 'FullPanoHeightPixels')
 _V1_COLUMNS = ('CroppedAreaLeftPixels', 'CroppedAreaImageWidthPixels', 'FullPanoWidthPixels')
 # Optional boxes of a sample entry, which stand behind the spherical ones.
@@ -33,13 +37,14 @@ class Spherical:
     """What a file says about its sphere.
 
     Attributes:
-      projection: 'equirectangular', 'cubemap', 'mesh', or what else the file says.
-      stereo: one of `STEREO`, or None where the file does not say.
-      pose: yaw, pitch and roll of the projection in degrees (V2).
-      bounds: top, bottom, left and right parts of the panorama, in [0, 1], that the frame leaves out; all 0
-        for the full sphere.
-      versions: the schemes it was found in, of 1 and 2; `write_spherical` writes these.
-      xml: the text of V1 as found, or None. It is not written: sizes in it are those of the old video.
+        projection: 'equirectangular', 'cubemap', 'mesh', or what else the file says.
+        stereo: one of `STEREO`, or None where the file does not say.
+        pose: yaw, pitch and roll of the projection in degrees (V2).
+        bounds: top, bottom, left and right parts of the panorama, in [0, 1], that the frame leaves
+            out; all 0 for the full sphere.
+        versions: the schemes it was found in, of 1 and 2; `write_spherical` writes these.
+        xml: the text of V1 as found, or None. It is not written: sizes in it are those of the old
+            video.
     """
 
     projection: str = 'equirectangular'
@@ -67,17 +72,26 @@ def _is_video(trak):
 
 def _read_v1(trak):
     """`Spherical` of a track's XML, or None."""
-    texts = [payload[16:] for kind, payload in mp4.split(trak) if kind == b'uuid' and payload[:16] == _V1]
+    texts = [
+        payload[16:] for kind, payload in mp4.split(trak) if kind == b'uuid' and payload[:16] == _V1
+    ]
     if not texts:
         return None
     xml = texts[0].decode('utf-8', errors='replace').rstrip('\0')
-    tags = {name: value.strip() for name, value in re.findall(r'<GSpherical:(\w{1,60})>([^<]*)<', xml)}
+    tags = {
+        name: value.strip() for name, value in re.findall(r'<GSpherical:(\w{1,60})>([^<]*)<', xml)
+    }
     if tags.get('Spherical', '').lower() != 'true':
         return None
     try:
         top, height, rows = (int(tags[name]) for name in _V1_ROWS)
         left, width, columns = (int(tags[name]) for name in _V1_COLUMNS)
-        bounds = (top / rows, 1 - (top + height) / rows, left / columns, 1 - (left + width) / columns)
+        bounds = (
+            top / rows,
+            1 - (top + height) / rows,
+            left / columns,
+            1 - (left + width) / columns,
+        )
     except (KeyError, ValueError, ArithmeticError):
         bounds = Spherical.bounds
     projection, stereo = (tags.get(name, '').lower() for name in ('ProjectionType', 'StereoMode'))
@@ -113,20 +127,23 @@ def _read_track(trak):
     first, second = _read_v1(trak), (_read_v2(entries[0]) if entries else None)
     if first is None or second is None:
         return first or second
-    return dataclasses.replace(second, stereo=second.stereo or first.stereo, versions=(1, 2), xml=first.xml)
+    return dataclasses.replace(
+        second, stereo=second.stereo or first.stereo, versions=(1, 2), xml=first.xml
+    )
 
 
 def read_spherical(path):
     """Reads the spherical metadata of an mp4 or mov file.
 
     Args:
-      path: the file.
+        path: the file.
 
     Returns:
-      `Spherical` of the first video track that has any, or None: none has, or the file is no mp4 or mov.
+        `Spherical` of the first video track that has any, or None: none has, or the file is no mp4
+        or mov.
 
     Raises:
-      ValueError: the file is missing, or its boxes are damaged.
+        ValueError: the file is missing, or its boxes are damaged.
     """
     try:
         with open(path, 'rb') as file:
@@ -141,8 +158,12 @@ def read_spherical(path):
 
 
 def _v1_box(spherical):
-    tags = {'Spherical': 'true', 'Stitched': 'true', 'StitchingSoftware': _SOURCE,
-            'ProjectionType': spherical.projection}
+    tags = {
+        'Spherical': 'true',
+        'Stitched': 'true',
+        'StitchingSoftware': _SOURCE,
+        'ProjectionType': spherical.projection,
+    }
     if spherical.stereo is not None:
         tags['StereoMode'] = spherical.stereo
     elements = (f'<GSpherical:{tag}>{value}</GSpherical:{tag}>' for tag, value in tags.items())
@@ -153,7 +174,10 @@ def _v2_boxes(spherical):
     # Fixed point with 16 and with 32 bits behind the point.
     pose = (round(((angle + 180) % 360 - 180) * 65536) for angle in spherical.pose)
     bounds = (min(max(round(part * 2**32), 0), 2**32 - 1) for part in spherical.bounds)
-    projection = [(b'prhd', struct.pack('>I3i', 0, *pose)), (b'equi', struct.pack('>5I', 0, *bounds))]
+    projection = [
+        (b'prhd', struct.pack('>I3i', 0, *pose)),
+        (b'equi', struct.pack('>5I', 0, *bounds)),
+    ]
     parts = [(b'svhd', bytes(4) + _SOURCE.encode() + b'\0'), (b'proj', mp4.join(projection))]
     boxes = [(b'sv3d', mp4.join(parts))]
     if spherical.stereo is not None:
@@ -163,11 +187,16 @@ def _v2_boxes(spherical):
 
 def _mark_track(trak, spherical):
     """The bytes of a video track with this metadata in place of any it had."""
+
     def mark_entries(table):
         entries = []
         for kind, entry in mp4.split(table[8:]):
             if len(entry) >= _ENTRY_FIELDS:
-                boxes = [box for box in mp4.split(entry[_ENTRY_FIELDS:]) if box[0] not in (b'st3d', b'sv3d')]
+                boxes = [
+                    box
+                    for box in mp4.split(entry[_ENTRY_FIELDS:])
+                    if box[0] not in (b'st3d', b'sv3d')
+                ]
                 place = next((i for i, box in enumerate(boxes) if box[0] in _OPTIONAL), len(boxes))
                 boxes[place:place] = _v2_boxes(spherical) if 2 in spherical.versions else []
                 entry = entry[:_ENTRY_FIELDS] + mp4.join(boxes)
@@ -185,7 +214,9 @@ def _marked_moov(found, spherical):
         raise ValueError('there is no moov box')
     start, end, old = found
     boxes = mp4.split(old)
-    tracks = [i for i, (kind, payload) in enumerate(boxes) if kind == b'trak' and _is_video(payload)]
+    tracks = [
+        i for i, (kind, payload) in enumerate(boxes) if kind == b'trak' and _is_video(payload)
+    ]
     if not tracks or any(kind in (b'mvex', b'mdat') for kind, _ in boxes):
         raise ValueError('it is fragmented or has no video track of its own')
     boxes[tracks[0]] = b'trak', _mark_track(boxes[tracks[0]][1], spherical)
@@ -200,22 +231,25 @@ def _copy(source, target, count):
 
 
 def write_spherical(path, spherical):
-    """Writes spherical metadata into an mp4 that is there, e.g. from `video.write_video`, atomically.
+    """Writes spherical metadata into an mp4 that is there, e.g. from `video.write_video`,
+    atomically.
 
     The pictures stay as they are, byte for byte. Metadata that the file had is replaced.
 
     Args:
-      path: the mp4 or mov file, not fragmented.
-      spherical: `Spherical`, equirectangular. V1 is left out where it cannot say the same: frames that are no
-        full sphere, and the stereo layouts 'custom' and 'right-left'.
+        path: the mp4 or mov file, not fragmented.
+        spherical: `Spherical`, equirectangular. V1 is left out where it cannot say the same: frames
+            that are no full sphere, and the stereo layouts 'custom' and 'right-left'.
 
     Raises:
-      ValueError: another projection, stereo layout or scheme; the file is missing, no mp4 or mov, fragmented,
-        or its boxes are damaged.
+        ValueError: another projection, stereo layout or scheme; the file is missing, no mp4 or mov,
+            fragmented, or its boxes are damaged.
     """
     if spherical.projection != 'equirectangular' or spherical.stereo not in (None, *STEREO):
-        raise ValueError(f'spherical is {spherical.projection}, {spherical.stereo}; accepted: '
-                         f'equirectangular and {", ".join(STEREO)} or None')
+        raise ValueError(
+            f'spherical is {spherical.projection}, {spherical.stereo}; accepted: '
+            f'equirectangular and {", ".join(STEREO)} or None'
+        )
     if not spherical.versions or not set(spherical.versions) <= {1, 2}:
         raise ValueError(f'versions are {spherical.versions}; accepted: 1, 2 or both')
     if not spherical.full or spherical.stereo in STEREO[3:]:

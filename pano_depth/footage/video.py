@@ -1,6 +1,7 @@
 """Reading and writing video, frame by frame.
 
-Video goes through the ffmpeg of imageio-ffmpeg as a stream, so that a clip larger than memory can be read.
+Video goes through the ffmpeg of imageio-ffmpeg as a stream, so that a clip larger than memory can
+be read.
 """
 
 import contextlib
@@ -21,10 +22,10 @@ class VideoInfo:
     """What the header of a video says.
 
     Attributes:
-      height, width: frame size, pixels.
-      fps: average frames a second, 0 if the file does not say.
-      duration: seconds, 0 if the file does not say.
-      frames: frames by duration and rate, an estimate; 0 if the file does not say.
+        height, width: frame size, pixels.
+        fps: average frames a second, 0 if the file does not say.
+        duration: seconds, 0 if the file does not say.
+        frames: frames by duration and rate, an estimate; 0 if the file does not say.
     """
 
     height: int
@@ -38,24 +39,33 @@ def video_info(path):
     """Reads a video's header.
 
     Args:
-      path: a video file.
+        path: a video file.
 
     Returns:
-      `VideoInfo`.
+        `VideoInfo`.
 
     Raises:
-      ValueError: the file is missing, empty, or no video that ffmpeg knows.
+        ValueError: the file is missing, empty, or no video that ffmpeg knows.
     """
     _check_file(path)
-    # The readers of imageio-ffmpeg fork, which can deadlock under JAX's threads; a plain subprocess does not.
+    # The readers of imageio-ffmpeg fork, which can deadlock under JAX's threads; a plain subprocess
+    # does not.
     command = [_ffmpeg(), '-nostdin', '-hide_banner', '-i', str(path)]
-    lines = subprocess.run(command, capture_output=True).stderr.decode(errors='replace').splitlines()
+    lines = (
+        subprocess.run(command, capture_output=True).stderr.decode(errors='replace').splitlines()
+    )
     streams = [line for line in lines if ' Video: ' in line and 'attached pic' not in line]
-    size = re.search(r'\b([1-9]\d*)x([1-9]\d*)\b', re.sub(r'\(.*?\)', '', streams[0])) if streams else None
+    size = (
+        re.search(r'\b([1-9]\d*)x([1-9]\d*)\b', re.sub(r'\(.*?\)', '', streams[0]))
+        if streams
+        else None
+    )
     if size is None:
         reason = [line.strip() for line in lines if line.strip() and 'output file must' not in line]
-        raise ValueError(f'video {path} has no picture that can be read; ffmpeg says: '
-                         f'{(reason or ["nothing"])[-1]}')
+        raise ValueError(
+            f'video {path} has no picture that can be read; ffmpeg says: '
+            f'{(reason or ["nothing"])[-1]}'
+        )
     width, height = map(int, size.groups())
     turn = re.search(r'rotation of (-?[\d.]+) degrees', '\n'.join(lines))
     if turn and round(float(turn[1])) % 180:
@@ -83,7 +93,9 @@ def _check_file(path):
 
 
 def _read_ppm(stream):
-    """The next frame of a stream of binary PPM images, or None where it ends, half a frame included."""
+    """The next frame of a stream of binary PPM images, or None where it ends, half a frame
+    included.
+    """
     header = [stream.readline() for _ in range(3)]
     if header[0] != b'P6\n' or not header[2].endswith(b'\n'):
         return None
@@ -95,7 +107,9 @@ def _read_ppm(stream):
 
 
 def _every_frame():
-    """The option with which ffmpeg neither repeats nor drops frames where a recording's rate varies."""
+    """The option with which ffmpeg neither repeats nor drops frames where a recording's rate
+    varies.
+    """
     version = re.search(r'(\d+)\.(\d+)', imageio_ffmpeg.get_ffmpeg_version())
     old = version is not None and tuple(map(int, version.groups())) < (5, 1)
     return ['-vsync', 'passthrough'] if old else ['-fps_mode', 'passthrough']
@@ -106,41 +120,64 @@ def _read_command(path, size, start, stride):
     if size is not None:
         filters.append(f'scale={size[1]}:{size[0]}:flags=area+accurate_rnd+full_chroma_int')
     # PPM frames carry their size: a rotated or cropped recording cannot be misread.
-    return [_ffmpeg(), '-nostdin', '-v', 'error', '-i', str(path), '-map', '0:V:0',
-            '-vf', ','.join(filters), *_every_frame(),
-            '-pix_fmt', 'rgb24', '-c:v', 'ppm', '-f', 'image2pipe', '-']
+    return [
+        _ffmpeg(),
+        '-nostdin',
+        '-v',
+        'error',
+        '-i',
+        str(path),
+        '-map',
+        '0:V:0',
+        '-vf',
+        ','.join(filters),
+        *_every_frame(),
+        '-pix_fmt',
+        'rgb24',
+        '-c:v',
+        'ppm',
+        '-f',
+        'image2pipe',
+        '-',
+    ]
 
 
 def iter_video(path, *, size=None, start=0, stride=1):
     """Streams the frames of a video.
 
     Args:
-      path: a video file.
-      size: (height, width) to which ffmpeg reduces every frame by area averaging, or None for the file's own
-        size.
-      start: index of the first frame.
-      stride: every stride-th frame from there.
+        path: a video file.
+        size: (height, width) to which ffmpeg reduces every frame by area averaging, or None for the
+            file's own size.
+        start: index of the first frame.
+        stride: every stride-th frame from there.
 
     Yields:
-      [height, width, 3] uint8, RGB, read-only.
+        [height, width, 3] uint8, RGB, read-only.
 
     Raises:
-      ValueError: bad `size`, `start` or `stride`; the file is missing, empty, damaged or cut short, or has no
-        frame at `start`. A damaged file yields the frames that could be read first, and the message says how
-        many.
+        ValueError: bad `size`, `start` or `stride`; the file is missing, empty, damaged or cut
+            short, or has no frame at `start`. A damaged file yields the frames that could be read
+            first, and the message says how many.
     """
     _check_file(path)
     if start < 0 or stride < 1 or (size is not None and (len(size) != 2 or min(size) < 1)):
-        raise ValueError(f'start, stride, size are {start}, {stride}, {size}; accepted: start >= 0, '
-                         'stride >= 1, (height, width) or None')
+        raise ValueError(
+            f'start, stride, size are {start}, {stride}, {size}; accepted: start >= 0, '
+            'stride >= 1, (height, width) or None'
+        )
     return _frames(path, _read_command(path, size, start, stride))
 
 
 def _frames(path, command):
     count = 0
     # A file takes ffmpeg's messages: a pipe that nobody reads would block it once full.
-    with tempfile.TemporaryFile() as messages, subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=messages) as process:
+    with (
+        tempfile.TemporaryFile() as messages,
+        subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=messages
+        ) as process,
+    ):
         try:
             while (frame := _read_ppm(process.stdout)) is not None:
                 yield frame
@@ -151,19 +188,60 @@ def _frames(path, command):
         messages.seek(0)
         reasons = messages.read().decode(errors='replace').strip().splitlines()
     if status or reasons:
-        raise ValueError(f'video {path} is damaged or cut short: {count} frames could be read; '
-                         f'ffmpeg says: {(reasons or [status])[0]}')
+        raise ValueError(
+            f'video {path} is damaged or cut short: {count} frames could be read; '
+            f'ffmpeg says: {(reasons or [status])[0]}'
+        )
     if count == 0:
         raise ValueError(f'video {path} has no frame to read from the requested start on')
 
 
 def _write_command(path, fps, height, width):
     # Untagged colours would be read as BT.601 or BT.709 by the size of the picture.
-    tags = ['-colorspace', 'bt709', '-color_primaries', 'bt709', '-color_trc', 'bt709', '-color_range', 'tv']
-    source = ['-f', 'rawvideo', '-pix_fmt', 'rgb24', '-s', f'{width}x{height}', '-r', f'{fps:.6f}', '-i', '-']
-    convert = ['-vf', 'scale=out_color_matrix=bt709:out_range=tv:flags=accurate_rnd', '-pix_fmt', 'yuv420p']
-    return [_ffmpeg(), '-y', '-v', 'error', *source, *convert, '-c:v', 'libx264',
-            '-crf', '18', *tags, '-movflags', '+faststart', str(path)]
+    tags = [
+        '-colorspace',
+        'bt709',
+        '-color_primaries',
+        'bt709',
+        '-color_trc',
+        'bt709',
+        '-color_range',
+        'tv',
+    ]
+    source = [
+        '-f',
+        'rawvideo',
+        '-pix_fmt',
+        'rgb24',
+        '-s',
+        f'{width}x{height}',
+        '-r',
+        f'{fps:.6f}',
+        '-i',
+        '-',
+    ]
+    convert = [
+        '-vf',
+        'scale=out_color_matrix=bt709:out_range=tv:flags=accurate_rnd',
+        '-pix_fmt',
+        'yuv420p',
+    ]
+    return [
+        _ffmpeg(),
+        '-y',
+        '-v',
+        'error',
+        *source,
+        *convert,
+        '-c:v',
+        'libx264',
+        '-crf',
+        '18',
+        *tags,
+        '-movflags',
+        '+faststart',
+        str(path),
+    ]
 
 
 class _VideoWriter:
@@ -179,16 +257,21 @@ class _VideoWriter:
         frame = np.ascontiguousarray(frame)
         rgb = frame.dtype == np.uint8 and frame.ndim == 3 and frame.shape[-1] == 3
         if not rgb or frame.shape[0] % 2 or frame.shape[1] % 2:
-            raise ValueError(f'frame for {self._name} is {frame.dtype} {frame.shape}; accepted: '
-                             'uint8 [H, W, 3] with even H and W')
+            raise ValueError(
+                f'frame for {self._name} is {frame.dtype} {frame.shape}; accepted: '
+                'uint8 [H, W, 3] with even H and W'
+            )
         if self._process is None:
             self._shape = frame.shape
             command = _write_command(self._path, self._fps, *frame.shape[:2])
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-                                             stderr=self._messages)
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self._messages
+            )
         if frame.shape != self._shape:
-            raise ValueError(f'frame for {self._name} is {frame.shape}, the first was {self._shape}; '
-                             'accepted: one size')
+            raise ValueError(
+                f'frame for {self._name} is {frame.shape}, the first was {self._shape}; '
+                'accepted: one size'
+            )
         try:
             self._process.stdin.write(frame)
         except BrokenPipeError:
@@ -204,7 +287,10 @@ class _VideoWriter:
 
     def _fail(self):
         self._messages.seek(0)
-        reason = self._messages.read().decode(errors='replace').strip() or f'exit status {self._process.returncode}'
+        reason = (
+            self._messages.read().decode(errors='replace').strip()
+            or f'exit status {self._process.returncode}'
+        )
         raise ValueError(f'video {self._name} cannot be written; ffmpeg says: {reason}')
 
     def close(self):
@@ -225,14 +311,15 @@ def write_video(path, fps):
                 append(frame)
 
     Args:
-      path: destination, `.mp4`. An exception inside the block leaves no file.
-      fps: frames a second.
+        path: destination, `.mp4`. An exception inside the block leaves no file.
+        fps: frames a second.
 
     Yields:
-      A function that takes one [H, W, 3] uint8 frame.
+        A function that takes one [H, W, 3] uint8 frame.
 
     Raises:
-      ValueError: `fps` is not positive, a frame has another type or size, no frame came, or ffmpeg failed.
+        ValueError: `fps` is not positive, a frame has another type or size, no frame came, or
+            ffmpeg failed.
     """
     if not 0 < fps < float('inf'):
         raise ValueError(f'fps is {fps}; accepted: a positive number')

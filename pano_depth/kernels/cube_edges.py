@@ -1,15 +1,17 @@
 """Which pixels of a cube a direction is interpolated from, inside the faces and across their edges.
 
-Everything here runs on the host in float64 when a table is built (`cube.cube_to_equirect_table`). `axes`
-[6, 3, 3] are the rows right, down, forward of each face in the camera frame (`cube.FACE_AXES`); pixels of
-S x S faces are numbered [6 * S * S] in reading order.
+Everything here runs on the host in float64 when a table is built (`cube.cube_to_equirect_table`).
+`axes` [6, 3, 3] are the rows right, down, forward of each face in the camera frame
+(`cube.FACE_AXES`); pixels of S x S faces are numbered [6 * S * S] in reading order.
 """
 
 import numpy as np
 
 
 def _to_faces(rays, axes):
-    """(face [...], local [..., 3]): the face that each direction meets, and the direction in its frame."""
+    """(face [...], local [..., 3]): the face that each direction meets, and the direction in its
+    frame.
+    """
     axes = np.asarray(axes, np.float64)
     face = np.argmax(np.einsum('fc,...c->...f', axes[:, 2], rays), axis=-1)
     return face, np.einsum('...kc,...c->...k', axes[face], rays)
@@ -19,12 +21,12 @@ def nearest_pixel(rays, face_size, axes):
     """The pixel that holds each direction.
 
     Args:
-      rays: [..., 3] float64 directions in the camera frame.
-      face_size: S.
-      axes: [6, 3, 3] frames of the faces.
+        rays: [..., 3] float64 directions in the camera frame.
+        face_size: S.
+        axes: [6, 3, 3] frames of the faces.
 
     Returns:
-      [...] int64 flat pixels.
+        [...] int64 flat pixels.
     """
     face, local = _to_faces(rays, axes)
     position = np.floor((local[..., :2] / local[..., 2:] + 1) * face_size / 2)
@@ -38,7 +40,9 @@ def _inner_taps(face, a, b, size):
     column, row = (np.clip(np.floor(c), 0, max(size - 2, 0)).astype(np.int64) for c in (x, y))
     right, down = x - column, y - row
     step = min(size - 1, 1)
-    indices = [(face * size + row + i * step) * size + column + j * step for i in (0, 1) for j in (0, 1)]
+    indices = [
+        (face * size + row + i * step) * size + column + j * step for i in (0, 1) for j in (0, 1)
+    ]
     return indices, [(1 - down) * (1 - right), (1 - down) * right, down * (1 - right), down * right]
 
 
@@ -46,13 +50,13 @@ def _over_edges(local, size):
     """Where a direction lies in the strip between two faces.
 
     Args:
-      local: [N, 3] as in `_edge_taps`.
-      size: S.
+        local: [N, 3] as in `_edge_taps`.
+        size: S.
 
     Returns:
-      over_a, over_b: [N] whether it is the strip over the edge that axis 0 or axis 1 crosses; else a corner.
-      s: [N] from the outermost centres of this face (0) to those of the other (1).
-      along: [N] pixel coordinate along the edge.
+        over_a, over_b: [N] whether it is the strip over the edge that axis 0 or axis 1 crosses;
+        else a corner. s: [N] from the outermost centres of this face (0) to those of the other (1).
+        along: [N] pixel coordinate along the edge.
     """
     across = np.abs(local[:, :2])
     pixel = 1 / size
@@ -70,21 +74,24 @@ def _over_edges(local, size):
 
 
 def _edge_taps(face, local, size, axes):
-    """Taps of directions beyond the outermost pixel centres of their face, which join faces without a clamp.
+    """Taps of directions beyond the outermost pixel centres of their face, which join faces without
+    a clamp.
 
-    The pixel centres of two faces lie opposite each other along their common edge. Between two opposite pairs
-    the interpolation runs bilinearly over the four of them, along the straight lines in space that join
-    opposite centres; between the three centres that meet at a cube corner it is barycentric. It is continuous
-    and, like the bilinear inside, exact to second order in the pixel size.
+    The pixel centres of two faces lie opposite each other along their common edge. Between two
+    opposite pairs the interpolation runs bilinearly over the four of them, along the straight lines
+    in space that join opposite centres; between the three centres that meet at a cube corner it is
+    barycentric. It is continuous and, like the bilinear inside, exact to second order in the pixel
+    size.
 
     Args:
-      face: [N] faces.
-      local: [N, 3] directions in the face frame with forward 1; one or both of the others are beyond 1 - 1/S.
-      size: S.
-      axes: [6, 3, 3] frames of the faces.
+        face: [N] faces.
+        local: [N, 3] directions in the face frame with forward 1; one or both of the others are
+            beyond 1 - 1/S.
+        size: S.
+        axes: [6, 3, 3] frames of the faces.
 
     Returns:
-      four [N] flat indices, four [N] weights.
+        four [N] flat indices, four [N] weights.
     """
     over_a, over_b, s, along = _over_edges(local, size)
     sign = np.where(local[:, :2] < 0, -1.0, 1.0)
@@ -98,12 +105,16 @@ def _edge_taps(face, local, size, axes):
         return np.einsum('nk,nkc->nc', rays, np.asarray(axes, np.float64)[face])
 
     starts = [(2 * np.minimum(first + k, size - 1) + 1) / size - 1 for k in (0, 1)]
-    rays = [vector(np.where(over_a, across, start), np.where(over_a, start, across), forward)
-            for across, forward in ((inner, outer), (outer, inner)) for start in starts]
+    rays = [
+        vector(np.where(over_a, across, start), np.where(over_a, start, across), forward)
+        for across, forward in ((inner, outer), (outer, inner))
+        for start in starts
+    ]
     weights = [(1 - s) * (1 - fraction), (1 - s) * fraction, s * (1 - fraction), s * fraction]
 
     corner = ~over_a & ~over_b
-    # The corner pixel of the face along axis k is centred at 1 on that axis and at 1 - 1/S on the others.
+    # The corner pixel of the face along axis k is centred at 1 on that axis and at 1 - 1/S on the
+    # others.
     absolute = np.abs(local) / np.abs(local).sum(axis=-1, keepdims=True) * (3 - 2 / size)
     barycentric = (absolute - inner) * size
     for k, ray in enumerate(([outer, inner, inner], [inner, outer, inner], [inner, inner, outer])):
@@ -118,12 +129,12 @@ def bilinear_taps(rays, face_size, axes):
     """The four pixels between whose centres each direction lies, and their weights.
 
     Args:
-      rays: [N, 3] float64 directions in the camera frame.
-      face_size: S.
-      axes: [6, 3, 3] frames of the faces.
+        rays: [N, 3] float64 directions in the camera frame.
+        face_size: S.
+        axes: [6, 3, 3] frames of the faces.
 
     Returns:
-      four [N] int64 flat pixels, four [N] float64 weights, which sum to one.
+        four [N] int64 flat pixels, four [N] float64 weights, which sum to one.
     """
     face, local = _to_faces(rays, axes)
     local = local / local[:, 2:]

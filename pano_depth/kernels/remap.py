@@ -1,8 +1,9 @@
 """Resampling by gathered pixels and weights: what every projection ends in.
 
-A resampled pixel is a weighted sum of a few source pixels. Which ones and how much depends on the shapes alone for the fixed projections,
-so that they come in a `Table` that is built once per shape, in float64 on the host. Passed to a jitted function as an argument, a
-table keeps the compiled program small: as a constant it costs seconds of compilation.
+A resampled pixel is a weighted sum of a few source pixels. Which ones and how much depends on the
+shapes alone for the fixed projections, so that they come in a `Table` that is built once per shape,
+in float64 on the host. Passed to a jitted function as an argument, a table keeps the compiled
+program small: as a constant it costs seconds of compilation.
 """
 
 import math
@@ -14,11 +15,13 @@ import numpy as np
 
 
 class Table(NamedTuple):
-    """A fixed resampling of flattened pixels; a pytree, so that it can be an argument of jitted functions.
+    """A fixed resampling of flattened pixels; a pytree, so that it can be an argument of jitted
+    functions.
 
     Attributes:
-      indices: [taps, ...] int32 flat source pixels of every target pixel.
-      weights: [taps, ...] float32, which sum to one over the taps; nearest-neighbour tables have one tap and no weights (None).
+        indices: [taps, ...] int32 flat source pixels of every target pixel.
+        weights: [taps, ...] float32, which sum to one over the taps; nearest-neighbour tables have
+            one tap and no weights (None).
     """
 
     indices: jax.Array
@@ -34,36 +37,47 @@ def make_table(indices, weights):
     """Puts a resampling on the device, as concrete arrays even under a trace.
 
     Args:
-      indices: one integer host array per tap, each of the target's shape.
-      weights: float host arrays like the indices, or None for a single tap.
+        indices: one integer host array per tap, each of the target's shape.
+        weights: float host arrays like the indices, or None for a single tap.
 
     Returns:
-      `Table`.
+        `Table`.
     """
     with jax.ensure_compile_time_eval():
-        return Table(jnp.asarray(np.stack(indices), jnp.int32),
-                     None if weights is None else jnp.asarray(np.stack(weights), jnp.float32))
+        return Table(
+            jnp.asarray(np.stack(indices), jnp.int32),
+            None if weights is None else jnp.asarray(np.stack(weights), jnp.float32),
+        )
 
 
 def _take(source, indices):
-    """source [P, C], indices [...] int32 inside [0, P) -> [..., C]; unlike `source[indices]` without tests for negative indices."""
+    """Source [P, C], indices [...] int32 inside [0, P) -> [..., C]; unlike `source[indices]`
+    without tests for negative indices.
+    """
     dimensions = jax.lax.GatherDimensionNumbers(
-        offset_dims=(indices.ndim,), collapsed_slice_dims=(0,), start_index_map=(0,))
+        offset_dims=(indices.ndim,), collapsed_slice_dims=(0,), start_index_map=(0,)
+    )
     # Clipped, not promised: a NaN coordinate must not read beyond the image.
-    return jax.lax.gather(source, indices[..., None], dimensions, (1, source.shape[1]), mode=jax.lax.GatherScatterMode.CLIP)
+    return jax.lax.gather(
+        source,
+        indices[..., None],
+        dimensions,
+        (1, source.shape[1]),
+        mode=jax.lax.GatherScatterMode.CLIP,
+    )
 
 
 def gather(source, indices, weights, *, grid):
     """Weighted sums of gathered pixels.
 
     Args:
-      source: [*batch, P, C] flattened images of any dtype.
-      indices: one integer array per tap: [*grid] if all images share them, else [*batch, *grid].
-      weights: float arrays like the indices, or None to copy the pixels of a single tap.
-      grid: the target shape.
+        source: [*batch, P, C] flattened images of any dtype.
+        indices: one integer array per tap: [*grid] if all images share them, else [*batch, *grid].
+        weights: float arrays like the indices, or None to copy the pixels of a single tap.
+        grid: the target shape.
 
     Returns:
-      [*batch, *grid, C]: the source's dtype; integers are interpolated in float32 and rounded.
+        [*batch, *grid, C]: the source's dtype; integers are interpolated in float32 and rounded.
     """
     batch = source.shape[:-2]
     shared = indices[0].ndim == len(grid)
@@ -72,7 +86,10 @@ def gather(source, indices, weights, *, grid):
         if blend is None:
             return _take(pixels, taps[0])
         compute = pixels.dtype if jnp.issubdtype(pixels.dtype, jnp.floating) else jnp.float32
-        total = sum(_take(pixels, index).astype(compute) * weight[..., None].astype(compute) for index, weight in zip(taps, blend))
+        total = sum(
+            _take(pixels, index).astype(compute) * weight[..., None].astype(compute)
+            for index, weight in zip(taps, blend)
+        )
         if jnp.issubdtype(pixels.dtype, jnp.floating):
             return total
         return jnp.round(total).astype(pixels.dtype)
@@ -81,7 +98,9 @@ def gather(source, indices, weights, *, grid):
         return one(source, indices, weights)
     flat = source.reshape((math.prod(batch),) + source.shape[-2:])
     if not shared:
-        indices, weights = jax.tree.map(lambda x: x.reshape((flat.shape[0],) + tuple(grid)), (indices, weights))
+        indices, weights = jax.tree.map(
+            lambda x: x.reshape((flat.shape[0],) + tuple(grid)), (indices, weights)
+        )
     axis = None if shared else 0
     result = jax.vmap(one, in_axes=(0, axis, axis))(flat, indices, weights)
     return result.reshape(batch + result.shape[1:])
@@ -92,20 +111,28 @@ def apply_table(table, source):
     """Resamples flattened images.
 
     Args:
-      table: a `Table` with [taps, *grid] indices.
-      source: [..., P, C] flattened images.
+        table: a `Table` with [taps, *grid] indices.
+        source: [..., P, C] flattened images.
 
     Returns:
-      [..., *grid, C] in the dtype of the source.
+        [..., *grid, C] in the dtype of the source.
     """
     if table.weights is None or not jnp.issubdtype(source.dtype, jnp.floating):
-        return gather(source, list(table.indices), None if table.weights is None else list(table.weights), grid=table.target)
+        return gather(
+            source,
+            list(table.indices),
+            None if table.weights is None else list(table.weights),
+            grid=table.target,
+        )
 
     def one(pixels):
-        # One gather for all taps: measured on a CPU, the program is 1.3 times faster than with one gather a tap. For uint8 it is slower, and
-        # so it is for coordinates that the same program computes.
+        # One gather for all taps: measured on a CPU, the program is 1.3 times faster than with one
+        # gather a tap. For uint8 it is slower, and so it is for coordinates that the same program
+        # computes.
         taps = _take(pixels, table.indices)
-        return sum(tap * weight[..., None].astype(pixels.dtype) for tap, weight in zip(taps, table.weights))
+        return sum(
+            tap * weight[..., None].astype(pixels.dtype) for tap, weight in zip(taps, table.weights)
+        )
 
     if source.ndim == 2:
         return one(source)

@@ -1,7 +1,8 @@
 """Rigid motions: rotation vectors, composition and inversion.
 
-Camera frame: x right, y down, z forward (OpenCV); metres and radians. Every function takes any leading batch axes, works under
-`jit`, `vmap` and `grad`, and has finite gradients everywhere, the zero rotation and half turns included.
+Camera frame: x right, y down, z forward (OpenCV); metres and radians. Every function takes any
+leading batch axes, works under `jit`, `vmap` and `grad`, and has finite gradients everywhere, the
+zero rotation and half turns included.
 """
 
 from typing import NamedTuple
@@ -14,8 +15,8 @@ class Motion(NamedTuple):
     """A rigid motion `X' = rotation @ X + translation`.
 
     Attributes:
-      rotation: [..., 3, 3] rotation matrices.
-      translation: [..., 3] in metres.
+        rotation: [..., 3, 3] rotation matrices.
+        translation: [..., 3] in metres.
     """
 
     rotation: jax.Array
@@ -23,8 +24,10 @@ class Motion(NamedTuple):
 
 
 def _check(name, value, last):
-    if value.shape[value.ndim - len(last):] != last:
-        raise ValueError(f'{name} has shape {tuple(value.shape)}; expected [..., {", ".join(map(str, last))}]')
+    if value.shape[value.ndim - len(last) :] != last:
+        raise ValueError(
+            f'{name} has shape {tuple(value.shape)}; expected [..., {", ".join(map(str, last))}]'
+        )
 
 
 def _as_float(name, value, last):
@@ -36,8 +39,10 @@ def _as_float(name, value, last):
 
 def _as_floats(name, motion):
     """The motion in float32 at least, checked; `name` is what messages call it."""
-    return Motion(_as_float(f'rotation of {name}', motion.rotation, (3, 3)),
-                  _as_float(f'translation of {name}', motion.translation, (3,)))
+    return Motion(
+        _as_float(f'rotation of {name}', motion.rotation, (3, 3)),
+        _as_float(f'translation of {name}', motion.translation, (3,)),
+    )
 
 
 def _check_broadcast(**shapes):
@@ -53,20 +58,24 @@ def rotate(rotation, vectors):
     """Applies rotations to vectors, in float32 whatever the matmul precision of the backend.
 
     Args:
-      rotation: [..., 3, 3], its leading axes broadcast against those of the vectors.
-      vectors: [..., 3].
+        rotation: [..., 3, 3], its leading axes broadcast against those of the vectors.
+        vectors: [..., 3].
 
     Returns:
-      [..., 3] rotated vectors.
+        [..., 3] rotated vectors.
 
     Raises:
-      ValueError: the arguments are not [..., 3, 3] and [..., 3], or do not broadcast.
+        ValueError: the arguments are not [..., 3, 3] and [..., 3], or do not broadcast.
     """
     rotation, vectors = _as_float('rotation', rotation, (3, 3)), _as_float('vectors', vectors, (3,))
     _check_broadcast(rotation=rotation.shape[:-2], vectors=vectors.shape[:-1])
-    # Three multiply-adds instead of a matmul: exact for the identity, no TF32 on GPU or bfloat16 on TPU, and it fuses.
-    return (rotation[..., :, 0] * vectors[..., None, 0] + rotation[..., :, 1] * vectors[..., None, 1]
-            + rotation[..., :, 2] * vectors[..., None, 2])
+    # Three multiply-adds instead of a matmul: exact for the identity, no TF32 on GPU or bfloat16 on
+    # TPU, and it fuses.
+    return (
+        rotation[..., :, 0] * vectors[..., None, 0]
+        + rotation[..., :, 1] * vectors[..., None, 1]
+        + rotation[..., :, 2] * vectors[..., None, 2]
+    )
 
 
 def _matmul(a, b):
@@ -77,13 +86,13 @@ def so3_exp(omega):
     """Rotation matrix of a rotation vector (Rodrigues' formula).
 
     Args:
-      omega: [..., 3] rotation vectors, radians.
+        omega: [..., 3] rotation vectors, radians.
 
     Returns:
-      [..., 3, 3] rotation matrices.
+        [..., 3, 3] rotation matrices.
 
     Raises:
-      ValueError: omega is not [..., 3].
+        ValueError: omega is not [..., 3].
     """
     omega = _as_float('omega', omega, (3,))
     angle2 = jnp.sum(omega * omega, axis=-1)
@@ -92,30 +101,43 @@ def so3_exp(omega):
     angle = jnp.sqrt(safe2)
     # Below 0.01 rad the Taylor series is exact in float32 and has no 0/0 in its gradient.
     a = jnp.where(small, 1 - angle2 / 6 + angle2**2 / 120, jnp.sin(angle) / angle)
-    b = jnp.where(small, 0.5 - angle2 / 24 + angle2**2 / 720, 2 * jnp.sin(angle / 2)**2 / safe2)
+    b = jnp.where(small, 0.5 - angle2 / 24 + angle2**2 / 720, 2 * jnp.sin(angle / 2) ** 2 / safe2)
     x, y, z = omega[..., 0], omega[..., 1], omega[..., 2]
     zero = jnp.zeros_like(x)
-    cross = jnp.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=-1).reshape(omega.shape[:-1] + (3, 3))
+    cross = jnp.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=-1).reshape(
+        omega.shape[:-1] + (3, 3)
+    )
     # [w]^2 = w w^T - |w|^2 I
-    square = omega[..., :, None] * omega[..., None, :] - angle2[..., None, None] * jnp.eye(3, dtype=omega.dtype)
+    square = omega[..., :, None] * omega[..., None, :] - angle2[..., None, None] * jnp.eye(
+        3, dtype=omega.dtype
+    )
     return jnp.eye(3, dtype=omega.dtype) + a[..., None, None] * cross + b[..., None, None] * square
 
 
 def _quaternion(rotation):
-    """Unit quaternion [..., 4] (w, x, y, z) with w >= 0, from the largest of the four candidates (Shepperd 1978)."""
+    """Unit quaternion [..., 4] (w, x, y, z) with w >= 0, from the largest of the four candidates
+    (Shepperd 1978).
+    """
     r = rotation
     trace = r[..., 0, 0] + r[..., 1, 1] + r[..., 2, 2]
     diagonal = jnp.stack([trace, r[..., 0, 0], r[..., 1, 1], r[..., 2, 2]], axis=-1)
     choice = jnp.argmax(diagonal, axis=-1)
-    wx, wy, wz = r[..., 2, 1] - r[..., 1, 2], r[..., 0, 2] - r[..., 2, 0], r[..., 1, 0] - r[..., 0, 1]
-    xy, xz, yz = r[..., 0, 1] + r[..., 1, 0], r[..., 0, 2] + r[..., 2, 0], r[..., 1, 2] + r[..., 2, 1]
+    wx = r[..., 2, 1] - r[..., 1, 2]
+    wy = r[..., 0, 2] - r[..., 2, 0]
+    wz = r[..., 1, 0] - r[..., 0, 1]
+    xy = r[..., 0, 1] + r[..., 1, 0]
+    xz = r[..., 0, 2] + r[..., 2, 0]
+    yz = r[..., 1, 2] + r[..., 2, 1]
     squares = [1 + trace] + [1 - trace + 2 * r[..., i, i] for i in range(3)]
-    candidates = jnp.stack([
-        jnp.stack([squares[0], wx, wy, wz], axis=-1),
-        jnp.stack([wx, squares[1], xy, xz], axis=-1),
-        jnp.stack([wy, xy, squares[2], yz], axis=-1),
-        jnp.stack([wz, xz, yz, squares[3]], axis=-1),
-    ], axis=-2)
+    candidates = jnp.stack(
+        [
+            jnp.stack([squares[0], wx, wy, wz], axis=-1),
+            jnp.stack([wx, squares[1], xy, xz], axis=-1),
+            jnp.stack([wy, xy, squares[2], yz], axis=-1),
+            jnp.stack([wz, xz, yz, squares[3]], axis=-1),
+        ],
+        axis=-2,
+    )
     quaternion = jnp.take_along_axis(candidates, choice[..., None, None], axis=-2)[..., 0, :]
     quaternion = quaternion / jnp.sqrt(jnp.sum(quaternion**2, axis=-1, keepdims=True))
     return jnp.where(quaternion[..., :1] < 0, -quaternion, quaternion)
@@ -125,13 +147,13 @@ def so3_log(rotation):
     """Rotation vector of a rotation matrix; the inverse of `so3_exp` for angles up to pi.
 
     Args:
-      rotation: [..., 3, 3] rotation matrices.
+        rotation: [..., 3, 3] rotation matrices.
 
     Returns:
-      [..., 3] rotation vectors, radians, of length at most pi.
+        [..., 3] rotation vectors, radians, of length at most pi.
 
     Raises:
-      ValueError: rotation is not [..., 3, 3].
+        ValueError: rotation is not [..., 3, 3].
     """
     rotation = _as_float('rotation', rotation, (3, 3))
     quaternion = _quaternion(rotation)
@@ -140,7 +162,9 @@ def so3_log(rotation):
     small = sine2 < 1e-5
     sine = jnp.sqrt(jnp.where(small, 1.0, sine2))
     # asin(s)/s = 1 + s^2/6 + 3 s^4/40 near zero, where atan2's gradient would be 0/0.
-    scale = jnp.where(small, 2 * (1 + sine2 / 6 + 3 * sine2**2 / 40), 2 * jnp.arctan2(sine, w) / sine)
+    scale = jnp.where(
+        small, 2 * (1 + sine2 / 6 + 3 * sine2**2 / 40), 2 * jnp.arctan2(sine, w) / sine
+    )
     return scale[..., None] * vector
 
 
@@ -148,31 +172,41 @@ def compose(a, b):
     """The motion that applies `b` first, then `a`.
 
     Args:
-      a, b: `Motion`s with broadcasting leading axes.
+        a, b: `Motion`s with broadcasting leading axes.
 
     Returns:
-      `Motion` with rotation `Ra @ Rb` and translation `Ra @ tb + ta`.
+        `Motion` with rotation `Ra @ Rb` and translation `Ra @ tb + ta`.
 
     Raises:
-      ValueError: an array is not [..., 3, 3] or [..., 3], or they do not broadcast.
+        ValueError: an array is not [..., 3, 3] or [..., 3], or they do not broadcast.
     """
     a, b = _as_floats('a', a), _as_floats('b', b)
-    _check_broadcast(**{f'{part} of {name}': value.shape[:-axes] for name, motion in (('a', a), ('b', b))
-                        for part, value, axes in (('rotation', motion.rotation, 2), ('translation', motion.translation, 1))})
-    return Motion(_matmul(a.rotation, b.rotation), rotate(a.rotation, b.translation) + a.translation)
+    _check_broadcast(
+        **{
+            f'{part} of {name}': value.shape[:-axes]
+            for name, motion in (('a', a), ('b', b))
+            for part, value, axes in (
+                ('rotation', motion.rotation, 2),
+                ('translation', motion.translation, 1),
+            )
+        }
+    )
+    return Motion(
+        _matmul(a.rotation, b.rotation), rotate(a.rotation, b.translation) + a.translation
+    )
 
 
 def inverse(motion):
     """The motion that undoes `motion`.
 
     Args:
-      motion: `Motion`.
+        motion: `Motion`.
 
     Returns:
-      `Motion` with rotation `R^T` and translation `-R^T @ t`.
+        `Motion` with rotation `R^T` and translation `-R^T @ t`.
 
     Raises:
-      ValueError: an array is not [..., 3, 3] or [..., 3], or they do not broadcast.
+        ValueError: an array is not [..., 3, 3] or [..., 3], or they do not broadcast.
     """
     motion = _as_floats('motion', motion)
     rotation = jnp.swapaxes(motion.rotation, -1, -2)

@@ -5,8 +5,8 @@ Pixel (row v, column u) of an H x W image, W = 2H, integers at pixel centres, lo
     lon = ((u + 0.5) / W - 0.5) * 2 pi,   lat = (0.5 - (v + 0.5) / H) * pi,
     direction = (cos lat * sin lon, -sin lat, cos lat * cos lon)
 
-in the camera frame x right, y down, z forward. Columns wrap around; a row beyond a pole is the row on the near side of it, shifted by
-half the width.
+in the camera frame x right, y down, z forward. Columns wrap around; a row beyond a pole is the row
+on the near side of it, shifted by half the width.
 """
 
 import functools
@@ -19,17 +19,34 @@ from pano_depth.kernels import remap
 
 
 def check_equirect(height, width, name='image'):
-    """Raises ValueError, which calls the image `name`, unless `height` x `width` is an equirectangular shape, W = 2H."""
-    if not all(isinstance(size, (int, np.integer)) for size in (height, width)) or height < 1 or width != 2 * height:
-        raise ValueError(f'{name} is {height} x {width} pixels; an equirectangular image is H x W with W = 2H')
+    """Raises ValueError, which calls the image `name`, unless `height` x `width` is an
+    equirectangular shape, W = 2H.
+    """
+    if (
+        not all(isinstance(size, (int, np.integer)) for size in (height, width))
+        or height < 1
+        or width != 2 * height
+    ):
+        raise ValueError(
+            f'{name} is {height} x {width} pixels; an equirectangular image is H x W with W = 2H'
+        )
 
 
 @functools.lru_cache(maxsize=8)
 def pixel_rays(height, width):
-    """float64 [height, width, 3] unit rays of the pixel centres, on the host; `ray_directions` in double precision."""
+    """float64 [height, width, 3] unit rays of the pixel centres, on the host; `ray_directions` in
+    double precision.
+    """
     lon = ((np.arange(width) + 0.5) / width - 0.5) * 2 * np.pi
     lat = ((0.5 - (np.arange(height) + 0.5) / height) * np.pi)[:, None]
-    rays = np.stack([np.cos(lat) * np.sin(lon), np.broadcast_to(-np.sin(lat), (height, width)), np.cos(lat) * np.cos(lon)], axis=-1)
+    rays = np.stack(
+        [
+            np.cos(lat) * np.sin(lon),
+            np.broadcast_to(-np.sin(lat), (height, width)),
+            np.cos(lat) * np.cos(lon),
+        ],
+        axis=-1,
+    )
     rays.setflags(write=False)
     return rays
 
@@ -38,30 +55,36 @@ def ray_directions(height, width):
     """Unit viewing rays of the pixel centres of an equirectangular image.
 
     Args:
-      height, width: image size in pixels, width = 2 * height.
+        height, width: image size in pixels, width = 2 * height.
 
     Returns:
-      [height, width, 3] float32 unit vectors in the camera frame.
+        [height, width, 3] float32 unit vectors in the camera frame.
 
     Raises:
-      ValueError: the size is not 2:1.
+        ValueError: the size is not 2:1.
     """
     check_equirect(height, width, 'ray_directions')
     return jnp.asarray(pixel_rays(height, width), jnp.float32)
 
 
-# Powers of two that keep the squares of directions of any length within the range of float32, without rounding.
+# Powers of two that keep the squares of directions of any length within the range of float32,
+# without rounding.
 _LONG, _SHRINK = 2.0**40, 2.0**-70
 
-# Longitude has no derivative at the poles and latitude has a kink there. The image that they address stays smooth, so that the exact
-# derivatives are bounded below by treating everything within 1e-6 rad of a pole as 1e-6 rad away: far below any pixel.
+# Longitude has no derivative at the poles and latitude has a kink there. The image that they
+# address stays smooth, so that the exact derivatives are bounded below by treating everything
+# within 1e-6 rad of a pole as 1e-6 rad away: far below any pixel.
 _POLE = 1e-6
 
 
 def _moderate(directions):
-    """Directions [..., 3] brought to a length whose square is a normal number, if theirs is none."""
+    """Directions [..., 3] brought to a length whose square is a normal number, if theirs is
+    none.
+    """
     largest = jax.lax.stop_gradient(jnp.max(jnp.abs(directions), axis=-1, keepdims=True))
-    return directions * jnp.where(largest > _LONG, _SHRINK, jnp.where(largest < 1 / _LONG, 1 / _SHRINK, 1.0))
+    return directions * jnp.where(
+        largest > _LONG, _SHRINK, jnp.where(largest < 1 / _LONG, 1 / _SHRINK, 1.0)
+    )
 
 
 @jax.custom_jvp
@@ -86,22 +109,25 @@ def _latitude_jvp(primals, tangents):
     (x, y, z), (dx, dy, dz) = primals, tangents
     horizontal = jnp.sqrt(x * x + z * z)
     radial = (x * dx + z * dz) / jnp.maximum(horizontal, _POLE)
-    return _latitude(x, y, z), (y * radial - horizontal * dy) / jnp.maximum(x * x + y * y + z * z, _POLE**2)
+    return _latitude(x, y, z), (y * radial - horizontal * dy) / jnp.maximum(
+        x * x + y * y + z * z, _POLE**2
+    )
 
 
 def project(directions, height, width):
     """Continuous pixel coordinates of viewing directions in an equirectangular image.
 
     Args:
-      directions: [..., 3] vectors in the camera frame, of any positive length. Computed in float32 (or more, if they are).
-      height, width: image size in pixels, width = 2 * height.
+        directions: [..., 3] vectors in the camera frame, of any positive length. Computed in
+            float32 (or more, if they are).
+        height, width: image size in pixels, width = 2 * height.
 
     Returns:
-      (u, v): column and row, each [...]; integers are pixel centres, u in [-0.5, width - 0.5], v in [-0.5, height - 0.5]. Gradients are
-      finite everywhere, the poles included.
+        (u, v): column and row, each [...]; integers are pixel centres, u in [-0.5, width - 0.5], v
+        in [-0.5, height - 0.5]. Gradients are finite everywhere, the poles included.
 
     Raises:
-      ValueError: the directions are not [..., 3] or the image is not 2:1.
+        ValueError: the directions are not [..., 3] or the image is not 2:1.
     """
     directions = jnp.asarray(directions)
     check_equirect(height, width)
@@ -119,12 +145,12 @@ def wrap_pixels(rows, columns, height, width, *, xp=jnp):
     """Flat indices of integer pixels on the sphere, where columns wrap and rows cross the poles.
 
     Args:
-      rows, columns: integer arrays; rows in [-height, 2 * height).
-      height, width: image size, width even.
-      xp: the array module, `jax.numpy` or `numpy`.
+        rows, columns: integer arrays; rows in [-height, 2 * height).
+        height, width: image size, width even.
+        xp: the array module, `jax.numpy` or `numpy`.
 
     Returns:
-      row * width + column of the pixel inside the image.
+        row * width + column of the pixel inside the image.
     """
     crossed = (rows < 0) | (rows >= height)
     rows = xp.where(rows < 0, -1 - rows, xp.where(rows >= height, 2 * height - 1 - rows, rows))
@@ -136,13 +162,14 @@ def equirect_taps(u, v, height, width, method, *, xp=jnp):
     """Pixels and weights that interpolate an equirectangular image at continuous coordinates.
 
     Args:
-      u, v: [...] columns and rows as `project` gives them.
-      height, width: image size.
-      method: 'bilinear' (four taps) or 'nearest' (one).
-      xp: the array module, `jax.numpy` or `numpy`.
+        u, v: [...] columns and rows as `project` gives them.
+        height, width: image size.
+        method: 'bilinear' (four taps) or 'nearest' (one).
+        xp: the array module, `jax.numpy` or `numpy`.
 
     Returns:
-      (indices, weights): lists of [...] flat pixel indices and of the weights, differentiable in u and v; nearest has weights None.
+        (indices, weights): lists of [...] flat pixel indices and of the weights, differentiable in
+        u and v; nearest has weights None.
     """
     if method == 'nearest':
         rows, columns = (xp.floor(x + 0.5).astype(np.int32) for x in (v, u))
@@ -152,7 +179,9 @@ def equirect_taps(u, v, height, width, method, *, xp=jnp):
     row, column = xp.floor(v), xp.floor(u)
     right, down = u - column, v - row
     rows, columns = row.astype(np.int32), column.astype(np.int32)
-    indices = [wrap_pixels(rows + i, columns + j, height, width, xp=xp) for i in (0, 1) for j in (0, 1)]
+    indices = [
+        wrap_pixels(rows + i, columns + j, height, width, xp=xp) for i in (0, 1) for j in (0, 1)
+    ]
     weights = [(1 - down) * (1 - right), (1 - down) * right, down * (1 - right), down * right]
     return indices, weights
 
@@ -161,25 +190,31 @@ def sample_equirect(image, directions, *, method='bilinear'):
     """Looks an equirectangular image up along viewing directions.
 
     Args:
-      image: [..., H, W, C] float, or an integer type, which is interpolated in float32 and rounded. W = 2H.
-      directions: [..., 3] in the camera frame. Where its first axes equal the leading axes of the image, each image is sampled along
-        its own directions; otherwise all images are sampled along the same ones.
-      method: 'bilinear' or 'nearest' (depth and masks, so that invalid zeros never mix).
+        image: [..., H, W, C] float, or an integer type, which is interpolated in float32 and
+            rounded. W = 2H.
+        directions: [..., 3] in the camera frame. Where its first axes equal the leading axes of the
+            image, each image is sampled along its own directions; otherwise all images are sampled
+            along the same ones.
+        method: 'bilinear' or 'nearest' (depth and masks, so that invalid zeros never mix).
 
     Returns:
-      [..., C]: the leading axes of the image, then those axes of the directions that are not shared with it.
+        [..., C]: the leading axes of the image, then those axes of the directions that are not
+        shared with it.
 
     Raises:
-      ValueError: the image is not 2:1, has no channel axis, or the method is unknown.
+        ValueError: the image is not 2:1, has no channel axis, or the method is unknown.
     """
     image, directions = jnp.asarray(image), jnp.asarray(directions)
     if image.ndim < 3 or directions.ndim < 1 or directions.shape[-1] != 3:
-        raise ValueError(f'image {image.shape} and directions {directions.shape}; expected [..., H, W, C] and [..., 3]')
+        raise ValueError(
+            f'image {image.shape} and directions {directions.shape}; expected [..., H, W, C] and'
+            ' [..., 3]'
+        )
     height, width, channels = image.shape[-3:]
     check_equirect(height, width)
     batch = image.shape[:-3]
-    shared = directions.shape[:len(batch)] != batch or directions.ndim - 1 < len(batch)
-    grid = directions.shape[:-1] if shared else directions.shape[len(batch):-1]
+    shared = directions.shape[: len(batch)] != batch or directions.ndim - 1 < len(batch)
+    grid = directions.shape[:-1] if shared else directions.shape[len(batch) : -1]
     indices, weights = equirect_taps(*project(directions, height, width), height, width, method)
     source = image.reshape(batch + (height * width, channels))
     return remap.gather(source, indices, weights, grid=grid)
@@ -189,10 +224,10 @@ def solid_angles(height, width):
     """Exact solid angle of every pixel of an equirectangular image.
 
     Args:
-      height, width: image size in pixels, width = 2 * height.
+        height, width: image size in pixels, width = 2 * height.
 
     Returns:
-      [height, width] float32 steradians, which sum to 4 pi.
+        [height, width] float32 steradians, which sum to 4 pi.
     """
     check_equirect(height, width, 'solid_angles')
     lat = (0.5 - (np.arange(height) + 0.5) / height) * np.pi

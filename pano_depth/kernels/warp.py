@@ -1,4 +1,5 @@
-"""View synthesis on the sphere: where the points of one view lie in another, and what is seen there.
+"""View synthesis on the sphere: where the points of one view lie in another, and what is seen
+there.
 
 Every ray of the target meets the source sphere somewhere, so that nothing ever leaves the image.
 """
@@ -12,11 +13,18 @@ _FAR = 1e30  # metres; still a number when rotated and scaled in float32
 
 
 def _align(motion, grid, axes, name):
-    """Appends axes to `motion` [*leading, *last] so that `leading` aligns with the FIRST axes of `grid`."""
-    leading = motion.shape[:motion.ndim - axes]
+    """Appends axes to `motion` [*leading, *last] so that `leading` aligns with the FIRST axes of
+    `grid`.
+    """
+    leading = motion.shape[: motion.ndim - axes]
     if len(leading) > len(grid) or any(m not in (1, g) for m, g in zip(leading, grid)):
-        raise ValueError(f'{name} has shape {motion.shape}; its leading axes {leading} must match the first axes of the depth, {grid}')
-    return motion.reshape(leading + (1,) * (len(grid) - len(leading)) + motion.shape[motion.ndim - axes:])
+        raise ValueError(
+            f'{name} has shape {motion.shape}; its leading axes {leading} must match the first axes'
+            f' of the depth, {grid}'
+        )
+    return motion.reshape(
+        leading + (1,) * (len(grid) - len(leading)) + motion.shape[motion.ndim - axes :]
+    )
 
 
 def _grid(directions, depth):
@@ -24,35 +32,54 @@ def _grid(directions, depth):
     try:
         return jnp.broadcast_shapes(directions.shape[:-1], depth.shape)
     except ValueError:
-        raise ValueError(f'directions have shape {directions.shape}, depth has {depth.shape}; expected [..., 3] and [...]') from None
+        raise ValueError(
+            f'directions have shape {directions.shape}, depth has {depth.shape}; expected [..., 3]'
+            ' and [...]'
+        ) from None
 
 
 def reproject(directions, depth, rotation, translation):
     """Viewing directions, in the source camera, of the points that the target camera sees.
 
     Args:
-      directions: [..., 3] unit rays of the target, which broadcast against the depth ([H, W, 3] or [6, S, S, 3] for depth
-        [B, H, W] or [B, 6, S, S]).
-      depth: [...] range along the rays, metres; infinity is accepted.
-      rotation, translation: [..., 3, 3] and [..., 3], from the target camera to the source camera. Their leading axes align with the
-        FIRST axes of the depth: [B, 6, 3, 3] is a motion per face.
+        directions: [..., 3] unit rays of the target, which broadcast against the depth ([H, W, 3]
+            or [6, S, S, 3] for depth [B, H, W] or [B, 6, S, S]).
+        depth: [...] range along the rays, metres; infinity is accepted.
+        rotation, translation: [..., 3, 3] and [..., 3], from the target camera to the source
+            camera. Their leading axes align with the FIRST axes of the depth: [B, 6, 3, 3] is a
+            motion per face.
 
     Returns:
-      [..., 3] unit directions; where the point falls on the source camera's centre, the rotated ray. Gradients are finite everywhere.
+        [..., 3] unit directions; where the point falls on the source camera's centre, the rotated
+        ray. Gradients are finite everywhere.
 
     Raises:
-      ValueError: the shapes do not fit.
+        ValueError: the shapes do not fit.
     """
-    directions, depth, rotation, translation = (jnp.asarray(x) for x in (directions, depth, rotation, translation))
-    for name, value, last in (('directions', directions, (3,)), ('rotation', rotation, (3, 3)), ('translation', translation, (3,))):
-        if value.shape[value.ndim - len(last):] != last:
-            raise ValueError(f'{name} has shape {value.shape}; expected [..., {", ".join(map(str, last))}]')
+    directions, depth, rotation, translation = (
+        jnp.asarray(x) for x in (directions, depth, rotation, translation)
+    )
+    for name, value, last in (
+        ('directions', directions, (3,)),
+        ('rotation', rotation, (3, 3)),
+        ('translation', translation, (3,)),
+    ):
+        if value.shape[value.ndim - len(last) :] != last:
+            raise ValueError(
+                f'{name} has shape {value.shape}; expected [..., {", ".join(map(str, last))}]'
+            )
     grid = _grid(directions, depth)
-    rotation, translation = _align(rotation, grid, 2, 'rotation'), _align(translation, grid, 1, 'translation')
+    rotation = _align(rotation, grid, 2, 'rotation')
+    translation = _align(translation, grid, 1, 'translation')
     rays = rigid.rotate(rotation, jnp.broadcast_to(directions, grid + (3,)))
     # What is infinitely far lies along its ray; infinity minus itself would not.
-    points = rays * jnp.minimum(depth.astype(jnp.promote_types(depth.dtype, jnp.float32)), _FAR)[..., None] + translation
-    # Scaled by the largest component first: the square of a far point would overflow, of a near one vanish.
+    points = (
+        rays
+        * jnp.minimum(depth.astype(jnp.promote_types(depth.dtype, jnp.float32)), _FAR)[..., None]
+        + translation
+    )
+    # Scaled by the largest component first: the square of a far point would overflow, of a near one
+    # vanish.
     scale = jax.lax.stop_gradient(jnp.max(jnp.abs(points), axis=-1, keepdims=True))
     nowhere = scale < 1e-30
     points = jnp.where(nowhere, rays, points / jnp.where(nowhere, 1.0, scale))
@@ -63,17 +90,25 @@ def synthesize(source, directions, depth, rotation, translation):
     """The target view, looked up in the source image.
 
     Args:
-      source: [..., H, W, C] equirectangular, float (uint8 is interpolated and rounded, and has no gradient).
-      directions, depth, rotation, translation: as in `reproject`; the first axes of the depth are the leading axes of the source, or the depth has none of them (one view, or its six faces, for all sources).
+        source: [..., H, W, C] equirectangular, float (uint8 is interpolated and rounded, and has no
+            gradient).
+        directions, depth, rotation, translation: as in `reproject`; the first axes of the depth are
+            the leading axes of the source, or the depth has none of them (one view, or its six
+            faces, for all sources).
 
     Returns:
-      [..., C] image on the grid of the depth. (Occlusions are not seen: what is hidden in the source shows what hides it.)
+        [..., C] image on the grid of the depth. (Occlusions are not seen: what is hidden in the
+        source shows what hides it.)
 
     Raises:
-      ValueError: the shapes do not fit.
+        ValueError: the shapes do not fit.
     """
     batch, grid = jnp.shape(source)[:-3], _grid(jnp.asarray(directions), jnp.asarray(depth))
-    # One view of faces or of an image serves all sources; a batch of views has to be the sources' own.
-    if len(batch) and grid[:-2] not in ((), (6,)) and grid[:len(batch)] != batch:
-        raise ValueError(f'source has shape {jnp.shape(source)}; its leading axes {batch} must be the first axes of the depth, {grid}')
+    # One view of faces or of an image serves all sources; a batch of views has to be the sources'
+    # own.
+    if len(batch) and grid[:-2] not in ((), (6,)) and grid[: len(batch)] != batch:
+        raise ValueError(
+            f'source has shape {jnp.shape(source)}; its leading axes {batch} must be the first axes'
+            f' of the depth, {grid}'
+        )
     return sphere.sample_equirect(source, reproject(directions, depth, rotation, translation))

@@ -1,7 +1,8 @@
 """Self-supervised losses on the sphere.
 
-Images are [..., F, h, w, C] with F = 6 cube faces or F = 1 equirectangular image, or anything else with the same last axes. Means over pixels
-take weights, their solid angles: a pixel at a face corner covers 5.2 times less of the sphere than one at the centre.
+Images are [..., F, h, w, C] with F = 6 cube faces or F = 1 equirectangular image, or anything else
+with the same last axes. Means over pixels take weights, their solid angles: a pixel at a face
+corner covers 5.2 times less of the sphere than one at the centre.
 """
 
 import jax
@@ -13,22 +14,28 @@ from pano_depth.kernels.cube import FACE_AXES
 def check_float(name, image):
     """Raises ValueError, which calls the image `name`, if it is not floating point."""
     if not jnp.issubdtype(jnp.asarray(image).dtype, jnp.floating):
-        raise ValueError(f'{name} is {jnp.asarray(image).dtype}; losses take float images in [0, 1] (divide uint8 by 255)')
+        raise ValueError(
+            f'{name} is {jnp.asarray(image).dtype}; losses take float images in [0, 1] (divide'
+            ' uint8 by 255)'
+        )
 
 
 def weighted_mean(values, weights):
-    """Mean over the examples of their weighted means: it does not depend on how a batch is split over devices.
+    """Mean over the examples of their weighted means: it does not depend on how a batch is split
+    over devices.
 
     Args:
-      values: [B, ...].
-      weights: broadcast against the values; an example whose weights are all 0 counts as 0.
+        values: [B, ...].
+        weights: broadcast against the values; an example whose weights are all 0 counts as 0.
 
     Returns:
-      Scalar.
+        Scalar.
     """
     weights = jnp.broadcast_to(weights, values.shape)
     axes = tuple(range(1, values.ndim))
-    return jnp.mean(jnp.sum(values * weights, axis=axes) / jnp.maximum(jnp.sum(weights, axis=axes), 1e-12))
+    return jnp.mean(
+        jnp.sum(values * weights, axis=axes) / jnp.maximum(jnp.sum(weights, axis=axes), 1e-12)
+    )
 
 
 def _box(image):
@@ -41,36 +48,41 @@ def ssim(a, b):
     """Structural similarity (Wang et al. 2004) over 3 x 3 windows.
 
     Args:
-      a, b: [..., h + 2, w + 2, C] float images in [0, 1], already padded by one pixel.
+        a, b: [..., h + 2, w + 2, C] float images in [0, 1], already padded by one pixel.
 
     Returns:
-      [..., h, w, C], 1 where they agree.
+        [..., h, w, C], 1 where they agree.
     """
     mean_a, mean_b = _box(a), _box(b)
     var_a, var_b = _box(a * a) - mean_a**2, _box(b * b) - mean_b**2
     covariance = _box(a * b) - mean_a * mean_b
     c1, c2 = 0.01**2, 0.03**2
-    return ((2 * mean_a * mean_b + c1) * (2 * covariance + c2)) / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2))
+    return ((2 * mean_a * mean_b + c1) * (2 * covariance + c2)) / (
+        (mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2)
+    )
 
 
 def photometric_error(a, b, *, pad, ssim_weight=0.85):
     """Per-pixel difference of two images, a mixture of SSIM and L1 (Godard et al. 2017).
 
     Args:
-      a, b: [..., F, h, w, C] float in [0, 1].
-      pad: function that pads such an image by one pixel on every side, across the faces.
-      ssim_weight: share of (1 - SSIM) / 2; the rest is the absolute difference.
+        a, b: [..., F, h, w, C] float in [0, 1].
+        pad: function that pads such an image by one pixel on every side, across the faces.
+        ssim_weight: share of (1 - SSIM) / 2; the rest is the absolute difference.
 
     Returns:
-      [..., F, h, w], 0 where the images agree.
+        [..., F, h, w], 0 where the images agree.
 
     Raises:
-      ValueError: an image is not floating point, or their shapes differ.
+        ValueError: an image is not floating point, or their shapes differ.
     """
     check_float('the first image', a)
     check_float('the second image', b)
     if jnp.shape(a) != jnp.shape(b):
-        raise ValueError(f'the images have shapes {jnp.shape(a)} and {jnp.shape(b)}; expected two of the same shape')
+        raise ValueError(
+            f'the images have shapes {jnp.shape(a)} and {jnp.shape(b)}; expected two of the same'
+            ' shape'
+        )
     error = (1 - ssim_weight) * jnp.abs(a - b)
     if ssim_weight:
         error = error + ssim_weight * jnp.clip((1 - ssim(pad(a), pad(b))) / 2, 0, 1)
@@ -78,15 +90,16 @@ def photometric_error(a, b, *, pad, ssim_weight=0.85):
 
 
 def smoothness(disparity, image, *, pad):
-    """Edge-aware first-order smoothness of a disparity map (Godard et al. 2017), per pixel and across the faces.
+    """Edge-aware first-order smoothness of a disparity map (Godard et al. 2017), per pixel and
+    across the faces.
 
     Args:
-      disparity: [..., F, h, w], divided by its mean by the caller.
-      image: [..., F, h, w, C] float in [0, 1].
-      pad: function that pads [..., F, h, w, C] by one pixel on every side.
+        disparity: [..., F, h, w], divided by its mean by the caller.
+        image: [..., F, h, w, C] float in [0, 1].
+        pad: function that pads [..., F, h, w, C] by one pixel on every side.
 
     Returns:
-      [..., F, h, w].
+        [..., F, h, w].
     """
     check_float('image', image)
     disparity, image = pad(disparity[..., None]), pad(image)
@@ -101,65 +114,80 @@ def smoothness(disparity, image, *, pad):
 
 
 def plainness(image, *, pad, contrast=0.015):
-    """How little an image has to compare around each pixel: 1 on plain surfaces, 0 where there is texture.
+    """How little an image has to compare around each pixel: 1 on plain surfaces, 0 where there is
+    texture.
 
     Args:
-      image: [..., F, h, w, C] float in [0, 1].
-      pad: function that pads [..., F, h, w, C] by one pixel on every side.
-      contrast: mean difference of neighbours, over about 5 x 5 pixels, at which it has fallen to 1 / e. An overcast sky and asphalt have 0.008 in
-        an image of 128 x 64 pixels, plastered walls 0.03 and more.
+        image: [..., F, h, w, C] float in [0, 1].
+        pad: function that pads [..., F, h, w, C] by one pixel on every side.
+        contrast: mean difference of neighbours, over about 5 x 5 pixels, at which it has fallen to
+            1 / e. An overcast sky and asphalt have 0.008 in an image of 128 x 64 pixels, plastered
+            walls 0.03 and more.
 
     Returns:
-      [..., F, h, w] in [0, 1], without a gradient.
+        [..., F, h, w] in [0, 1], without a gradient.
     """
     check_float('image', image)
     image = jax.lax.stop_gradient(image)
     padded = pad(image)
-    steps = [jnp.abs(shifted - image).mean(axis=-1, keepdims=True) for shifted in (padded[..., 1:-1, 2:, :], padded[..., 2:, 1:-1, :])]
+    steps = [
+        jnp.abs(shifted - image).mean(axis=-1, keepdims=True)
+        for shifted in (padded[..., 1:-1, 2:, :], padded[..., 2:, 1:-1, :])
+    ]
     local = steps[0] + steps[1]
     height, width = local.shape[-3:-1]
     for _ in range(2):
         wide = pad(local)
-        local = sum(wide[..., i:i + height, j:j + width, :] for i in range(3) for j in range(3)) / 9
-    return jnp.exp(-(local[..., 0] / contrast)**2)
+        local = (
+            sum(wide[..., i : i + height, j : j + width, :] for i in range(3) for j in range(3)) / 9
+        )
+    return jnp.exp(-((local[..., 0] / contrast) ** 2))
 
 
 def face_motions_in_camera(vectors):
     """Turns one vector per face from the face frames into the camera frame.
 
     Args:
-      vectors: [..., 6, 3] rotation vectors or translations in the face frames.
+        vectors: [..., 6, 3] rotation vectors or translations in the face frames.
 
     Returns:
-      [..., 6, 3] in the camera frame. (Exact for rotation vectors: w' = B w for R' = B R B^T.)
+        [..., 6, 3] in the camera frame. (Exact for rotation vectors: w' = B w for R' = B R B^T.)
 
     Raises:
-      ValueError: the vectors are not [..., 6, 3].
+        ValueError: the vectors are not [..., 6, 3].
     """
     vectors = jnp.asarray(vectors)
     if vectors.shape[-2:] != (6, 3):
-        raise ValueError(f'vectors have shape {vectors.shape}; expected [..., 6, 3], one per cube face')
-    return jnp.einsum('fkc,...fk->...fc', jnp.asarray(FACE_AXES), vectors, precision=jax.lax.Precision.HIGHEST)
+        raise ValueError(
+            f'vectors have shape {vectors.shape}; expected [..., 6, 3], one per cube face'
+        )
+    return jnp.einsum(
+        'fkc,...fk->...fc', jnp.asarray(FACE_AXES), vectors, precision=jax.lax.Precision.HIGHEST
+    )
 
 
 def pose_consistency(rotation_vectors, translations):
     """The pose-consistency loss L_pose = sqrt(sum_i ||P_i' - P*||^2 / 6) (Wang et al. 2018).
 
     Args:
-      rotation_vectors: [..., 6, 3] radians, one per face, in the face frames.
-      translations: [..., 6, 3] in the face frames.
+        rotation_vectors: [..., 6, 3] radians, one per face, in the face frames.
+        translations: [..., 6, 3] in the face frames.
 
     Returns:
-      [...]: 0 if the six describe one rigid motion; the gradient is finite there too.
+        [...]: 0 if the six describe one rigid motion; the gradient is finite there too.
 
     Raises:
-      ValueError: the arguments are not [..., 6, 3].
+        ValueError: the arguments are not [..., 6, 3].
     """
     rotation_vectors, translations = jnp.asarray(rotation_vectors), jnp.asarray(translations)
     for name, value in (('rotation_vectors', rotation_vectors), ('translations', translations)):
         if value.shape[-2:] != (6, 3):
-            raise ValueError(f'{name} has shape {value.shape}; expected [..., 6, 3], one per cube face')
-    motions = jnp.concatenate([face_motions_in_camera(rotation_vectors), face_motions_in_camera(translations)], axis=-1)
-    squared = jnp.sum((motions - motions.mean(axis=-2, keepdims=True))**2, axis=(-1, -2)) / 6
+            raise ValueError(
+                f'{name} has shape {value.shape}; expected [..., 6, 3], one per cube face'
+            )
+    motions = jnp.concatenate(
+        [face_motions_in_camera(rotation_vectors), face_motions_in_camera(translations)], axis=-1
+    )
+    squared = jnp.sum((motions - motions.mean(axis=-2, keepdims=True)) ** 2, axis=(-1, -2)) / 6
     agree = squared <= 0
     return jnp.where(agree, 0.0, jnp.sqrt(jnp.where(agree, 1.0, squared)))

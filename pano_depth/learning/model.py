@@ -17,12 +17,23 @@ from pano_depth.learning import losses, networks
 class ModelConfig:
     """What the networks are; stored with every checkpoint."""
 
-    face_size: int = option(32, 'pixels along a cube face; the EQUI network takes images of 2 x 4 such faces')
-    padding: Literal['cube', 'zero', 'equirect'] = option('cube', 'what lies beyond a face: its neighbours, zeros, or no faces at all (EQUI)')
+    face_size: int = option(
+        32, 'pixels along a cube face; the EQUI network takes images of 2 x 4 such faces'
+    )
+    padding: Literal['cube', 'zero', 'equirect'] = option(
+        'cube', 'what lies beyond a face: its neighbours, zeros, or no faces at all (EQUI)'
+    )
     pose_mode: Literal['full', 'no_pose_consistency', 'single_pose'] = option(
-        'full', 'six face motions tied by L_pose, six motions used independently, or one motion for all faces')
-    depth_channels: tuple[int, ...] = option((24, 48, 96, 128), 'depth network: features by level; each level halves the faces')
-    pose_channels: tuple[int, ...] = option((16, 32, 64, 128), 'pose network: features by layer; each layer halves the faces')
+        'full',
+        'six face motions tied by L_pose, six motions used independently, or one motion for all'
+        ' faces',
+    )
+    depth_channels: tuple[int, ...] = option(
+        (24, 48, 96, 128), 'depth network: features by level; each level halves the faces'
+    )
+    pose_channels: tuple[int, ...] = option(
+        (16, 32, 64, 128), 'pose network: features by layer; each layer halves the faces'
+    )
     scales: int = option(1, 'at how many resolutions depth is predicted and trained')
 
     def __post_init__(self):
@@ -30,18 +41,30 @@ class ModelConfig:
             if not getattr(self, name) or any(c < 4 or c % 4 for c in getattr(self, name)):
                 raise ValueError(f'{name} is {getattr(self, name)}; expected multiples of 4')
         if not 1 <= self.scales < len(self.depth_channels):
-            raise ValueError(f'scales is {self.scales}; accepted are 1 to {len(self.depth_channels) - 1} with these depth_channels')
-        size = (2 * self.face_size, 4 * self.face_size) if self.padding == 'equirect' else (self.face_size, self.face_size)
-        networks.check_size(*size, max(len(self.depth_channels), len(self.pose_channels)), f'face_size={self.face_size}: the face')
+            raise ValueError(
+                f'scales is {self.scales}; accepted are 1 to {len(self.depth_channels) - 1} with'
+                ' these depth_channels'
+            )
+        size = (
+            (2 * self.face_size, 4 * self.face_size)
+            if self.padding == 'equirect'
+            else (self.face_size, self.face_size)
+        )
+        networks.check_size(
+            *size,
+            max(len(self.depth_channels), len(self.pose_channels)),
+            f'face_size={self.face_size}: the face',
+        )
 
 
 class Grid(NamedTuple):
-    """The rays that an image of the model consists of: six cube faces, or one equirectangular image.
+    """The rays that an image of the model consists of: six cube faces, or one equirectangular
+    image.
 
     Attributes:
-      rays: [F, h, w, 3] unit directions in the camera frame.
-      axes: [F, 3, 3] frames of the faces, v_face = axes @ v_camera.
-      weights: [F, h, w] solid angles divided by their mean.
+        rays: [F, h, w, 3] unit directions in the camera frame.
+        axes: [F, 3, 3] frames of the faces, v_face = axes @ v_camera.
+        weights: [F, h, w] solid angles divided by their mean.
     """
 
     rays: jax.Array
@@ -53,7 +76,9 @@ def make_grid(config):
     """The `Grid` of a `ModelConfig`."""
     size = config.face_size
     if config.padding == 'equirect':
-        rays, axes, angles = sphere.ray_directions(2 * size, 4 * size)[None], jnp.eye(3)[None], sphere.solid_angles(2 * size, 4 * size)[None]
+        rays = sphere.ray_directions(2 * size, 4 * size)[None]
+        axes = jnp.eye(3)[None]
+        angles = sphere.solid_angles(2 * size, 4 * size)[None]
     else:
         rays, axes = cube.face_directions(size), jnp.asarray(cube.FACE_AXES)
         angles = jnp.broadcast_to(cube.face_solid_angles(size), (6, size, size))
@@ -64,12 +89,12 @@ def look(frames, grid, view):
     """Samples equirectangular frames on the grid, through a turned or mirrored view.
 
     Args:
-      frames: [B, T, H, W, C] float.
-      grid: `Grid`.
-      view: [B, 3, 3] orthogonal matrices, camera direction = view @ ray.
+        frames: [B, T, H, W, C] float.
+        grid: `Grid`.
+        view: [B, 3, 3] orthogonal matrices, camera direction = view @ ray.
 
     Returns:
-      [B, T, F, h, w, C].
+        [B, T, F, h, w, C].
     """
     directions = rigid.rotate(view[:, None, None, None], grid.rays[None])
     per_frame = jax.vmap(sphere.sample_equirect, in_axes=(0, None))
@@ -77,17 +102,26 @@ def look(frames, grid, view):
 
 
 def _networks(config):
-    return (networks.DepthNet(config.depth_channels, config.padding, config.scales), networks.PoseNet(config.pose_channels, config.padding))
+    return (
+        networks.DepthNet(config.depth_channels, config.padding, config.scales),
+        networks.PoseNet(config.pose_channels, config.padding),
+    )
 
 
 def param_shapes(config):
     """Shapes of the parameters {'depth': ..., 'pose': ...}, without computing anything."""
-    size = (1, 2 * config.face_size, 4 * config.face_size) if config.padding == 'equirect' else (6, config.face_size, config.face_size)
+    size = (
+        (1, 2 * config.face_size, 4 * config.face_size)
+        if config.padding == 'equirect'
+        else (6, config.face_size, config.face_size)
+    )
     rays, image = (jax.ShapeDtypeStruct(shape + size + (3,), jnp.float32) for shape in ((), (1,)))
     depth_net, pose_net = _networks(config)
     key = jax.eval_shape(lambda: jax.random.key(0))
-    return {'depth': jax.eval_shape(depth_net.init, key, image, rays)['params'],
-            'pose': jax.eval_shape(pose_net.init, key, image, image, rays)['params']}
+    return {
+        'depth': jax.eval_shape(depth_net.init, key, image, rays)['params'],
+        'pose': jax.eval_shape(pose_net.init, key, image, image, rays)['params'],
+    }
 
 
 def init_params(seed, config):
@@ -95,6 +129,7 @@ def init_params(seed, config):
 
     Drawn by `common.init.he_normal`, but for the kernels of the heads, which start near zero.
     """
+
     def deviation(names):
         return 1e-3 if any(name.startswith('head') for name in names) else None
 
@@ -105,19 +140,20 @@ def predict_disparity(params, images, grid, config):
     """Predicts the disparity of images, up to scale.
 
     Args:
-      params: as from `init_params`.
-      images: [B, F, h, w, 3] on the grid, float in [0, 1].
-      grid: `Grid`.
-      config: `ModelConfig`.
+        params: as from `init_params`.
+        images: [B, F, h, w, 3] on the grid, float in [0, 1].
+        grid: `Grid`.
+        config: `ModelConfig`.
 
     Returns:
-      (disparities, logit): list of [B, F, h / 2^k, w / 2^k], finest first, each divided by its mean over the sphere, so that neither
-      a free scale nor a drift to infinity is left; and the finest log-disparity before that.
+        (disparities, logit): list of [B, F, h / 2^k, w / 2^k], finest first, each divided by its
+        mean over the sphere, so that neither a free scale nor a drift to infinity is left; and the
+        finest log-disparity before that.
     """
     logits = _networks(config)[0].apply({'params': params['depth']}, images, grid.rays)
     disparities = []
     for level, logit in enumerate(logits):
-        weights = grid.weights[:, ::2**level, ::2**level]
+        weights = grid.weights[:, :: 2**level, :: 2**level]
         disparity = jnp.exp(logit)
         mean = (disparity * weights).mean(axis=(1, 2, 3), keepdims=True) / weights.mean()
         disparities.append(disparity / mean)
@@ -128,28 +164,36 @@ def predict_motion(params, target, source, grid, config):
     """Predicts the motions from target to source cameras.
 
     Args:
-      params, grid, config: as in `predict_disparity`.
-      target, source: [B, F, h, w, 3] on the grid, float in [0, 1].
+        params, grid, config: as in `predict_disparity`.
+        target, source: [B, F, h, w, 3] on the grid, float in [0, 1].
 
     Returns:
-      (per_face, mean, consistency): `Motion` [B, F] that warps each face (by the mode of the config), `Motion` [B], the mean P* of the
-      faces, both in the camera frame with translations in units of 1 / mean disparity; and L_pose [B].
+        (per_face, mean, consistency): `Motion` [B, F] that warps each face (by the mode of the
+        config), `Motion` [B], the mean P* of the faces, both in the camera frame with translations
+        in units of 1 / mean disparity; and L_pose [B].
     """
-    omega, translation = _networks(config)[1].apply({'params': params['pose']}, target, source, grid.rays)
+    omega, translation = _networks(config)[1].apply(
+        {'params': params['pose']}, target, source, grid.rays
+    )
     if config.padding == 'equirect':
         consistency = jnp.zeros(omega.shape[0])
     else:
         consistency = losses.pose_consistency(omega, translation)
-        omega, translation = losses.face_motions_in_camera(omega), losses.face_motions_in_camera(translation)
+        omega = losses.face_motions_in_camera(omega)
+        translation = losses.face_motions_in_camera(translation)
     mean = rigid.Motion(rigid.so3_exp(omega.mean(axis=1)), translation.mean(axis=1))
     if config.pose_mode == 'single_pose' or config.padding == 'equirect':
-        per_face = jax.tree.map(lambda x: jnp.broadcast_to(x[:, None], omega.shape[:2] + x.shape[1:]), mean)
+        per_face = jax.tree.map(
+            lambda x: jnp.broadcast_to(x[:, None], omega.shape[:2] + x.shape[1:]), mean
+        )
         return per_face, mean, jnp.zeros_like(consistency)
     return rigid.Motion(rigid.so3_exp(omega), translation), mean, consistency
 
 
 def pad_one(padding):
-    """Function that pads [..., F, h, w, C] by one pixel for windows that cross the borders of faces."""
+    """Function that pads [..., F, h, w, C] by one pixel for windows that cross the borders of
+    faces.
+    """
     # Zero padding is a property of the network alone: losses always see the true neighbours.
     kind = 'equirect' if padding == 'equirect' else 'cube'
     return lambda images: networks.pad_faces(images, 1, kind)

@@ -1,12 +1,13 @@
 """The depth network and the pose network, on cube faces or on the equirectangular image.
 
-Both see an image as [B, F, h, w, C]: F = 6 cube faces, or F = 1 for the equirectangular image. What lies beyond the border of a face is
-decided by one argument, the padding before every convolution: 'cube' (the neighbouring faces), 'zero', or 'equirect' (F = 1; columns
-wrap, rows cross the poles: the EQUI baseline of Wang et al. 2018).
+Both see an image as [B, F, h, w, C]: F = 6 cube faces, or F = 1 for the equirectangular image. What
+lies beyond the border of a face is decided by one argument, the padding before every convolution:
+'cube' (the neighbouring faces), 'zero', or 'equirect' (F = 1; columns wrap, rows cross the poles:
+the EQUI baseline of Wang et al. 2018).
 """
 
-from collections.abc import Sequence
 import functools
+from collections.abc import Sequence
 
 import flax.linen as nn
 import jax
@@ -39,13 +40,14 @@ def equirect_pad(images, pad):
     """Pads equirectangular images on the sphere: columns wrap, rows continue beyond the poles.
 
     Args:
-      images: [..., H, W, C], W even.
-      pad: pixels on every side, at least 1.
+        images: [..., H, W, C], W even.
+        pad: pixels on every side, at least 1.
 
     Returns:
-      [..., H + 2 pad, W + 2 pad, C].
+        [..., H + 2 pad, W + 2 pad, C].
     """
-    # One gather forwards, a concatenation for derivatives: as in `cube.cube_pad` and for its reasons.
+    # One gather forwards, a concatenation for derivatives: as in `cube.cube_pad` and for its
+    # reasons.
     indices = _equirect_indices(*images.shape[-3:-1], pad)
     flat = images.reshape(images.shape[:-3] + (-1, images.shape[-1]))
     return remap.gather(flat, [indices], None, grid=indices.shape)
@@ -60,7 +62,7 @@ def pad_faces(images, pad, padding):
     """Pads [B, F, h, w, C] by `pad` pixels on every side in the way that `padding` names.
 
     Raises:
-      ValueError: unknown padding.
+        ValueError: unknown padding.
     """
     if padding == 'cube':
         return cube.cube_pad(images, pad)
@@ -72,11 +74,15 @@ def pad_faces(images, pad, padding):
 
 
 def check_size(height, width, levels, name='face'):
-    """Raises ValueError unless `levels` halvings of height x width leave whole, at least 2-pixel maps."""
+    """Raises ValueError unless `levels` halvings of height x width leave whole, at least 2-pixel
+    maps.
+    """
     factor = 2**levels
     if height % factor or width % factor or min(height, width) < 2 * factor:
-        raise ValueError(f'{name} is {height} x {width} pixels; the network halves it {levels} times, so that each side must be a '
-                         f'multiple of {factor} and at least {2 * factor}')
+        raise ValueError(
+            f'{name} is {height} x {width} pixels; the network halves it {levels} times, so that'
+            f' each side must be a multiple of {factor} and at least {2 * factor}'
+        )
 
 
 def upsample(images):
@@ -96,10 +102,10 @@ class Conv(nn.Module):
     """A 3 x 3 convolution after one ring of padding.
 
     Attributes:
-      features: output channels.
-      padding: see `PADDINGS`.
-      stride: 1 or 2.
-      bias: whether it has one.
+        features: output channels.
+        padding: see `PADDINGS`.
+        stride: 1 or 2.
+        bias: whether it has one.
     """
 
     features: int
@@ -111,16 +117,23 @@ class Conv(nn.Module):
     def __call__(self, images):
         padded = pad_faces(images, 1, self.padding)
         flat = padded.reshape((-1,) + padded.shape[2:])
-        flat = nn.Conv(self.features, (3, 3), strides=self.stride, padding='VALID', use_bias=self.bias,
-                       conv_general_dilated=conv.conv_general_dilated)(flat)
+        flat = nn.Conv(
+            self.features,
+            (3, 3),
+            strides=self.stride,
+            padding='VALID',
+            use_bias=self.bias,
+            conv_general_dilated=conv.conv_general_dilated,
+        )(flat)
         return flat.reshape(images.shape[:2] + flat.shape[1:])
 
 
 class Block(nn.Module):
     """Convolution, group normalisation over all faces of an example, ELU.
 
-    Normalisation is per example, so that data parallelism does not change it, and keeps features bounded while the pose is still unlearned;
-    without it they grow until the head saturates for good.
+    Normalisation is per example, so that data parallelism does not change it, and keeps features
+    bounded while the pose is still unlearned; without it they grow until the head saturates for
+    good.
     """
 
     features: int
@@ -137,14 +150,16 @@ class Block(nn.Module):
 class DepthNet(nn.Module):
     """Encoder-decoder with skip connections that predicts log-disparity.
 
-    Nothing is computed at full resolution: the first convolution halves the image and the heads predict the 2 x 2 pixels that each of
-    their features covers, which makes a step much cheaper; what it costs in accuracy has not been measured.
+    Nothing is computed at full resolution: the first convolution halves the image and the heads
+    predict the 2 x 2 pixels that each of their features covers, which makes a step much cheaper;
+    what it costs in accuracy has not been measured.
 
     Attributes:
-      channels: features of each level; each level halves the faces, the first one the image.
-      padding: see `PADDINGS`.
-      scales: at how many resolutions, from the finest, it predicts.
-      bound: largest absolute log-disparity before centring: depths within one frame span up to exp(2 * bound).
+        channels: features of each level; each level halves the faces, the first one the image.
+        padding: see `PADDINGS`.
+        scales: at how many resolutions, from the finest, it predicts.
+        bound: largest absolute log-disparity before centring: depths within one frame span up to
+            exp(2 * bound).
     """
 
     channels: Sequence[int] = (24, 48, 96, 128)
@@ -157,17 +172,18 @@ class DepthNet(nn.Module):
         """Predicts log-disparity.
 
         Args:
-          images: [B, F, h, w, 3] in [0, 1].
-          rays: [F, h, w, 3] unit directions of the pixels in the camera frame.
+            images: [B, F, h, w, 3] in [0, 1].
+            rays: [F, h, w, 3] unit directions of the pixels in the camera frame.
 
         Returns:
-          list of [B, F, h / 2^k, w / 2^k] log-disparities, finest first.
+            list of [B, F, h / 2^k, w / 2^k] log-disparities, finest first.
 
         Raises:
-          ValueError: the faces cannot be halved often enough.
+            ValueError: the faces cannot be halved often enough.
         """
         check_size(*images.shape[2:4], len(self.channels))
-        # The elevation of each pixel tells floor from ceiling from wall, which the pixels of one face alone do not.
+        # The elevation of each pixel tells floor from ceiling from wall, which the pixels of one
+        # face alone do not.
         elevation = jnp.broadcast_to(rays[..., 1:2], images.shape[:-1] + (1,)).astype(images.dtype)
         features, skips = jnp.concatenate([images * 4 - 2, elevation], axis=-1), []
         for level, width in enumerate(self.channels):
@@ -178,21 +194,27 @@ class DepthNet(nn.Module):
         skips.pop()
         outputs = []
         for level, width in reversed(list(enumerate(self.channels[:-1]))):
-            features = jnp.concatenate([upsample(Block(width, self.padding)(features)), skips.pop()], axis=-1)
+            features = jnp.concatenate(
+                [upsample(Block(width, self.padding)(features)), skips.pop()], axis=-1
+            )
             features = Block(width, self.padding)(features)
             if level < self.scales:
-                logit = self.bound * jnp.tanh(Conv(4, self.padding, name=f'head_{level}')(features) / self.bound)
+                logit = self.bound * jnp.tanh(
+                    Conv(4, self.padding, name=f'head_{level}')(features) / self.bound
+                )
                 outputs.append(unfold(logit))
         return outputs[::-1]
 
 
 class PoseNet(nn.Module):
-    """Predicts, for each face, the motion from the target camera to a source camera, in the frame of that face.
+    """Predicts, for each face, the motion from the target camera to a source camera, in the frame
+    of that face.
 
     Attributes:
-      channels: features of its layers, each of which halves the faces.
-      padding: see `PADDINGS`.
-      scale: what its output is multiplied with, so that it starts near no motion (SfMLearner takes 0.01, which learns later).
+        channels: features of its layers, each of which halves the faces.
+        padding: see `PADDINGS`.
+        scale: what its output is multiplied with, so that it starts near no motion (SfMLearner
+            takes 0.01, which learns later).
     """
 
     channels: Sequence[int] = (16, 32, 64, 128)
@@ -204,18 +226,21 @@ class PoseNet(nn.Module):
         """Predicts motions.
 
         Args:
-          target, source: [B, F, h, w, 3] in [0, 1].
-          rays: [F, h, w, 3] unit directions of the pixels in the camera frame.
+            target, source: [B, F, h, w, 3] in [0, 1].
+            rays: [F, h, w, 3] unit directions of the pixels in the camera frame.
 
         Returns:
-          (rotation vectors [B, F, 3] in radians, translations [B, F, 3] in units of the depth), in the face frames.
+            (rotation vectors [B, F, 3] in radians, translations [B, F, 3] in units of the depth),
+            in the face frames.
 
         Raises:
-          ValueError: the faces cannot be halved often enough.
+            ValueError: the faces cannot be halved often enough.
         """
         check_size(*target.shape[2:4], len(self.channels))
         elevation = jnp.broadcast_to(rays[..., 1:2], target.shape[:-1] + (1,)).astype(target.dtype)
-        features = jnp.concatenate([target * 4 - 2, source * 4 - 2, (source - target) * 4, elevation], axis=-1)
+        features = jnp.concatenate(
+            [target * 4 - 2, source * 4 - 2, (source - target) * 4, elevation], axis=-1
+        )
         for width in self.channels:
             features = Block(width, self.padding, stride=2)(features)
         features = Block(self.channels[-1], self.padding)(features)

@@ -8,9 +8,16 @@ import jax
 import jax.numpy as jnp
 
 from common.options import option
-from pano_depth.learning import augment, losses, networks
 from pano_depth.kernels import rigid, sphere, warp
-from pano_depth.learning.model import Grid, ModelConfig, look, pad_one, predict_disparity, predict_motion
+from pano_depth.learning import augment, losses, networks
+from pano_depth.learning.model import (
+    Grid,
+    ModelConfig,
+    look,
+    pad_one,
+    predict_disparity,
+    predict_motion,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,35 +25,75 @@ class LossConfig:
     """Weights of the losses."""
 
     ssim_weight: float = option(0.5, 'share of SSIM in the photometric error, the rest is L1')
-    pyramid: int = option(3, 'at how many resolutions images are compared; coarse ones reach further while the pose is unknown')
+    pyramid: int = option(
+        3,
+        'at how many resolutions images are compared; coarse ones reach further while the pose is'
+        ' unknown',
+    )
     selection: Literal['minimum', 'mean'] = option(
-        'minimum', 'how the errors against the two sources combine at each pixel; minimum begins as mean, see minimum_from')
+        'minimum',
+        'how the errors against the two sources combine at each pixel; minimum begins as mean, see'
+        ' minimum_from',
+    )
     minimum_from: float = option(
-        0.4, 'part of the training after which the minimum over the sources takes over from their mean; taken from the start it trains the '
-        'motion to whichever source happens to be learned first and starves the other')
-    automask: bool = option(False, 'leave out pixels that the unwarped source explains better (static scenes, things that move along)')
-    pose_weight: float = option(0.1, 'weight of the pose-consistency loss L_pose (only in mode full)')
-    smooth_weight: float = option(5e-4, 'weight of the edge-aware smoothness of the normalised disparity')
-    logit_weight: float = option(1e-3, 'weight of the mean squared log-disparity, which keeps the head out of saturation')
-    truth_weight: float = option(0.0, 'weight of the supervised losses where the data knows depth and motion (PanoRooms); 0 learns from images alone')
+        0.4,
+        'part of the training after which the minimum over the sources takes over from their mean;'
+        ' taken from the start it trains the motion to whichever source happens to be learned first'
+        ' and starves the other',
+    )
+    automask: bool = option(
+        False,
+        'leave out pixels that the unwarped source explains better (static scenes, things that move'
+        ' along)',
+    )
+    pose_weight: float = option(
+        0.1, 'weight of the pose-consistency loss L_pose (only in mode full)'
+    )
+    smooth_weight: float = option(
+        5e-4, 'weight of the edge-aware smoothness of the normalised disparity'
+    )
+    logit_weight: float = option(
+        1e-3, 'weight of the mean squared log-disparity, which keeps the head out of saturation'
+    )
+    truth_weight: float = option(
+        0.0,
+        'weight of the supervised losses where the data knows depth and motion (PanoRooms); 0'
+        ' learns from images alone',
+    )
     prior_weight: float = option(
-        0.0, 'adaptation: weight of the difference in log depth from what the networks said before it, on plain surfaces, which tell nothing')
+        0.0,
+        'adaptation: weight of the difference in log depth from what the networks said before it,'
+        ' on plain surfaces, which tell nothing',
+    )
     solid_angle: bool = option(True, 'weight pixels by their solid angle')
 
     def __post_init__(self):
-        weights = [field.name for field in dataclasses.fields(self) if field.name.endswith('_weight')]
-        for name, low in (('pyramid', 1), ('minimum_from', 0), *((weight, 0) for weight in weights)):
+        weights = [
+            field.name for field in dataclasses.fields(self) if field.name.endswith('_weight')
+        ]
+        for name, low in (
+            ('pyramid', 1),
+            ('minimum_from', 0),
+            *((weight, 0) for weight in weights),
+        ):
             if not low <= getattr(self, name) < math.inf:
                 raise ValueError(f'{name} is {getattr(self, name)}, it has to be at least {low}')
         if self.ssim_weight > 1:
-            raise ValueError(f'ssim_weight is {self.ssim_weight}, a share of the photometric error; accepted: 0 to 1')
+            raise ValueError(
+                f'ssim_weight is {self.ssim_weight}, a share of the photometric error; accepted: 0'
+                ' to 1'
+            )
 
 
 def _halve(images, times):
     """[B, F, h, w, C] -> [B, F, h / 2^times, w / 2^times, C] by averaging."""
     b, f, h, w, c = images.shape
     size = 2**times
-    return images.reshape(b, f, h // size, size, w // size, size, c).mean(axis=(3, 5)) if times else images
+    return (
+        images.reshape(b, f, h // size, size, w // size, size, c).mean(axis=(3, 5))
+        if times
+        else images
+    )
 
 
 def _twice(x):
@@ -64,7 +111,9 @@ def _seen(mask, directions):
 
 
 def _synthesize(frames, disparity, motion, view, mask, grid):
-    """The target seen from both sources: views [2B, F, h, w, 3], and [2B, F, h, w] 1 where they would show what is masked, or None."""
+    """The target seen from both sources: views [2B, F, h, w, 3], and [2B, F, h, w] 1 where they
+    would show what is masked, or None.
+    """
     turned = warp.reproject(grid.rays, 1 / _twice(disparity), motion.rotation, motion.translation)
     turned = rigid.rotate(_twice(view)[:, None, None, None], turned)
     hidden = None if mask is None else 1 - _seen(mask, turned)
@@ -75,15 +124,15 @@ def _compare(views, hidden, images, weights, share, config, pad):
     """The photometric error of synthesised views at several resolutions.
 
     Args:
-      views, hidden: from `_synthesize`.
-      images: [B, 3, F, h, w, 3] the triplet itself.
-      weights: [B, F, h, w] of the target's pixels, 0 where masked.
-      share: 1 for the minimum over the two sources, 0 for their mean.
-      config: `LossConfig`.
-      pad: see `losses.photometric_error`.
+        views, hidden: from `_synthesize`.
+        images: [B, 3, F, h, w, 3] the triplet itself.
+        weights: [B, F, h, w] of the target's pixels, 0 where masked.
+        share: 1 for the minimum over the two sources, 0 for their mean.
+        config: `LossConfig`.
+        pad: see `losses.photometric_error`.
 
     Returns:
-      Scalar.
+        Scalar.
     """
     error = lambda a, b: losses.photometric_error(a, b, pad=pad, ssim_weight=config.ssim_weight)
     pairs = lambda x: x.reshape((2, len(images)) + x.shape[1:])
@@ -99,7 +148,9 @@ def _compare(views, hidden, images, weights, share, config, pad):
             errors = errors + pairs(_halve(hidden[..., None], times)[..., 0])
         errors = errors.mean(axis=0) + share * (errors.min(axis=0) - errors.mean(axis=0))
         if config.automask:
-            errors = jnp.minimum(errors, pairs(error(_halve(_both(images), times), coarse)).min(axis=0))
+            errors = jnp.minimum(
+                errors, pairs(error(_halve(_both(images), times), coarse)).min(axis=0)
+            )
         total = total + losses.weighted_mean(errors, _halve(weights[..., None], times)[..., 0])
     return total / config.pyramid
 
@@ -108,50 +159,78 @@ def _log_error(depth, disparity, view, weights, grid, importance=1.0):
     """Mean |log disparity| difference from known depth, and the mean disparity of that depth.
 
     Args:
-      depth: [B, H, W] range in the cameras' frames, 0 where unknown.
-      disparity: [B, F, h, w] predicted, mean 1.
-      view: [B, 3, 3].
-      weights: [B, F, h, w], 0 where masked.
-      grid: `Grid`.
-      importance: [B, F, h, w] factor of each pixel's error.
+        depth: [B, H, W] range in the cameras' frames, 0 where unknown.
+        disparity: [B, F, h, w] predicted, mean 1.
+        view: [B, 3, 3].
+        weights: [B, F, h, w], 0 where masked.
+        grid: `Grid`.
+        importance: [B, F, h, w] factor of each pixel's error.
 
     Returns:
-      (scalar, [B] 1 / metres if depth is in metres).
+        (scalar, [B] 1 / metres if depth is in metres).
     """
-    seen = jax.vmap(lambda d, a: sphere.sample_equirect(d[..., None], rigid.rotate(a, grid.rays), method='nearest')[..., 0])(depth, view)
+    seen = jax.vmap(
+        lambda d, a: sphere.sample_equirect(
+            d[..., None], rigid.rotate(a, grid.rays), method='nearest'
+        )[..., 0]
+    )(depth, view)
     weights = jnp.where(seen > 0, weights, 0.0)
     known = jnp.where(seen > 0, 1 / jnp.where(seen > 0, seen, 1.0), 0.0)
     # Both disparities have the mean 1 over what is known.
-    mean = lambda x: (x * weights).sum(axis=(1, 2, 3), keepdims=True) / jnp.maximum(weights.sum(axis=(1, 2, 3), keepdims=True), 1e-6)
+    mean = lambda x: (
+        (x * weights).sum(axis=(1, 2, 3), keepdims=True)
+        / jnp.maximum(weights.sum(axis=(1, 2, 3), keepdims=True), 1e-6)
+    )
     unit = jnp.maximum(mean(known), 1e-6)
-    ratio = jnp.where(seen > 0, disparity / mean(disparity) / jnp.where(seen > 0, known / unit, 1.0), 1.0)
+    ratio = jnp.where(
+        seen > 0, disparity / mean(disparity) / jnp.where(seen > 0, known / unit, 1.0), 1.0
+    )
     return losses.weighted_mean(importance * jnp.abs(jnp.log(ratio)), weights), unit[:, 0, 0, 0]
 
 
 def _motion_error(true, unit, motion, view):
-    """Mean error of motions [2B, F] in the frames of the views, whose translations are in units of 1 / `unit` [B]."""
+    """Mean error of motions [2B, F] in the frames of the views, whose translations are in units of
+    1 / `unit` [B].
+    """
     turned = augment.conjugate(true, _twice(view))
-    moved = jnp.abs(motion.translation - (turned.translation * _twice(unit)[:, None])[:, None]).mean()
+    moved = jnp.abs(
+        motion.translation - (turned.translation * _twice(unit)[:, None])[:, None]
+    ).mean()
     return moved + jnp.abs(motion.rotation - turned.rotation[:, None]).mean()
 
 
-def objective(params, frames, view, colours, mask, grid: Grid, model: ModelConfig, config: LossConfig, *, progress=1.0, truth=None):
+def objective(
+    params,
+    frames,
+    view,
+    colours,
+    mask,
+    grid: Grid,
+    model: ModelConfig,
+    config: LossConfig,
+    *,
+    progress=1.0,
+    truth=None,
+):
     """The losses of a batch of frame triplets.
 
     Args:
-      params: {'depth', 'pose'}.
-      frames: [B, 3, H, W, 3] float in [0, 1], equirectangular: previous, target, next.
-      view: [B, 3, 3] orthogonal, through which the model looks at the frames (`augment.views`).
-      colours: `augment.Colours` that the networks see, not those that are compared; None for the images' own.
-      mask: [H, W] 1 where the image counts, 0 for the tripod or the photographer, who move along; or None.
-      grid: `Grid` of the model.
-      model: `ModelConfig`.
-      config: `LossConfig`.
-      progress: part of the training that is done, 0 to 1; a number or a traced scalar.
-      truth: `sources.Truth` of the batch, or None; used as far as `truth_weight` and `prior_weight` are not 0.
+        params: {'depth', 'pose'}.
+        frames: [B, 3, H, W, 3] float in [0, 1], equirectangular: previous, target, next.
+        view: [B, 3, 3] orthogonal, through which the model looks at the frames (`augment.views`).
+        colours: `augment.Colours` that the networks see, not those that are compared; None for the
+            images' own.
+        mask: [H, W] 1 where the image counts, 0 for the tripod or the photographer, who move along;
+            or None.
+        grid: `Grid` of the model.
+        model: `ModelConfig`.
+        config: `LossConfig`.
+        progress: part of the training that is done, 0 to 1; a number or a traced scalar.
+        truth: `sources.Truth` of the batch, or None; used as far as `truth_weight` and
+            `prior_weight` are not 0.
 
     Returns:
-      (total, metrics): the sum to minimise and a flat dict of its terms and of diagnostics.
+        (total, metrics): the sum to minimise and a flat dict of its terms and of diagnostics.
     """
     if mask is not None:
         # Neither network nor loss ever sees what is masked.
@@ -161,38 +240,59 @@ def objective(params, frames, view, colours, mask, grid: Grid, model: ModelConfi
     target = images[:, 1]
     disparities, logit = predict_disparity(params, inputs[:, 1], grid, model)
     # Both sources at once: the pose network sees [2B] pairs, previous frames first.
-    motion, _, consistency = predict_motion(params, _twice(inputs[:, 1]), _both(inputs), grid, model)
+    motion, _, consistency = predict_motion(
+        params, _twice(inputs[:, 1]), _both(inputs), grid, model
+    )
 
     pad = pad_one(model.padding)
-    weights = jnp.broadcast_to(grid.weights if config.solid_angle else jnp.ones_like(grid.weights), target.shape[:-1])
+    weights = jnp.broadcast_to(
+        grid.weights if config.solid_angle else jnp.ones_like(grid.weights), target.shape[:-1]
+    )
     if mask is not None:
         weights = weights * _seen(mask, rigid.rotate(view[:, None, None, None], grid.rays[None]))
     # Ramped over a tenth of the training.
-    share = jnp.clip((progress - config.minimum_from) * 10, 0, 1) if config.selection == 'minimum' else 0.0
+    share = (
+        jnp.clip((progress - config.minimum_from) * 10, 0, 1)
+        if config.selection == 'minimum'
+        else 0.0
+    )
     compare = lambda views, hidden: _compare(views, hidden, images, weights, share, config, pad)
     photometric = 0.0
     for level, disparity in enumerate(disparities):
         for _ in range(level):
             disparity = networks.upsample(disparity[..., None])[..., 0]
-        photometric = photometric + compare(*_synthesize(frames, disparity, motion, view, mask, grid)) / len(disparities)
+        photometric = photometric + compare(
+            *_synthesize(frames, disparity, motion, view, mask, grid)
+        ) / len(disparities)
 
     # Mean-normalised disparity is smoothed, so that shrinking it does not help.
     terms = {
         'photometric': photometric,
-        'smooth': config.smooth_weight * losses.weighted_mean(losses.smoothness(disparities[0], target, pad=pad), weights),
+        'smooth': (
+            config.smooth_weight
+            * losses.weighted_mean(losses.smoothness(disparities[0], target, pad=pad), weights)
+        ),
         'logit': config.logit_weight * jnp.mean(logit**2),
     }
     if model.pose_mode == 'full' and model.padding != 'equirect':
         terms['pose'] = config.pose_weight * consistency.mean()
     if config.truth_weight:
         if truth is None or truth.depth is None:
-            raise ValueError(f'truth_weight is {config.truth_weight}, but this footage has no depth and poses to learn from; accepted: 0')
+            raise ValueError(
+                f'truth_weight is {config.truth_weight}, but this footage has no depth and poses to'
+                ' learn from; accepted: 0'
+            )
         depth_error, unit = _log_error(truth.depth, disparities[0], view, weights, grid)
         terms['truth_depth'] = config.truth_weight * depth_error
-        terms['truth_pose'] = 10 * config.truth_weight * _motion_error(truth.motion, unit, motion, view)
+        terms['truth_pose'] = (
+            10 * config.truth_weight * _motion_error(truth.motion, unit, motion, view)
+        )
     if config.prior_weight and truth is not None and truth.prior is not None:
         plain = losses.plainness(target, pad=pad)
-        terms['prior'] = config.prior_weight * _log_error(truth.prior, disparities[0], view, weights, grid, plain)[0]
+        terms['prior'] = (
+            config.prior_weight
+            * _log_error(truth.prior, disparities[0], view, weights, grid, plain)[0]
+        )
     total = sum(terms.values())
     diagnostics = {
         'loss': total,

@@ -1,9 +1,11 @@
 """Where training triplets come from. Every source has
 
 - `shared`: a pytree of arrays that every device holds (the frames of a clip, say),
-- `batch(step, examples)`: host arrays of the given examples of the global batch of a step, a pure function of its arguments, so that a
+- `batch(step, examples)`: host arrays of the given examples of the global batch of a step, a pure
+  function of its arguments, so that a
   resumed run and any number of hosts see the same data,
-- `sample(example batch, shared)`: a pure JAX function that makes (frames, truth) of them on the device: [B, 3, H, W, 3] float triplets
+- `sample(example batch, shared)`: a pure JAX function that makes (frames, truth) of them on the
+  device: [B, 3, H, W, 3] float triplets
   (previous, target, next), and the `Truth` of the targets where it is known, else None.
 """
 
@@ -16,17 +18,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from pano_depth.kernels import rigid
-from pano_depth.rooms import render, streams
 from pano_depth.kernels.rigid import Motion
+from pano_depth.rooms import render, streams
 
 
 class Truth(NamedTuple):
     """What is known of a batch of triplets beside the images.
 
     Attributes:
-      depth: [B, H, W] range of the targets in metres, 0 where invalid; None if the data has none.
-      motion: `Motion` [2B], target to source camera in metres, those to the previous frames first; None if the data has none.
-      prior: [B, H, W] range of the targets in any unit as other networks estimate it, or None.
+        depth: [B, H, W] range of the targets in metres, 0 where invalid; None if the data has none.
+        motion: `Motion` [2B], target to source camera in metres, those to the previous frames
+            first; None if the data has none.
+        prior: [B, H, W] range of the targets in any unit as other networks estimate it, or None.
     """
 
     depth: jax.Array | None = None
@@ -35,7 +38,9 @@ class Truth(NamedTuple):
 
 
 def _motions_to_sources(rotation, translation):
-    """Poses [B, 3, 3, 3] and [B, 3, 3] of triplets, camera to world -> `Motion` [2B], target to previous, then target to next."""
+    """Poses [B, 3, 3, 3] and [B, 3, 3] of triplets, camera to world -> `Motion` [2B], target to
+    previous, then target to next.
+    """
     pick = lambda i: Motion(rotation[:, i], translation[:, i])
     motions = [rigid.compose(rigid.inverse(pick(i)), pick(1)) for i in (0, 2)]
     return Motion(*(jnp.concatenate(parts) for parts in zip(*motions)))
@@ -52,53 +57,79 @@ class ClipSource:
         """Sets the source up.
 
         Args:
-          clip: `Clip`.
-          stride: frames between the target and each of its two neighbours.
-          batch_size: examples of a global batch.
-          seed: of the order.
-          reach: the neighbours of each triplet are 1 to `reach` strides away, drawn anew each time: wide baselines tell depth, short ones are
-            easy to match. What the clip is too short for is left out.
-          near: share of the triplets that are closer than one stride, where that is more than one frame: the path is chained from the motions
-            between neighbouring frames, which have to be known too.
-          widen_from: step before which none is farther than one stride.
+            clip: `Clip`.
+            stride: frames between the target and each of its two neighbours.
+            batch_size: examples of a global batch.
+            seed: of the order.
+            reach: the neighbours of each triplet are 1 to `reach` strides away, drawn anew each
+                time: wide baselines tell depth, short ones are easy to match. What the clip is too
+                short for is left out.
+            near: share of the triplets that are closer than one stride, where that is more than one
+                frame: the path is chained from the motions between neighbouring frames, which have
+                to be known too.
+            widen_from: step before which none is farther than one stride.
 
         Raises:
-          ValueError: the clip is too short for the stride.
+            ValueError: the clip is too short for the stride.
         """
         if stride < 1 or reach < 1 or len(clip) < 2 * stride + 1:
-            raise ValueError(f'{clip.name} has {len(clip)} frames; triplets {stride} frames apart need at least {2 * stride + 1}')
-        self._length, self.stride, self._batch_size, self._seed = len(clip), stride, batch_size, seed
+            raise ValueError(
+                f'{clip.name} has {len(clip)} frames; triplets {stride} frames apart need at least'
+                f' {2 * stride + 1}'
+            )
+        self._length = len(clip)
+        self.stride = stride
+        self._batch_size = batch_size
+        self._seed = seed
         self.reach, self._widen_from = min(reach, (len(clip) - 1) // (2 * stride)), widen_from
         self._near = near if stride > 1 else 0.0
         self.shared = {'frames': np.asarray(clip.frames)}
 
     def add_prior(self, depth):
-        """Lets samples carry what earlier networks say of their targets: [N, H, W] range, one for each frame of the clip."""
+        """Lets samples carry what earlier networks say of their targets: [N, H, W] range, one for
+        each frame of the clip.
+        """
         if len(depth) != self._length:
-            raise ValueError(f'the prior has {len(depth)} depth maps for a clip of {self._length} frames')
+            raise ValueError(
+                f'the prior has {len(depth)} depth maps for a clip of {self._length} frames'
+            )
         self.shared['prior'] = np.asarray(depth)
 
     def batch(self, step, examples):
-        """{'index': [n, 3]} frame numbers: previous, target, next. Targets come in shuffled rounds, so that each is seen equally often.
+        """{'index': [n, 3]} frame numbers: previous, target, next. Targets come in shuffled rounds,
+        so that each is seen equally often.
 
-        Frames at the ends are targets too, with their only neighbour on both sides: depth and motion are wanted of them as of the others.
+        Frames at the ends are targets too, with their only neighbour on both sides: depth and
+        motion are wanted of them as of the others.
         """
         indices = []
         for example in examples:
             round_number, position = divmod(step * self._batch_size + example, self._length)
-            target = np.random.default_rng([self._seed, round_number]).permutation(self._length)[position]
+            target = np.random.default_rng([self._seed, round_number]).permutation(self._length)[
+                position
+            ]
             rng = np.random.default_rng([self._seed, step, example])
             reach = self.reach if step >= self._widen_from else 1
             distance = self.stride * int(rng.integers(1, reach + 1))
             if rng.random() < self._near:
                 distance = int(rng.integers(1, self.stride))
             before, after = target - distance, target + distance
-            indices.append((before if before >= 0 else after, target, after if after < self._length else before))
+            indices.append(
+                (
+                    before if before >= 0 else after,
+                    target,
+                    after if after < self._length else before,
+                )
+            )
         return {'index': np.array(indices, np.int32)}
 
     @staticmethod
     def sample(batch, shared):
-        prior = Truth(prior=shared['prior'][batch['index'][:, 1]].astype(jnp.float32)) if 'prior' in shared else None
+        prior = (
+            Truth(prior=shared['prior'][batch['index'][:, 1]].astype(jnp.float32))
+            if 'prior' in shared
+            else None
+        )
         return _floats(shared['frames'][batch['index']]), prior
 
 
@@ -109,26 +140,32 @@ class WindowSource:
         """Sets the source up.
 
         Args:
-          clips: random access to `Clip`s of equal size and length, such as `pano_rooms.load` returns.
-          batch_size: examples of a global batch.
-          stride: frames between the target and each of its two neighbours.
-          seed: of the order.
-          with_truth: whether depth and poses come along.
+            clips: random access to `Clip`s of equal size and length, such as `pano_rooms.load`
+                returns.
+            batch_size: examples of a global batch.
+            stride: frames between the target and each of its two neighbours.
+            seed: of the order.
+            with_truth: whether depth and poses come along.
 
         Raises:
-          ValueError: the stride is not positive, or the clips are too short for it.
+            ValueError: the stride is not positive, or the clips are too short for it.
         """
         if stride < 1:
             raise ValueError(f'stride is {stride}; triplets are at least 1 frame apart')
-        # Reading one window decodes a whole clip, so that decoded clips are kept, up to about a gigabyte.
+        # Reading one window decodes a whole clip, so that decoded clips are kept, up to about a
+        # gigabyte.
         room = max(1, 2**30 // max(1, clips[0].frames.nbytes)) if len(clips) else 1
         clips = _Kept(clips, functools.lru_cache(room)(clips.__getitem__))
-        self._order = grain.MapDataset.source(streams.Windows(clips, 3, stride)).seed(seed).shuffle().repeat()
+        self._order = (
+            grain.MapDataset.source(streams.Windows(clips, 3, stride)).seed(seed).shuffle().repeat()
+        )
         self._batch_size, self._with_truth = batch_size, with_truth
         self.shared = {}
 
     def batch(self, step, examples):
-        """{'frames': [n, 3, H, W, 3] uint8} and, with truth, {'depth': [n, H, W], 'rotation': [n, 3, 3, 3], 'translation': [n, 3, 3]}."""
+        """{'frames': [n, 3, H, W, 3] uint8} and, with truth, {'depth': [n, H, W], 'rotation': [n,
+        3, 3, 3], 'translation': [n, 3, 3]}.
+        """
         windows = [self._order[step * self._batch_size + example] for example in examples]
         batch = {'frames': np.stack([window['frames'] for window in windows])}
         if self._with_truth:
@@ -140,7 +177,11 @@ class WindowSource:
     @staticmethod
     def sample(batch, shared):
         del shared
-        truth = Truth(batch['depth'], _motions_to_sources(batch['rotation'], batch['translation'])) if 'depth' in batch else None
+        truth = (
+            Truth(batch['depth'], _motions_to_sources(batch['rotation'], batch['translation']))
+            if 'depth' in batch
+            else None
+        )
         return _floats(batch['frames']), truth
 
 
@@ -158,27 +199,37 @@ class _Kept:
 
 
 class LiveSource:
-    """Triplets in fresh PanoRooms scenes, rendered on the device inside the step: unlimited scenes, no storage."""
+    """Triplets in fresh PanoRooms scenes, rendered on the device inside the step: unlimited scenes,
+    no storage.
+    """
 
     def __init__(self, *, height, batch_size, seed=0):
         """Sets the source up.
 
         Args:
-          height: of the rendered images, whose width is twice as much.
-          batch_size: examples of a global batch.
-          seed: of the scenes.
+            height: of the rendered images, whose width is twice as much.
+            batch_size: examples of a global batch.
+            seed: of the scenes.
         """
         self._height, self._batch_size, self._seed = height, batch_size, seed
         self.shared = {}
 
     def batch(self, step, examples):
         """{'scene', 'poses'} stacked over the examples; each is a scene of its own."""
-        drawn = [streams.live_window(self._seed, step * self._batch_size + example) for example in examples]
+        drawn = [
+            streams.live_window(self._seed, step * self._batch_size + example)
+            for example in examples
+        ]
         stack = lambda *leaves: np.stack(leaves)
-        return {name: jax.tree.map(stack, *parts) for name, parts in zip(('scene', 'poses'), zip(*drawn))}
+        return {
+            name: jax.tree.map(stack, *parts)
+            for name, parts in zip(('scene', 'poses'), zip(*drawn))
+        }
 
     def sample(self, batch, shared):
         del shared
-        one = lambda scene, poses: render.render(scene, poses.rotation, poses.translation, self._height, 2 * self._height)
+        one = lambda scene, poses: render.render(
+            scene, poses.rotation, poses.translation, self._height, 2 * self._height
+        )
         images, depth = jax.vmap(one)(batch['scene'], batch['poses'])
         return images, Truth(depth[:, 1], _motions_to_sources(*batch['poses']))

@@ -1,4 +1,6 @@
-"""How far apart frames have to be, so that the camera has moved enough to tell depth, yet not too far to match."""
+"""How far apart frames have to be, so that the camera has moved enough to tell depth, yet not too
+far to match.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -13,23 +15,28 @@ PARALLAX = 0.6  # wanted median shift in pixels of such an image that rotation d
 
 def _blur(image, times):
     """Smooths [H, W, C] on the sphere; each time doubles the variance of a 3 x 3 binomial."""
+
     def once(_, image):
-        above, below = jnp.roll(image[:1], image.shape[1] // 2, axis=1), jnp.roll(image[-1:], image.shape[1] // 2, axis=1)
+        above = jnp.roll(image[:1], image.shape[1] // 2, axis=1)
+        below = jnp.roll(image[-1:], image.shape[1] // 2, axis=1)
         rows = jnp.concatenate([above, image, below])
         image = (rows[:-2] + 2 * rows[1:-1] + rows[2:]) / 4
         return (jnp.roll(image, 1, axis=1) + 2 * image + jnp.roll(image, -1, axis=1)) / 4
+
     return jax.lax.fori_loop(0, times, once, image)
 
 
 @jax.jit
 def rotation_between(target, source):
-    """The rotation that best explains one image by another: Gauss-Newton on the sphere, from coarse to fine.
+    """The rotation that best explains one image by another: Gauss-Newton on the sphere, from coarse
+    to fine.
 
     Args:
-      target, source: [H, W, C] float equirectangular images.
+        target, source: [H, W, C] float equirectangular images.
 
     Returns:
-      (omega, parallax): rotation vector [3], target to source camera, radians; and the typical shift in pixels of the equator that is left.
+        (omega, parallax): rotation vector [3], target to source camera, radians; and the typical
+        shift in pixels of the equator that is left.
     """
     rays = sphere.ray_directions(*target.shape[:2])
     weights = jnp.linalg.norm(rays[..., ::2], axis=-1)[..., None]
@@ -43,25 +50,31 @@ def rotation_between(target, source):
             scale = 1.5 * jnp.mean(jnp.abs(error)) + 1e-6
             robust = weights * scale / (scale + jnp.abs(error))
             normal = jnp.einsum('hwci,hwcj,hwc->ij', jacobian, jacobian, robust) + 1e-6 * jnp.eye(3)
-            return omega - jnp.linalg.solve(normal, jnp.einsum('hwci,hwc,hwc->i', jacobian, error, robust))
+            return omega - jnp.linalg.solve(
+                normal, jnp.einsum('hwci,hwc,hwc->i', jacobian, error, robust)
+            )
+
         omega = jax.lax.fori_loop(0, 4, improve, omega)
     error, jacobian = residual(omega), jax.jacfwd(residual)(omega)
-    # The derivative by a rotation is the image gradient per radian; a pixel of the equator is 2 pi / W radians.
+    # The derivative by a rotation is the image gradient per radian; a pixel of the equator is 2 pi
+    # / W radians.
     gradient = jnp.linalg.norm(jacobian, axis=-1) * (2 * np.pi / target.shape[1])
-    return omega, jnp.sum(weights * gradient * jnp.abs(error)) / (jnp.sum(weights * gradient**2) + 1e-9)
+    return omega, jnp.sum(weights * gradient * jnp.abs(error)) / (
+        jnp.sum(weights * gradient**2) + 1e-9
+    )
 
 
 def choose_stride(frames, *, parallax=PARALLAX, samples=8):
     """Chooses the distance between a target frame and its sources.
 
     Args:
-      frames: [N, H, W, 3] uint8 equirectangular.
-      parallax: wanted median shift in pixels of a 64 x 128 image.
-      samples: how many pairs are looked at for each candidate.
+        frames: [N, H, W, 3] uint8 equirectangular.
+        parallax: wanted median shift in pixels of a 64 x 128 image.
+        samples: how many pairs are looked at for each candidate.
 
     Returns:
-      (stride, measured): the smallest stride that reaches the wanted shift, or else the largest that leaves triplets enough; and the
-      median shift there.
+        (stride, measured): the smallest stride that reaches the wanted shift, or else the largest
+        that leaves triplets enough; and the median shift there.
     """
     count = len(frames)
     largest = max(1, (count - 1) // 6)
@@ -69,12 +82,17 @@ def choose_stride(frames, *, parallax=PARALLAX, samples=8):
 
     def image(index):
         if index not in small:
-            small[index] = jnp.asarray(media.resize_equirect(frames[index], HEIGHT, 2 * HEIGHT), jnp.float32) / 255
+            small[index] = (
+                jnp.asarray(media.resize_equirect(frames[index], HEIGHT, 2 * HEIGHT), jnp.float32)
+                / 255
+            )
         return small[index]
 
     stride = 1
     while True:
-        starts = np.unique(np.linspace(0, count - 1 - stride, min(samples, count - stride)).astype(int))
+        starts = np.unique(
+            np.linspace(0, count - 1 - stride, min(samples, count - stride)).astype(int)
+        )
         shift = float(np.median([rotation_between(image(i), image(i + stride))[1] for i in starts]))
         if shift >= parallax or stride >= largest:
             return stride, shift

@@ -22,7 +22,7 @@ from pano_depth.learning.objective import objective
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainConfig:
+class RecipeConfig:
     """How the networks are trained."""
 
     steps: int = option(3000, 'optimiser steps')
@@ -30,17 +30,38 @@ class TrainConfig:
     learning_rate: float = option(1e-3, 'peak rate of Adam; it falls to zero along a cosine')
     warmup: int = option(100, 'steps in which the rate rises from zero')
     depth_rate: float = option(1.0, "the depth network's rate relative to the pose network's")
-    depth_start: int = option(100, 'steps before the depth network begins to learn: while the pose is unknown its gradients mislead')
+    depth_start: int = option(
+        100,
+        'steps before the depth network begins to learn: while the pose is unknown its gradients'
+        ' mislead',
+    )
     clip_norm: float = option(1.0, 'largest norm of the gradient of each network')
-    average: float = option(0.995, 'decay of the running average of the parameters, which is what evaluates and predicts')
-    rotation: Literal['none', 'yaw', 'any'] = option('yaw', 'by which rotations of the whole sphere examples are varied')
+    average: float = option(
+        0.995,
+        'decay of the running average of the parameters, which is what evaluates and predicts',
+    )
+    rotation: Literal['none', 'yaw', 'any'] = option(
+        'yaw', 'by which rotations of the whole sphere examples are varied'
+    )
     mirror: bool = option(True, 'mirror half of the examples left to right')
-    colour: float = option(0.2, 'how much brightness, gamma, saturation and tint of what the networks see vary')
+    colour: float = option(
+        0.2, 'how much brightness, gamma, saturation and tint of what the networks see vary'
+    )
     seed: int = option(0, 'of initialisation, data order and augmentation')
 
     def __post_init__(self):
-        for name, low in (('steps', 1), ('batch_size', 1), ('warmup', 0), ('depth_start', 0), ('seed', 0),
-                          ('learning_rate', 0), ('depth_rate', 0), ('clip_norm', 0), ('average', 0), ('colour', 0)):
+        for name, low in (
+            ('steps', 1),
+            ('batch_size', 1),
+            ('warmup', 0),
+            ('depth_start', 0),
+            ('seed', 0),
+            ('learning_rate', 0),
+            ('depth_rate', 0),
+            ('clip_norm', 0),
+            ('average', 0),
+            ('colour', 0),
+        ):
             if not low <= getattr(self, name) < math.inf:
                 raise ValueError(f'{name} is {getattr(self, name)}, it has to be at least {low}')
         if self.average >= 1:
@@ -50,12 +71,13 @@ class TrainConfig:
 class State(NamedTuple):
     """The state of training.
 
-    Parameters are flat: a handful of long vectors compile several times faster than the updates of a hundred small arrays.
+    Parameters are flat: a handful of long vectors compile several times faster than the updates of
+    a hundred small arrays.
 
     Attributes:
-      params: {'depth', 'pose'}, the parameters of each network as one vector.
-      optimizer: state of the optimiser.
-      average: running average of the parameters.
+        params: {'depth', 'pose'}, the parameters of each network as one vector.
+        optimizer: state of the optimiser.
+        average: running average of the parameters.
     """
 
     params: dict
@@ -65,13 +87,20 @@ class State(NamedTuple):
 
 def make_optimizer(config):
     """Adam for each network, with its own clipping and rate."""
+
     def one(rate, start):
         warmup = max(1, min(config.warmup, config.steps // 4))
         start = min(start, config.steps // 4)
-        cosine = optax.warmup_cosine_decay_schedule(0.0, rate, warmup, max(config.steps - start, warmup + 1))
+        cosine = optax.warmup_cosine_decay_schedule(
+            0.0, rate, warmup, max(config.steps - start, warmup + 1)
+        )
         schedule = optax.join_schedules([optax.constant_schedule(0.0), cosine], [start])
         return optax.chain(optax.clip_by_global_norm(config.clip_norm), optax.adam(schedule))
-    transforms = {'depth': one(config.learning_rate * config.depth_rate, config.depth_start), 'pose': one(config.learning_rate, 0)}
+
+    transforms = {
+        'depth': one(config.learning_rate * config.depth_rate, config.depth_start),
+        'pose': one(config.learning_rate, 0),
+    }
     return optax.multi_transform(transforms, {'depth': 'depth', 'pose': 'pose'})
 
 
@@ -90,22 +119,27 @@ def flatten(params):
 def unflatten(flat, model):
     """The inverse of `flatten`: {network: vector} -> {network: parameters}."""
     shapes = param_shapes(model)
-    return {name: flatten_util.ravel_pytree(jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes[name]))[1](flat[name])
-            for name in flat}
+    return {
+        name: flatten_util.ravel_pytree(
+            jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes[name])
+        )[1](flat[name])
+        for name in flat
+    }
 
 
 def make_step(config, model, loss, sample):
     """Compiles the training step for all devices.
 
     Args:
-      config: `TrainConfig`.
-      model: `ModelConfig`.
-      loss: `LossConfig`.
-      sample: the `sample` function of a source.
+        config: `RecipeConfig`.
+        model: `ModelConfig`.
+        loss: `LossConfig`.
+        sample: the `sample` function of a source.
 
     Returns:
-      step(state, batch, shared) -> (state, metrics), to be called with the batch from `parallel.local_shard` and shared = (step index,
-      grid, mask, the source's shared arrays). A step whose loss is not finite leaves the state as it was.
+        step(state, batch, shared) -> (state, metrics), to be called with the batch from
+        `parallel.local_shard` and shared = (step index, grid, mask, the source's shared arrays). A
+        step whose loss is not finite leaves the state as it was.
     """
     optimizer = make_optimizer(config)
 
@@ -114,10 +148,21 @@ def make_step(config, model, loss, sample):
         view_keys, colour_keys = jax.vmap(jax.random.split, out_axes=1)(batch['keys'])
         view = augment.views(view_keys, rotation=config.rotation, mirror=config.mirror)
         colours = augment.colours(colour_keys, config.colour)
-        losses_of = lambda flat: objective(jax.lax.optimization_barrier(unflatten(flat, model)), frames, view, colours, mask, grid, model, loss,
-                                           progress=index / config.steps, truth=truth)
+        losses_of = lambda flat: objective(
+            jax.lax.optimization_barrier(unflatten(flat, model)),
+            frames,
+            view,
+            colours,
+            mask,
+            grid,
+            model,
+            loss,
+            progress=index / config.steps,
+            truth=truth,
+        )
         gradients, metrics = jax.grad(losses_of, has_aux=True)(state.params)
-        # Without the barrier XLA fuses the long concatenation into every use of it, and takes a minute to compile.
+        # Without the barrier XLA fuses the long concatenation into every use of it, and takes a
+        # minute to compile.
         gradients, metrics = jax.lax.optimization_barrier(parallel.mean((gradients, metrics)))
         updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.params)
         params = optax.apply_updates(state.params, updates)
@@ -135,32 +180,53 @@ def check_metrics(step, metrics):
     """Raises ValueError naming the step and the loss if a metric is not finite."""
     bad = [name for name, value in metrics.items() if not np.isfinite(value)]
     if bad:
-        culprit = next((name for name in ('photometric', 'smooth', 'pose', 'logit', 'truth_depth', 'truth_pose', 'prior') if name in bad), bad[0])
-        raise ValueError(f'training stopped at step {step}: the loss {culprit!r} is {metrics[culprit]}; the parameters and checkpoints '
-                         f'are those from before that step. Look for NaN in the footage, or lower --learning_rate.')
+        culprit = next(
+            (
+                name
+                for name in (
+                    'photometric',
+                    'smooth',
+                    'pose',
+                    'logit',
+                    'truth_depth',
+                    'truth_pose',
+                    'prior',
+                )
+                if name in bad
+            ),
+            bad[0],
+        )
+        raise ValueError(
+            f'training stopped at step {step}: the loss {culprit!r} is {metrics[culprit]}; the'
+            ' parameters and checkpoints are those from before that step. Look for NaN in the'
+            ' footage, or lower --learning_rate.'
+        )
 
 
 def fit(state, source, config, model, loss, grid, *, mask=None, start=0, on_step=None, stop=None):
     """Trains from step `start` to `config.steps`.
 
     Args:
-      state: `State`.
-      source: see `sources`.
-      config: `TrainConfig`.
-      model: `ModelConfig`.
-      loss: `LossConfig`.
-      grid: `Grid` of the model.
-      mask: [H, W] float, 1 where the images count, or None.
-      start: steps that the state has behind it.
-      on_step: called as on_step(done, state, metrics) with the number of steps done, the state and the metrics as floats; it logs and
-        saves. It runs one step behind the device, which never waits for it.
-      stop: `common.stopping.Stop`; once it or that of another process is asked, training ends after the steps that are under way. None: never.
+        state: `State`.
+        source: see `sources`.
+        config: `RecipeConfig`.
+        model: `ModelConfig`.
+        loss: `LossConfig`.
+        grid: `Grid` of the model.
+        mask: [H, W] float, 1 where the images count, or None.
+        start: steps that the state has behind it.
+        on_step: called as on_step(done, state, metrics) with the number of steps done, the state
+            and the metrics as floats; it logs and saves. It runs one step behind the device, which
+            never waits for it.
+        stop: `common.stopping.Stop`; once it or that of another process is asked, training ends
+            after the steps that are under way. None: never.
 
     Returns:
-      The state after the last step.
+        The state after the last step.
 
     Raises:
-      ValueError: a loss is not finite (names the step and the loss), or the batch does not divide over the devices.
+        ValueError: a loss is not finite (names the step and the loss), or the batch does not divide
+            over the devices.
     """
     step, stop = make_step(config, model, loss, source.sample), stop or Stop()
     key = jax.random.key(config.seed)
@@ -174,14 +240,23 @@ def fit(state, source, config, model, loss, grid, *, mask=None, start=0, on_step
         values = {name: float(value) for name, value in jax.device_get(metrics).items()}
         check_metrics(done, values)
         if values['saturated'] > 0.9 and done % 100 == 0:
-            logging.warning('step %d: the depth head is saturated at %.0f %% of the pixels and may have stopped learning; '
-                            'raise --depth_start or lower --depth_rate', done, 100 * values['saturated'])
+            logging.warning(
+                'step %d: the depth head is saturated at %.0f %% of the pixels and may have stopped'
+                ' learning; raise --depth_start or lower --depth_rate',
+                done,
+                100 * values['saturated'],
+            )
         if on_step is not None:
             on_step(done, result, values)
         return stop.carried(vote)
 
     def load(index):
-        return parallel.local_shard({'data': source.batch(index, examples), 'keys': parallel.example_keys(key, index, config.batch_size)})
+        return parallel.local_shard(
+            {
+                'data': source.batch(index, examples),
+                'keys': parallel.example_keys(key, index, config.batch_size),
+            }
+        )
 
     # One thread reads the next batch while the device computes.
     with ThreadPoolExecutor(1) as reader:

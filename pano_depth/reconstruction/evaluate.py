@@ -4,26 +4,35 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pano_depth.reconstruction import infer, metrics
 from pano_depth.footage import media
 from pano_depth.kernels import sphere
 from pano_depth.kernels.rigid import Motion
+from pano_depth.reconstruction import infer, metrics
 
 MIN_DEPTH, MAX_DEPTH = 0.1, 10.0  # metres
 BATCH = 8
 PROTOCOL = {
-    'min_depth_m': MIN_DEPTH, 'max_depth_m': MAX_DEPTH, 'depth': 'range along the ray',
-    'alignment': 'per-image median, unweighted, then clamped to the caps', 'logarithm': 'natural',
+    'min_depth_m': MIN_DEPTH,
+    'max_depth_m': MAX_DEPTH,
+    'depth': 'range along the ray',
+    'alignment': 'per-image median, unweighted, then clamped to the caps',
+    'logarithm': 'natural',
     'solid_angle': 'each pixel weighted by its solid angle',
-    'pose': 'consecutive frames; one scale per clip by least squares about frame 0; no rotation is fitted',
-    'constant': 'the same range everywhere', 'blind': 'per pixel the median training range, whatever the image',
+    'pose': (
+        'consecutive frames; one scale per clip by least squares about frame 0; no rotation is'
+        ' fitted'
+    ),
+    'constant': 'the same range everywhere',
+    'blind': 'per pixel the median training range, whatever the image',
     'identity': 'a camera that never moves or turns',
 }
 
 
 @jax.jit
 def _depth_scores(prediction, truth, valid, weights):
-    one = lambda p, t, v, w: metrics.depth_metrics(p, t, valid=v, weights=w, min_depth=MIN_DEPTH, max_depth=MAX_DEPTH)
+    one = lambda p, t, v, w: metrics.depth_metrics(
+        p, t, valid=v, weights=w, min_depth=MIN_DEPTH, max_depth=MAX_DEPTH
+    )
     return jax.vmap(one, in_axes=(0, 0, None, None))(prediction, truth, valid, weights)
 
 
@@ -31,12 +40,12 @@ def depth_scores(prediction, truth, mask=None):
     """Depth metrics of many images.
 
     Args:
-      prediction: [N, H, W], or [H, W] for the same prediction everywhere.
-      truth: [N, H, W] metres, 0 where invalid.
-      mask: [H, W] bool, where the images count, or None.
+        prediction: [N, H, W], or [H, W] for the same prediction everywhere.
+        truth: [N, H, W] metres, 0 where invalid.
+        mask: [H, W] bool, where the images count, or None.
 
     Returns:
-      {'plain': {...}, 'solid_angle': {...}} of [N] float arrays.
+        {'plain': {...}, 'solid_angle': {...}} of [N] float arrays.
     """
     count, (height, width) = len(truth), truth.shape[1:]
     valid = jnp.ones((height, width), bool) if mask is None else jnp.asarray(mask, bool)
@@ -47,19 +56,24 @@ def depth_scores(prediction, truth, mask=None):
         # The last batch is filled up, so that one program scores them all.
         rows = np.minimum(np.arange(start, start + BATCH), count - 1)
         for name, weights in (('plain', even), ('solid_angle', angles)):
-            scores[name].append(jax.device_get(_depth_scores(prediction[rows], truth[rows], valid, weights)))
-    return {name: jax.tree.map(lambda *x: np.concatenate(x)[:count], *parts) for name, parts in scores.items()}
+            scores[name].append(
+                jax.device_get(_depth_scores(prediction[rows], truth[rows], valid, weights))
+            )
+    return {
+        name: jax.tree.map(lambda *x: np.concatenate(x)[:count], *parts)
+        for name, parts in scores.items()
+    }
 
 
 def blind_prior(truths, height):
     """The image-blind predictor: per pixel the median range over training frames.
 
     Args:
-      truths: iterable of [H, W] training depths, 0 where invalid.
-      height: rows of the result.
+        truths: iterable of [H, W] training depths, 0 where invalid.
+        height: rows of the result.
 
     Returns:
-      [height, 2 height] float32; what no frame knows takes the median of the rest.
+        [height, 2 height] float32; what no frame knows takes the median of the rest.
     """
     frames = np.stack([media.nearest(truth, height) for truth in truths])
     known = np.where(frames > 0, frames, np.nan)
@@ -75,8 +89,8 @@ class Scores:
         """Starts empty.
 
         Args:
-          prior: [H, W] of `blind_prior` over training data; None takes each clip's own truth.
-          mask: [H, W] bool of any size, where images count, or None.
+            prior: [H, W] of `blind_prior` over training data; None takes each clip's own truth.
+            mask: [H, W] bool of any size, where images count, or None.
         """
         self._prior, self._mask = prior, mask
         self._depth = {name: [] for name in ('network', 'constant', 'blind')}
@@ -86,21 +100,25 @@ class Scores:
         """Scores one piece of footage.
 
         Args:
-          footage: `Footage`.
-          analysis: its `infer.Analysis`.
-          config: `ModelConfig`.
-          limit: at most so many frames, as were analysed; or None.
-          on_frame: called with (frame, depth [H, W], position) of every frame with truth.
+            footage: `Footage`.
+            analysis: its `infer.Analysis`.
+            config: `ModelConfig`.
+            limit: at most so many frames, as were analysed; or None.
+            on_frame: called with (frame, depth [H, W], position) of every frame with truth.
         """
         indices = []
         if footage.has_depth:
             prior, maps, batch = self._blind(footage, config), {}, []
-            for position, frame in zip(range(len(analysis.units) if limit is None else limit), footage.frames()):
+            for position, frame in zip(
+                range(len(analysis.units) if limit is None else limit), footage.frames()
+            ):
                 indices.append(frame.index)
                 height = frame.depth.shape[0]
                 if height not in maps:
                     maps[height] = infer.depth_maps(config, height)
-                depth = np.asarray(maps[height](analysis.disparity[position][None], analysis.units[position][None]))[0]
+                depth = np.asarray(
+                    maps[height](analysis.disparity[position][None], analysis.units[position][None])
+                )[0]
                 batch.append((depth, frame.depth))
                 if on_frame is not None:
                     on_frame(frame, depth, position)
@@ -111,19 +129,29 @@ class Scores:
                 self._score(batch, prior)
         if footage.poses is not None and analysis.poses is not None and len(analysis.units) > 1:
             kept = np.array(indices) if indices else np.arange(len(analysis.units))
-            self._add_poses(analysis.poses, Motion(*(part[kept] for part in footage.poses)), footage.has_rotation)
+            self._add_poses(
+                analysis.poses,
+                Motion(*(part[kept] for part in footage.poses)),
+                footage.has_rotation,
+            )
 
     def _blind(self, footage, config):
         if self._prior is not None:
             return self._prior
         height = 2 * config.face_size
-        return blind_prior([frame.depth for frame in footage.frames(size=(height, 2 * height))], height)
+        return blind_prior(
+            [frame.depth for frame in footage.frames(size=(height, 2 * height))], height
+        )
 
     def _score(self, batch, prior):
         depth, truth = (np.stack(part) for part in zip(*batch))
         height = truth.shape[1]
         mask = None if self._mask is None else media.nearest(self._mask, height)
-        for name, prediction in (('network', depth), ('constant', np.ones(truth.shape[1:])), ('blind', media.nearest(prior, height))):
+        for name, prediction in (
+            ('network', depth),
+            ('constant', np.ones(truth.shape[1:])),
+            ('blind', media.nearest(prior, height)),
+        ):
             self._depth[name].append(depth_scores(prediction, truth, mask))
 
     def _add_poses(self, poses, truth, has_rotation):
@@ -134,21 +162,35 @@ class Scores:
             scores = metrics.pose_metrics(predicted, truth)
             if not has_rotation:
                 scores['rotation_deg'] = np.nan
-            self._pose[name].append({**scores, 'path_m': length, 'ate_percent': 100 * scores['ate'] / max(length, 1e-9)})
+            self._pose[name].append(
+                {**scores, 'path_m': length, 'ate_percent': 100 * scores['ate'] / max(length, 1e-9)}
+            )
 
     def result(self):
-        """The form of `eval.json`: depth and pose scores, those of the baselines, the protocol, the number of frames.
+        """The form of `eval.json`: depth and pose scores, those of the baselines, the protocol, the
+        number of frames.
 
         Raises:
-          ValueError: nothing had truth.
+            ValueError: nothing had truth.
         """
         if not self._depth['network'] and not self._pose['network']:
             raise ValueError('there is nothing to evaluate: no footage has depth or poses')
         depth = {name: _mean_depth(rows) for name, rows in self._depth.items()}
-        pose = {name: {key: _mean([row[key] for row in rows]) for key in rows[0]} if rows else None for name, rows in self._pose.items()}
-        return {'depth': depth['network'], 'pose': pose['network'],
-                'baselines': {'constant': depth['constant'], 'blind': depth['blind'], 'identity': pose['identity']},
-                'protocol': PROTOCOL, 'frames': int(sum(len(row['plain']['abs_rel']) for row in self._depth['network']))}
+        pose = {
+            name: {key: _mean([row[key] for row in rows]) for key in rows[0]} if rows else None
+            for name, rows in self._pose.items()
+        }
+        return {
+            'depth': depth['network'],
+            'pose': pose['network'],
+            'baselines': {
+                'constant': depth['constant'],
+                'blind': depth['blind'],
+                'identity': pose['identity'],
+            },
+            'protocol': PROTOCOL,
+            'frames': int(sum(len(row['plain']['abs_rel']) for row in self._depth['network'])),
+        }
 
 
 def _mean(values):
@@ -161,25 +203,33 @@ def _mean_depth(rows):
     """[{'plain': {metric: [N]}, ...}] -> {'plain': {metric: mean}, ...}, or None of nothing."""
     if not rows:
         return None
-    return {name: {metric: _mean(np.concatenate([row[name][metric] for row in rows])) for metric in rows[0][name]} for name in rows[0]}
+    return {
+        name: {
+            metric: _mean(np.concatenate([row[name][metric] for row in rows]))
+            for metric in rows[0][name]
+        }
+        for name in rows[0]
+    }
 
 
 def evaluate(params, footages, grid, config, *, prior=None, mask=None, on_footage=None):
     """Scores the networks on footage with truth.
 
     Args:
-      params: {'depth', 'pose'} parameters.
-      footages: iterable of `Footage` with depth or poses or both, each short enough for its frames at the size of the model to be in memory.
-      grid: `Grid`.
-      config: `ModelConfig`.
-      prior, mask: see `Scores`.
-      on_footage: called with (footage, analysis) before each is scored; may return a function `on_frame` for `Scores.add`.
+        params: {'depth', 'pose'} parameters.
+        footages: iterable of `Footage` with depth or poses or both, each short enough for its
+            frames at the size of the model to be in memory.
+        grid: `Grid`.
+        config: `ModelConfig`.
+        prior, mask: see `Scores`.
+        on_footage: called with (footage, analysis) before each is scored; may return a function
+            `on_frame` for `Scores.add`.
 
     Returns:
-      dict of the form of `eval.json`.
+        dict of the form of `eval.json`.
 
     Raises:
-      ValueError: nothing has truth.
+        ValueError: nothing has truth.
     """
     scores, height = Scores(prior, mask), 2 * config.face_size
     for footage in footages:
@@ -194,11 +244,25 @@ def summary(scores):
     """The scores as a few lines of text for a terminal."""
     lines = []
     if scores['depth'] is not None:
-        value = lambda entry: f"{entry['plain']['abs_rel']:.4f} ({entry['solid_angle']['abs_rel']:.4f})"
-        lines.append('AbsRel, plain (by solid angle): ' + ', '.join(f'{name} {value(entry)}' for name, entry in (
-            ('network', scores['depth']), ('image-blind', scores['baselines']['blind']), ('constant', scores['baselines']['constant']))))
+        value = lambda entry: (
+            f'{entry["plain"]["abs_rel"]:.4f} ({entry["solid_angle"]["abs_rel"]:.4f})'
+        )
+        lines.append(
+            'AbsRel, plain (by solid angle): '
+            + ', '.join(
+                f'{name} {value(entry)}'
+                for name, entry in (
+                    ('network', scores['depth']),
+                    ('image-blind', scores['baselines']['blind']),
+                    ('constant', scores['baselines']['constant']),
+                )
+            )
+        )
     for name, pose in (('network', scores['pose']), ('identity', scores['baselines']['identity'])):
         if pose is not None:
-            lines.append(f"camera motion, {name}: rotation {pose['rotation_deg']:.2f} deg, direction {pose['direction_deg']:.2f} deg, RPE "
-                         f"{pose['rpe']:.3f} m, ATE {pose['ate']:.3f} m ({pose['ate_percent']:.1f} % of the path)")
+            lines.append(
+                f'camera motion, {name}: rotation {pose["rotation_deg"]:.2f} deg, direction'
+                f' {pose["direction_deg"]:.2f} deg, RPE {pose["rpe"]:.3f} m, ATE {pose["ate"]:.3f}'
+                f' m ({pose["ate_percent"]:.1f} % of the path)'
+            )
     return '\n'.join(lines)

@@ -1,8 +1,8 @@
 """Depth and camera-motion metrics.
 
-Depth: the seven metrics of Eigen et al. 2014 in the SfMLearner protocol (Zhou et al. 2017): natural log,
-median scaling first, the prediction clamped to the caps after it. Motion: relative pose errors and the
-scale-aligned RPE and ATE of a monocular trajectory.
+Depth: the seven metrics of Eigen et al. 2014 in the SfMLearner protocol (Zhou et al. 2017): natural
+log, median scaling first, the prediction clamped to the caps after it. Motion: relative pose errors
+and the scale-aligned RPE and ATE of a monocular trajectory.
 """
 
 import jax.numpy as jnp
@@ -18,46 +18,57 @@ MIN_STEP = 0.01
 
 
 def _masked_median(values, valid):
-    """Median of `values` where `valid`, NaN if there are none; of fixed shape, so it works under jit."""
+    """Median of `values` where `valid`, NaN if there are none; of fixed shape, so it works under
+    jit.
+    """
     return jnp.nanmedian(jnp.where(valid, values, jnp.nan))
 
 
-def depth_metrics(prediction, truth, *, valid=None, weights=None, align='median', min_depth=0.1,
-                  max_depth=10.0):
+def depth_metrics(
+    prediction, truth, *, valid=None, weights=None, align='median', min_depth=0.1, max_depth=10.0
+):
     """The seven depth metrics of one image; works under `jit` and `vmap`.
 
-    A pixel counts where `valid` is true and the truth is finite and within [min_depth, max_depth]. Over those
-    pixels the prediction is multiplied by median(truth) / median(prediction), both unweighted
-    (`align='median'`), then clamped to [min_depth, max_depth]. The default caps are UniFuse's for indoor
-    panoramas; name them beside any figure, since sq_rel and rmse depend on them.
+    A pixel counts where `valid` is true and the truth is finite and within [min_depth, max_depth].
+    Over those pixels the prediction is multiplied by median(truth) / median(prediction), both
+    unweighted (`align='median'`), then clamped to [min_depth, max_depth]. The default caps are
+    UniFuse's for indoor panoramas; name them beside any figure, since sq_rel and rmse depend on
+    them.
 
-    An infinite prediction is clamped like any other; a NaN at a pixel that counts makes every metric NaN, so
-    that a broken predictor cannot hide. Without a pixel that counts, with weights that sum to 0, or with a
-    median prediction that is not positive and finite, every metric is NaN too.
+    An infinite prediction is clamped like any other; a NaN at a pixel that counts makes every
+    metric NaN, so that a broken predictor cannot hide. Without a pixel that counts, with weights
+    that sum to 0, or with a median prediction that is not positive and finite, every metric is NaN
+    too.
 
     Args:
-      prediction: [H, W] range depth, metres or, with `align='median'`, any unit.
-      truth: [H, W] range depth, metres; 0 or non-finite where unknown.
-      valid: [H, W] boolean mask, or None for every pixel.
-      weights: [H, W] non-negative weights of the means, e.g. solid angles, or None for equal weights.
-      align: 'median' or 'none'.
-      min_depth, max_depth: caps, metres, inclusive.
+        prediction: [H, W] range depth, metres or, with `align='median'`, any unit.
+        truth: [H, W] range depth, metres; 0 or non-finite where unknown.
+        valid: [H, W] boolean mask, or None for every pixel.
+        weights: [H, W] non-negative weights of the means, e.g. solid angles, or None for equal
+            weights.
+        align: 'median' or 'none'.
+        min_depth, max_depth: caps, metres, inclusive.
 
     Returns:
-      Dict of scalars: abs_rel, sq_rel (metres), rmse (metres), rmse_log (natural log), delta1, delta2, delta3
-      (fractions of max(p/t, t/p) < 1.25, 1.25^2, 1.25^3).
+        Dict of scalars: abs_rel, sq_rel (metres), rmse (metres), rmse_log (natural log), delta1,
+        delta2, delta3 (fractions of max(p/t, t/p) < 1.25, 1.25^2, 1.25^3).
 
     Raises:
-      ValueError: shapes differ, `align` is unknown, or the caps are not 0 < min_depth < max_depth.
+        ValueError: shapes differ, `align` is unknown, or the caps are not 0 < min_depth <
+            max_depth.
     """
     if align not in ALIGNMENTS:
         raise ValueError(f'align is {align!r}; accepted: {", ".join(ALIGNMENTS)}')
     if not 0 < min_depth < max_depth:
-        raise ValueError(f'min_depth, max_depth are {min_depth}, {max_depth}; accepted: 0 < min < max')
+        raise ValueError(
+            f'min_depth, max_depth are {min_depth}, {max_depth}; accepted: 0 < min < max'
+        )
     prediction, truth = jnp.asarray(prediction, jnp.float32), jnp.asarray(truth, jnp.float32)
     for name, array in (('prediction', prediction), ('valid', valid), ('weights', weights)):
         if array is not None and jnp.shape(array) != truth.shape:
-            raise ValueError(f'{name} has shape {jnp.shape(array)}, truth {truth.shape}; accepted: one shape')
+            raise ValueError(
+                f'{name} has shape {jnp.shape(array)}, truth {truth.shape}; accepted: one shape'
+            )
     counts = jnp.isfinite(truth) & (truth >= min_depth) & (truth <= max_depth)
     if valid is not None:
         counts = counts & jnp.asarray(valid, bool)
@@ -81,7 +92,7 @@ def depth_metrics(prediction, truth, *, valid=None, weights=None, align='median'
         'abs_rel': mean(jnp.abs(error) / t),
         'sq_rel': mean(error**2 / t),
         'rmse': jnp.sqrt(mean(error**2)),
-        'rmse_log': jnp.sqrt(mean((jnp.log(p) - jnp.log(t))**2)),
+        'rmse_log': jnp.sqrt(mean((jnp.log(p) - jnp.log(t)) ** 2)),
     }
     return metrics | {f'delta{k}': mean((ratio < 1.25**k).astype(jnp.float32)) for k in (1, 2, 3)}
 
@@ -89,19 +100,21 @@ def depth_metrics(prediction, truth, *, valid=None, weights=None, align='median'
 def trajectory_scale(predicted, truth):
     """The one factor that brings a predicted trajectory closest to the true one.
 
-    Least squares over the positions seen from frame 0, s = max(0, sum(p . q) / sum(p . p)). A negative factor
-    would turn a path walked backwards into a good one. A prediction that never moves keeps s = 1.
+    Least squares over the positions seen from frame 0, s = max(0, sum(p . q) / sum(p . p)). A
+    negative factor would turn a path walked backwards into a good one. A prediction that never
+    moves keeps s = 1.
 
     Args:
-      predicted, truth: `Motion`s of [N, 3, 3] and [N, 3], camera to world.
+        predicted, truth: `Motion`s of [N, 3, 3] and [N, 3], camera to world.
 
     Returns:
-      The factor for the predicted translations, a float.
+        The factor for the predicted translations, a float.
 
     Raises:
-      ValueError: a trajectory is not [N, 3, 3] and [N, 3], or their lengths differ.
+        ValueError: a trajectory is not [N, 3, 3] and [N, 3], or their lengths differ.
     """
-    p, q = from_first_frame(predicted, 'predicted').translation, from_first_frame(truth, 'truth').translation
+    p = from_first_frame(predicted, 'predicted').translation
+    q = from_first_frame(truth, 'truth').translation
     if len(p) != len(q):
         raise ValueError(f'predicted has {len(p)} frames, truth {len(q)}; accepted: equal numbers')
     square = np.sum(p * p)
@@ -109,7 +122,9 @@ def trajectory_scale(predicted, truth):
 
 
 def _rotation_angle(rotation):
-    """[...] angle in radians of [..., 3, 3]; atan2 keeps the small angles that arccos of the trace loses."""
+    """[...] angle in radians of [..., 3, 3]; atan2 keeps the small angles that arccos of the trace
+    loses.
+    """
     r = rotation
     axis = np.stack([r[..., i, j] - r[..., j, i] for i, j in ((2, 1), (0, 2), (1, 0))], axis=-1)
     return np.arctan2(np.linalg.norm(axis, axis=-1), np.trace(r, axis1=-2, axis2=-1) - 1)
@@ -125,29 +140,31 @@ def _direction_error(predicted, truth):
 def pose_metrics(predicted, truth):
     """Camera-motion metrics of one clip, in float64.
 
-    Both trajectories are first expressed in their own frame 0. The alignment is by `trajectory_scale` alone,
-    one factor for the clip: frame 0 fixes rotation and origin. No rotation is fitted, as Umeyama's alignment
-    would: that forgives a wrong heading.
+    Both trajectories are first expressed in their own frame 0. The alignment is by
+    `trajectory_scale` alone, one factor for the clip: frame 0 fixes rotation and origin. No
+    rotation is fitted, as Umeyama's alignment would: that forgives a wrong heading.
 
     Args:
-      predicted, truth: `Motion`s of [N, 3, 3] and [N, 3], camera to world, N >= 2; metres (predicted: any
-        unit).
+        predicted, truth: `Motion`s of [N, 3, 3] and [N, 3], camera to world, N >= 2; metres
+            (predicted: any unit).
 
     Returns:
-      Dict of floats.
-      rotation_deg: mean angle between predicted and true relative rotation, over consecutive pairs.
-      direction_deg: mean angle between predicted and true relative translation, over the pairs whose true
-        motion is at least 1 cm; a prediction without motion counts 90; NaN if there is no such pair.
-      rpe: root mean square over the pairs of the error of the scale-aligned relative translation, metres.
-      ate: root mean square over the N frames of the error of the scale-aligned position, metres.
+        Dict of floats. rotation_deg: mean angle between predicted and true relative rotation, over
+        consecutive pairs. direction_deg: mean angle between predicted and true relative
+        translation, over the pairs whose true motion is at least 1 cm; a prediction without motion
+        counts 90; NaN if there is no such pair. rpe: root mean square over the pairs of the error
+        of the scale-aligned relative translation, metres. ate: root mean square over the N frames
+        of the error of the scale-aligned position, metres.
 
     Raises:
-      ValueError: a trajectory is not [N, 3, 3] and [N, 3] with N >= 2, or their lengths differ.
+        ValueError: a trajectory is not [N, 3, 3] and [N, 3] with N >= 2, or their lengths differ.
     """
     p, q = from_first_frame(predicted, 'predicted'), from_first_frame(truth, 'truth')
     scale = trajectory_scale(p, q)
     if len(p.translation) < 2:
-        raise ValueError(f'predicted and truth have {len(p.translation)} frames; accepted: at least 2')
+        raise ValueError(
+            f'predicted and truth have {len(p.translation)} frames; accepted: at least 2'
+        )
     step_p, step_q = relative_motions(p), relative_motions(q)
     rotation = _rotation_angle(np.swapaxes(step_q.rotation, -1, -2) @ step_p.rotation)
     # The margin keeps a step of exactly 1 cm in, whatever its rounding.

@@ -4,7 +4,8 @@ import numpy as np
 
 from pano_depth.kernels import sphere
 
-# The floor is looked for between these elevations below the horizon: nearer the nadir stands the tripod, farther out stands furniture.
+# The floor is looked for between these elevations below the horizon: nearer the nadir stands the
+# tripod, farther out stands furniture.
 STEEP, FLAT = 70, 25  # degrees
 BIN = 0.03  # of the logarithm of height
 
@@ -12,26 +13,34 @@ BIN = 0.03  # of the logarithm of height
 def floor_height(depth, *, mask=None):
     """Height of the camera over the floor, in the unit of the depth.
 
-    Points of the floor all lie equally far below the camera, those of furniture do not: the height that most of the solid angle agrees on.
+    Points of the floor all lie equally far below the camera, those of furniture do not: the height
+    that most of the solid angle agrees on.
 
     Args:
-      depth: [H, W] range of one frame of an upright camera; 0 where invalid.
-      mask: [H, W] bool, False for what does not count, or None.
+        depth: [H, W] range of one frame of an upright camera; 0 where invalid.
+        mask: [H, W] bool, False for what does not count, or None.
 
     Returns:
-      Float, or NaN if nothing below the horizon is known.
+        Float, or NaN if nothing below the horizon is known.
     """
     rays = np.asarray(sphere.ray_directions(*depth.shape))
     down = rays[..., 1]
-    counts = (down > np.sin(np.radians(FLAT))) & (down < np.sin(np.radians(STEEP))) & np.isfinite(depth) & (depth > 0)
+    counts = (
+        (down > np.sin(np.radians(FLAT)))
+        & (down < np.sin(np.radians(STEEP)))
+        & np.isfinite(depth)
+        & (depth > 0)
+    )
     if mask is not None:
         counts &= mask
     if not counts.any():
         return float('nan')
     height = np.log(depth[counts] * down[counts])
-    weights = np.sqrt(1 - down[counts]**2)
+    weights = np.sqrt(1 - down[counts] ** 2)
     edges = np.arange(height.min() - 3 * BIN, height.max() + 4 * BIN, BIN)
-    votes = np.convolve(np.histogram(height, edges, weights=weights)[0], [1, 2, 3, 2, 1], mode='same')
+    votes = np.convolve(
+        np.histogram(height, edges, weights=weights)[0], [1, 2, 3, 2, 1], mode='same'
+    )
     peak = edges[np.argmax(votes)] + BIN / 2
     near = np.abs(height - peak) < 3 * BIN
     order = np.argsort(height[near])
@@ -43,18 +52,21 @@ def clip_floor_height(depths, *, mask=None):
     """Median of `floor_height` over frames that share one unit.
 
     Args:
-      depths: iterable of [H, W].
-      mask: as for `floor_height`.
+        depths: iterable of [H, W].
+        mask: as for `floor_height`.
 
     Returns:
-      (height, spread): floats; the spread is the median relative deviation of the frames.
+        (height, spread): floats; the spread is the median relative deviation of the frames.
 
     Raises:
-      ValueError: no frame shows anything below the camera.
+        ValueError: no frame shows anything below the camera.
     """
     heights = np.array([floor_height(depth, mask=mask) for depth in depths])
     heights = heights[np.isfinite(heights)]
     if not heights.size:
-        raise ValueError('camera_height cannot fix the scale: nothing below the camera is left of the footage (is the mask too large?)')
+        raise ValueError(
+            'camera_height cannot fix the scale: nothing below the camera is left of the footage'
+            ' (is the mask too large?)'
+        )
     middle = float(np.median(heights))
     return middle, float(np.median(np.abs(heights / middle - 1)))

@@ -1,7 +1,8 @@
 """From pairwise motions to one trajectory in one unit: scale of the frames, chain of the motions.
 
-The networks know depth and motion up to a factor of each frame, that which makes its mean disparity 1. Neighbouring frames see the same
-surfaces, so that the ratio of their factors is the ratio of one frame's depth to the other's, carried over by the motion between them.
+The networks know depth and motion up to a factor of each frame, that which makes its mean disparity
+1. Neighbouring frames see the same surfaces, so that the ratio of their factors is the ratio of one
+frame's depth to the other's, carried over by the motion between them.
 """
 
 from typing import NamedTuple
@@ -20,8 +21,9 @@ class UnitStep(NamedTuple):
     """How the units of two frames compare.
 
     Attributes:
-      ratio: log(unit of the target / unit of the source).
-      spread: median absolute deviation of that log ratio over the pixels: how much their depths disagree beyond one factor.
+        ratio: log(unit of the target / unit of the source).
+        spread: median absolute deviation of that log ratio over the pixels: how much their depths
+            disagree beyond one factor.
     """
 
     ratio: jax.Array
@@ -38,13 +40,13 @@ def unit_step(depth_target, depth_source, motion, rays):
     """Compares the units of two frames.
 
     Args:
-      depth_target, depth_source: [H, W] range of two frames, each in a unit of its own.
-      motion: `Motion`, target to source camera, its translation in the target's unit.
-      rays: [H, W, 3].
+        depth_target, depth_source: [H, W] range of two frames, each in a unit of its own.
+        motion: `Motion`, target to source camera, its translation in the target's unit.
+        rays: [H, W, 3].
 
     Returns:
-      `UnitStep` of scalars: the median over the pixels, weighted by solid angle, of the log ratio between the source's depth and what the
-      target's points make of it.
+        `UnitStep` of scalars: the median over the pixels, weighted by solid angle, of the log ratio
+        between the source's depth and what the target's points make of it.
     """
     points = rigid.rotate(motion.rotation, rays * depth_target[..., None]) + motion.translation
     expected = jnp.linalg.norm(points, axis=-1)
@@ -61,12 +63,12 @@ def unit_steps(depth, forward, backward):
     """Compares the units of neighbouring frames, both ways, which cancels what is biased in one.
 
     Args:
-      depth: [N, H, W] range, each frame in a unit of its own.
-      forward: `Motion` [N-1], frame i to frame i+1, in the unit of frame i.
-      backward: `Motion` [N-1], frame i+1 to frame i, in the unit of frame i+1.
+        depth: [N, H, W] range, each frame in a unit of its own.
+        forward: `Motion` [N-1], frame i to frame i+1, in the unit of frame i.
+        backward: `Motion` [N-1], frame i+1 to frame i, in the unit of frame i+1.
 
     Returns:
-      `UnitStep` of [N-1], from frame i to frame i+1: log(unit of frame i+1 / unit of frame i).
+        `UnitStep` of [N-1], from frame i to frame i+1: log(unit of frame i+1 / unit of frame i).
     """
     rays = sphere.ray_directions(*depth.shape[1:])
 
@@ -74,6 +76,7 @@ def unit_steps(depth, forward, backward):
         first, second, there, back = pair
         there, back = unit_step(first, second, there, rays), unit_step(second, first, back, rays)
         return UnitStep((back.ratio - there.ratio) / 2, (back.spread + there.spread) / 2)
+
     return jax.lax.map(one, (depth[:-1], depth[1:], forward, backward))
 
 
@@ -81,43 +84,58 @@ def frame_units(steps):
     """The common unit of a clip's frames.
 
     Args:
-      steps: [N-1] logarithms from `unit_steps`.
+        steps: [N-1] logarithms from `unit_steps`.
 
     Returns:
-      [N] float64 factors that bring the frames (depth, and motions that start at them) into the unit of frame 0.
+        [N] float64 factors that bring the frames (depth, and motions that start at them) into the
+        unit of frame 0.
     """
     return np.exp(np.concatenate([[0.0], np.cumsum(np.asarray(steps, np.float64))]))
 
 
 def refine(path, links, units):
-    """Improves the positions of a trajectory by motions over longer distances, whose errors grow less than they do.
+    """Improves the positions of a trajectory by motions over longer distances, whose errors grow
+    less than they do.
 
     Args:
-      path: `Motion` [N] from `chain`.
-      links: {distance k: (forward, backward)}, `Motion`s [N-k] of frame i to frame i+k in the unit of frame i, and of i+k to i in that of i+k.
-      units: [N] from `frame_units`.
+        path: `Motion` [N] from `chain`.
+        links: {distance k: (forward, backward)}, `Motion`s [N-k] of frame i to frame i+k in the
+            unit of frame i, and of i+k to i in that of i+k.
+        units: [N] from `frame_units`.
 
     Returns:
-      `Motion` [N]: the rotations of `path`, and the positions that fit all differences best in the sense of least squares, weighted by
-      1 / sqrt(distance); frame 0 stays.
+        `Motion` [N]: the rotations of `path`, and the positions that fit all differences best in
+        the sense of least squares, weighted by 1 / sqrt(distance); frame 0 stays.
     """
     rotation, count = path.rotation, len(units)
     rows, differences, weights = [], [], []
     for distance, (forward, backward) in links.items():
         first = np.arange(count - distance)
         second = first + distance
-        f, b = (Motion(*(np.asarray(part, np.float64) for part in motion)) for motion in (forward, backward))
+        f, b = (
+            Motion(*(np.asarray(part, np.float64) for part in motion))
+            for motion in (forward, backward)
+        )
         turn = lambda r, t: np.einsum('nij,nj->ni', r, t)
-        # Where the later camera is, as the earlier one says, and the other way round; all in the world's axes.
+        # Where the later camera is, as the earlier one says, and the other way round; all in the
+        # world's axes.
         inverse = -turn(np.swapaxes(f.rotation, 1, 2), f.translation)
-        differences += [turn(rotation[first], inverse * units[first, None]), turn(rotation[first], b.translation * units[second, None])]
+        differences += [
+            turn(rotation[first], inverse * units[first, None]),
+            turn(rotation[first], b.translation * units[second, None]),
+        ]
         rows += [np.stack([first, second])] * 2
         weights += [np.full(2 * len(first), distance**-0.5)]
     first, second = np.concatenate(rows, axis=1)
     index, weights = np.arange(len(first)), np.concatenate(weights)
-    system = sparse.coo_array((np.concatenate([weights, -weights]), (np.tile(index, 2), np.concatenate([second, first]))), (len(first), count)).tocsc()
+    system = sparse.coo_array(
+        (np.concatenate([weights, -weights]), (np.tile(index, 2), np.concatenate([second, first]))),
+        (len(first), count),
+    ).tocsc()
     system = system[:, 1:]
-    positions = linalg.splu((system.T @ system).tocsc()).solve(system.T @ (weights[:, None] * np.concatenate(differences)))
+    positions = linalg.splu((system.T @ system).tocsc()).solve(
+        system.T @ (weights[:, None] * np.concatenate(differences))
+    )
     return Motion(rotation, np.concatenate([np.zeros((1, 3)), positions]))
 
 
@@ -125,16 +143,21 @@ def chain(forward, backward, units):
     """Chains the motions of neighbouring frames into a trajectory.
 
     Args:
-      forward, backward: as in `unit_steps`.
-      units: [N] from `frame_units`.
+        forward, backward: as in `unit_steps`.
+        units: [N] from `frame_units`.
 
     Returns:
-      `Motion` of [N, 3, 3] and [N, 3] numpy float64, camera to world, the world is frame 0's camera, in the unit of frame 0.
+        `Motion` of [N, 3, 3] and [N, 3] numpy float64, camera to world, the world is frame 0's
+        camera, in the unit of frame 0.
     """
-    f, b = (Motion(np.asarray(m.rotation, np.float64), np.asarray(m.translation, np.float64)) for m in (forward, backward))
+    f, b = (
+        Motion(np.asarray(m.rotation, np.float64), np.asarray(m.translation, np.float64))
+        for m in (forward, backward)
+    )
     rotations, positions = [np.eye(3)], [np.zeros(3)]
     for i in range(len(units) - 1):
-        # Both describe the motion of frame i+1 into frame i: the backward one, and the inverse of the forward one.
+        # Both describe the motion of frame i+1 into frame i: the backward one, and the inverse of
+        # the forward one.
         other = f.rotation[i].T
         translation = (b.translation[i] * units[i + 1] - other @ f.translation[i] * units[i]) / 2
         u, _, vt = np.linalg.svd(b.rotation[i] + other)

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from pano_depth.kernels import sphere
 from pano_depth.footage.geometry import as_trajectory
+from pano_depth.kernels import sphere
 
 # 21 bits a coordinate: three fit an int64.
 _VOXEL_BITS = 21
@@ -18,12 +18,12 @@ def _sum_equal(keys, order, rows):
     """Sums over equal keys.
 
     Args:
-      keys: [M] integers.
-      order: [M] permutation that sorts them.
-      rows: yields [M] numbers or None, which stands for ones.
+        keys: [M] integers.
+        order: [M] permutation that sorts them.
+        rows: yields [M] numbers or None, which stands for ones.
 
     Returns:
-      [V] keys, sorted, and a list of one [V] float64 for each row.
+        [V] keys, sorted, and a list of one [V] float64 for each row.
     """
     keys = keys[order]
     first = np.concatenate([np.ones(min(len(keys), 1), bool), keys[1:] != keys[:-1]])
@@ -36,7 +36,8 @@ def _sum_equal(keys, order, rows):
 def _fuse(parts):
     """Merges (sorted keys, [7, M] sums) parts into one, whose keys are sorted and differ."""
     keys = np.concatenate([part[0] for part in parts])
-    # Row by row, so that all sums are not copied at once; a stable sort only merges what is sorted already.
+    # Row by row, so that all sums are not copied at once; a stable sort only merges what is sorted
+    # already.
     rows = (np.concatenate([part[1][i] for part in parts]) for i in range(7))
     keys, sums = _sum_equal(keys, np.argsort(keys, kind='stable'), rows)
     return keys, np.stack(sums)
@@ -60,12 +61,12 @@ def _sum_by_voxel(points, colors, voxel):
     """Sums one frame's points by voxel; points outside the grid are dropped.
 
     Args:
-      points: [3, M] float32.
-      colors: [3, M] uint8.
-      voxel: side of a voxel.
+        points: [3, M] float32.
+        colors: [3, M] uint8.
+        voxel: side of a voxel.
 
     Returns:
-      [V] int64 keys, sorted, and [7, V] float64 sums of position, colour and count.
+        [V] int64 keys, sorted, and [7, V] float64 sums of position, colour and count.
     """
     cells = np.floor(points / np.float32(voxel))
     inside = (np.abs(cells) < _HALF_GRID).all(axis=0)
@@ -88,34 +89,42 @@ def _halved(keys):
 
 
 class Fusion:
-    """Fuses frames, one at a time, into one coloured cloud, one point (the mean) per occupied voxel.
+    """Fuses frames, one at a time, into one coloured cloud, one point (the mean) per occupied
+    voxel.
 
-    The voxels even out the density: neighbouring pixels near the poles look along nearly the same ray and
-    overlapping frames see the same surfaces, which would otherwise pile up. Whenever more than `max_points`
-    voxels are occupied their side doubles, so memory does not grow with the number of frames, and neither the
-    order of the frames nor when the cloud is asked for changes it.
+    The voxels even out the density: neighbouring pixels near the poles look along nearly the same
+    ray and overlapping frames see the same surfaces, which would otherwise pile up. Whenever more
+    than `max_points` voxels are occupied their side doubles, so memory does not grow with the
+    number of frames, and neither the order of the frames nor when the cloud is asked for changes
+    it.
 
     Attributes:
-      voxel: side of a voxel as it is now, in the unit of the depth.
+        voxel: side of a voxel as it is now, in the unit of the depth.
     """
 
-    def __init__(self, height, width, *, voxel, max_points=2_000_000, max_depth=np.inf, directions=None):
+    def __init__(
+        self, height, width, *, voxel, max_points=2_000_000, max_depth=np.inf, directions=None
+    ):
         """Starts an empty cloud.
 
         Args:
-          height, width: size of the frames in pixels.
-          voxel: side of a voxel in the unit of the depth. Points more than 2^20 voxels from the world's
-            origin along an axis are left out.
-          max_points: upper limit of the result.
-          max_depth: farther pixels are left out.
-          directions: [H, W, 3] unit rays of the pixels, or None for `sphere.ray_directions`.
+            height, width: size of the frames in pixels.
+            voxel: side of a voxel in the unit of the depth. Points more than 2^20 voxels from the
+                world's origin along an axis are left out.
+            max_points: upper limit of the result.
+            max_depth: farther pixels are left out.
+            directions: [H, W, 3] unit rays of the pixels, or None for `sphere.ray_directions`.
 
         Raises:
-          ValueError: `voxel` or `max_points` is not positive, or `directions` has another shape.
+            ValueError: `voxel` or `max_points` is not positive, or `directions` has another shape.
         """
         if not 0 < voxel < np.inf or max_points < 1:
-            raise ValueError(f'voxel, max_points are {voxel}, {max_points}; accepted: positive numbers')
-        directions = np.asarray(sphere.ray_directions(height, width) if directions is None else directions)
+            raise ValueError(
+                f'voxel, max_points are {voxel}, {max_points}; accepted: positive numbers'
+            )
+        directions = np.asarray(
+            sphere.ray_directions(height, width) if directions is None else directions
+        )
         if directions.shape != (height, width, 3):
             raise ValueError(f'directions are {directions.shape}; accepted: [{height}, {width}, 3]')
         self.voxel, self._shape = float(voxel), (height, width)
@@ -128,21 +137,30 @@ class Fusion:
         """Adds one frame.
 
         Args:
-          frame: [H, W, 3] uint8.
-          depth: [H, W] range; 0, negative or non-finite where invalid.
-          rotation, translation: [3, 3] and [3], camera to world, in the unit of the depth.
+            frame: [H, W, 3] uint8.
+            depth: [H, W] range; 0, negative or non-finite where invalid.
+            rotation, translation: [3, 3] and [3], camera to world, in the unit of the depth.
 
         Raises:
-          ValueError: another shape or type, or a pose that is not finite.
+            ValueError: another shape or type, or a pose that is not finite.
         """
         frame, depth = np.asarray(frame), np.asarray(depth, np.float32)
-        rotation, translation = np.asarray(rotation, np.float32), np.asarray(translation, np.float32)
-        if frame.dtype != np.uint8 or frame.shape != (*self._shape, 3) or depth.shape != self._shape:
-            raise ValueError(f'frame is {frame.dtype} {frame.shape}, depth {depth.shape}; accepted: uint8 '
-                             f'{(*self._shape, 3)} and {self._shape}')
+        rotation = np.asarray(rotation, np.float32)
+        translation = np.asarray(translation, np.float32)
+        if (
+            frame.dtype != np.uint8
+            or frame.shape != (*self._shape, 3)
+            or depth.shape != self._shape
+        ):
+            raise ValueError(
+                f'frame is {frame.dtype} {frame.shape}, depth {depth.shape}; accepted: uint8 '
+                f'{(*self._shape, 3)} and {self._shape}'
+            )
         if rotation.shape != (3, 3) or translation.shape != (3,):
-            raise ValueError(f'rotation is {rotation.shape}, translation {translation.shape}; accepted: '
-                             '[3, 3] and [3]')
+            raise ValueError(
+                f'rotation is {rotation.shape}, translation {translation.shape}; accepted: '
+                '[3, 3] and [3]'
+            )
         if not (np.isfinite(rotation).all() and np.isfinite(translation).all()):
             raise ValueError('rotation or translation holds values that are not finite')
         depth = depth.ravel()
@@ -154,7 +172,9 @@ class Fusion:
             self._add_sums(*_sum_by_voxel(points, colors, self.voxel))
 
     def _add_sums(self, keys, sums):
-        """Adds to the voxels that are there; the others wait until merging them is worth its price."""
+        """Adds to the voxels that are there; the others wait until merging them is worth its
+        price.
+        """
         known, totals = self._merged
         if len(known):
             places = np.minimum(np.searchsorted(known, keys), len(known) - 1)
@@ -179,43 +199,53 @@ class Fusion:
         """The cloud of the frames so far; more may follow.
 
         Returns:
-          [M, 3] float32 points in the world frame (x right, y down, z forward) and [M, 3] uint8 colours;
-          M = 0 if no depth was valid.
+            [M, 3] float32 points in the world frame (x right, y down, z forward) and [M, 3] uint8
+            colours; M = 0 if no depth was valid.
         """
         self._merge()
         means = (self._merged[1][:6] / self._merged[1][6]).T
         return means[:, :3].astype(np.float32), np.rint(means[:, 3:]).astype(np.uint8)
 
 
-def point_cloud(frames, depth, poses, *, voxel=None, max_points=2_000_000, max_depth=np.inf, directions=None):
+def point_cloud(
+    frames, depth, poses, *, voxel=None, max_points=2_000_000, max_depth=np.inf, directions=None
+):
     """Fuses a clip's frames into one coloured cloud, see `Fusion`.
 
     Args:
-      frames: [N, H, W, 3] uint8, W = 2H.
-      depth: [N, H, W] range; 0 or non-finite where invalid.
-      poses: `Motion` of [N, 3, 3] and [N, 3], camera to world, in the unit of the depth.
-      voxel: side of a voxel in that unit, or None for 1 % of the median depth, which needs no known scale.
-      max_points: upper limit of the result.
-      max_depth: farther pixels are left out.
-      directions: [H, W, 3] unit rays of the pixels, or None for `sphere.ray_directions`.
+        frames: [N, H, W, 3] uint8, W = 2H.
+        depth: [N, H, W] range; 0 or non-finite where invalid.
+        poses: `Motion` of [N, 3, 3] and [N, 3], camera to world, in the unit of the depth.
+        voxel: side of a voxel in that unit, or None for 1 % of the median depth, which needs no
+            known scale.
+        max_points: upper limit of the result.
+        max_depth: farther pixels are left out.
+        directions: [H, W, 3] unit rays of the pixels, or None for `sphere.ray_directions`.
 
     Returns:
-      [M, 3] float32 points in the world frame (x right, y down, z forward) and [M, 3] uint8 colours; M = 0 if
-      no depth is valid.
+        [M, 3] float32 points in the world frame (x right, y down, z forward) and [M, 3] uint8
+        colours; M = 0 if no depth is valid.
 
     Raises:
-      ValueError: shapes do not match, or `voxel` or `max_points` is not positive.
+        ValueError: shapes do not match, or `voxel` or `max_points` is not positive.
     """
     frames, depth = np.asarray(frames), np.asarray(depth)
     rotation, translation = as_trajectory(poses, 'poses')
     if frames.ndim != 4 or frames.shape != depth.shape + (3,) or len(frames) != len(rotation):
-        raise ValueError(f'frames {frames.shape}, depth {depth.shape} and {len(rotation)} poses do not '
-                         'match; accepted: [N, H, W, 3], [N, H, W] and N')
+        raise ValueError(
+            f'frames {frames.shape}, depth {depth.shape} and {len(rotation)} poses do not '
+            'match; accepted: [N, H, W, 3], [N, H, W] and N'
+        )
     if voxel is None:
         known = depth[np.isfinite(depth) & (depth > 0) & (depth <= max_depth)]
         voxel = 0.01 * float(np.median(known)) if known.size else 1.0
-    fusion = Fusion(*depth.shape[1:], voxel=voxel, max_points=max_points, max_depth=max_depth,
-                    directions=directions)
+    fusion = Fusion(
+        *depth.shape[1:],
+        voxel=voxel,
+        max_points=max_points,
+        max_depth=max_depth,
+        directions=directions,
+    )
     for view in zip(frames, depth, rotation, translation, strict=True):
         fusion.add(*view)
     return fusion.result()

@@ -1,8 +1,9 @@
 """The depth network as an ONNX graph, a second description of `networks.DepthNet`.
 
-The comparison with JAX before a file is kept (`common.export.write`) holds it to the first one. Between
-layers features lie flat, [B, C, pixels of all faces], so that cube padding, upsampling and resampling are
-each one Gather with a table; a convolution is one of the size 1 x 3 x 3 over [face, row, column].
+The comparison with JAX before a file is kept (`common.export.write`) holds it to the first one.
+Between layers features lie flat, [B, C, pixels of all faces], so that cube padding, upsampling and
+resampling are each one Gather with a table; a convolution is one of the size 1 x 3 x 3 over [face,
+row, column].
 """
 
 import jax
@@ -11,7 +12,8 @@ import numpy as np
 
 from common.onnx_graph import OnnxGraph
 from pano_depth.kernels import cube
-from pano_depth.learning import model as models, networks
+from pano_depth.learning import model as models
+from pano_depth.learning import networks
 
 
 class DepthGraph(OnnxGraph):
@@ -21,18 +23,19 @@ class DepthGraph(OnnxGraph):
     """
 
     def __init__(self, params, config, height):
-        """
-        Args:
-          params: parameters of the depth network.
-          config: `ModelConfig`.
-          height: rows of the panorama and of its depth, a multiple of 2 * face_size.
+        """Args:
+        params: parameters of the depth network.
+        config: `ModelConfig`.
+        height: rows of the panorama and of its depth, a multiple of 2 * face_size.
         """
         super().__init__()
         self._params, self._config, self._height = jax.tree.map(np.asarray, params), config, height
         self._grid, self._tables = jax.tree.map(np.asarray, models.make_grid(config)), {}
 
     def build(self, frames):
-        """Appends everything between the port of the frames and the depth, whose name it returns."""
+        """Appends everything between the port of the frames and the depth, whose name it
+        returns.
+        """
         features, size = self._look(frames), self._grid.rays.shape[:3]
         skips, block = [], 0
         for level, _ in enumerate(self._config.depth_channels):
@@ -50,7 +53,9 @@ class DepthGraph(OnnxGraph):
         return self._depth(self._disparity(features, size))
 
     def _table(self, name, make, size, channels=1):
-        """A constant: what `make` does to a map [1, F, h, w, C] that holds its places in [C, F, h, w]."""
+        """A constant: what `make` does to a map [1, F, h, w, C] that holds its places in [C, F, h,
+        w].
+        """
         if (name, size) not in self._tables:
             places = np.arange(channels * np.prod(size), dtype=np.int32).reshape(channels, *size)
             made = make(jnp.asarray(np.moveaxis(places, 0, -1)[None]))
@@ -92,7 +97,9 @@ class DepthGraph(OnnxGraph):
         weights = [self.constant(params['kernel'].transpose(3, 2, 0, 1)[:, :, None], 'kernel')]
         if 'bias' in params:
             weights.append(self.constant(params['bias'], 'bias'))
-        x = self.node('Conv', x, *weights, kernel_shape=[1, 3, 3], strides=[1, stride, stride], pads=pads)
+        x = self.node(
+            'Conv', x, *weights, kernel_shape=[1, 3, 3], strides=[1, stride, stride], pads=pads
+        )
         return x, (size[0], size[1] // stride, size[2] // stride)
 
     def _block(self, x, size, number, stride):
@@ -102,7 +109,9 @@ class DepthGraph(OnnxGraph):
         scale, bias = (params['GroupNorm_0'][leaf][:, None] for leaf in ('scale', 'bias'))
         groups = min(8, len(scale) // 4)
         one, zero = (self.constant(np.full(groups, value, np.float32), 'group') for value in (1, 0))
-        x = self.node('InstanceNormalization', self.reshape(x, 0, groups, -1), one, zero, epsilon=1e-5)
+        x = self.node(
+            'InstanceNormalization', self.reshape(x, 0, groups, -1), one, zero, epsilon=1e-5
+        )
         x = self.node('Mul', self.reshape(x, 0, len(scale), -1), self.constant(scale, 'scale'))
         return self.node('Elu', self.node('Add', x, self.constant(bias, 'bias'))), size
 
@@ -116,7 +125,9 @@ class DepthGraph(OnnxGraph):
         bound = self.constant(np.float32(networks.DepthNet.bound), 'bound')
         x, _ = self._conv(features, size, self._params['head_0']['Conv_0'], 1)
         x = self.node('Mul', self.node('Tanh', self.node('Div', x, bound)), bound)
-        table = self._table('unfold', lambda places: networks.unfold(places).ravel(), size, channels=4)
+        table = self._table(
+            'unfold', lambda places: networks.unfold(places).ravel(), size, channels=4
+        )
         x = self.node('Exp', self.node('Gather', self.reshape(x, 0, -1), table, axis=1))
         weights = self._grid.weights.astype(np.float64).reshape(-1, 1)
         mean = self.node('MatMul', x, self.constant(np.float32(weights / weights.sum()), 'angles'))
@@ -130,8 +141,12 @@ class DepthGraph(OnnxGraph):
             return self.node('Reciprocal', self._resample(disparity, table, 1))
         source = self._grid.rays.shape[1:3]
         # Resizing is linear, and so it is what it does to the unit vectors.
-        rows, columns = (self.constant(values, 'resize') for values in (
-            np.asarray(jax.image.resize(jnp.eye(source[0]), (target[0], source[0]), 'linear')),
-            np.asarray(jax.image.resize(jnp.eye(source[1]), (source[1], target[1]), 'linear'))))
+        rows, columns = (
+            self.constant(values, 'resize')
+            for values in (
+                np.asarray(jax.image.resize(jnp.eye(source[0]), (target[0], source[0]), 'linear')),
+                np.asarray(jax.image.resize(jnp.eye(source[1]), (source[1], target[1]), 'linear')),
+            )
+        )
         x = self.reshape(disparity, 0, *source)
         return self.node('Reciprocal', self.node('MatMul', self.node('MatMul', rows, x), columns))

@@ -6,8 +6,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from common.run import atomic_path
-from pano_depth.reconstruction import metrics
 from pano_depth.footage.geometry import from_first_frame
+from pano_depth.reconstruction import metrics
 
 # Full scale of the relative error in the panels.
 MAX_ERROR = 0.5
@@ -20,13 +20,14 @@ def _is_depth(depth):
 
 
 def depth_range(depth):
-    """The limits of a colour scale that suits a whole clip: the 1st and 99th percentile of its valid depth.
+    """The limits of a colour scale that suits a whole clip: the 1st and 99th percentile of its
+    valid depth.
 
     Args:
-      depth: [...] range; 0 or non-finite where invalid.
+        depth: [...] range; 0 or non-finite where invalid.
 
     Returns:
-      (low, high) floats, 0 < low < high.
+        (low, high) floats, 0 < low < high.
     """
     depth = np.asarray(depth)
     valid = depth[_is_depth(depth)]
@@ -40,14 +41,14 @@ def depth_colors(depth, *, low=None, high=None):
     """Colours range depth: near red, far blue (turbo over the logarithm), invalid black.
 
     Args:
-      depth: [...] range; 0 or non-finite where invalid.
-      low, high: the depths of the two ends of the scale, or None for `depth_range` of this array.
+        depth: [...] range; 0 or non-finite where invalid.
+        low, high: the depths of the two ends of the scale, or None for `depth_range` of this array.
 
     Returns:
-      [..., 3] uint8.
+        [..., 3] uint8.
 
     Raises:
-      ValueError: not 0 < low < high.
+        ValueError: not 0 < low < high.
     """
     depth = np.asarray(depth, np.float32)
     found = depth_range(depth) if low is None or high is None else (low, high)
@@ -100,44 +101,53 @@ def _median_scaled(depth, truth):
 
 
 def clip_panels(path, frames, depth, *, truth=None, warped=None, labels=None, count=4, title=''):
-    """Writes a PNG with one column per frame: input, depth, disparity and, where given, truth, error, the synthesised view and how much
-    it differs from the input.
+    """Writes a PNG with one column per frame: input, depth, disparity and, where given, truth,
+    error, the synthesised view and how much it differs from the input.
 
-    With a truth, each shown depth is median-scaled to it, as in the metrics. Depth and truth share one colour
-    scale.
+    With a truth, each shown depth is median-scaled to it, as in the metrics. Depth and truth share
+    one colour scale.
 
     Args:
-      path: destination.
-      frames: [N, H, W, 3] uint8.
-      depth: [N, H, W] range; 0 or non-finite where invalid.
-      truth: [N, H, W] true range, or None.
-      warped: [N, H, W, 3] uint8, the input as synthesised from a neighbour, or None.
-      labels: [N] numbers that the frames are called by, or None for 0, 1, ...
-      count: number of frames shown, evenly spaced.
-      title: printed above.
+        path: destination.
+        frames: [N, H, W, 3] uint8.
+        depth: [N, H, W] range; 0 or non-finite where invalid.
+        truth: [N, H, W] true range, or None.
+        warped: [N, H, W, 3] uint8, the input as synthesised from a neighbour, or None.
+        labels: [N] numbers that the frames are called by, or None for 0, 1, ...
+        count: number of frames shown, evenly spaced.
+        title: printed above.
 
     Raises:
-      ValueError: shapes do not match or there is no frame.
+        ValueError: shapes do not match or there is no frame.
     """
     frames, depth = np.asarray(frames), np.asarray(depth)
     one = frames.shape[:-1]
     arrays = (('depth', depth, one), ('truth', truth, one), ('warped', warped, frames.shape))
     for name, array, shape in arrays:
         if array is not None and np.shape(array) != shape:
-            raise ValueError(f'{name} has shape {np.shape(array)}; accepted: {shape}, to match the frames')
+            raise ValueError(
+                f'{name} has shape {np.shape(array)}; accepted: {shape}, to match the frames'
+            )
     if len(frames) == 0 or count < 1:
         raise ValueError(f'frames, count are {len(frames)}, {count}; accepted: at least one frame')
     shown = np.unique(np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int))
-    depth = depth[shown] if truth is None else _median_scaled(depth[shown], np.asarray(truth)[shown])
+    depth = (
+        depth[shown] if truth is None else _median_scaled(depth[shown], np.asarray(truth)[shown])
+    )
     low, high = depth_range(depth if truth is None else np.asarray(truth)[shown])
-    rows = {'input': frames[shown], f'depth {low:.2g}-{high:.2g}': depth_colors(depth, low=low, high=high),
-            'disparity': _disparity_colors(depth)}
+    rows = {
+        'input': frames[shown],
+        f'depth {low:.2g}-{high:.2g}': depth_colors(depth, low=low, high=high),
+        'disparity': _disparity_colors(depth),
+    }
     if truth is not None:
         rows['truth'] = depth_colors(np.asarray(truth)[shown], low=low, high=high)
         rows[f'rel. error 0-{MAX_ERROR}'] = _error_colors(depth, np.asarray(truth)[shown])
     if warped is not None:
         rows['synthesised'] = np.asarray(warped)[shown]
-        difference = np.abs(rows['synthesised'].astype(np.float32) - frames[shown]).mean(axis=-1) / 255
+        difference = (
+            np.abs(rows['synthesised'].astype(np.float32) - frames[shown]).mean(axis=-1) / 255
+        )
         rows[f'difference 0-{MAX_DIFFERENCE}'] = _colors(difference / MAX_DIFFERENCE, 'gray')
     _save(_panel_figure(rows, shown if labels is None else np.asarray(labels)[shown], title), path)
 
@@ -159,20 +169,21 @@ def _panel_figure(rows, shown, title):
 
 
 def trajectory_plot(path, predicted, truth=None, *, title='', unit='m'):
-    """Writes a PNG of a camera path: from above (x right, z forward) and its height over the frames.
+    """Writes a PNG of a camera path: from above (x right, z forward) and its height over the
+    frames.
 
-    With a truth, both start in their own frame 0 and the prediction is scaled by `metrics.trajectory_scale`,
-    as in the metrics.
+    With a truth, both start in their own frame 0 and the prediction is scaled by
+    `metrics.trajectory_scale`, as in the metrics.
 
     Args:
-      path: destination.
-      predicted: `Motion` of [N, 3, 3] and [N, 3], camera to world.
-      truth: the true one, or None.
-      title: printed above.
-      unit: of the predicted translations, as the axes call it.
+        path: destination.
+        predicted: `Motion` of [N, 3, 3] and [N, 3], camera to world.
+        truth: the true one, or None.
+        title: printed above.
+        unit: of the predicted translations, as the axes call it.
 
     Raises:
-      ValueError: a trajectory is not [N, 3, 3] and [N, 3], or the lengths differ.
+        ValueError: a trajectory is not [N, 3, 3] and [N, 3], or the lengths differ.
     """
     tracks = {'predicted': from_first_frame(predicted, 'predicted').translation}
     if truth is not None:

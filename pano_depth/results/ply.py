@@ -10,30 +10,48 @@ CLOUD_AXES = {
     'z_up': np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]]),
     'y_down': np.eye(3, dtype=int),
 }
-_PLY_TYPES = {'char': 'i1', 'uchar': 'u1', 'uint8': 'u1', 'short': '<i2', 'ushort': '<u2', 'int': '<i4',
-              'int32': '<i4', 'uint': '<u4', 'float': '<f4', 'float32': '<f4', 'double': '<f8',
-              'float64': '<f8'}
+_PLY_TYPES = {
+    'char': 'i1',
+    'uchar': 'u1',
+    'uint8': 'u1',
+    'short': '<i2',
+    'ushort': '<u2',
+    'int': '<i4',
+    'int32': '<i4',
+    'uint': '<u4',
+    'float': '<f4',
+    'float32': '<f4',
+    'double': '<f8',
+    'float64': '<f8',
+}
 
 
 def write_ply(path, points, colors, *, axes='y_up'):
     """Writes a coloured point cloud as binary little-endian PLY, atomically.
 
     Args:
-      path: destination.
-      points: [N, 3] in the frame x right, y down, z forward; metres.
-      colors: [N, 3] uint8 RGB.
-      axes: the file's axes: 'y_up' (x right, z back: most viewers), 'z_up' (y forward: Blender), 'y_down' (as
-        given).
+        path: destination.
+        points: [N, 3] in the frame x right, y down, z forward; metres.
+        colors: [N, 3] uint8 RGB.
+        axes: the file's axes: 'y_up' (x right, z back: most viewers), 'z_up' (y forward: Blender),
+            'y_down' (as given).
 
     Raises:
-      ValueError: unknown `axes`, wrong shapes or types, or points that are not finite.
+        ValueError: unknown `axes`, wrong shapes or types, or points that are not finite.
     """
     if axes not in CLOUD_AXES:
         raise ValueError(f'axes is {axes!r}; accepted: {", ".join(CLOUD_AXES)}')
     points, colors = np.asarray(points), np.asarray(colors)
-    if points.ndim != 2 or points.shape[1] != 3 or colors.shape != points.shape or colors.dtype != np.uint8:
-        raise ValueError(f'points are {points.shape}, colors {colors.dtype} {colors.shape}; accepted: '
-                         '[N, 3] and uint8 [N, 3]')
+    if (
+        points.ndim != 2
+        or points.shape[1] != 3
+        or colors.shape != points.shape
+        or colors.dtype != np.uint8
+    ):
+        raise ValueError(
+            f'points are {points.shape}, colors {colors.dtype} {colors.shape}; accepted: '
+            '[N, 3] and uint8 [N, 3]'
+        )
     if not np.isfinite(points).all():
         raise ValueError('points hold values that are not finite')
     vertices = np.empty(len(points), [('position', '<f4', 3), ('color', 'u1', 3)])
@@ -49,16 +67,17 @@ def write_ply(path, points, colors, *, axes='y_up'):
 
 
 def read_ply(path):
-    """Reads the points and colours of a binary little-endian PLY whose vertices come first and hold no lists.
+    """Reads the points and colours of a binary little-endian PLY whose vertices come first and hold
+    no lists.
 
     Args:
-      path: the file, e.g. from `write_ply`.
+        path: the file, e.g. from `write_ply`.
 
     Returns:
-      [N, 3] float32 points in the file's axes and [N, 3] uint8 colours.
+        [N, 3] float32 points in the file's axes and [N, 3] uint8 colours.
 
     Raises:
-      ValueError: another kind of PLY, a missing property, or fewer vertices than announced.
+        ValueError: another kind of PLY, a missing property, or fewer vertices than announced.
     """
     try:
         with open(path, 'rb') as file:
@@ -75,7 +94,7 @@ def read_ply(path):
         _, name, count = lines[elements[0]]
         if name != 'vertex' or not 0 <= int(count) <= len(body):
             raise ValueError(f'its first element is {name} {count}, in {len(body)} bytes')
-        properties = [line for line in lines[elements[0] + 1:stop] if line[:1] == ['property']]
+        properties = [line for line in lines[elements[0] + 1 : stop] if line[:1] == ['property']]
         fields = [(line[2], _PLY_TYPES[line[1]]) for line in properties]
         vertices = np.frombuffer(body, np.dtype(fields), int(count))
         points = np.stack([vertices[name] for name in ('x', 'y', 'z')], axis=-1).astype(np.float32)
@@ -84,4 +103,6 @@ def read_ply(path):
             raise ValueError(f'its colours are {colors.dtype}')
         return points, colors
     except (LookupError, ValueError) as error:
-        raise ValueError(f'point cloud {path} has no coloured vertices that can be read: {error}') from error
+        raise ValueError(
+            f'point cloud {path} has no coloured vertices that can be read: {error}'
+        ) from error

@@ -1,4 +1,6 @@
-"""The report of a run directory: scores beside the baselines, point cloud, panels and curves on one page."""
+"""The report of a run directory: scores beside the baselines, point cloud, panels and curves on one
+page.
+"""
 
 import json
 import pathlib
@@ -11,17 +13,28 @@ from pano_depth.results import ply
 
 REPORT_FILE = 'report.html'
 _DEPTH_COLUMNS = {
-    'abs_rel': ('AbsRel', 'lower'), 'sq_rel': ('SqRel (m)', 'lower'), 'rmse': ('RMSE (m)', 'lower'),
-    'rmse_log': ('RMSElog', 'lower'), 'delta1': ('\u03b4 < 1.25', 'higher'),
-    'delta2': ('\u03b4 < 1.25\u00b2', 'higher'), 'delta3': ('\u03b4 < 1.25\u00b3', 'higher'),
+    'abs_rel': ('AbsRel', 'lower'),
+    'sq_rel': ('SqRel (m)', 'lower'),
+    'rmse': ('RMSE (m)', 'lower'),
+    'rmse_log': ('RMSElog', 'lower'),
+    'delta1': ('\u03b4 < 1.25', 'higher'),
+    'delta2': ('\u03b4 < 1.25\u00b2', 'higher'),
+    'delta3': ('\u03b4 < 1.25\u00b3', 'higher'),
 }
 _POSE_COLUMNS = {
-    'rotation_deg': ('rotation (deg)', 'lower'), 'direction_deg': ('direction (deg)', 'lower'),
-    'rpe': ('RPE (m)', 'lower'), 'ate': ('ATE (m)', 'lower'), 'ate_percent': ('ATE (% of the path)', 'lower'),
+    'rotation_deg': ('rotation (deg)', 'lower'),
+    'direction_deg': ('direction (deg)', 'lower'),
+    'rpe': ('RPE (m)', 'lower'),
+    'ate': ('ATE (m)', 'lower'),
+    'ate_percent': ('ATE (% of the path)', 'lower'),
     'path_m': ('true path (m)', None),
 }
-_WEIGHTINGS = {'plain': 'every pixel counts alike', 'solid_angle': 'each pixel counts by its solid angle'}
-# Charts: title, label of the axis, names of the metrics, whether on a log scale. Other metrics get one each.
+_WEIGHTINGS = {
+    'plain': 'every pixel counts alike',
+    'solid_angle': 'each pixel counts by its solid angle',
+}
+# Charts: title, label of the axis, names of the metrics, whether on a log scale. Other metrics get
+# one each.
 _CHARTS = (
     ('Loss and its terms', 'loss', ('loss', 'photometric', 'pose', 'smooth', 'logit'), True),
     ('Disagreement of the faces', 'L_pose', ('pose_consistency',), True),
@@ -33,8 +46,10 @@ _CHARTS = (
 )
 # Patterns of file names: caption and description.
 _PICTURES = {
-    'panels*.png': ('Depth from near (red) to far (blue) on a log scale, one scale for all columns.',
-                    'Panels of frames of the footage and their depth.'),
+    'panels*.png': (
+        'Depth from near (red) to far (blue) on a log scale, one scale for all columns.',
+        'Panels of frames of the footage and their depth.',
+    ),
     'trajectory*.png': ('The path of the camera.', 'Path of the camera from above and its height.'),
 }
 _SCORES_FILE, _PATH_FILE, _CLOUD_FILE = 'eval.json', 'trajectory.txt', 'cloud.ply'
@@ -46,13 +61,13 @@ def depth_report(workdir):
     A file that is missing or damaged is left out, and the page says so.
 
     Args:
-      workdir: the run directory.
+        workdir: the run directory.
 
     Returns:
-      `pathlib.Path` of the page.
+        `pathlib.Path` of the page.
 
     Raises:
-      ValueError: `workdir` is no directory or the page cannot be written.
+        ValueError: `workdir` is no directory or the page cannot be written.
     """
     folder = pathlib.Path(workdir)
     if not folder.is_dir():
@@ -70,8 +85,11 @@ def depth_report(workdir):
     _attempt(notes, folder / logs.METRICS_FILE, lambda path: _add_curves(page, folder))
     page.section('Run')
     page.facts({name: value for name, value in record.items() if name != 'command'})
-    _attempt(notes, folder / FLAGS_FILE,
-             lambda path: page.code(path.read_text(), summary=f'Flags ({FLAGS_FILE})'))
+    _attempt(
+        notes,
+        folder / FLAGS_FILE,
+        lambda path: page.code(path.read_text(), summary=f'Flags ({FLAGS_FILE})'),
+    )
     if notes:
         page.section('Left out')
         for note in notes:
@@ -89,7 +107,9 @@ def _attempt(notes, path, part):
         return part(path)
     # Whatever a damaged file leads to must not cost the page.
     except Exception as error:  # pylint: disable=broad-except
-        notes.append(f'{path.name} is damaged and was left out: {str(error) or type(error).__name__}')
+        notes.append(
+            f'{path.name} is damaged and was left out: {str(error) or type(error).__name__}'
+        )
         return None
 
 
@@ -108,21 +128,29 @@ def _title(record, folder):
 
 def _subtitle(record):
     started, commit, device = (record.get(name) for name in ('started', 'commit', 'device'))
-    parts = [started and f'started {started}', commit and f'commit {str(commit)[:12]}',
-             isinstance(device, dict) and f"on {device.get('count')} x {device.get('kind')}"]
+    parts = [
+        started and f'started {started}',
+        commit and f'commit {str(commit)[:12]}',
+        isinstance(device, dict) and f'on {device.get("count")} x {device.get("kind")}',
+    ]
     return ', '.join(part for part in parts if part)
 
 
 def _add_scores(page, scores):
     part, baselines = Report(''), scores.get('baselines') or {}
     part.section('Scores')
-    depth = {'network': scores.get('depth'), 'image-blind': baselines.get('blind'),
-             'constant': baselines.get('constant')}
+    depth = {
+        'network': scores.get('depth'),
+        'image-blind': baselines.get('blind'),
+        'constant': baselines.get('constant'),
+    }
     if depth['network']:
         part.text(_verdict(depth))
         for weighting, note in _WEIGHTINGS.items():
             rows = {name: entry[weighting] for name, entry in depth.items() if entry}
-            _add_table(part, 'Depth', _DEPTH_COLUMNS, rows, f'{note}; {scores.get("frames", "?")} frames')
+            _add_table(
+                part, 'Depth', _DEPTH_COLUMNS, rows, f'{note}; {scores.get("frames", "?")} frames'
+            )
     poses = {'network': scores.get('pose'), 'camera that never moves': baselines.get('identity')}
     if poses['network']:
         rows = {name: entry for name, entry in poses.items() if entry}
@@ -137,41 +165,64 @@ def _add_scores(page, scores):
 
 
 def _add_table(part, title, columns, rows, note):
-    known = {key: column for key, column in columns.items() if any(key in row for row in rows.values())}
-    part.table(title, ['predictor'] + [name for name, _ in known.values()],
-               [[name] + [row.get(key) for key in known] for name, row in rows.items()],
-               better=[None] + [sense for _, sense in known.values()], note=note)
+    known = {
+        key: column for key, column in columns.items() if any(key in row for row in rows.values())
+    }
+    part.table(
+        title,
+        ['predictor'] + [name for name, _ in known.values()],
+        [[name] + [row.get(key) for key in known] for name, row in rows.items()],
+        better=[None] + [sense for _, sense in known.values()],
+        note=note,
+    )
 
 
 def _verdict(depth):
-    """One sentence: does the network see, or has it only learned what rooms look like on average?"""
-    ours, blind = (depth[name]['plain'].get('abs_rel') if depth[name] else None
-                   for name in ('network', 'image-blind'))
+    """One sentence: does the network see, or has it only learned what rooms look like on
+    average?
+    """
+    ours, blind = (
+        depth[name]['plain'].get('abs_rel') if depth[name] else None
+        for name in ('network', 'image-blind')
+    )
     if ours is None or blind is None:
         return 'There is nothing to compare the network with.'
     word = 'beats' if ours < blind else 'does not beat'
-    return (f'The network {word} the image-blind predictor, which gives every image the same depth map: '
-            f'AbsRel {ours:.3f} against {blind:.3f}.')
+    return (
+        f'The network {word} the image-blind predictor, which gives every image the same depth map:'
+        f' AbsRel {ours:.3f} against {blind:.3f}.'
+    )
 
 
 def _add_cloud(page, path, record, notes):
     points, colors = ply.read_ply(path)
     axes = ply.CLOUD_AXES[_ply_axes(path)]
     to_view = ply.CLOUD_AXES['y_up']
-    track = _attempt(notes, path.parent / _PATH_FILE,
-                     lambda file: geometry.read_tum(file)[1].translation @ to_view.T)
+    track = _attempt(
+        notes,
+        path.parent / _PATH_FILE,
+        lambda file: geometry.read_tum(file)[1].translation @ to_view.T,
+    )
     facts = record.get('prediction') if isinstance(record.get('prediction'), dict) else {}
     caption = f'{len(points):,} points in {path.name}.'
     if facts.get('scale'):
-        caption += f" Scale: {facts['scale']}."
+        caption += f' Scale: {facts["scale"]}.'
     if track is not None:
-        caption += (f' The path of the camera over {len(track)} frames runs from orange to violet, its start '
-                    'is white.')
+        caption += (
+            f' The path of the camera over {len(track)} frames runs from orange to violet, its'
+            ' start is white.'
+        )
     part = Report('')
     part.section('Point cloud')
     unit = 'm' if facts.get('unit') == 'metre' else 'unit'
-    part.point_cloud(points @ axes @ to_view.T, colors, path=track, unit=unit, caption=caption,
-                     alt='Point cloud of the scene, with the path of the camera.')
+    part.point_cloud(
+        points @ axes @ to_view.T,
+        colors,
+        path=track,
+        unit=unit,
+        caption=caption,
+        alt='Point cloud of the scene, with the path of the camera.',
+    )
     page.add(part)
 
 
@@ -209,8 +260,10 @@ def _add_curves(page, folder):
     part.section('Training')
     for title, label, group, log in charts:
         known = {name: [row for row in rows if name in row] for name in group if name in names}
-        series = {name: ([row['step'] for row in having], [row[name] for row in having])
-                  for name, having in known.items()}
+        series = {
+            name: ([row['step'] for row in having], [row[name] for row in having])
+            for name, having in known.items()
+        }
         if series:
             part.curves(title, series, x_label='step', y_label=label, log=log)
     page.add(part)

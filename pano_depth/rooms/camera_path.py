@@ -1,12 +1,14 @@
-"""Camera paths through a `Scene`: smooth walks clear of walls and furniture, with a gently turning camera."""
+"""Camera paths through a `Scene`: smooth walks clear of walls and furniture, with a gently turning
+camera.
+"""
 
 import math
 from typing import NamedTuple
 
 import numpy as np
 
-from pano_depth.rooms.materials import between
 from pano_depth.kernels.rigid import Motion
+from pano_depth.rooms.materials import between
 
 STRIDE = 0.06  # metres between the points of the walked line
 BODY = 0.1  # metres: the camera's carrier steps over what is lower
@@ -17,10 +19,10 @@ class Obstacles(NamedTuple):
     """What a walker at one height must go around, seen from above; metres, numpy float64.
 
     Attributes:
-      centre, half: [N, 2] rectangles (x, z) in frames turned by an angle of cosine, sine [N].
-      cosine, sine: as `Scene.turned_yaw`.
-      discs: [M, 3] x, z, radius.
-      walls: [4] the shell's x0, z0, x1, z1.
+        centre, half: [N, 2] rectangles (x, z) in frames turned by an angle of cosine, sine [N].
+        cosine, sine: as `Scene.turned_yaw`.
+        discs: [M, 3] x, z, radius.
+        walls: [4] the shell's x0, z0, x1, z1.
     """
 
     centre: np.ndarray
@@ -32,14 +34,18 @@ class Obstacles(NamedTuple):
 
 
 def _in_height(middle, half, height):
-    """Which vertical extents (y down) a camera at `height` metres and its carrier would run into."""
+    """Which vertical extents (y down) a camera at `height` metres and its carrier would run
+    into.
+    """
     return (half - middle > BODY) & (-middle - half < height + HEADROOM)
 
 
 def find_obstacles(scene, height):
     """The obstacles for a camera carried at `height` metres."""
     groups, size = scene.turned_centre.shape[:2]
-    centre = np.concatenate([scene.box_centre, scene.turned_centre.reshape(-1, 3)]).astype(np.float64)
+    centre = np.concatenate([scene.box_centre, scene.turned_centre.reshape(-1, 3)]).astype(
+        np.float64
+    )
     half = np.concatenate([scene.box_half, scene.turned_half.reshape(-1, 3)]).astype(np.float64)
     turned = np.repeat(scene.turned_yaw.astype(np.float64), size)
     yaw = np.concatenate([np.zeros(len(scene.box_centre)), turned])
@@ -59,50 +65,58 @@ def clearance(obstacles, x, z):
     """Distance to the nearest obstacle over the floor, negative inside one.
 
     Args:
-      obstacles: `Obstacles`.
-      x, z: arrays of one shape, metres.
+        obstacles: `Obstacles`.
+        x, z: arrays of one shape, metres.
 
     Returns:
-      Array of that shape, metres.
+        Array of that shape, metres.
     """
     shape = np.shape(x)
     x, z = np.ravel(x)[:, None], np.ravel(z)[:, None]
     walls = obstacles.walls
-    nearest = np.minimum(np.minimum(x - walls[0], walls[2] - x), np.minimum(z - walls[1], walls[3] - z))[:, 0]
+    nearest = np.minimum(
+        np.minimum(x - walls[0], walls[2] - x), np.minimum(z - walls[1], walls[3] - z)
+    )[:, 0]
     if len(obstacles.centre):
         c, s = obstacles.cosine, obstacles.sine
         over_x = np.abs(c * x - s * z - obstacles.centre[:, 0]) - obstacles.half[:, 0]
         over_z = np.abs(s * x + c * z - obstacles.centre[:, 1]) - obstacles.half[:, 1]
         inside = np.minimum(np.maximum(over_x, over_z), 0.0)
-        outside = np.sqrt(np.maximum(over_x, 0.0)**2 + np.maximum(over_z, 0.0)**2)
+        outside = np.sqrt(np.maximum(over_x, 0.0) ** 2 + np.maximum(over_z, 0.0) ** 2)
         nearest = np.minimum(nearest, (inside + outside).min(axis=1))
     if len(obstacles.discs):
         discs = obstacles.discs
-        nearest = np.minimum(nearest, (np.hypot(x - discs[:, 0], z - discs[:, 1]) - discs[:, 2]).min(axis=1))
+        nearest = np.minimum(
+            nearest, (np.hypot(x - discs[:, 0], z - discs[:, 1]) - discs[:, 2]).min(axis=1)
+        )
     return nearest.reshape(shape)
 
 
 def _smooth_noise(rng, count, width):
     """Noise [count] of unit variance that changes over about `width` samples."""
     reach = int(3 * width) + 1
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / width)**2)
-    return np.convolve(rng.standard_normal(count + 2 * reach), kernel, 'valid') / np.sqrt((kernel**2).sum())
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / width) ** 2)
+    return np.convolve(rng.standard_normal(count + 2 * reach), kernel, 'valid') / np.sqrt(
+        (kernel**2).sum()
+    )
 
 
 def _smoothed(values, width):
     """Gaussian smoothing of [N, ...] values along the first axis, straight on beyond the ends."""
     reach = int(3 * width) + 1
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / width)**2)
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / width) ** 2)
     kernel /= kernel.sum()
     steps = np.arange(1, reach + 1).reshape(-1, *[1] * (values.ndim - 1))
     before = values[0] - steps[::-1] * (values[1] - values[0])
     after = values[-1] + steps * (values[-1] - values[-2])
     padded = np.concatenate([before, values, after])
-    return sum(weight * padded[i:i + len(values)] for i, weight in enumerate(kernel))
+    return sum(weight * padded[i : i + len(values)] for i, weight in enumerate(kernel))
 
 
 def _walk(rng, obstacles, length, margin):
-    """A line [N, 2] of points `STRIDE` apart, at least `length` long, steered around the obstacles."""
+    """A line [N, 2] of points `STRIDE` apart, at least `length` long, steered around the
+    obstacles.
+    """
     walls = obstacles.walls
     x, z = rng.uniform(walls[0], walls[2], 48), rng.uniform(walls[1], walls[3], 48)
     room = clearance(obstacles, x, z)
@@ -141,16 +155,20 @@ def _walk(rng, obstacles, length, margin):
 def _speeds(rng, frames, step):
     """Distance walked before each frame [frames], the first 0; eased, in some clips with a halt."""
     base = between(rng, *step)
-    speed = np.clip(base * (1 + 0.2 * _smooth_noise(rng, frames, 3.0)), 0.5 * step[0], 1.1 * step[1])
+    speed = np.clip(
+        base * (1 + 0.2 * _smooth_noise(rng, frames, 3.0)), 0.5 * step[0], 1.1 * step[1]
+    )
     if rng.random() < 0.15:
         halt, length = between(rng, 0, frames), max(1.0, frames / between(rng, 6, 12))
-        speed *= 1 - 0.95 * np.exp(-0.5 * ((np.arange(frames) - halt) / length)**4)
+        speed *= 1 - 0.95 * np.exp(-0.5 * ((np.arange(frames) - halt) / length) ** 4)
     speed[0] = 0.0
     return speed
 
 
 def _along(line, distance):
-    """Points [frames, 2] of a line [N, 2] after walking some distance [frames], slower where it bends."""
+    """Points [frames, 2] of a line [N, 2] after walking some distance [frames], slower where it
+    bends.
+    """
     pieces = np.diff(line, axis=0)
     lengths = np.hypot(*pieces.T)
     # The mean direction around a point is short where the line turns back on itself.
@@ -161,53 +179,82 @@ def _along(line, distance):
 
 
 def _about(axis, angle):
-    """Rotations [..., 3, 3] about a unit axis [..., 3] by an angle [...], float64 (Rodrigues' formula)."""
+    """Rotations [..., 3, 3] about a unit axis [..., 3] by an angle [...], float64 (Rodrigues'
+    formula).
+    """
     x, y, z = np.moveaxis(np.broadcast_to(axis, np.shape(angle) + (3,)), -1, 0)
     c, s = np.cos(angle), np.sin(angle)
     rows = [
-        c + x * x * (1 - c), x * y * (1 - c) - z * s, x * z * (1 - c) + y * s, x * y * (1 - c) + z * s,
-        c + y * y * (1 - c), y * z * (1 - c) - x * s, x * z * (1 - c) - y * s, y * z * (1 - c) + x * s,
-        c + z * z * (1 - c)
+        c + x * x * (1 - c),
+        x * y * (1 - c) - z * s,
+        x * z * (1 - c) + y * s,
+        x * y * (1 - c) + z * s,
+        c + y * y * (1 - c),
+        y * z * (1 - c) - x * s,
+        x * z * (1 - c) - y * s,
+        y * z * (1 - c) + x * s,
+        c + z * z * (1 - c),
     ]
     return np.stack(rows, axis=-1).reshape(np.shape(angle) + (3, 3))
 
 
 def _rotations(rng, line, frames, max_tilt):
-    """Camera rotations [frames, 3, 3]: any yaw that partly follows the walk, constant tilt, small wobble."""
+    """Camera rotations [frames, 3, 3]: any yaw that partly follows the walk, constant tilt, small
+    wobble.
+    """
     velocity = np.gradient(line, axis=0) if frames > 1 else np.zeros((1, 2))
     heading = np.unwrap(np.arctan2(velocity[:, 0], velocity[:, 1]))
     follow = heading if frames < 3 else _smoothed(heading, 2.0)
     rate = np.abs(np.diff(follow)).max(initial=1e-9)
     gain = between(rng, 0.0, 1.0) * min(1.0, math.radians(10) / rate)
-    yaw = between(rng, -math.pi, math.pi) + gain * follow + math.radians(8) * _smooth_noise(rng, frames, 6.0)
+    yaw = (
+        between(rng, -math.pi, math.pi)
+        + gain * follow
+        + math.radians(8) * _smooth_noise(rng, frames, 6.0)
+    )
     toward = between(rng, -math.pi, math.pi)
-    tilt = _about(np.array([math.cos(toward), 0.0, math.sin(toward)]),
-                  np.full(frames, max_tilt * rng.random()))
+    tilt = _about(
+        np.array([math.cos(toward), 0.0, math.sin(toward)]),
+        np.full(frames, max_tilt * rng.random()),
+    )
     pitch, roll = (math.radians(0.8) * _smooth_noise(rng, frames, 2.5) for _ in range(2))
-    up, right, forward = np.array([0.0, 1.0, 0.0]), np.array([1.0, 0.0, 0.0]), np.array([0.0, 0.0, 1.0])
+    up = np.array([0.0, 1.0, 0.0])
+    right = np.array([1.0, 0.0, 0.0])
+    forward = np.array([0.0, 0.0, 1.0])
     return _about(up, yaw) @ tilt @ _about(right, pitch) @ _about(forward, roll)
 
 
-def camera_path(scene, seed, index, frames, *, step=(0.1, 0.35), heights=(0.6, 2.0),
-                max_tilt=math.radians(15), margin=0.25, tries=6):
+def camera_path(
+    scene,
+    seed,
+    index,
+    frames,
+    *,
+    step=(0.1, 0.35),
+    heights=(0.6, 2.0),
+    max_tilt=math.radians(15),
+    margin=0.25,
+    tries=6,
+):
     """Walks a camera through a scene.
 
     Args:
-      scene: `Scene` of numpy arrays.
-      seed, index: non-negative integers that the path is drawn from.
-      frames: number of poses.
-      step: range of the mean distance between frames, metres; one draw a path.
-      heights: range of the camera's height over the floor, metres; one draw a path, less under a low ceiling.
-      max_tilt: largest constant tilt of the camera, radians.
-      margin: distance that the camera keeps from what stands around, metres.
-      tries: walks to draw; the first that keeps the margin all along is taken, else the longest, walked
-        slowly up to where it ends.
+        scene: `Scene` of numpy arrays.
+        seed, index: non-negative integers that the path is drawn from.
+        frames: number of poses.
+        step: range of the mean distance between frames, metres; one draw a path.
+        heights: range of the camera's height over the floor, metres; one draw a path, less under a
+            low ceiling.
+        max_tilt: largest constant tilt of the camera, radians.
+        margin: distance that the camera keeps from what stands around, metres.
+        tries: walks to draw; the first that keeps the margin all along is taken, else the longest,
+            walked slowly up to where it ends.
 
     Returns:
-      `Motion` of [frames, 3, 3] and [frames, 3] numpy float64, camera to scene.
+        `Motion` of [frames, 3, 3] and [frames, 3] numpy float64, camera to scene.
 
     Raises:
-      ValueError: if frames is below 1.
+        ValueError: if frames is below 1.
     """
     if frames < 1:
         raise ValueError(f'frames is {frames}; at least 1 is accepted')

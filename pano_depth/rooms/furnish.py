@@ -1,7 +1,7 @@
 """Furnishes a floor plan: furniture, rugs, plants, pillars, lamps, windows, doors and pictures.
 
-Works in metres with x and z over the floor and heights upwards, and appends to a `Contents`, whose fixed
-capacity keeps every scene the same size.
+Works in metres with x and z over the floor and heights upwards, and appends to a `Contents`, whose
+fixed capacity keeps every scene the same size.
 """
 
 import dataclasses
@@ -18,11 +18,12 @@ class Contents:
     """What stands in a scene.
 
     Attributes:
-      boxes: `(x0, x1, bottom, top, z0, z1, material)`, axis-aligned.
-      turned: `(x, z, yaw, boxes)`, pieces turned by any angle about the vertical, boxes relative to (x, z).
-      ellipsoids: `(x, height, z, radius_x, radius_y, radius_z, material)`.
-      cylinders: `(x, z, radius, bottom, top, material)`, vertical.
-      footprints: `(x0, z0, x1, z1)` of the floor that is taken.
+        boxes: `(x0, x1, bottom, top, z0, z1, material)`, axis-aligned.
+        turned: `(x, z, yaw, boxes)`, pieces turned by any angle about the vertical, boxes relative
+            to (x, z).
+        ellipsoids: `(x, height, z, radius_x, radius_y, radius_z, material)`.
+        cylinders: `(x, z, radius, bottom, top, material)`, vertical.
+        footprints: `(x0, z0, x1, z1)` of the floor that is taken.
     """
 
     boxes: list
@@ -32,7 +33,9 @@ class Contents:
     footprints: list = dataclasses.field(default_factory=list)
 
     def add_boxes(self, boxes, spare=0):
-        """Appends the boxes unless fewer than `spare` places would remain; returns whether it did."""
+        """Appends the boxes unless fewer than `spare` places would remain; returns whether it
+        did.
+        """
         fits = len(self.boxes) + len(boxes) <= ALIGNED - spare
         if fits:
             self.boxes.extend(boxes)
@@ -48,15 +51,15 @@ def wall_box(room, side, along, across, bottom, top, material):
     """A box against one wall of a room.
 
     Args:
-      room: (x0, z0, x1, z1).
-      side: 0 to 3, the walls at x0, z0, x1, z1.
-      along: (start, end) along the wall, absolute coordinates.
-      across: (start, end) distance from the wall into the room.
-      bottom, top: heights.
-      material: a material row.
+        room: (x0, z0, x1, z1).
+        side: 0 to 3, the walls at x0, z0, x1, z1.
+        along: (start, end) along the wall, absolute coordinates.
+        across: (start, end) distance from the wall into the room.
+        bottom, top: heights.
+        material: a material row.
 
     Returns:
-      `(x0, x1, bottom, top, z0, z1, material)`.
+        `(x0, x1, bottom, top, z0, z1, material)`.
     """
     sign = 1 if side < 2 else -1
     low, high = sorted((room[side] + sign * across[0], room[side] + sign * across[1]))
@@ -76,13 +79,23 @@ def _place(rng, contents, room, piece, ceiling):
         middle = between(rng, low + width / 2 + 0.02, high - width / 2 - 0.02)
         if rng.random() < 0.3:
             middle = pick(rng, (low + width / 2 + 0.02, high - width / 2 - 0.02))
-        foot = wall_box(room, side, (middle - width / 2, middle + width / 2), (0.0, depth + 0.12), 0, 0, None)
+        foot = wall_box(
+            room, side, (middle - width / 2, middle + width / 2), (0.0, depth + 0.12), 0, 0, None
+        )
         foot = (foot[0], foot[4], foot[1], foot[5])
         if not contents.is_free(foot):
             continue
         gap = depth / 2 + 0.01
         placed = [
-            wall_box(room, side, (middle + b[0], middle + b[1]), (gap + b[4], gap + b[5]), b[2], b[3], b[6])
+            wall_box(
+                room,
+                side,
+                (middle + b[0], middle + b[1]),
+                (gap + b[4], gap + b[5]),
+                b[2],
+                b[3],
+                b[6],
+            )
             for b in boxes
         ]
         if contents.add_boxes(placed, spare=6):
@@ -127,11 +140,14 @@ def _plant(rng, contents, room):
     pot = between(rng, 0.25, 0.5)
     contents.cylinders.append((x, z, radius, 0.0, pot, materials.lacquer(rng)))
     green = materials.colour(rng, hue=(0.2, 0.4), saturation=(0.4, 0.8), value=(0.25, 0.6))
-    leaves = materials.material(rng, green, materials.mixed(green, (0.0, 0.02, 0.0), 0.8), noise=2.0,
-                                grain=(14.0, 14.0))
+    leaves = materials.material(
+        rng, green, materials.mixed(green, (0.0, 0.02, 0.0), 0.8), noise=2.0, grain=(14.0, 14.0)
+    )
     tall, wide = between(rng, 0.25, 0.5), radius * between(rng, 0.9, 1.4)
     contents.ellipsoids.append((x, pot + tall * 0.8, z, wide, tall, wide, leaves))
-    contents.ellipsoids.append((x + 0.1, pot + tall * 0.4, z - 0.08, wide, tall * 0.6, wide, leaves))
+    contents.ellipsoids.append(
+        (x + 0.1, pot + tall * 0.4, z - 0.08, wide, tall * 0.6, wide, leaves)
+    )
     contents.footprints.append(foot)
 
 
@@ -139,34 +155,55 @@ def _lamp(rng, contents, room, ceiling):
     """Hangs a lamp; returns the (x, height, z) that its light comes from."""
     x = between(rng, 0.35, 0.65) * (room[2] - room[0]) + room[0]
     z = between(rng, 0.35, 0.65) * (room[3] - room[1]) + room[1]
-    if rng.random() < 0.5 and len(contents.ellipsoids) < ELLIPSOIDS and len(contents.cylinders) < CYLINDERS:
+    if (
+        rng.random() < 0.5
+        and len(contents.ellipsoids) < ELLIPSOIDS
+        and len(contents.cylinders) < CYLINDERS
+    ):
         drop, radius = between(rng, 0.25, 0.55), between(rng, 0.1, 0.2)
         shade = radius * between(rng, 0.6, 1.0)
-        contents.ellipsoids.append((x, ceiling - drop, z, radius, shade, radius, materials.lamp(rng)))
+        contents.ellipsoids.append(
+            (x, ceiling - drop, z, radius, shade, radius, materials.lamp(rng))
+        )
         cord = materials.material(rng, (0.05, 0.05, 0.05))
         contents.cylinders.append((x, z, 0.012, ceiling - drop, ceiling, cord))
         return x, ceiling - drop - shade - 0.04, z
     half = between(rng, 0.1, 0.4), between(rng, 0.1, 0.4)
-    contents.add_boxes([(x - half[0], x + half[0], ceiling - 0.06, ceiling, z - half[1], z + half[1],
-                         materials.lamp(rng))])
+    contents.add_boxes(
+        [
+            (
+                x - half[0],
+                x + half[0],
+                ceiling - 0.06,
+                ceiling,
+                z - half[1],
+                z + half[1],
+                materials.lamp(rng),
+            )
+        ]
+    )
     return x, ceiling - 0.12, z
 
 
 def _decorate(rng, contents, room, side, reserved, outer, ceiling):
-    """Hangs windows, doors and pictures on a wall; returns the middle (x, height, z) of a window or None."""
+    """Hangs windows, doors and pictures on a wall; returns the middle (x, height, z) of a window or
+    None.
+    """
     low, high = room[1 - side % 2], room[3 - side % 2]
     light = None
     for _ in range(pick(rng, (0, 1, 1, 2, 2))):
         kind = rng.random()
         if outer and kind < 0.4:
-            width, bottom = between(rng, 0.6, min(2.4, 0.6 * (high - low))), pick(rng, (0.05, 0.8, 0.9, 1.0))
+            width = between(rng, 0.6, min(2.4, 0.6 * (high - low)))
+            bottom = pick(rng, (0.05, 0.8, 0.9, 1.0))
             height = min(between(rng, 1.9, 2.3), ceiling - 0.1) - bottom
             material = materials.window(rng, width, height)
         elif outer and kind < 0.55:
             width, bottom, height = 0.9, 0.0, 2.05
             leaf = materials.colour(rng, saturation=(0.0, 0.5), value=(0.35, 0.95))
-            material = materials.panels(rng, leaf, width, height, pick(rng, (1, 2)), pick(rng, (1, 2, 3)),
-                                        joint=0.025)
+            material = materials.panels(
+                rng, leaf, width, height, pick(rng, (1, 2)), pick(rng, (1, 2, 3)), joint=0.025
+            )
         else:
             width, height = between(rng, 0.3, 1.3), between(rng, 0.3, 0.9)
             bottom = between(rng, 1.55, 1.75) - height / 2
@@ -204,12 +241,16 @@ def _pillar(rng, contents, room, ceiling):
 
 
 def _keep_doorways(contents, plan):
-    """Keeps the floor around doorways free; returns the openings (start, end) on each side of each room."""
+    """Keeps the floor around doorways free; returns the openings (start, end) on each side of each
+    room.
+    """
     openings = [[[] for _ in range(4)] for _ in plan.rooms]
     for wall in plan.walls:
         low, high = wall.door[0] - 0.1, wall.door[1] + 0.1
         near, far = wall.position - 0.9, wall.position + 0.9
-        contents.footprints.append((near, low, far, high) if wall.axis == 0 else (low, near, high, far))
+        contents.footprints.append(
+            (near, low, far, high) if wall.axis == 0 else (low, near, high, far)
+        )
         for room, sides in zip(plan.rooms, openings):
             for side in (wall.axis, wall.axis + 2):
                 if abs(room[side] - wall.position) < plan.thickness:
@@ -221,13 +262,13 @@ def furnish(rng, plan, walls):
     """Fills a floor plan.
 
     Args:
-      rng: numpy `Generator`.
-      plan: `FloorPlan`.
-      walls: boxes of the dividing walls, which come first.
+        rng: numpy `Generator`.
+        plan: `FloorPlan`.
+        walls: boxes of the dividing walls, which come first.
 
     Returns:
-      `(contents, lamps, windows)`: the `Contents`; for each room the (x, height, z) of its lamp, and of
-      one of its windows or None.
+        `(contents, lamps, windows)`: the `Contents`; for each room the (x, height, z) of its lamp,
+        and of one of its windows or None.
     """
     contents = Contents(list(walls))
     lamps, windows = [], []

@@ -1,20 +1,44 @@
 """Surface materials of the procedural rooms: one row of numbers each, read by `textures.albedo`.
 
-A material is a lattice of cells (tiles, bricks, planks, checks, stripes, books, panels) with joints between
-them and value noise (plaster, wood grain, fabric, paintings) on top. Colours are linear reflectances.
+A material is a lattice of cells (tiles, bricks, planks, checks, stripes, books, panels) with joints
+between them and value noise (plaster, wood grain, fabric, paintings) on top. Colours are linear
+reflectances.
 """
 
 import colorsys
 
 import numpy as np
 
-# The columns of a row. Three colours; the cell size in metres, the shift of each row by a part of a cell,
-# the half width of the joints in metres; how much cells alternate, differ from each other, carry noise,
-# take colours of their own; the noise's frequency in 1/m; the lattice's phase in cells; whether u and v
-# change places; the light given off.
-FIELDS = ('a_red', 'a_green', 'a_blue', 'b_red', 'b_green', 'b_blue', 'joint_red', 'joint_green',
-          'joint_blue', 'cell_u', 'cell_v', 'shift', 'joint', 'parity', 'tint', 'noise', 'colourful',
-          'noise_u', 'noise_v', 'phase_u', 'phase_v', 'swap', 'emission', 'seed')
+# The columns of a row. Three colours; the cell size in metres, the shift of each row by a part of a
+# cell, the half width of the joints in metres; how much cells alternate, differ from each other,
+# carry noise, take colours of their own; the noise's frequency in 1/m; the lattice's phase in
+# cells; whether u and v change places; the light given off.
+FIELDS = (
+    'a_red',
+    'a_green',
+    'a_blue',
+    'b_red',
+    'b_green',
+    'b_blue',
+    'joint_red',
+    'joint_green',
+    'joint_blue',
+    'cell_u',
+    'cell_v',
+    'shift',
+    'joint',
+    'parity',
+    'tint',
+    'noise',
+    'colourful',
+    'noise_u',
+    'noise_v',
+    'phase_u',
+    'phase_v',
+    'swap',
+    'emission',
+    'seed',
+)
 COLUMN = {name: index for index, name in enumerate(FIELDS)}
 PLAIN_CELL = 1e3  # metres: one cell holds everything
 
@@ -30,8 +54,12 @@ def pick(rng, options):
 
 
 def colour(rng, hue=(0.0, 1.0), saturation=(0.1, 0.6), value=(0.3, 0.9)):
-    """A random colour with hue, saturation and displayed value in the given ranges, as reflectances."""
-    rgb = colorsys.hsv_to_rgb(between(rng, *hue) % 1.0, between(rng, *saturation), between(rng, *value))
+    """A random colour with hue, saturation and displayed value in the given ranges, as
+    reflectances.
+    """
+    rgb = colorsys.hsv_to_rgb(
+        between(rng, *hue) % 1.0, between(rng, *saturation), between(rng, *value)
+    )
     return tuple(channel**2 for channel in rgb)
 
 
@@ -40,14 +68,44 @@ def mixed(a, b, part):
     return tuple(x + (y - x) * part for x, y in zip(a, b))
 
 
-def material(rng, a, b=None, joint_colour=None, *, cell=(PLAIN_CELL, PLAIN_CELL), shift=0.0, joint=0.0,
-             parity=0.0, tint=0.0, noise=0.0, colourful=0.0, grain=(1.0, 1.0), phase=(0.5, 0.5), swap=0,
-             emission=0.0):
+def material(
+    rng,
+    a,
+    b=None,
+    joint_colour=None,
+    *,
+    cell=(PLAIN_CELL, PLAIN_CELL),
+    shift=0.0,
+    joint=0.0,
+    parity=0.0,
+    tint=0.0,
+    noise=0.0,
+    colourful=0.0,
+    grain=(1.0, 1.0),
+    phase=(0.5, 0.5),
+    swap=0,
+    emission=0.0,
+):
     """A row of `FIELDS` as a tuple of floats; `b` and `joint_colour` default to shades of `a`."""
     b = mixed(a, (0.0, 0.0, 0.0), 0.5) if b is None else b
     joint_colour = mixed(a, (0.0, 0.0, 0.0), 0.6) if joint_colour is None else joint_colour
-    return (*a, *b, *joint_colour, *cell, shift, joint, parity, tint, noise, colourful, *grain, *phase, swap,
-            emission, float(int(rng.random() * 4096)))
+    return (
+        *a,
+        *b,
+        *joint_colour,
+        *cell,
+        shift,
+        joint,
+        parity,
+        tint,
+        noise,
+        colourful,
+        *grain,
+        *phase,
+        swap,
+        emission,
+        float(int(rng.random() * 4096)),
+    )
 
 
 def paint(rng):
@@ -56,8 +114,13 @@ def paint(rng):
     saturation, value = ((0.2, 0.55), (0.35, 0.85)) if strong else ((0.02, 0.2), (0.7, 0.97))
     a = colour(rng, saturation=saturation, value=value)
     frequency = between(rng, 1.0, 7.0)
-    return material(rng, a, mixed(a, colour(rng, saturation=(0.0, 0.3), value=(0.2, 0.6)), 0.6),
-                    noise=pick(rng, (0.0, 0.3, 0.6)), grain=(frequency, frequency * between(rng, 0.5, 2.0)))
+    return material(
+        rng,
+        a,
+        mixed(a, colour(rng, saturation=(0.0, 0.3), value=(0.2, 0.6)), 0.6),
+        noise=pick(rng, (0.0, 0.3, 0.6)),
+        grain=(frequency, frequency * between(rng, 0.5, 2.0)),
+    )
 
 
 def wallpaper(rng):
@@ -70,8 +133,9 @@ def wallpaper(rng):
         return material(rng, a, b, cell=(size, PLAIN_CELL), parity=between(rng, 0.4, 1.0))
     if kind < 0.75:
         return material(rng, a, b, cell=(size, size), parity=between(rng, 0.3, 0.8))
-    return material(rng, a, b, b, cell=(size, size * 1.3), shift=0.5, joint=between(rng, 0.01, 0.03),
-                    tint=0.5)
+    return material(
+        rng, a, b, b, cell=(size, size * 1.3), shift=0.5, joint=between(rng, 0.01, 0.03), tint=0.5
+    )
 
 
 def ceiling(rng):
@@ -81,13 +145,25 @@ def ceiling(rng):
     if kind < 0.25:
         return material(rng, a)
     if kind < 0.5:
-        return material(rng, a, mixed(a, (0.2, 0.2, 0.2), 0.5), noise=between(rng, 0.3, 0.7),
-                        grain=(between(rng, 1.5, 6.0),) * 2)
+        return material(
+            rng,
+            a,
+            mixed(a, (0.2, 0.2, 0.2), 0.5),
+            noise=between(rng, 0.3, 0.7),
+            grain=(between(rng, 1.5, 6.0),) * 2,
+        )
     if kind < 0.75:
         size = between(rng, 0.4, 1.0)
-        return material(rng, a, mixed(a, (0.3, 0.3, 0.3), 0.6), cell=(size, size * pick(rng, (1.0, 2.0))),
-                        joint=between(rng, 0.008, 0.04), tint=between(rng, 0.1, 0.4), noise=0.2,
-                        grain=(8.0, 8.0))
+        return material(
+            rng,
+            a,
+            mixed(a, (0.3, 0.3, 0.3), 0.6),
+            cell=(size, size * pick(rng, (1.0, 2.0))),
+            joint=between(rng, 0.008, 0.04),
+            tint=between(rng, 0.1, 0.4),
+            noise=0.2,
+            grain=(8.0, 8.0),
+        )
     boards = planks(rng)
     pale = mixed(boards[:3], (0.9, 0.88, 0.85), between(rng, 0.0, 0.8))
     return (*pale, *mixed(pale, (0.0, 0.0, 0.0), 0.3), *boards[6:])
@@ -98,18 +174,32 @@ def wood(rng, *, dark=None):
     value = (0.25, 0.45) if dark else (0.35, 0.85)
     a = colour(rng, hue=(0.05, 0.11), saturation=(0.25, 0.65), value=value)
     grain = (between(rng, 1.0, 3.0), between(rng, 14.0, 40.0))
-    return material(rng, a, mixed(a, (0.0, 0.0, 0.0), 0.6), noise=between(rng, 0.4, 0.9), grain=grain,
-                    swap=pick(rng, (0, 1)))
+    return material(
+        rng,
+        a,
+        mixed(a, (0.0, 0.0, 0.0), 0.6),
+        noise=between(rng, 0.4, 0.9),
+        grain=grain,
+        swap=pick(rng, (0, 1)),
+    )
 
 
 def planks(rng):
     """A floor of wooden boards or parquet."""
     a = colour(rng, hue=(0.04, 0.11), saturation=(0.25, 0.65), value=(0.35, 0.85))
     width = between(rng, 0.1, 0.24)
-    return material(rng, a, mixed(a, (0.02, 0.01, 0.0), between(rng, 0.4, 0.8)),
-                    cell=(width * between(rng, 4.0, 9.0), width), shift=between(rng, 0.25, 0.75), joint=0.003,
-                    tint=between(rng, 0.5, 1.0), noise=between(rng, 0.3, 0.7), grain=(2.0, 25.0),
-                    swap=pick(rng, (0, 1)))
+    return material(
+        rng,
+        a,
+        mixed(a, (0.02, 0.01, 0.0), between(rng, 0.4, 0.8)),
+        cell=(width * between(rng, 4.0, 9.0), width),
+        shift=between(rng, 0.25, 0.75),
+        joint=0.003,
+        tint=between(rng, 0.5, 1.0),
+        noise=between(rng, 0.3, 0.7),
+        grain=(2.0, 25.0),
+        swap=pick(rng, (0, 1)),
+    )
 
 
 def tiles(rng):
@@ -117,27 +207,49 @@ def tiles(rng):
     a = colour(rng, saturation=(0.02, 0.3), value=(0.5, 0.95))
     b = mixed(a, colour(rng, saturation=(0.05, 0.5), value=(0.1, 0.8)), between(rng, 0.3, 0.9))
     size = pick(rng, (0.2, 0.3, 0.45, 0.6))
-    return material(rng, a, b, cell=(size, size), joint=between(rng, 0.003, 0.008),
-                    tint=between(rng, 0.1, 0.5), parity=pick(rng, (0.0, 0.0, 0.9)), noise=0.2,
-                    grain=(6.0, 6.0))
+    return material(
+        rng,
+        a,
+        b,
+        cell=(size, size),
+        joint=between(rng, 0.003, 0.008),
+        tint=between(rng, 0.1, 0.5),
+        parity=pick(rng, (0.0, 0.0, 0.9)),
+        noise=0.2,
+        grain=(6.0, 6.0),
+    )
 
 
 def bricks(rng):
     """Bare or painted brickwork."""
     a = colour(rng, hue=(0.0, 0.07), saturation=(0.1, 0.65), value=(0.4, 0.85))
-    return material(rng, a, mixed(a, (0.05, 0.02, 0.01), 0.7),
-                    colour(rng, saturation=(0.0, 0.1), value=(0.5, 0.85)), cell=(0.25, 0.08), shift=0.5,
-                    joint=0.006, tint=0.9, noise=0.4, grain=(12.0, 12.0))
+    return material(
+        rng,
+        a,
+        mixed(a, (0.05, 0.02, 0.01), 0.7),
+        colour(rng, saturation=(0.0, 0.1), value=(0.5, 0.85)),
+        cell=(0.25, 0.08),
+        shift=0.5,
+        joint=0.006,
+        tint=0.9,
+        noise=0.4,
+        grain=(12.0, 12.0),
+    )
 
 
 def carpet(rng):
     """A floor covering with fine noise, sometimes striped or checked."""
     a = colour(rng, saturation=(0.05, 0.6), value=(0.25, 0.8))
     size = between(rng, 0.1, 0.5)
-    return material(rng, a, colour(rng, saturation=(0.1, 0.7), value=(0.2, 0.9)),
-                    cell=pick(rng, ((PLAIN_CELL,) * 2, (size, size), (size, PLAIN_CELL))),
-                    parity=between(rng, 0.3, 1.0), noise=between(rng, 0.2, 0.5),
-                    grain=(between(rng, 8.0, 30.0),) * 2)
+    return material(
+        rng,
+        a,
+        colour(rng, saturation=(0.1, 0.7), value=(0.2, 0.9)),
+        cell=pick(rng, ((PLAIN_CELL,) * 2, (size, size), (size, PLAIN_CELL))),
+        parity=between(rng, 0.3, 1.0),
+        noise=between(rng, 0.2, 0.5),
+        grain=(between(rng, 8.0, 30.0),) * 2,
+    )
 
 
 def fabric(rng):
@@ -145,10 +257,15 @@ def fabric(rng):
     a = colour(rng, saturation=(0.05, 0.75), value=(0.2, 0.9))
     b = mixed(a, colour(rng), between(rng, 0.2, 0.7))
     size = between(rng, 0.04, 0.15)
-    return material(rng, a, b,
-                    cell=pick(rng, ((PLAIN_CELL,) * 2, (PLAIN_CELL,) * 2, (size, PLAIN_CELL), (size, size))),
-                    parity=between(rng, 0.3, 1.0), noise=between(rng, 0.2, 0.6),
-                    grain=(between(rng, 5.0, 25.0),) * 2)
+    return material(
+        rng,
+        a,
+        b,
+        cell=pick(rng, ((PLAIN_CELL,) * 2, (PLAIN_CELL,) * 2, (size, PLAIN_CELL), (size, size))),
+        parity=between(rng, 0.3, 1.0),
+        noise=between(rng, 0.2, 0.6),
+        grain=(between(rng, 5.0, 25.0),) * 2,
+    )
 
 
 def lacquer(rng):
@@ -158,33 +275,68 @@ def lacquer(rng):
 
 def books(rng, height):
     """Rows of book spines, each with a colour of its own; `height` of a row in metres."""
-    return material(rng, (0.2, 0.15, 0.1), (0.4, 0.35, 0.3), (0.02, 0.015, 0.01),
-                    cell=(between(rng, 0.03, 0.06), height), joint=0.004, tint=0.6,
-                    colourful=between(rng, 0.5, 1.0))
+    return material(
+        rng,
+        (0.2, 0.15, 0.1),
+        (0.4, 0.35, 0.3),
+        (0.02, 0.015, 0.01),
+        cell=(between(rng, 0.03, 0.06), height),
+        joint=0.004,
+        tint=0.6,
+        colourful=between(rng, 0.5, 1.0),
+    )
 
 
 def picture(rng, width, height):
     """A framed abstract painting that fills one cell of the given size in metres."""
     border = between(rng, 0.02, 0.05)
     frequency = between(rng, 2.0, 6.0) / max(width, height)
-    return material(rng, colour(rng, value=(0.3, 1.0)), colour(rng, value=(0.1, 0.9)),
-                    pick(rng, ((0.01,) * 3, (0.9,) * 3, (0.3, 0.2, 0.05))), cell=(width, height),
-                    joint=border, noise=2.5, tint=0.3, colourful=0.2, grain=(frequency, frequency))
+    return material(
+        rng,
+        colour(rng, value=(0.3, 1.0)),
+        colour(rng, value=(0.1, 0.9)),
+        pick(rng, ((0.01,) * 3, (0.9,) * 3, (0.3, 0.2, 0.05))),
+        cell=(width, height),
+        joint=border,
+        noise=2.5,
+        tint=0.3,
+        colourful=0.2,
+        grain=(frequency, frequency),
+    )
 
 
 def panels(rng, a, width, height, columns, rows, joint=0.008):
-    """Panelled fronts (doors, wardrobes, drawers): `columns` x `rows` cells over a size in metres."""
-    return material(rng, a, cell=(width / columns, height / rows), joint=joint, tint=0.08, noise=0.15,
-                    grain=(1.5, 12.0), phase=(0.5 * (columns % 2), 0.5 * (rows % 2)))
+    """Panelled fronts (doors, wardrobes, drawers): `columns` x `rows` cells over a size in
+    metres.
+    """
+    return material(
+        rng,
+        a,
+        cell=(width / columns, height / rows),
+        joint=joint,
+        tint=0.08,
+        noise=0.15,
+        grain=(1.5, 12.0),
+        phase=(0.5 * (columns % 2), 0.5 * (rows % 2)),
+    )
 
 
 def window(rng, width, height):
     """Bright panes with clouds behind them and a white frame."""
     sky = mixed((0.45, 0.65, 1.0), (0.9, 0.9, 0.9), rng.random())
     columns = 1 + int(width / 0.7)
-    return material(rng, sky, colour(rng, hue=(0.2, 0.6), saturation=(0.1, 0.4), value=(0.5, 0.9)),
-                    (0.8, 0.8, 0.8), cell=(width / columns, height), joint=0.035, noise=0.9, grain=(1.2, 1.8),
-                    phase=(0.5 * (columns % 2), 0.5), emission=between(rng, 0.5, 1.2))
+    return material(
+        rng,
+        sky,
+        colour(rng, hue=(0.2, 0.6), saturation=(0.1, 0.4), value=(0.5, 0.9)),
+        (0.8, 0.8, 0.8),
+        cell=(width / columns, height),
+        joint=0.035,
+        noise=0.9,
+        grain=(1.2, 1.8),
+        phase=(0.5 * (columns % 2), 0.5),
+        emission=between(rng, 0.5, 1.2),
+    )
 
 
 def lamp(rng):

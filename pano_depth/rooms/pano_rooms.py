@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from pano_depth.footage.clip import Clip
-from pano_depth.rooms.rooms import FPS, render_clip
 from pano_depth.kernels.rigid import Motion
+from pano_depth.rooms.rooms import FPS, render_clip
 
 # Seeds of the splits' scenes; far from those that a person gives to `render_clip`.
 FAMILIES = {'train': 2**40, 'val': 2**40 + 1, 'test': 2**40 + 2}
@@ -21,10 +21,10 @@ class RoomsConfig(tfds.core.BuilderConfig):
     """One size of PanoRooms.
 
     Attributes:
-      height: of a frame, pixels; the width is twice that.
-      frames: in each clip.
-      train, val, test: number of clips in each split.
-      roominess: range of the factor by which floor plans are larger than usual.
+        height: of a frame, pixels; the width is twice that.
+        frames: in each clip.
+        train, val, test: number of clips in each split.
+        roominess: range of the factor by which floor plans are larger than usual.
     """
 
     height: int = 64
@@ -37,29 +37,45 @@ class RoomsConfig(tfds.core.BuilderConfig):
 
 def _config(name, height, frames, train, val, test, **more):
     description = f'{height}x{2 * height}, {frames} frames a clip, {train}/{val}/{test} clips'
-    return RoomsConfig(name=name, description=description, height=height, frames=frames, train=train, val=val,
-                       test=test, **more)
+    return RoomsConfig(
+        name=name,
+        description=description,
+        height=height,
+        frames=frames,
+        train=train,
+        val=val,
+        test=test,
+        **more,
+    )
 
 
 def _configs():
-    """A tiny one for tests; for each size one to train on, a small one to evaluate live training, and one with homes and halls of all sizes,
-    on which the shipped weights were trained."""
+    """A tiny one for tests; for each size one to train on, a small one to evaluate live training,
+    and one with homes and halls of all sizes, on which the shipped weights were trained.
+    """
     sizes = [(height, f'{height}x{2 * height}') for height in (32, 64, 128, 256, 512)]
-    return ([_config('tiny', 32, 6, 4, 2, 2)] +
-            [_config(name, height, 16, 256, 32, 64) for height, name in sizes] +
-            [_config(name + '_eval', height, 8, 64, 16, 48) for height, name in sizes] +
-            [_config(name + '_roomy', height, 16, 512, 32, 32, roominess=(1.0, 1.8)) for height, name in sizes])
+    return (
+        [_config('tiny', 32, 6, 4, 2, 2)]
+        + [_config(name, height, 16, 256, 32, 64) for height, name in sizes]
+        + [_config(name + '_eval', height, 8, 64, 16, 48) for height, name in sizes]
+        + [
+            _config(name + '_roomy', height, 16, 512, 32, 32, roominess=(1.0, 1.8))
+            for height, name in sizes
+        ]
+    )
 
 
 class PanoRooms(tfds.core.GeneratorBasedBuilder):
-    """Walks through procedural rooms: equirectangular frames, exact range depth and camera poses."""
+    """Walks through procedural rooms: equirectangular frames, exact range depth and camera
+    poses.
+    """
 
     name = 'pano_rooms'
     VERSION = tfds.core.Version('1.0.0')
     RELEASE_NOTES = {'1.0.0': 'First version.'}
     BUILDER_CONFIGS = _configs()
-    # Nothing is downloaded. The inherited look-up of checksums needs importlib_resources, which nothing
-    # installs any more.
+    # Nothing is downloaded. The inherited look-up of checksums needs importlib_resources, which
+    # nothing installs any more.
     url_infos = {}
 
     def _info(self):
@@ -69,14 +85,22 @@ class PanoRooms(tfds.core.GeneratorBasedBuilder):
         return tfds.core.DatasetInfo(
             builder=self,
             description=self.__doc__,
-            features=tfds.features.FeaturesDict({
-                'name': tfds.features.Text(),
-                'frames': tensor(shape=(*images, 3), dtype=np.uint8, encoding='zlib'),
-                # As bytes: a record's own numbers are float32, which would round the poses, and slow to read.
-                'depth': tensor(shape=images, dtype=np.float32, encoding='bytes'),
-                'rotation': tensor(shape=(config.frames, 3, 3), dtype=np.float64, encoding='bytes'),
-                'translation': tensor(shape=(config.frames, 3), dtype=np.float64, encoding='bytes'),
-            }))
+            features=tfds.features.FeaturesDict(
+                {
+                    'name': tfds.features.Text(),
+                    'frames': tensor(shape=(*images, 3), dtype=np.uint8, encoding='zlib'),
+                    # As bytes: a record's own numbers are float32, which would round the poses, and
+                    # slow to read.
+                    'depth': tensor(shape=images, dtype=np.float32, encoding='bytes'),
+                    'rotation': tensor(
+                        shape=(config.frames, 3, 3), dtype=np.float64, encoding='bytes'
+                    ),
+                    'translation': tensor(
+                        shape=(config.frames, 3), dtype=np.float64, encoding='bytes'
+                    ),
+                }
+            ),
+        )
 
     def _split_generators(self, dl_manager):
         del dl_manager
@@ -85,16 +109,25 @@ class PanoRooms(tfds.core.GeneratorBasedBuilder):
     def _generate_examples(self, split):
         config = self.builder_config
         for index in range(getattr(config, split)):
-            clip = render_clip(FAMILIES[split], index, frames=config.frames, height=config.height,
-                               width=2 * config.height, name=f'{split}_{index:05d}',
-                               roominess=config.roominess)
-            yield index, {
-                'name': clip.name,
-                'frames': clip.frames,
-                'depth': clip.depth,
-                'rotation': clip.poses.rotation,
-                'translation': clip.poses.translation
-            }
+            clip = render_clip(
+                FAMILIES[split],
+                index,
+                frames=config.frames,
+                height=config.height,
+                width=2 * config.height,
+                name=f'{split}_{index:05d}',
+                roominess=config.roominess,
+            )
+            yield (
+                index,
+                {
+                    'name': clip.name,
+                    'frames': clip.frames,
+                    'depth': clip.depth,
+                    'rotation': clip.poses.rotation,
+                    'translation': clip.poses.translation,
+                },
+            )
 
 
 class ClipSource:
@@ -108,8 +141,13 @@ class ClipSource:
 
     def __getitem__(self, index):
         record = self._records[int(index)]
-        return Clip(record['name'].decode(), record['frames'], record['depth'],
-                    Motion(record['rotation'], record['translation']), FPS)
+        return Clip(
+            record['name'].decode(),
+            record['frames'],
+            record['depth'],
+            Motion(record['rotation'], record['translation']),
+            FPS,
+        )
 
     def __repr__(self):
         return f'ClipSource({self._description}, {len(self)} clips)'
@@ -118,24 +156,26 @@ class ClipSource:
 def load(split, config='64x128', data_dir=None):
     """Opens one split of PanoRooms and builds the data set first if it is not there yet.
 
-    Building renders every clip (about 100 frames a second at 64x128 on two cores) and shows its progress;
-    interrupted, it leaves no half-made data set.
+    Building renders every clip (about 100 frames a second at 64x128 on two cores) and shows its
+    progress; interrupted, it leaves no half-made data set.
 
     Args:
-      split: 'train', 'val' or 'test'.
-      config: name of one of `PanoRooms.BUILDER_CONFIGS`.
-      data_dir: where TFDS keeps its data; None for its default, `~/tensorflow_datasets`.
+        split: 'train', 'val' or 'test'.
+        config: name of one of `PanoRooms.BUILDER_CONFIGS`.
+        data_dir: where TFDS keeps its data; None for its default, `~/tensorflow_datasets`.
 
     Returns:
-      `ClipSource`.
+        `ClipSource`.
 
     Raises:
-      ValueError: for an unknown split or config.
+        ValueError: for an unknown split or config.
     """
     if split not in FAMILIES:
         raise ValueError(f'split is {split!r}; accepted are {", ".join(FAMILIES)}')
     if config not in PanoRooms.builder_configs:
-        raise ValueError(f'config is {config!r}; accepted are {", ".join(PanoRooms.builder_configs)}')
+        raise ValueError(
+            f'config is {config!r}; accepted are {", ".join(PanoRooms.builder_configs)}'
+        )
     builder = PanoRooms(config=config, data_dir=data_dir, file_format='array_record')
     builder.download_and_prepare()
     return ClipSource(builder.as_data_source(split=split), f'pano_rooms/{config} {split}')

@@ -1,7 +1,7 @@
 """Renders a `Scene` as equirectangular colour and exact range depth, in JAX.
 
-Surfaces are Lambertian and the lights belong to the scene, so a point looks the same from everywhere, as
-photometric training assumes.
+Surfaces are Lambertian and the lights belong to the scene, so a point looks the same from
+everywhere, as photometric training assumes.
 """
 
 import jax
@@ -19,20 +19,45 @@ LIGHT_RADIUS = 0.12  # metres: the lamps' size, which softens shadows
 
 
 def _geometry(scene):
-    """Centre, half size or radius, cosine and sine of every primitive and the shell: [8, SHELL + 1]."""
-    centres = (scene.box_centre, scene.turned_centre.reshape(-1, 3), scene.ellipsoid_centre,
-               scene.cylinder_centre, scene.shell.mean(axis=0)[None])
-    cylinders = jnp.stack([scene.cylinder_radius, scene.cylinder_half, scene.cylinder_radius], axis=-1)
-    halves = (scene.box_half, scene.turned_half.reshape(-1, 3), scene.ellipsoid_radius, cylinders,
-              (scene.shell[1:] - scene.shell[:1]) / 2)
-    yaw = jnp.zeros(SHELL + 1).at[ALIGNED:ALIGNED + GROUPS * GROUP_BOXES].set(
-        jnp.repeat(scene.turned_yaw, GROUP_BOXES))
-    return jnp.concatenate([jnp.concatenate(centres).T, jnp.concatenate(halves).T, jnp.cos(yaw)[None],
-                            jnp.sin(yaw)[None]])
+    """Centre, half size or radius, cosine and sine of every primitive and the shell: [8, SHELL +
+    1].
+    """
+    centres = (
+        scene.box_centre,
+        scene.turned_centre.reshape(-1, 3),
+        scene.ellipsoid_centre,
+        scene.cylinder_centre,
+        scene.shell.mean(axis=0)[None],
+    )
+    cylinders = jnp.stack(
+        [scene.cylinder_radius, scene.cylinder_half, scene.cylinder_radius], axis=-1
+    )
+    halves = (
+        scene.box_half,
+        scene.turned_half.reshape(-1, 3),
+        scene.ellipsoid_radius,
+        cylinders,
+        (scene.shell[1:] - scene.shell[:1]) / 2,
+    )
+    yaw = (
+        jnp.zeros(SHELL + 1)
+        .at[ALIGNED : ALIGNED + GROUPS * GROUP_BOXES]
+        .set(jnp.repeat(scene.turned_yaw, GROUP_BOXES))
+    )
+    return jnp.concatenate(
+        [
+            jnp.concatenate(centres).T,
+            jnp.concatenate(halves).T,
+            jnp.cos(yaw)[None],
+            jnp.sin(yaw)[None],
+        ]
+    )
 
 
 def _surface(geometry, primitive, point):
-    """Normal in the scene, normal and position in the primitive's own frame, at points on primitives."""
+    """Normal in the scene, normal and position in the primitive's own frame, at points on
+    primitives.
+    """
     row = [values[primitive] for values in geometry]
     cosine, sine = row[6], row[7]
     x, y, z = point
@@ -53,7 +78,11 @@ def _surface(geometry, primitive, point):
     sign = jnp.where(primitive == SHELL, -1.0, 1.0)
     scale = sign / jnp.sqrt(sum(n * n for n in normal) + 1e-20)
     normal = [n * scale for n in normal]
-    world = (cosine * normal[0] + sine * normal[2], normal[1], cosine * normal[2] - sine * normal[0])
+    world = (
+        cosine * normal[0] + sine * normal[2],
+        normal[1],
+        cosine * normal[2] - sine * normal[0],
+    )
     return world, normal, local
 
 
@@ -62,9 +91,18 @@ def _room_of(scene, x, z):
     best, values = None, None
     for index in range(scenes.MAX_ROOMS):
         room = scene.rooms[index]
-        outside = jnp.maximum(jnp.maximum(room[0] - x, x - room[2]), jnp.maximum(room[1] - z, z - room[3]))
-        new = (index, *room, *scene.light[index], *scene.light_colour[index], *scene.window[index],
-               *scene.window_colour[index], *scene.ambient[index])
+        outside = jnp.maximum(
+            jnp.maximum(room[0] - x, x - room[2]), jnp.maximum(room[1] - z, z - room[3])
+        )
+        new = (
+            index,
+            *room,
+            *scene.light[index],
+            *scene.light_colour[index],
+            *scene.window[index],
+            *scene.window_colour[index],
+            *scene.ambient[index],
+        )
         if best is None:
             best, values = outside, tuple(jnp.broadcast_to(value, x.shape) for value in new)
         else:
@@ -72,15 +110,20 @@ def _room_of(scene, x, z):
             best = jnp.where(nearer, outside, best)
             values = tuple(jnp.where(nearer, n, v) for n, v in zip(new, values))
     names = ('light', 'light_colour', 'window', 'window_colour', 'ambient')
-    lights = {name: values[5 + 3 * i:8 + 3 * i] for i, name in enumerate(names)}
+    lights = {name: values[5 + 3 * i : 8 + 3 * i] for i, name in enumerate(names)}
     return {'index': values[0], 'bounds': values[1:5], **lights}
 
 
 def _material(scene, primitive, room, normal, local, point):
-    """Material columns and surface coordinates (u, v) at points; walls and floors take their room's."""
+    """Material columns and surface coordinates (u, v) at points; walls and floors take their
+    room's.
+    """
     structural = (primitive < scenes.WALL_BOXES) | (primitive == SHELL)
-    kind = jnp.where(normal[1] < -0.5, 0,
-                     jnp.where(normal[1] > 0.5, 1, jnp.where(jnp.abs(normal[0]) > 0.5, 2, 3)))
+    kind = jnp.where(
+        normal[1] < -0.5,
+        0,
+        jnp.where(normal[1] > 0.5, 1, jnp.where(jnp.abs(normal[0]) > 0.5, 2, 3)),
+    )
     own = scenes.PRIMITIVES + scenes.ROOM_MATERIALS * room['index'] + kind
     rows = scene.material[jnp.where(structural, own, primitive)]
     x, y, z = (jnp.where(structural, p, q) for p, q in zip(point, local))
@@ -93,14 +136,22 @@ def _material(scene, primitive, room, normal, local, point):
 
 
 def _irradiance(scene, point, normal, room, lamp):
-    """Light on each point: ambient, darker in corners, the room's lamp with shadows, its window without."""
+    """Light on each point: ambient, darker in corners, the room's lamp with shadows, its window
+    without.
+    """
     x0, z0, x1, z1 = room['bounds']
-    gaps = (point[0] - x0, x1 - point[0], point[2] - z0, z1 - point[2], -point[1],
-            point[1] - scene.shell[0, 1])
+    gaps = (
+        point[0] - x0,
+        x1 - point[0],
+        point[2] - z0,
+        z1 - point[2],
+        -point[1],
+        point[1] - scene.shell[0, 1],
+    )
     facing = (normal[0], -normal[0], normal[2], -normal[2], -normal[1], normal[1])
     corners = 1.0
     for gap, face in zip(gaps, facing):
-        near = 0.3 / (1 + jnp.maximum(gap, 0.0)**2 * 25)
+        near = 0.3 / (1 + jnp.maximum(gap, 0.0) ** 2 * 25)
         corners = corners * (1 - near * (1 - jnp.abs(face)))
 
     def lit(position, wrap):
@@ -129,7 +180,8 @@ def _shade(scene, geometry, origin, direction, distance, primitive, lamp, pixel)
     keep = jax.lax.optimization_barrier
     point = [o + distance * d for o, d in zip(origin, direction)]
     normal, own_normal, local = keep(_surface(geometry, primitive, point))
-    # A point inside the doorway's thickness or on a wall belongs to the room that its surface faces.
+    # A point inside the doorway's thickness or on a wall belongs to the room that its surface
+    # faces.
     room = keep(_room_of(scene, point[0] + 0.02 * normal[0], point[2] + 0.02 * normal[2]))
     row, u, v = keep(_material(scene, primitive, room, own_normal, local, point))
     facing = jnp.abs(sum(n * d for n, d in zip(normal, direction)))
@@ -141,7 +193,9 @@ def _shade(scene, geometry, origin, direction, distance, primitive, lamp, pixel)
 
 
 def _angles(count, span, samples):
-    """Sines and cosines [1 + samples, count] over `span` radians: centres of pixels, then of their parts."""
+    """Sines and cosines [1 + samples, count] over `span` radians: centres of pixels, then of their
+    parts.
+    """
     parts = np.concatenate([[0.5], (np.arange(samples) + 0.5) / samples])
     angles = ((np.arange(count) + parts[:, None]) / count - 0.5) * span
     return jnp.asarray(np.sin(angles), jnp.float32), jnp.asarray(np.cos(angles), jnp.float32)
@@ -151,8 +205,12 @@ def _rays(rotation, latitude, longitude):
     """Scene directions of a grid of pixels from sines and cosines: three [rows, columns] arrays."""
     (sin_lat, cos_lat), (sin_lon, cos_lon) = latitude, longitude
     camera = (cos_lat[:, None] * sin_lon, sin_lat[:, None], cos_lat[:, None] * cos_lon)
-    return tuple(rotation[axis, 0] * camera[0] + rotation[axis, 1] * camera[1] + rotation[axis, 2] * camera[2]
-                 for axis in range(3))
+    return tuple(
+        rotation[axis, 0] * camera[0]
+        + rotation[axis, 1] * camera[1]
+        + rotation[axis, 2] * camera[2]
+        for axis in range(3)
+    )
 
 
 def _render_rows(scene, geometry, rotation, translation, latitudes, longitudes):
@@ -160,13 +218,19 @@ def _render_rows(scene, geometry, rotation, translation, latitudes, longitudes):
     origin = tuple(translation)
     samples = latitudes[0].shape[0] - 1
     # Sample 0 is the pixel's centre, whose ray gives the depth; the others give the colour.
-    rows, columns = (np.concatenate([[0], part.ravel()]) for part in np.mgrid[1:samples + 1, 1:samples + 1])
+    rows, columns = (
+        np.concatenate([[0], part.ravel()]) for part in np.mgrid[1 : samples + 1, 1 : samples + 1]
+    )
     steps = LIGHT_RADIUS * (2 * np.arange(samples) + 1 - samples) / samples
-    lamps = np.float32(np.stack([steps[rows[1:] - 1], np.zeros(samples**2), steps[columns[1:] - 1]], axis=-1))
+    lamps = np.float32(
+        np.stack([steps[rows[1:] - 1], np.zeros(samples**2), steps[columns[1:] - 1]], axis=-1)
+    )
 
     def rays(sample):
         row, column = sample
-        return _rays(rotation, [part[row] for part in latitudes], [part[column] for part in longitudes])
+        return _rays(
+            rotation, [part[row] for part in latitudes], [part[column] for part in longitudes]
+        )
 
     hits = jax.lax.map(lambda sample: first_hit(scene, origin, rays(sample)), (rows, columns))
     distances, primitives = hits
@@ -189,32 +253,38 @@ def render(scene, rotation, translation, height, width, *, samples=2, chunk=2**1
     """Renders views of one scene.
 
     Args:
-      scene: `Scene`, not stacked (`vmap` over stacked ones).
-      rotation: [..., 3, 3] camera to scene.
-      translation: [..., 3] camera positions in the scene, metres; inside a room and outside all objects.
-      height, width: of the equirectangular image.
-      samples: the square root of the number of colour rays a pixel.
-      chunk: about how many pixels are rendered at once; more suits an accelerator.
+        scene: `Scene`, not stacked (`vmap` over stacked ones).
+        rotation: [..., 3, 3] camera to scene.
+        translation: [..., 3] camera positions in the scene, metres; inside a room and outside all
+            objects.
+        height, width: of the equirectangular image.
+        samples: the square root of the number of colour rays a pixel.
+        chunk: about how many pixels are rendered at once; more suits an accelerator.
 
     Returns:
-      `(rgb, depth)`: [..., H, W, 3] float32 in [0, 1]; [..., H, W] float32 range in metres along the ray
-      through the pixel's centre.
+        `(rgb, depth)`: [..., H, W, 3] float32 in [0, 1]; [..., H, W] float32 range in metres along
+        the ray through the pixel's centre.
 
     Raises:
-      ValueError: if the size is not at least 2 x 4 or samples is below 1.
+        ValueError: if the size is not at least 2 x 4 or samples is below 1.
     """
     if height < 2 or width < 4 or samples < 1:
-        raise ValueError(f'height, width, samples are {height}, {width}, {samples}; '
-                         'at least 2, 4 and 1 are accepted')
+        raise ValueError(
+            f'height, width, samples are {height}, {width}, {samples}; '
+            'at least 2, 4 and 1 are accepted'
+        )
     scene = scenes.Scene(*map(jnp.asarray, scene))
-    rotation, translation = jnp.asarray(rotation, jnp.float32), jnp.asarray(translation, jnp.float32)
+    rotation = jnp.asarray(rotation, jnp.float32)
+    translation = jnp.asarray(translation, jnp.float32)
     batch = translation.shape[:-1]
     # As few equal blocks of rows as keep within the chunk.
     fits = lambda n: height % n == 0 and (height // n * width <= chunk or n == height)
     blocks = next(n for n in range(1, height + 1) if fits(n))
     count = height // blocks
     longitudes = _angles(width, 2 * np.pi, samples)
-    latitudes = [part.reshape(-1, blocks, count).swapaxes(0, 1) for part in _angles(height, np.pi, samples)]
+    latitudes = [
+        part.reshape(-1, blocks, count).swapaxes(0, 1) for part in _angles(height, np.pi, samples)
+    ]
 
     geometry = _geometry(scene)
 

@@ -1,8 +1,8 @@
 """Procedural indoor scenes as arrays of fixed shape.
 
-The scene frame is the camera's convention standing upright: x and z over the floor, y down, metres, the
-floor at y = 0 and the origin in the middle of the plan. Every array has the same shape in every scene, so
-that the renderer compiles once and scenes can be stacked.
+The scene frame is the camera's convention standing upright: x and z over the floor, y down, metres,
+the floor at y = 0 and the origin in the middle of the plan. Every array has the same shape in every
+scene, so that the renderer compiles once and scenes can be stacked.
 """
 
 import math
@@ -15,7 +15,9 @@ from pano_depth.rooms.floor_plan import MAX_ROOMS, make_floor_plan
 from pano_depth.rooms.furnish import ALIGNED, CYLINDERS, ELLIPSOIDS, GROUP_BOXES, GROUPS, furnish
 from pano_depth.rooms.materials import between, pick
 
-WALL_BOXES = 3 * (MAX_ROOMS - 1)  # the first aligned boxes: two segments and a lintel for each dividing wall
+WALL_BOXES = 3 * (
+    MAX_ROOMS - 1
+)  # the first aligned boxes: two segments and a lintel for each dividing wall
 ROOM_MATERIALS = 4  # floor, ceiling, walls that face along x, walls that face along z
 FAR = 1e4  # metres: where unused round primitives are
 
@@ -24,18 +26,19 @@ class Scene(NamedTuple):
     """One scene; float32. Unused primitives come last, have negative sizes, and no ray hits them.
 
     Attributes:
-      shell: [2, 3] lower and upper corner of the space inside the outer walls.
-      rooms: [4, 4] inner faces (x0, z0, x1, z1) of each room's walls; unused rooms are far away.
-      light: [4, 3] position of each room's lamp. light_colour: [4, 3] its linear colour.
-      window: [4, 3] position of a second, shadowless light. window_colour: [4, 3] its colour.
-      ambient: [4, 3] colour of the light from all sides.
-      box_centre, box_half: [96, 3] axis-aligned boxes; the first `WALL_BOXES` are dividing walls.
-      turned_centre, turned_half: [4, 8, 3] boxes in four frames turned about the vertical.
-      turned_yaw: [4] angle of each such frame: x' = cos x - sin z, z' = sin x + cos z.
-      ellipsoid_centre, ellipsoid_radius: [8, 3].
-      cylinder_centre: [8, 3]. cylinder_radius: [8]. cylinder_half: [8] half heights; axes are vertical.
-      material: [M, F] rows of `materials.FIELDS`: aligned boxes, turned boxes, ellipsoids, cylinders, then
-        floor, ceiling and two kinds of walls for each room.
+        shell: [2, 3] lower and upper corner of the space inside the outer walls.
+        rooms: [4, 4] inner faces (x0, z0, x1, z1) of each room's walls; unused rooms are far away.
+        light: [4, 3] position of each room's lamp. light_colour: [4, 3] its linear colour.
+        window: [4, 3] position of a second, shadowless light. window_colour: [4, 3] its colour.
+        ambient: [4, 3] colour of the light from all sides.
+        box_centre, box_half: [96, 3] axis-aligned boxes; the first `WALL_BOXES` are dividing walls.
+        turned_centre, turned_half: [4, 8, 3] boxes in four frames turned about the vertical.
+        turned_yaw: [4] angle of each such frame: x' = cos x - sin z, z' = sin x + cos z.
+        ellipsoid_centre, ellipsoid_radius: [8, 3].
+        cylinder_centre: [8, 3]. cylinder_radius: [8]. cylinder_half: [8] half heights; axes are
+            vertical.
+        material: [M, F] rows of `materials.FIELDS`: aligned boxes, turned boxes, ellipsoids,
+            cylinders, then floor, ceiling and two kinds of walls for each room.
     """
 
     shell: np.ndarray
@@ -66,9 +69,9 @@ def _centre_half(boxes, count):
     bounds = np.zeros((count, 6))
     bounds[:, 1::2] = -2.0
     if boxes:
-        bounds[:len(boxes)] = [box[:6] for box in boxes]
+        bounds[: len(boxes)] = [box[:6] for box in boxes]
         # Heights become y down.
-        bounds[:len(boxes), 2:4] = -bounds[:len(boxes), [3, 2]]
+        bounds[: len(boxes), 2:4] = -bounds[: len(boxes), [3, 2]]
     return (bounds[:, ::2] + bounds[:, 1::2]) / 2, (bounds[:, 1::2] - bounds[:, ::2]) / 2
 
 
@@ -89,15 +92,17 @@ def _wall_boxes(plan, blank):
 
 
 def _turned(pieces, blank):
-    """Turned pieces as centres and half sizes [GROUPS, GROUP_BOXES, 3], yaws [GROUPS] and material rows."""
+    """Turned pieces as centres and half sizes [GROUPS, GROUP_BOXES, 3], yaws [GROUPS] and material
+    rows.
+    """
     centre, half = (np.full((GROUPS, GROUP_BOXES, 3), value) for value in (0.0, -1.0))
     yaws, rows = np.zeros(GROUPS), [blank] * (GROUPS * GROUP_BOXES)
     for group, (x, z, yaw, boxes) in enumerate(pieces):
         c, s = math.cos(yaw), math.sin(yaw)
         centre[group], half[group] = _centre_half(boxes, GROUP_BOXES)
-        centre[group, :len(boxes)] += (c * x - s * z, 0.0, s * x + c * z)
+        centre[group, : len(boxes)] += (c * x - s * z, 0.0, s * x + c * z)
         yaws[group] = yaw
-        rows[group * GROUP_BOXES:group * GROUP_BOXES + len(boxes)] = [box[6] for box in boxes]
+        rows[group * GROUP_BOXES : group * GROUP_BOXES + len(boxes)] = [box[6] for box in boxes]
     return centre, half, yaws, rows
 
 
@@ -129,7 +134,9 @@ def _lighting(rng, plan, lamps, windows):
         warm = np.array([1.0, between(rng, 0.8, 0.97), between(rng, 0.6, 0.95)])
         sky = np.array([between(rng, 0.75, 0.95), 0.93, 1.0])
         colours[0, index] = mood * between(rng, 0.9, 1.6) * (1.2 + area / 10) * warm
-        colours[1, index] = (daylight * between(rng, 0.6, 1.4) * (0.8 + area / 14) if pane else 0.05) * sky
+        colours[1, index] = (
+            daylight * between(rng, 0.6, 1.4) * (0.8 + area / 14) if pane else 0.05
+        ) * sky
         colours[2, index] = mood * between(rng, 0.16, 0.32) * (warm + sky) / 2
     return light, colours[0], window, colours[1], colours[2]
 
@@ -138,15 +145,18 @@ def make_scene(seed, index, *, roominess=(1.0, 1.0)):
     """Draws scene `index` of the family `seed`; numpy only, a few milliseconds.
 
     Args:
-      seed, index: non-negative integers; equal pairs give equal scenes.
-      roominess: range of the factor by which floor plans are larger than usual, one drawn a scene.
+        seed, index: non-negative integers; equal pairs give equal scenes.
+        roominess: range of the factor by which floor plans are larger than usual, one drawn a
+            scene.
 
     Returns:
-      `Scene` of numpy arrays.
+        `Scene` of numpy arrays.
     """
     rng = np.random.default_rng([seed, index])
     # From a generator of its own: the usual scenes stay what they are.
-    plan = make_floor_plan(rng, roominess=between(np.random.default_rng([seed, index, 1]), *roominess))
+    plan = make_floor_plan(
+        rng, roominess=between(np.random.default_rng([seed, index, 1]), *roominess)
+    )
     blank = materials.material(rng, (0.5, 0.5, 0.5))
     contents, lamps, windows = furnish(rng, plan, _wall_boxes(plan, blank))
     boxes = contents.boxes
@@ -158,16 +168,34 @@ def make_scene(seed, index, *, roominess=(1.0, 1.0)):
     cylinders = np.full((CYLINDERS, 5), (FAR, FAR, FAR, -1.0, -1.0))
     for row, (x, z, radius, bottom, top, _) in zip(cylinders, contents.cylinders):
         row[:] = (x, -(bottom + top) / 2, z, radius, (top - bottom) / 2)
-    rows = [[box[6] for box in boxes], turned_rows, [e[6] for e in contents.ellipsoids],
-            [c[5] for c in contents.cylinders]]
+    rows = [
+        [box[6] for box in boxes],
+        turned_rows,
+        [e[6] for e in contents.ellipsoids],
+        [c[5] for c in contents.cylinders],
+    ]
     sizes = (ALIGNED, GROUPS * GROUP_BOXES, ELLIPSOIDS, CYLINDERS)
     rows = [row for part, size in zip(rows, sizes) for row in part + [blank] * (size - len(part))]
     rooms = np.full((MAX_ROOMS, 4), FAR)
-    rooms[:len(plan.rooms)] = plan.rooms
+    rooms[: len(plan.rooms)] = plan.rooms
     x, z = plan.size
     shell = np.array([[-x / 2, -plan.ceiling, -z / 2], [x / 2, 0.0, z / 2]])
     lighting = _lighting(rng, plan, lamps, windows)
     table = materials.table(rows + _room_materials(rng, plan.rooms))
-    arrays = (shell, rooms, *lighting, centre, half, turned_centre, turned_half, yaws, ellipsoids[:, :3],
-              ellipsoids[:, 3:], cylinders[:, :3], cylinders[:, 3], cylinders[:, 4], table)
+    arrays = (
+        shell,
+        rooms,
+        *lighting,
+        centre,
+        half,
+        turned_centre,
+        turned_half,
+        yaws,
+        ellipsoids[:, :3],
+        ellipsoids[:, 3:],
+        cylinders[:, :3],
+        cylinders[:, 3],
+        cylinders[:, 4],
+        table,
+    )
     return Scene(*(np.asarray(array, np.float32) for array in arrays))

@@ -1,4 +1,6 @@
-"""Endless, resumable streams of short windows of consecutive frames, stored or to be rendered on the fly."""
+"""Endless, resumable streams of short windows of consecutive frames, stored or to be rendered on
+the fly.
+"""
 
 import itertools
 
@@ -20,8 +22,9 @@ class Windows:
         self._per_clip = clip_frames - (length - 1) * stride
         if self._per_clip < 1:
             raise ValueError(
-                f'length {length} at stride {stride} needs clips of {(length - 1) * stride + 1} frames; '
-                f'the source has {len(source)} clips of {clip_frames}')
+                f'length {length} at stride {stride} needs clips of {(length - 1) * stride + 1}'
+                f' frames; the source has {len(source)} clips of {clip_frames}'
+            )
 
     def __len__(self):
         return len(self._source) * self._per_clip
@@ -43,35 +46,49 @@ class Windows:
 
 def _check(batch_size, length, start_step, process_index, process_count):
     if batch_size < 1 or length < 1 or start_step < 0:
-        raise ValueError(f'batch_size, length, start_step are {batch_size}, {length}, {start_step}; '
-                         'at least 1, 1 and 0 are accepted')
+        raise ValueError(
+            f'batch_size, length, start_step are {batch_size}, {length}, {start_step}; '
+            'at least 1, 1 and 0 are accepted'
+        )
     if not 0 <= process_index < process_count:
         raise ValueError(
-            f'process_index is {process_index} of {process_count}; accepted are 0 to process_count - 1')
+            f'process_index is {process_index} of {process_count}; accepted are 0 to'
+            ' process_count - 1'
+        )
 
 
-def windows(source, *, batch_size, length=3, stride=1, seed=0, start_step=0, process_index=0,
-            process_count=1):
+def windows(
+    source,
+    *,
+    batch_size,
+    length=3,
+    stride=1,
+    seed=0,
+    start_step=0,
+    process_index=0,
+    process_count=1,
+):
     """Shuffled batches of windows of a clip source, for ever.
 
-    The same arguments give the same batches; with `start_step=n` the stream begins with what would have been
-    batch n. Each process reads windows of its own.
+    The same arguments give the same batches; with `start_step=n` the stream begins with what would
+    have been batch n. Each process reads windows of its own.
 
     Args:
-      source: random access to `Clip`s, all of one length and size, such as `pano_rooms.load` returns.
-      batch_size: windows a batch, in this process.
-      length: frames a window.
-      stride: distance between a window's frames in the clip.
-      seed: of the order.
-      start_step: number of the first batch.
-      process_index, process_count: which part of the data this process reads.
+        source: random access to `Clip`s, all of one length and size, such as `pano_rooms.load`
+            returns.
+        batch_size: windows a batch, in this process.
+        length: frames a window.
+        stride: distance between a window's frames in the clip.
+        seed: of the order.
+        start_step: number of the first batch.
+        process_index, process_count: which part of the data this process reads.
 
     Returns:
-      A grain iterator (it has `get_state` and `set_state`) of dict(frames [B, length, H, W, 3] uint8,
-      clip [B] int32, start [B] int32, the window's first frame).
+        A grain iterator (it has `get_state` and `set_state`) of dict(frames [B, length, H, W, 3]
+        uint8, clip [B] int32, start [B] int32, the window's first frame).
 
     Raises:
-      ValueError: if the clips are too short, or a number is out of its range.
+        ValueError: if the clips are too short, or a number is out of its range.
     """
     _check(batch_size, length, start_step, process_index, process_count)
     if stride < 1:
@@ -79,9 +96,11 @@ def windows(source, *, batch_size, length=3, stride=1, seed=0, start_step=0, pro
     items = Windows(source, length, stride)
     if len(items) < process_count:
         raise ValueError(
-            f'source has {len(items)} windows; at least process_count = {process_count} are accepted')
+            f'source has {len(items)} windows; at least process_count = {process_count} are'
+            ' accepted'
+        )
     order = grain.MapDataset.source(items).seed(seed).shuffle().repeat()
-    order = order[process_index::process_count][start_step * batch_size:]
+    order = order[process_index::process_count][start_step * batch_size :]
     # A window costs the reading of a whole clip: a short queue, so that opening a stream is quick.
     options = grain.ReadOptions(num_threads=2, prefetch_buffer_size=2 * batch_size)
     return iter(order.to_iter_dataset(options).batch(batch_size, drop_remainder=True))
@@ -91,38 +110,41 @@ def live_window(seed, index, *, length=3, **path):
     """A fresh scene and a short walk in it, still to be rendered; a few milliseconds of numpy.
 
     Args:
-      seed, index: non-negative integers.
-      length: frames.
-      **path: options of `camera_path`.
+        seed, index: non-negative integers.
+        length: frames.
+        **path: options of `camera_path`.
 
     Returns:
-      `(scene, poses)`: `Scene`, and `Motion` of [length, 3, 3] and [length, 3] float32, camera to scene.
+        `(scene, poses)`: `Scene`, and `Motion` of [length, 3, 3] and [length, 3] float32, camera to
+        scene.
     """
     scene = make_scene(LIVE_FAMILY + seed, index)
     poses = camera_path(scene, LIVE_FAMILY + seed, index, length, **path)
     return scene, type(poses)(*(np.asarray(part, np.float32) for part in poses))
 
 
-def live_windows(seed, *, batch_size, length=3, start_step=0, process_index=0, process_count=1, **path):
+def live_windows(
+    seed, *, batch_size, length=3, start_step=0, process_index=0, process_count=1, **path
+):
     """Batches of fresh scenes with camera poses, for ever, to be rendered where they are used.
 
     No scene comes twice.
 
     Args:
-      seed: non-negative integer; the same arguments give the same batches.
-      batch_size: scenes a batch, in this process.
-      length: frames in each scene.
-      start_step: number of the first batch.
-      process_index, process_count: which of the scenes of a step this process makes.
-      **path: options of `camera_path`.
+        seed: non-negative integer; the same arguments give the same batches.
+        batch_size: scenes a batch, in this process.
+        length: frames in each scene.
+        start_step: number of the first batch.
+        process_index, process_count: which of the scenes of a step this process makes.
+        **path: options of `camera_path`.
 
     Yields:
-      dict(scene `Scene` of stacked arrays [B, ...], rotation [B, length, 3, 3], translation [B, length, 3],
-      index [B]), numpy; render it with
-      `jax.vmap(functools.partial(render, height=h, width=w))(scene, rotation, translation)`.
+        dict(scene `Scene` of stacked arrays [B, ...], rotation [B, length, 3, 3], translation [B,
+        length, 3], index [B]), numpy; render it with `jax.vmap(functools.partial(render, height=h,
+        width=w))(scene, rotation, translation)`.
 
     Raises:
-      ValueError: if a number is out of its range.
+        ValueError: if a number is out of its range.
     """
     _check(batch_size, length, start_step, process_index, process_count)
 
@@ -130,12 +152,14 @@ def live_windows(seed, *, batch_size, length=3, start_step=0, process_index=0, p
         for step in itertools.count(start_step):
             first = (step * process_count + process_index) * batch_size
             indices = range(first, first + batch_size)
-            scenes, poses = zip(*(live_window(seed, index, length=length, **path) for index in indices))
+            scenes, poses = zip(
+                *(live_window(seed, index, length=length, **path) for index in indices)
+            )
             yield {
                 'scene': Scene(*map(np.stack, zip(*scenes))),
                 'rotation': np.stack([p.rotation for p in poses]),
                 'translation': np.stack([p.translation for p in poses]),
-                'index': np.array(indices)
+                'index': np.array(indices),
             }
 
     return batches()

@@ -1,4 +1,6 @@
-"""Evaluates the materials of `materials.py` at surface points, antialiased by the footprint of a pixel."""
+"""Evaluates the materials of `materials.py` at surface points, antialiased by the footprint of a
+pixel.
+"""
 
 import jax.numpy as jnp
 
@@ -6,7 +8,9 @@ from pano_depth.rooms.materials import COLUMN
 
 
 def _hash(x, y, seed):
-    """32 random bits from two lattice coordinates and a seed (uint32 arrays); a Wang-style integer hash."""
+    """32 random bits from two lattice coordinates and a seed (uint32 arrays); a Wang-style integer
+    hash.
+    """
     bits = x * jnp.uint32(0x9E3779B1) + y * jnp.uint32(0x85EBCA77) + seed * jnp.uint32(0xC2B2AE3D)
     bits = (bits ^ (bits >> 15)) * jnp.uint32(0x27D4EB2F)
     return bits ^ (bits >> 13)
@@ -18,7 +22,9 @@ def _unit(bits, shift=0):
 
 
 def _lattice(x):
-    """Integer part as uint32 (negative numbers wrap around, which a hash does not mind) and fraction."""
+    """Integer part as uint32 (negative numbers wrap around, which a hash does not mind) and
+    fraction.
+    """
     floor = jnp.floor(x)
     return floor.astype(jnp.int32).astype(jnp.uint32), x - floor
 
@@ -27,11 +33,11 @@ def value_noise(x, y, seed):
     """Smooth noise with one random value per unit of the plane.
 
     Args:
-      x, y: float32 coordinates, any one shape.
-      seed: uint32 of the same shape.
+        x, y: float32 coordinates, any one shape.
+        seed: uint32 of the same shape.
 
     Returns:
-      float32 in [-1, 1], zero on average.
+        float32 in [-1, 1], zero on average.
     """
     column, fx = _lattice(x)
     row, fy = _lattice(y)
@@ -44,7 +50,9 @@ def value_noise(x, y, seed):
 
 
 def _edges(fraction, cell, footprint):
-    """Distance to the nearest cell border in metres, and 0 at the border to 1 half a footprint inside it."""
+    """Distance to the nearest cell border in metres, and 0 at the border to 1 half a footprint
+    inside it.
+    """
     distance = (0.5 - jnp.abs(fraction - 0.5)) * cell
     return distance, jnp.minimum(2 * distance / footprint, 1.0)
 
@@ -52,16 +60,16 @@ def _edges(fraction, cell, footprint):
 def albedo(row, u, v, footprint):
     """Colour of a surface point.
 
-    Every detail fades to its mean once the footprint is as large as the detail, so distant patterns do not
-    alias.
+    Every detail fades to its mean once the footprint is as large as the detail, so distant patterns
+    do not alias.
 
     Args:
-      row: list of `len(materials.FIELDS)` float32 arrays, the material at each point.
-      u, v: coordinates on the surface, metres, of the same shape.
-      footprint: width of a pixel on the surface, metres.
+        row: list of `len(materials.FIELDS)` float32 arrays, the material at each point.
+        u, v: coordinates on the surface, metres, of the same shape.
+        footprint: width of a pixel on the surface, metres.
 
     Returns:
-      Tuple of three arrays: linear red, green, blue, at most 1 before emission.
+        Tuple of three arrays: linear red, green, blue, at most 1 before emission.
     """
     field = lambda name: row[COLUMN[name]]
     seed = field('seed').astype(jnp.int32).astype(jnp.uint32)
@@ -84,8 +92,11 @@ def albedo(row, u, v, footprint):
         frequency = jnp.maximum(field('noise_u'), field('noise_v')) * octave
         fade = jnp.clip(2 - 2.5 * footprint * frequency, 0.0, 1.0)
         speckle = speckle + weight * fade * value_noise(x, y, seed + column * 7 + line * 13)
-    blend = 0.5 * (field('parity') * (checks + 1) + field('tint') * (cells + 0.5) + field('noise') *
-                   (speckle + 0.3))
+    blend = 0.5 * (
+        field('parity') * (checks + 1)
+        + field('tint') * (cells + 0.5)
+        + field('noise') * (speckle + 0.3)
+    )
     blend = jnp.clip(blend, 0.0, 1.0)
 
     width = field('joint')
@@ -98,6 +109,6 @@ def albedo(row, u, v, footprint):
     for index, name in enumerate(('red', 'green', 'blue')):
         a, b, joint = field('a_' + name), field('b_' + name), field('joint_' + name)
         base = a + (b - a) * blend
-        base = base + own * (_unit(bits, 2 + 9 * index)**2 * 0.7 - base)
+        base = base + own * (_unit(bits, 2 + 9 * index) ** 2 * 0.7 - base)
         result.append(base + (joint - base) * joints)
     return tuple(result)

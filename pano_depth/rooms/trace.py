@@ -1,7 +1,7 @@
 """Ray casting against a `Scene`: the first surface along a ray, and what stands between two points.
 
-Rays are three separate arrays of coordinates, and a loop over the primitives in use visits eight of them at a
-time, which XLA fuses to one vectorised pass over the rays.
+Rays are three separate arrays of coordinates, and a loop over the primitives in use visits eight of
+them at a time, which XLA fuses to one vectorised pass over the rays.
 """
 
 import jax
@@ -27,7 +27,9 @@ def _inverse(direction):
 
 
 def _slabs(centre, half, inverse):
-    """Entry and exit distance of rays through a box relative to their origin; entry > exit if they miss."""
+    """Entry and exit distance of rays through a box relative to their origin; entry > exit if they
+    miss.
+    """
     middle = [centre[axis] * inverse[axis] for axis in range(3)]
     reach = [half[axis] * jnp.abs(inverse[axis]) for axis in range(3)]
     near = _maximum(_maximum(middle[0] - reach[0], middle[1] - reach[1]), middle[2] - reach[2])
@@ -47,7 +49,9 @@ def _ellipsoid(centre, inverse_radius, direction):
 
 
 def _cylinder(centre, radius, half, direction, inverse, scale):
-    """As `_slabs`, of rays through a vertical cylinder; `scale` is 1 / (x^2 + z^2) of the direction."""
+    """As `_slabs`, of rays through a vertical cylinder; `scale` is 1 / (x^2 + z^2) of the
+    direction.
+    """
     b = (direction[0] * centre[0] + direction[2] * centre[2]) * scale
     root = b * b - (centre[0] * centre[0] + centre[2] * centre[2] - radius * radius) * scale
     width = jnp.sqrt(_maximum(root, 0.0))
@@ -70,7 +74,9 @@ def _used(half):
 
 
 def _loop(step, state, items, count, unroll):
-    """Folds `step(state, item)` over the first `count` items, `unroll` of them in each turn of the loop."""
+    """Folds `step(state, item)` over the first `count` items, `unroll` of them in each turn of the
+    loop.
+    """
     blocks = jax.tree.map(lambda part: part.reshape(-1, unroll, *part.shape[1:]), items)
 
     def turn_of_loop(index, state):
@@ -83,7 +89,9 @@ def _loop(step, state, items, count, unroll):
 
 
 def _fold(scene, origin, direction, visit, state):
-    """Folds `visit(state, near, far, id)` over the primitives in use; `origin` holds scalars or arrays."""
+    """Folds `visit(state, near, far, id)` over the primitives in use; `origin` holds scalars or
+    arrays.
+    """
     inverse = tuple(map(_inverse, direction))
 
     def boxes(state, centre, half, origin, inverse, first, count):
@@ -100,10 +108,17 @@ def _fold(scene, origin, direction, visit, state):
         turned = tuple(map(_inverse, turn(direction, yaw)))
         return boxes(state, centre, half, turn(origin, yaw), turned, index, centre.shape[0])
 
-    state = boxes(state, scene.box_centre, scene.box_half, origin, inverse, 0, _used(scene.box_half))
+    state = boxes(
+        state, scene.box_centre, scene.box_half, origin, inverse, 0, _used(scene.box_half)
+    )
     first = scene.box_centre.shape[0]
     groups, size = scene.turned_centre.shape[:2]
-    items = (scene.turned_centre, scene.turned_half, scene.turned_yaw, first + size * jnp.arange(groups))
+    items = (
+        scene.turned_centre,
+        scene.turned_half,
+        scene.turned_yaw,
+        first + size * jnp.arange(groups),
+    )
     state = _loop(group, state, items, _used(scene.turned_half), 1)
     first += groups * size
 
@@ -124,7 +139,12 @@ def _fold(scene, origin, direction, visit, state):
     state = _loop(ellipsoid, state, items, _used(scene.ellipsoid_radius), 2)
     first += count
     count = scene.cylinder_centre.shape[0]
-    items = (scene.cylinder_centre, scene.cylinder_radius, scene.cylinder_half, first + jnp.arange(count))
+    items = (
+        scene.cylinder_centre,
+        scene.cylinder_radius,
+        scene.cylinder_half,
+        first + jnp.arange(count),
+    )
     return _loop(cylinder, state, items, _used(scene.cylinder_radius), 2)
 
 
@@ -132,13 +152,13 @@ def first_hit(scene, origin, direction):
     """The first surface along each ray.
 
     Args:
-      scene: `Scene`, not stacked.
-      origin: tuple of three scalars, a point inside the shell and outside every object, metres.
-      direction: tuple of three float32 arrays of one shape, unit vectors.
+        scene: `Scene`, not stacked.
+        origin: tuple of three scalars, a point inside the shell and outside every object, metres.
+        direction: tuple of three float32 arrays of one shape, unit vectors.
 
     Returns:
-      `(distance, primitive)`: float32 metres and int32 ids in the order of `Scene.material`, `SHELL` for the
-      outer walls.
+        `(distance, primitive)`: float32 metres and int32 ids in the order of `Scene.material`,
+        `SHELL` for the outer walls.
     """
     inverse = tuple(map(_inverse, direction))
     middle, half = (scene.shell[0] + scene.shell[1]) / 2, (scene.shell[1] - scene.shell[0]) / 2
@@ -156,12 +176,12 @@ def is_blocked(scene, start, direction):
     """Whether an object stands between each point and the point `start + direction`.
 
     Args:
-      scene: `Scene`, not stacked.
-      start: tuple of three float32 arrays, points, metres.
-      direction: tuple of three arrays of the same shape, not of unit length.
+        scene: `Scene`, not stacked.
+        start: tuple of three float32 arrays, points, metres.
+        direction: tuple of three arrays of the same shape, not of unit length.
 
     Returns:
-      Boolean array.
+        Boolean array.
     """
 
     def any_hit(state, near, far, index):

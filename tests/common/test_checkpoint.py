@@ -23,11 +23,18 @@ class State(NamedTuple):
 def make_state(seed=0, width=64):
     """A state as a training loop has it, after one Adam step."""
     rng = np.random.default_rng(seed)
-    params = {'dense': {'kernel': jnp.asarray(rng.normal(size=(32, width)), jnp.float32),
-                        'bias': jnp.ones(width, jnp.bfloat16)}, 'empty': jnp.zeros((0, 3))}
+    params = {
+        'dense': {
+            'kernel': jnp.asarray(rng.normal(size=(32, width)), jnp.float32),
+            'bias': jnp.ones(width, jnp.bfloat16),
+        },
+        'empty': jnp.zeros((0, 3)),
+    }
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(1e-3))
     updates, opt_state = optimizer.update(params, optimizer.init(params), params)
-    return State(jnp.int32(seed), optax.apply_updates(params, updates), opt_state, jax.random.key(seed))
+    return State(
+        jnp.int32(seed), optax.apply_updates(params, updates), opt_state, jax.random.key(seed)
+    )
 
 
 def assert_same(actual, expected):
@@ -64,7 +71,9 @@ def test_round_trip_of_an_optax_state(tmp_path, monkeypatch):
         step, restored, metadata = checkpoints.restore(make_state(0))
         assert (step, metadata) == (10, {'epoch': 2, 'loss': 0.5})
         assert_same(restored, state)
-        assert isinstance(restored, State) and isinstance(restored.params['dense']['kernel'], jax.Array)
+        assert isinstance(restored, State) and isinstance(
+            restored.params['dense']['kernel'], jax.Array
+        )
         shapes = jax.eval_shape(lambda: make_state(0))._replace(key=jax.random.key(1))
         assert_same(checkpoints.restore(shapes)[1], state)
 
@@ -98,10 +107,12 @@ def damage_by_emptying(path):
         os.remove(name)
 
 
-# TensorStore reports reads that were still going on when the first one failed to a closed event loop.
+# TensorStore reports reads that were still going on when the first one failed to a closed event
+# loop.
 @pytest.mark.filterwarnings('ignore::pytest.PytestUnraisableExceptionWarning')
-@pytest.mark.parametrize('damage', [flip_payload_byte, damage_by_truncation, damage_metadata,
-                                    damage_by_emptying])
+@pytest.mark.parametrize(
+    'damage', [flip_payload_byte, damage_by_truncation, damage_metadata, damage_by_emptying]
+)
 def test_a_damaged_latest_step_falls_back_to_the_previous_one(tmp_path, damage, caplog):
     first, second = make_state(1), make_state(2)
     with Checkpoints(tmp_path) as checkpoints:
@@ -113,8 +124,12 @@ def test_a_damaged_latest_step_falls_back_to_the_previous_one(tmp_path, damage, 
             step, restored, metadata = checkpoints.restore(second)
         assert (step, metadata) == (100, {'seen': 100})
         assert_same(restored, first)
-        warnings = [record.getMessage() for record in caplog.records if record.levelname == 'WARNING']
-        assert len(warnings) == 1 and str(tmp_path / '200') in warnings[0] and '\n' not in warnings[0]
+        warnings = [
+            record.getMessage() for record in caplog.records if record.levelname == 'WARNING'
+        ]
+        assert (
+            len(warnings) == 1 and str(tmp_path / '200') in warnings[0] and '\n' not in warnings[0]
+        )
         with pytest.raises(ValueError, match='damaged'):
             checkpoints.restore(second, step=200)
         checkpoints.save(200, second, {'seen': 201})
@@ -166,8 +181,10 @@ def test_a_template_that_does_not_fit_is_named(tmp_path):
             checkpoints.restore(make_state(), step=2)
 
 
-@pytest.mark.parametrize('arguments, message', [((-1, {'w': 1.0}), 'step is -1'),
-                                                ((1, {'w': 1.0}, {'a': {1, 2}}), 'JSON')])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [((-1, {'w': 1.0}), 'step is -1'), ((1, {'w': 1.0}, {'a': {1, 2}}), 'JSON')],
+)
 def test_bad_arguments_write_nothing(tmp_path, arguments, message):
     with Checkpoints(tmp_path / 'new') as checkpoints, pytest.raises(ValueError, match=message):
         checkpoints.save(*arguments)

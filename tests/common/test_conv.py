@@ -1,4 +1,6 @@
-"""Every lowering of a convolution is the convolution: results, gradients and types are those of JAX's own."""
+"""Every lowering of a convolution is the convolution: results, gradients and types are those of
+JAX's own.
+"""
 
 import flax.linen as nn
 import jax
@@ -39,13 +41,16 @@ def _inputs(case, dtype=np.float32):
     rng = np.random.default_rng(0)
     images = rng.normal(size=(2, *size, inputs)).astype(dtype)
     weights = rng.normal(size=(kernel, kernel, inputs // groups, outputs)).astype(dtype)
-    options = dict(window_strides=strides, padding=padding, dimension_numbers=NHWC,
-                   feature_group_count=groups)
+    options = dict(
+        window_strides=strides, padding=padding, dimension_numbers=NHWC, feature_group_count=groups
+    )
     return images, weights, options
 
 
 def _jit(function):
-    """Compiled without optimisation: what is computed matters here, and compiling is most of the time."""
+    """Compiled without optimisation: what is computed matters here, and compiling is most of the
+    time.
+    """
     return jax.jit(function, compiler_options={'xla_backend_optimization_level': 0})
 
 
@@ -72,16 +77,20 @@ def test_lowerings_agree_with_jax_forwards_and_backwards(case):
         for name in names:
             forced = {} if name == 'picked' else {'lowering': name}
             ours[name] = _value_and_gradients(
-                lambda x, w: conv.conv_general_dilated(x, w, **options, **forced), images, weights)
+                lambda x, w: conv.conv_general_dilated(x, w, **options, **forced), images, weights
+            )
         return ours, _value_and_gradients(
-            lambda x, w: jax.lax.conv_general_dilated(x, w, **options), images, weights)
+            lambda x, w: jax.lax.conv_general_dilated(x, w, **options), images, weights
+        )
 
     ours, expected = run(images, weights)
     for name in names:
         parts = zip(('result', 'image gradient', 'kernel gradient'), ours[name], expected)
         for what, value, reference in parts:
             scale = np.abs(reference).max()
-            np.testing.assert_allclose(value / scale, reference / scale, atol=1e-5, err_msg=f'{name} {what}')
+            np.testing.assert_allclose(
+                value / scale, reference / scale, atol=1e-5, err_msg=f'{name} {what}'
+            )
 
 
 def _windows_oracle(images, weights, strides, pads, groups):
@@ -96,7 +105,7 @@ def _windows_oracle(images, weights, strides, pads, groups):
         for i in range(rows):
             for j in range(columns):
                 y, x = i * strides[0], j * strides[1]
-                window = images[:, y:y + kernel, x:x + kernel, first:first + width]
+                window = images[:, y : y + kernel, x : x + kernel, first : first + width]
                 result[:, i, j, o] = (window * weights[..., o]).sum(axis=(1, 2, 3))
     return result
 
@@ -105,8 +114,13 @@ def _windows_oracle(images, weights, strides, pads, groups):
 def test_picked_lowering_is_the_definition(case):
     images, weights, options = _inputs(case)
     found = _jit(lambda x, w: conv.conv_general_dilated(x, w, **options))(images, weights)
-    expected = _windows_oracle(images, weights, options['window_strides'], options['padding'],
-                               options['feature_group_count'])
+    expected = _windows_oracle(
+        images,
+        weights,
+        options['window_strides'],
+        options['padding'],
+        options['feature_group_count'],
+    )
     np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
 
 
@@ -142,13 +156,17 @@ def test_vmap_is_a_loop(case):
 
 def test_in_flax_parameters_and_outputs_are_those_of_a_plain_convolution():
     images = np.random.default_rng(2).normal(size=(3, 2, 6, 6, 8)).astype(np.float32)
-    for options in (dict(kernel_size=(1, 1)), dict(kernel_size=(3, 3), feature_group_count=4, padding=1),
-                    dict(kernel_size=(3, 3), feature_group_count=8, strides=2, padding='CIRCULAR')):
+    for options in (
+        dict(kernel_size=(1, 1)),
+        dict(kernel_size=(3, 3), feature_group_count=4, padding=1),
+        dict(kernel_size=(3, 3), feature_group_count=8, strides=2, padding='CIRCULAR'),
+    ):
         plain = nn.Conv(8, **options)
         ours = nn.Conv(8, conv_general_dilated=conv.conv_general_dilated, **options)
         params = _jit(plain.init)(jax.random.key(0), images)
         assert jax.tree.map(jnp.shape, params) == jax.tree.map(
-            jnp.shape, jax.eval_shape(ours.init, jax.random.key(0), images))
+            jnp.shape, jax.eval_shape(ours.init, jax.random.key(0), images)
+        )
         expected = _jit(plain.apply)(params, images)
         np.testing.assert_allclose(_jit(ours.apply)(params, images), expected, atol=1e-5)
 
@@ -163,24 +181,45 @@ def test_other_convolutions_fall_through():
     for images, weights, options in cases:
         arrays = [rng.normal(size=shape).astype(np.float32) for shape in (images, weights)]
         arguments = (*arrays, (1, 1), [(0, 0)] * 2)
-        np.testing.assert_array_equal(conv.conv_general_dilated(*arguments, **options),
-                                      jax.lax.conv_general_dilated(*arguments, **options))
-    line = rng.normal(size=(2, 9, 3)).astype(np.float32), rng.normal(size=(1, 3, 4)).astype(np.float32)
+        np.testing.assert_array_equal(
+            conv.conv_general_dilated(*arguments, **options),
+            jax.lax.conv_general_dilated(*arguments, **options),
+        )
+    line = (
+        rng.normal(size=(2, 9, 3)).astype(np.float32),
+        rng.normal(size=(1, 3, 4)).astype(np.float32),
+    )
     numbers = ('NWC', 'WIO', 'NWC')
-    found, expected = (function(*line, (1,), 'SAME', dimension_numbers=numbers)
-                       for function in (conv.conv_general_dilated, jax.lax.conv_general_dilated))
+    found, expected = (
+        function(*line, (1,), 'SAME', dimension_numbers=numbers)
+        for function in (conv.conv_general_dilated, jax.lax.conv_general_dilated)
+    )
     np.testing.assert_array_equal(found, expected)
 
 
-@pytest.mark.parametrize('kernel, channels, size, lowering', [
-    ((1, 1), (120, 32, 1), 32, 'matmul'), ((1, 1), (240, 64, 4), 16, 'split_matmul'),
-    ((3, 3), (32, 8, 4), 32, 'taps'), ((3, 3), (32, 8, 4), 8, 'dense'), ((3, 3), (128, 32, 4), 8, 'split'),
-    ((3, 3), (96, 96, 96), 32, 'shift'), ((3, 3), (128, 128, 1), 4, 'patches'),
-    ((3, 3), (64, 64, 4), 32, 'split'), ((3, 3), (64, 64, 1), 8, 'xla'),
-    ((3, 3), (64, 64, 1), 32, 'taps')])
+@pytest.mark.parametrize(
+    'kernel, channels, size, lowering',
+    [
+        ((1, 1), (120, 32, 1), 32, 'matmul'),
+        ((1, 1), (240, 64, 4), 16, 'split_matmul'),
+        ((3, 3), (32, 8, 4), 32, 'taps'),
+        ((3, 3), (32, 8, 4), 8, 'dense'),
+        ((3, 3), (128, 32, 4), 8, 'split'),
+        ((3, 3), (96, 96, 96), 32, 'shift'),
+        ((3, 3), (128, 128, 1), 4, 'patches'),
+        ((3, 3), (64, 64, 4), 32, 'split'),
+        ((3, 3), (64, 64, 1), 8, 'xla'),
+        ((3, 3), (64, 64, 1), 32, 'taps'),
+    ],
+)
 def test_the_table_by_backend(kernel, channels, size, lowering):
-    options = dict(kernel=kernel, in_channels=channels[0], out_channels=channels[1], groups=channels[2],
-                   out_size=(size, size))
+    options = dict(
+        kernel=kernel,
+        in_channels=channels[0],
+        out_channels=channels[1],
+        groups=channels[2],
+        out_size=(size, size),
+    )
     assert conv.pick_lowering('cpu', **options) == lowering
     assert conv.pick_lowering('gpu', **options) == conv.pick_lowering('tpu', **options) == 'xla'
 
@@ -188,8 +227,11 @@ def test_the_table_by_backend(kernel, channels, size, lowering):
 def test_the_traced_program_has_the_lowering():
     def convolutions(case, **more):
         images, weights, options = _inputs(case)
-        return str(jax.make_jaxpr(lambda x, w: conv.conv_general_dilated(x, w, **options, **more))(
-            images, weights)).count('conv_general_dilated[')
+        return str(
+            jax.make_jaxpr(lambda x, w: conv.conv_general_dilated(x, w, **options, **more))(
+                images, weights
+            )
+        ).count('conv_general_dilated[')
 
     assert [convolutions(case) for case in ('1x1', 'depthwise', '3x3 tiny')] == [0, 0, 0]
     assert convolutions('3x3 grouped') == 1 and convolutions('3x3 grouped', lowering='split') == 4
@@ -202,17 +244,32 @@ def test_unknown_and_impossible_lowerings_are_refused():
     with pytest.raises(ValueError, match="lowering is 'fast'; accepted are xla, .*shift"):
         conv.conv_general_dilated(images, weights, **options, lowering='fast')
     for name in ('shift', 'matmul'):
-        with pytest.raises(ValueError, match=f'{name!r} .*3 x 3 kernel from 8 to 4 channels in 4 groups'):
+        with pytest.raises(
+            ValueError, match=f'{name!r} .*3 x 3 kernel from 8 to 4 channels in 4 groups'
+        ):
             conv.conv_general_dilated(images, weights, **options, lowering=name)
     with pytest.raises(ValueError, match="lowering 'patches' .*NHWC"):
-        conv.conv_general_dilated(images, weights, (1, 1), 'SAME', rhs_dilation=(2, 2),
-                                  dimension_numbers=NHWC, feature_group_count=4, lowering='patches')
+        conv.conv_general_dilated(
+            images,
+            weights,
+            (1, 1),
+            'SAME',
+            rhs_dilation=(2, 2),
+            dimension_numbers=NHWC,
+            feature_group_count=4,
+            lowering='patches',
+        )
 
 
 def test_inconsistent_channels_are_an_error_as_in_jax():
     with pytest.raises((TypeError, ValueError)):
-        conv.conv_general_dilated(np.zeros((1, 4, 4, 6), np.float32), np.zeros((3, 3, 4, 4), np.float32),
-                                  (1, 1), 'SAME', dimension_numbers=NHWC)
+        conv.conv_general_dilated(
+            np.zeros((1, 4, 4, 6), np.float32),
+            np.zeros((3, 3, 4, 4), np.float32),
+            (1, 1),
+            'SAME',
+            dimension_numbers=NHWC,
+        )
 
 
 def _densely_connected(join, depth):
@@ -226,6 +283,7 @@ def _densely_connected(join, depth):
             normed = (x - x.mean(axis=0)) / x.std(axis=0)
             x = join(jnp.concatenate([x, jax.nn.relu(normed) @ kernel], axis=-1))
         return (x**2).mean()
+
     return jax.jit(jax.grad(loss)).lower(kernels, x).compile(), (kernels, x)
 
 

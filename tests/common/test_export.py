@@ -1,4 +1,6 @@
-"""common.export: files give the results of JAX, say what they take, and are kept only if both is true."""
+"""common.export: files give the results of JAX, say what they take, and are kept only if both is
+true.
+"""
 
 import dataclasses
 import json
@@ -41,14 +43,18 @@ def network(pixels='float32', *, weights=WEIGHTS, outputs=5):
 
     example = np.random.default_rng(0).integers(0, 256, (2, 4, 3)).astype(np.uint8)
     example = example if pixels == 'uint8' else np.float32(example / 255)
-    return export.Exportable(function, function, write_onnx, port, result, example, {'author': 'test'})
+    return export.Exportable(
+        function, function, write_onnx, port, result, example, {'author': 'test'}
+    )
 
 
 @pytest.fixture(scope='module', params=['float32', 'uint8'])
 def written(request, tmp_path_factory):
     """(type of the images, folder, what `write` returned)."""
     folder = tmp_path_factory.mktemp('export')
-    record = export.write(network(request.param), folder, ('stablehlo', 'onnx', 'onnx'), source={'step': 7})
+    record = export.write(
+        network(request.param), folder, ('stablehlo', 'onnx', 'onnx'), source={'step': 7}
+    )
     return request.param, folder, record
 
 
@@ -64,7 +70,11 @@ def test_files_give_the_right_results_for_any_batch(written, name, batch):
 def test_record_says_what_goes_in_what_comes_out_and_how_well_it_agrees(written):
     pixels, folder, record = written
     stored = json.loads((folder / 'export.json').read_text())
-    assert {path.name for path in folder.iterdir()} == {'model.onnx', 'model.stablehlo', 'export.json'}
+    assert {path.name for path in folder.iterdir()} == {
+        'model.onnx',
+        'model.stablehlo',
+        'export.json',
+    }
     assert stored['input']['shape'] == ['batch', 4, 3] and stored['output']['shape'] == ['batch', 5]
     assert (stored['input']['dtype'], stored['input']['name']) == (pixels, 'images')
     assert {'float32': '0 to 1', 'uint8': '0 to 255'}[pixels] in stored['input']['meaning']
@@ -72,7 +82,9 @@ def test_record_says_what_goes_in_what_comes_out_and_how_well_it_agrees(written)
     assert {'jax', 'onnx', 'onnxruntime', 'flatbuffers'} == set(stored['versions'])
     for name, facts in stored['files'].items():
         assert facts['bytes'] == (folder / name).stat().st_size and 0 <= facts['difference'] <= 1e-4
-        line, = (line for line in export.summary(record).splitlines() if line.startswith(f'{name}: '))
+        (line,) = (
+            line for line in export.summary(record).splitlines() if line.startswith(f'{name}: ')
+        )
         assert f'{facts["difference"]:.1e}' in line
 
 
@@ -80,16 +92,22 @@ def test_onnx_file_documents_itself(written):
     pixels, folder, _ = written
     model = onnx.load(folder / 'model.onnx')
     facts = {entry.key: entry.value for entry in model.metadata_props}
-    assert facts['author'] == 'test' and f'images [batch, 4, 3] {pixels}: row, channel' in facts['input']
+    assert (
+        facts['author'] == 'test'
+        and f'images [batch, 4, 3] {pixels}: row, channel' in facts['input']
+    )
     assert facts['output'] == 'scores [batch, 5] float32: between -1 and 1'
-    session = onnxruntime.InferenceSession(folder / 'model.onnx', providers=['CPUExecutionProvider'])
+    session = onnxruntime.InferenceSession(
+        folder / 'model.onnx', providers=['CPUExecutionProvider']
+    )
     assert (session.get_inputs()[0].name, session.get_outputs()[0].name) == ('images', 'scores')
 
 
 def test_stablehlo_is_one_program_for_all_platforms_with_plain_convolutions(tmp_path):
     kernel = np.random.default_rng(0).normal(size=(3, 3, 2, 8)).astype(np.float32)
     function = lambda x: conv.conv_general_dilated(
-        x, kernel, (1, 1), 'SAME', dimension_numbers=('NHWC', 'HWIO', 'NHWC'), feature_group_count=4)
+        x, kernel, (1, 1), 'SAME', dimension_numbers=('NHWC', 'HWIO', 'NHWC'), feature_group_count=4
+    )
     port, path = Port('x', (6, 6, 8), 'float32', 'anything'), tmp_path / 'model.stablehlo'
     export.write_stablehlo(function, port, path)
     exported = jax.export.deserialize(bytearray(path.read_bytes()))
@@ -101,9 +119,14 @@ def test_stablehlo_is_one_program_for_all_platforms_with_plain_convolutions(tmp_
     np.testing.assert_allclose(exported.call(images), function(images), atol=1e-4)
 
 
-@pytest.mark.parametrize('wrong', [
-    {'weights': WEIGHTS + 1e-3}, {'weights': WEIGHTS * np.nan},
-    {'weights': np.zeros((12, 4), np.float32), 'outputs': 4}])
+@pytest.mark.parametrize(
+    'wrong',
+    [
+        {'weights': WEIGHTS + 1e-3},
+        {'weights': WEIGHTS * np.nan},
+        {'weights': np.zeros((12, 4), np.float32), 'outputs': 4},
+    ],
+)
 def test_wrong_file_is_refused_and_nothing_changes(wrong, tmp_path):
     good = export.write(network(), tmp_path, ['onnx'], source={})
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
@@ -121,8 +144,9 @@ def test_reference_is_what_files_are_held_to(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize('formats, named', [
-    (['onnx', 'tflite'], 'format is tflite'), ([], 'format is empty')])
+@pytest.mark.parametrize(
+    'formats, named', [(['onnx', 'tflite'], 'format is tflite'), ([], 'format is empty')]
+)
 def test_unknown_format_is_named_with_those_that_exist(formats, named, tmp_path):
     with pytest.raises(ValueError, match=f'{named}.*onnx, stablehlo'):
         export.write(network(), tmp_path, formats, source={})
@@ -130,10 +154,14 @@ def test_unknown_format_is_named_with_those_that_exist(formats, named, tmp_path)
 
 
 @pytest.mark.parametrize('format, package', [('onnx', 'onnxruntime'), ('stablehlo', 'flatbuffers')])
-def test_missing_package_names_the_extra_before_anything_is_computed(format, package, tmp_path, monkeypatch):
+def test_missing_package_names_the_extra_before_anything_is_computed(
+    format, package, tmp_path, monkeypatch
+):
     monkeypatch.setitem(sys.modules, package, None)
     never = dataclasses.replace(network(), reference=lambda images: pytest.fail('computed'))
-    with pytest.raises(ValueError, match=rf"{package} is missing: pip install 'pano-dppnet\[export\]'"):
+    with pytest.raises(
+        ValueError, match=rf"{package} is missing: pip install 'pano-dppnet\[export\]'"
+    ):
         export.write(never, tmp_path, [format], source={})
     assert not list(tmp_path.iterdir())
 
@@ -152,7 +180,9 @@ def test_destination_is_a_run_of_its_own(tmp_path):
 
 def test_record_of_the_training_survives_an_export_into_its_workdir(tmp_path):
     (tmp_path / 'flags.txt').write_text('--mode=train\n')
-    with export.destination(str(tmp_path), f'{tmp_path}/../{tmp_path.name}', '--mode=export\n') as folder:
+    with export.destination(
+        str(tmp_path), f'{tmp_path}/../{tmp_path.name}', '--mode=export\n'
+    ) as folder:
         assert folder.samefile(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ['flags.txt']
     assert (tmp_path / 'flags.txt').read_text() == '--mode=train\n'

@@ -18,13 +18,16 @@ def read_events(directory):
         data = path.read_bytes()
         while data:
             size = int.from_bytes(data[:8], 'little')
-            yield event_pb2.Event.FromString(data[12:12 + size])
-            data = data[12 + size + 4:]
+            yield event_pb2.Event.FromString(data[12 : 12 + size])
+            data = data[12 + size + 4 :]
 
 
 def read_scalars(directory):
-    return [(event.step, value.tag, round(value.simple_value, 4))
-            for event in read_events(directory) for value in event.summary.value]
+    return [
+        (event.step, value.tag, round(value.simple_value, 4))
+        for event in read_events(directory)
+        for value in event.summary.value
+    ]
 
 
 def test_lines_and_events(tmp_path):
@@ -33,7 +36,10 @@ def test_lines_and_events(tmp_path):
         # On disk before the log is closed: a kill loses nothing.
         assert (tmp_path / 'metrics.jsonl').read_text() == '{"step": 1, "loss": 0.5, "rate": 1.0}\n'
         log.write(2, {'loss': 0.25})
-    assert logs.read_metrics(tmp_path) == [{'step': 1, 'loss': 0.5, 'rate': 1.0}, {'step': 2, 'loss': 0.25}]
+    assert logs.read_metrics(tmp_path) == [
+        {'step': 1, 'loss': 0.5, 'rate': 1.0},
+        {'step': 2, 'loss': 0.25},
+    ]
     assert read_scalars(tmp_path) == [(1, 'loss', 0.5), (1, 'rate', 1.0), (2, 'loss', 0.25)]
 
 
@@ -41,7 +47,12 @@ def test_non_finite_metrics_are_valid_json(tmp_path):
     with logs.MetricLog(tmp_path) as log:
         log.write(1, {'a': math.nan, 'b': jnp.inf, 'c': 1})
     line = (tmp_path / 'metrics.jsonl').read_text()
-    assert json.loads(line, parse_constant=pytest.fail) == {'step': 1, 'a': None, 'b': None, 'c': 1.0}
+    assert json.loads(line, parse_constant=pytest.fail) == {
+        'step': 1,
+        'a': None,
+        'b': None,
+        'c': 1.0,
+    }
 
 
 def test_a_killed_and_resumed_run_has_each_step_once(tmp_path):
@@ -102,10 +113,13 @@ def test_progress_lines_give_rate_and_time_left(monkeypatch):
             progress.update(metrics={'loss': jnp.float32(0.1234567)} if step == 50 else None)
         progress.write('saved')
     lines = stream.getvalue().splitlines()
-    assert lines == ['train 109/1000  4 steps/s  ETA 03:43  loss 0.5',
-                     'train 149/1000  4 steps/s  ETA 03:33  loss 0.5',
-                     'train 189/1000  4 steps/s  ETA 03:23  loss 0.1235', 'saved',
-                     'train 200/1000  4 steps/s  ETA 03:20  loss 0.1235']
+    assert lines == [
+        'train 109/1000  4 steps/s  ETA 03:43  loss 0.5',
+        'train 149/1000  4 steps/s  ETA 03:33  loss 0.5',
+        'train 189/1000  4 steps/s  ETA 03:23  loss 0.1235',
+        'saved',
+        'train 200/1000  4 steps/s  ETA 03:20  loss 0.1235',
+    ]
 
 
 def test_slow_units_and_the_end(monkeypatch):
@@ -116,9 +130,11 @@ def test_slow_units_and_the_end(monkeypatch):
         for _ in range(3):
             clock.now += 5000.0
             progress.update()
-    assert stream.getvalue().splitlines() == ['1/3  5e+03 s/frame  ETA 2:46:40',
-                                              '2/3  5e+03 s/frame  ETA 1:23:20',
-                                              '3/3  5e+03 s/frame']
+    assert stream.getvalue().splitlines() == [
+        '1/3  5e+03 s/frame  ETA 2:46:40',
+        '2/3  5e+03 s/frame  ETA 1:23:20',
+        '3/3  5e+03 s/frame',
+    ]
 
 
 class Terminal(io.StringIO):
@@ -131,4 +147,8 @@ def test_a_terminal_gets_a_bar():
     with logs.Progress(4, description='train', stream=stream) as progress:
         progress.update(4, {'loss': 0.25})
         progress.write('saved')
-    assert '4/4' in stream.getvalue() and 'loss 0.25' in stream.getvalue() and 'saved\n' in stream.getvalue()
+    assert (
+        '4/4' in stream.getvalue()
+        and 'loss 0.25' in stream.getvalue()
+        and 'saved\n' in stream.getvalue()
+    )

@@ -24,7 +24,9 @@ def test_what_unpacks_to_more_than_memory_is_refused_before_it_is(tmp_path, read
             archive.writestr(f'{number}.npy', bytes(1 << 20))
     assert path.stat().st_size < 10_000
     monkeypatch.setattr(npz, 'MAX_BYTES', 3 << 19)
-    with pytest.raises(ValueError, match='bomb.npz .*unpacks to 3,145,728 bytes; accepted: at most'):
+    with pytest.raises(
+        ValueError, match='bomb.npz .*unpacks to 3,145,728 bytes; accepted: at most'
+    ):
         read(path)
 
 

@@ -37,8 +37,10 @@ def make_step(average):
 def problem(batch_size):
     rng = np.random.default_rng(0)
     params = {'w': jnp.asarray(rng.normal(size=(5, 2)), jnp.float32), 'b': jnp.zeros(2)}
-    batch = {'x': rng.normal(size=(batch_size, 5)).astype(np.float32),
-             'y': rng.normal(size=(batch_size, 2)).astype(np.float32)}
+    batch = {
+        'x': rng.normal(size=(batch_size, 5)).astype(np.float32),
+        'y': rng.normal(size=(batch_size, 2)).astype(np.float32),
+    }
     return (params, OPTIMIZER.init(params)), batch
 
 
@@ -51,16 +53,22 @@ def test_step_on_four_devices_equals_one_device():
     for _ in range(3):
         expected, expected_metrics = single(expected, batch, 2.0)
         actual, metrics = parallel_step(actual, parallel.local_shard(batch), 2.0)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-6), actual, expected)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-6), actual, expected
+    )
     np.testing.assert_allclose(metrics['loss'], expected_metrics['loss'], rtol=1e-5)
     assert not np.allclose(actual[0]['w'], state[0]['w'])
 
 
 def test_data_parallel_uses_every_device_and_any_number_of_shared_arguments():
     def step(state, batch, first, second):
-        return state + parallel.mean(jax.lax.axis_index(parallel.AXIS) * first + batch.sum() * second)
+        return state + parallel.mean(
+            jax.lax.axis_index(parallel.AXIS) * first + batch.sum() * second
+        )
 
-    actual = parallel.data_parallel(step, num_shared=2)(1.0, parallel.local_shard(np.ones((8, 1))), 2.0, 10.0)
+    actual = parallel.data_parallel(step, num_shared=2)(
+        1.0, parallel.local_shard(np.ones((8, 1))), 2.0, 10.0
+    )
     assert actual.shape == ()
     assert float(actual) == 1.0 + 2.0 * 1.5 + 10.0 * 2.0
 
@@ -116,27 +124,55 @@ def test_processes_with_different_numbers_of_devices_are_refused(monkeypatch):
         parallel.local_examples(12)
 
 
-@pytest.mark.parametrize('address, rank, sentence', [
-    ('localhost', 0, "coordinator_address is 'localhost'; host:port is accepted"),
-    ('localhost:{free}', 1, 'process 1 of 2 waited 1 s for the others, which did not all come; '
-     'coordinator_address is localhost:.*, where nothing answers .*refused'),
-    ('localhost:{taken}', 0, 'coordinator_address is localhost:.*, but process 0 cannot listen .*in use'),
-    ('localhost:99999', 0, 'coordinator_address is localhost:99999, but process 0 cannot listen .*port')])
+@pytest.mark.parametrize(
+    'address, rank, sentence',
+    [
+        ('localhost', 0, "coordinator_address is 'localhost'; host:port is accepted"),
+        (
+            'localhost:{free}',
+            1,
+            (
+                'process 1 of 2 waited 1 s for the others, which did not all come; '
+                'coordinator_address is localhost:.*, where nothing answers .*refused'
+            ),
+        ),
+        (
+            'localhost:{taken}',
+            0,
+            'coordinator_address is localhost:.*, but process 0 cannot listen .*in use',
+        ),
+        (
+            'localhost:99999',
+            0,
+            'coordinator_address is localhost:99999, but process 0 cannot listen .*port',
+        ),
+    ],
+)
 def test_processes_that_cannot_meet_end_with_a_sentence(address, rank, sentence):
     with socket.socket() as probe:
         probe.bind(('', 0))
         free = probe.getsockname()[1]
     with socket.create_server(('', 0)) as taken:
         address = address.format(free=free, taken=taken.getsockname()[1])
-        done = subprocess.run([sys.executable, '-c', ONE_OF_TWO, address, str(rank)], text=True, timeout=60,
-                              stderr=subprocess.PIPE, env={**os.environ, 'PYTHONPATH': ROOT}, check=False)
+        done = subprocess.run(
+            [sys.executable, '-c', ONE_OF_TWO, address, str(rank)],
+            text=True,
+            timeout=60,
+            stderr=subprocess.PIPE,
+            env={**os.environ, 'PYTHONPATH': ROOT},
+            check=False,
+        )
     assert done.returncode == 1
     assert re.fullmatch(f'ValueError: {sentence}.*', done.stderr.splitlines()[-1]), done.stderr
 
 
 def test_devices_summary():
-    assert parallel.devices_summary() == {'platform': 'cpu', 'kind': jax.devices()[0].device_kind, 'count': 4,
-                                          'processes': 1}
+    assert parallel.devices_summary() == {
+        'platform': 'cpu',
+        'kind': jax.devices()[0].device_kind,
+        'count': 4,
+        'processes': 1,
+    }
 
 
 ROOT = str(pathlib.Path(parallel.__file__).parents[1])
@@ -182,9 +218,15 @@ def test_two_processes_average_over_all_their_devices_and_wait_for_each_other(ho
         probe.bind(('localhost', 0))
         port = how if how == 'slurm' else str(probe.getsockname()[1])
     written = str(tmp_path / 'written')
-    processes = [subprocess.Popen([sys.executable, '-c', TWO_PROCESSES, port, str(rank), written], text=True,
-                                  stdout=subprocess.PIPE, env={**os.environ, 'PYTHONPATH': ROOT})
-                 for rank in range(2)]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, '-c', TWO_PROCESSES, port, str(rank), written],
+            text=True,
+            stdout=subprocess.PIPE,
+            env={**os.environ, 'PYTHONPATH': ROOT},
+        )
+        for rank in range(2)
+    ]
     outputs = [process.communicate(timeout=100)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
     # Gloo writes lines of its own, before or after.
@@ -193,11 +235,15 @@ def test_two_processes_average_over_all_their_devices_and_wait_for_each_other(ho
 
 
 def test_processes_wait_and_vote_on_all_of_their_devices(monkeypatch):
-    # Whoever waits for its first device alone may end while the others are left with half a collective.
+    # Whoever waits for its first device alone may end while the others are left with half a
+    # collective.
     waited, wait = [], jax.block_until_ready
     monkeypatch.setattr(jax, 'process_count', lambda: 2)
-    monkeypatch.setattr(jax, 'block_until_ready',
-                        lambda array: waited.append(len(array.addressable_shards)) or wait(array))
+    monkeypatch.setattr(
+        jax,
+        'block_until_ready',
+        lambda array: waited.append(len(array.addressable_shards)) or wait(array),
+    )
     parallel.wait_for_all()
     stop = Stop()
     assert not stop.carried(stop.vote())
@@ -221,6 +267,12 @@ def test_sigterm_still_reaches_a_process_that_has_joined_a_run():
     with socket.socket() as probe:
         probe.bind(('localhost', 0))
         port = str(probe.getsockname()[1])
-    done = subprocess.run([sys.executable, '-c', ONE_PROCESS, port], text=True, timeout=60,
-                          stdout=subprocess.PIPE, env={**os.environ, 'PYTHONPATH': ROOT}, check=True)
+    done = subprocess.run(
+        [sys.executable, '-c', ONE_PROCESS, port],
+        text=True,
+        timeout=60,
+        stdout=subprocess.PIPE,
+        env={**os.environ, 'PYTHONPATH': ROOT},
+        check=True,
+    )
     assert done.stdout.split()[-1] == '1'

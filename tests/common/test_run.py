@@ -46,10 +46,12 @@ def test_workdirs_that_are_refused(tmp_path):
     (tmp_path / 'file').write_text('mine')
     (tmp_path / 'photos').mkdir()
     (tmp_path / 'photos' / 'a.png').write_text('mine')
-    for workdir, message in [(tmp_path / 'file', 'it is a file'),
-                             (tmp_path / 'file' / 'below', 'cannot be written'),
-                             (tmp_path / 'photos', 'holds a.png but no earlier run'),
-                             ('', 'workdir is empty')]:
+    for workdir, message in [
+        (tmp_path / 'file', 'it is a file'),
+        (tmp_path / 'file' / 'below', 'cannot be written'),
+        (tmp_path / 'photos', 'holds a.png but no earlier run'),
+        ('', 'workdir is empty'),
+    ]:
         with pytest.raises(ValueError, match=message) as error:
             run.open_run(workdir, '')
         assert '\n' not in str(error.value)
@@ -69,12 +71,18 @@ def test_a_read_only_disk_is_one_sentence(tmp_path, monkeypatch):
 
     def refuse(*unused_given, **unused_options):
         raise OSError(errno.EROFS, 'Read-only file system')
+
     for name, workdir in (('mkdir', tmp_path / 'new'), ('open', tmp_path), ('replace', tmp_path)):
         with monkeypatch.context() as patch, pytest.raises(ValueError) as caught:
             patch.setattr(os, name, refuse)
             run.open_run(workdir, '--steps=4')
-        assert str(caught.value).lower() == f'workdir {workdir} cannot be written: read-only file system'.lower()
-    assert (tmp_path / 'flags.txt').read_text() == '--steps=3\n' and run.open_run(tmp_path, '').resumed
+        assert (
+            str(caught.value).lower()
+            == f'workdir {workdir} cannot be written: read-only file system'.lower()
+        )
+    assert (tmp_path / 'flags.txt').read_text() == '--steps=3\n' and run.open_run(
+        tmp_path, ''
+    ).resumed
 
 
 HOLD = """
@@ -88,9 +96,13 @@ sys.stdin.read()
 
 def test_a_second_run_is_refused_until_the_first_is_killed(tmp_path):
     root = str(pathlib.Path(run.__file__).parents[1])
-    holder = subprocess.Popen([sys.executable, '-c', HOLD, str(tmp_path)], text=True,
-                              stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                              env={**os.environ, 'PYTHONPATH': root, 'JAX_PLATFORMS': 'cpu'})
+    holder = subprocess.Popen(
+        [sys.executable, '-c', HOLD, str(tmp_path)],
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, 'PYTHONPATH': root, 'JAX_PLATFORMS': 'cpu'},
+    )
     try:
         assert holder.stdout.readline() == 'open\n'
         with pytest.raises(ValueError, match=rf'in use by another run \(process {holder.pid}\)'):
@@ -130,12 +142,26 @@ def test_atomic_path_of_a_folder(tmp_path):
 
 def test_write_json_is_strict(tmp_path):
     path = tmp_path / 'a.json'
-    value = {'f': jnp.float32(0.5), 'b': jnp.ones(2, jnp.bfloat16), 'i': np.arange(3),
-             'n': [math.nan, -math.inf], 'p': pathlib.Path('x/y'), 3: (True, None, np.bool_(False))}
+    value = {
+        'f': jnp.float32(0.5),
+        'b': jnp.ones(2, jnp.bfloat16),
+        'i': np.arange(3),
+        'n': [math.nan, -math.inf],
+        'p': pathlib.Path('x/y'),
+        3: (True, None, np.bool_(False)),
+    }
     run.write_json(path, value)
-    read = json.loads(path.read_text(), parse_constant=lambda name: pytest.fail(f'{name} is not JSON'))
-    assert read == {'f': 0.5, 'b': [1.0, 1.0], 'i': [0, 1, 2], 'n': [None, None], 'p': 'x/y',
-                    '3': [True, None, False]}
+    read = json.loads(
+        path.read_text(), parse_constant=lambda name: pytest.fail(f'{name} is not JSON')
+    )
+    assert read == {
+        'f': 0.5,
+        'b': [1.0, 1.0],
+        'i': [0, 1, 2],
+        'n': [None, None],
+        'p': 'x/y',
+        '3': [True, None, False],
+    }
     with pytest.raises(ValueError, match='no JSON form'):
         run.write_json(path, {'x': object()})
     assert json.loads(path.read_text()) == read

@@ -1,4 +1,6 @@
-"""Signals as requests: at once, held off, repeated, with a busy interpreter, and in several processes."""
+"""Signals as requests: at once, held off, repeated, with a busy interpreter, and in several
+processes.
+"""
 
 import os
 import pathlib
@@ -22,7 +24,9 @@ ROOT = str(pathlib.Path(stopping.__file__).parents[1])
 def handlers():
     """Known handlers before, and the same ones afterwards."""
     # A shell starts background jobs with Ctrl-C ignored.
-    before = {number: signal.signal(number, signal.default_int_handler) for number in stopping.SIGNALS}
+    before = {
+        number: signal.signal(number, signal.default_int_handler) for number in stopping.SIGNALS
+    }
     yield
     for number, handler in before.items():
         assert signal.signal(number, handler) is signal.default_int_handler
@@ -32,8 +36,14 @@ def send(number):
     os.kill(os.getpid(), number)
 
 
-@pytest.mark.parametrize('number, name, code', [
-    (signal.SIGINT, 'SIGINT', 130), (signal.SIGTERM, 'SIGTERM', 143), (signal.SIGUSR1, 'SIGUSR1', 138)])
+@pytest.mark.parametrize(
+    'number, name, code',
+    [
+        (signal.SIGINT, 'SIGINT', 130),
+        (signal.SIGTERM, 'SIGTERM', 143),
+        (signal.SIGUSR1, 'SIGUSR1', 138),
+    ],
+)
 def test_the_first_signal_ends_the_job_at_once(number, name, code):
     with pytest.raises(Stopped) as caught, on_signals() as stop:
         stop.kept = 'three of nine are kept'
@@ -43,7 +53,10 @@ def test_the_first_signal_ends_the_job_at_once(number, name, code):
             pytest.fail('the signal had no effect')
         except Exception:
             pytest.fail('a job that takes failures of its parts would have gone on')
-    assert str(caught.value) == f'stopped by {name}: three of nine are kept' and caught.value.code == code
+    assert (
+        str(caught.value) == f'stopped by {name}: three of nine are kept'
+        and caught.value.code == code
+    )
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
@@ -92,6 +105,7 @@ def test_other_threads_take_no_signals():
     def job():
         with on_signals() as stop:
             found.append((stop.number, signal.getsignal(signal.SIGTERM)))
+
     thread = threading.Thread(target=job)
     thread.start()
     thread.join()
@@ -134,12 +148,21 @@ with stopping.on_signals() as stop, held(stop):
 """
 
 
-@pytest.mark.parametrize('how, said', [
-    ('held', 'SIGINT: stopping after this step; Ctrl-C again stops at once\n'),
-    ('at_once', 'stopping; Ctrl-C again stops at once\n')])
+@pytest.mark.parametrize(
+    'how, said',
+    [
+        ('held', 'SIGINT: stopping after this step; Ctrl-C again stops at once\n'),
+        ('at_once', 'stopping; Ctrl-C again stops at once\n'),
+    ],
+)
 def test_ctrl_c_is_answered_though_the_interpreter_is_busy_and_the_second_one_ends_it(how, said):
-    process = subprocess.Popen([sys.executable, '-c', BUSY, how], text=True, stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, env=os.environ | {'PYTHONPATH': ROOT})
+    process = subprocess.Popen(
+        [sys.executable, '-c', BUSY, how],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {'PYTHONPATH': ROOT},
+    )
     try:
         assert process.stdout.readline() == 'ready\n'
         process.send_signal(signal.SIGINT)
@@ -188,11 +211,18 @@ def test_processes_end_after_the_same_step_though_one_got_the_signal(number, nam
     with socket.socket() as probe:
         probe.bind(('localhost', 0))
         port = str(probe.getsockname()[1])
-    processes = [subprocess.Popen([sys.executable, '-c', TWO_PROCESSES, port, str(rank), str(int(number))],
-                                  text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                  env=os.environ | {'PYTHONPATH': ROOT}) for rank in range(2)]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, '-c', TWO_PROCESSES, port, str(rank), str(int(number))],
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=os.environ | {'PYTHONPATH': ROOT},
+        )
+        for rank in range(2)
+    ]
     outputs = [process.communicate(timeout=60)[0].splitlines()[-1:] for process in processes]
     # It was sent before the eighth step, which voted for it; the ninth was under way.
     line = f'9.0 stopped by {name}: the checkpoint of step 9 of 1000 is saved in nowhere; '
-    assert [output[0][:len(line)] for output in outputs] == [line] * 2
+    assert [output[0][: len(line)] for output in outputs] == [line] * 2
     assert [process.returncode for process in processes] == [128 + number] * 2

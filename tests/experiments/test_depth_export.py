@@ -13,7 +13,8 @@ import pytest
 from common import export
 from common.checkpoint import Checkpoints
 from experiments import depth_export
-from pano_depth.learning import model as models, session
+from pano_depth.learning import model as models
+from pano_depth.learning import session
 
 pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
@@ -22,17 +23,27 @@ pytest.importorskip('flatbuffers')
 ROOT = pathlib.Path(__file__).parents[2]
 MODEL = models.ModelConfig(face_size=16, depth_channels=(8, 8), pose_channels=(8, 8))
 CASES = {
-    'both': ('--checkpoint=weights.npz', '--format=onnx,stablehlo', '--export_height=64', '--pixels=uint8'),
+    'both': (
+        '--checkpoint=weights.npz',
+        '--format=onnx,stablehlo',
+        '--export_height=64',
+        '--pixels=uint8',
+    ),
     'format': ('--checkpoint=weights.npz', '--format=tflite'),
     'height': ('--checkpoint=weights.npz', '--export_height=100'),
     'untrained': ('--checkpoint=none',),
     'no_workdir': ('--checkpoint=weights.npz', '--workdir='),
 }
-BAD = {'format': 'format is tflite; accepted: onnx, stablehlo', 'height': 'multiples of 32',
-       'untrained': 'needs trained networks', 'no_workdir': '--workdir has to name'}
+BAD = {
+    'format': 'format is tflite; accepted: onnx, stablehlo',
+    'height': 'multiples of 32',
+    'untrained': 'needs trained networks',
+    'no_workdir': '--workdir has to name',
+}
 
-# Importing takes seconds: one interpreter, forked for each command line, whose output goes into files.
-FORKING = '''
+# Importing takes seconds: one interpreter, forked for each command line, whose output goes into
+# files.
+FORKING = """
 import json, os, sys
 sys.path.insert(0, sys.argv[1])
 from experiments import depth_main
@@ -44,7 +55,7 @@ for name, arguments in json.loads(sys.argv[2]).items():
         sys.argv = ['pano-depth'] + arguments
         depth_main.run()
     open(name + '.code', 'w').write(str(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])))
-'''
+"""
 
 
 @pytest.fixture(scope='module')
@@ -52,11 +63,17 @@ def folder(tmp_path_factory):
     """Where every command line of `CASES` was run, with --workdir=run_NAME."""
     folder = tmp_path_factory.mktemp('export')
     session.save_weights(folder / 'weights.npz', models.init_params(0, MODEL), MODEL)
-    cases = {name: ['--mode=export', '--compilation_cache=', f'--workdir=run_{name}', *arguments]
-             for name, arguments in CASES.items()}
-    subprocess.run([sys.executable, '-c', FORKING, str(ROOT), json.dumps(cases)], cwd=folder, check=True,
-                   env={**os.environ, 'JAX_PLATFORMS': 'cpu', 'JAX_DISABLE_MOST_OPTIMIZATIONS': '1'},
-                   capture_output=True)
+    cases = {
+        name: ['--mode=export', '--compilation_cache=', f'--workdir=run_{name}', *arguments]
+        for name, arguments in CASES.items()
+    }
+    subprocess.run(
+        [sys.executable, '-c', FORKING, str(ROOT), json.dumps(cases)],
+        cwd=folder,
+        check=True,
+        env={**os.environ, 'JAX_PLATFORMS': 'cpu', 'JAX_DISABLE_MOST_OPTIMIZATIONS': '1'},
+        capture_output=True,
+    )
     return folder
 
 
@@ -69,15 +86,26 @@ def test_files_and_figures_are_there(folder):
     assert record['source'] == {'checkpoint': 'weights.npz'}
     assert record['input']['shape'] == ['batch', 64, 128, 3]
     for name, facts in record['files'].items():
-        assert facts['difference'] <= 1e-4 and f'{name}: ' in said and f'{facts["difference"]:.1e}' in said
+        assert (
+            facts['difference'] <= 1e-4
+            and f'{name}: ' in said
+            and f'{facts["difference"]:.1e}' in said
+        )
     flags = (folder / 'run_both' / 'flags.txt').read_text().splitlines()
-    assert {'--mode=export', '--format=onnx,stablehlo', '--export_height=64', '--pixels=uint8'} <= set(flags)
+    assert {
+        '--mode=export',
+        '--format=onnx,stablehlo',
+        '--export_height=64',
+        '--pixels=uint8',
+    } <= set(flags)
 
 
 def test_both_files_see_the_same_depth(folder):
     frames = np.random.default_rng(0).integers(0, 256, (1, 64, 128, 3)).astype(np.uint8)
-    onnx, stablehlo = (export.run_file(folder / 'run_both' / f'model.{name}', frames)
-                       for name in ('onnx', 'stablehlo'))
+    onnx, stablehlo = (
+        export.run_file(folder / 'run_both' / f'model.{name}', frames)
+        for name in ('onnx', 'stablehlo')
+    )
     assert onnx.shape == (1, 64, 128) and onnx.min() > 0
     np.testing.assert_allclose(onnx, stablehlo, rtol=1e-4)
 

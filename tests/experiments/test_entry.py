@@ -52,22 +52,31 @@ def start(tmp_path_factory):
     environment = {**os.environ, 'PYTHONPATH': str(pathlib.Path(entry.__file__).parents[1])}
 
     def start(*arguments):
-        done = subprocess.run([sys.executable, str(script), *arguments], env=environment, text=True,
-                              capture_output=True, timeout=60, cwd=script.parent)
+        done = subprocess.run(
+            [sys.executable, str(script), *arguments],
+            env=environment,
+            text=True,
+            capture_output=True,
+            timeout=60,
+            cwd=script.parent,
+        )
         return done.returncode, done.stdout, done.stderr
 
     return start
 
 
-@pytest.mark.parametrize('argument, code, sentence', [
-    ('--steps=101', 1, 'error: steps is 101, it has to be at most 100'),
-    ('--fault=missing', 1, 'error: No such file or directory: no/such/file'),
-    ('--fault=interrupt', 128 + signal.SIGINT, 'interrupted'),
-    ('--flagfile=absent.flags', 1, 'absent.flags'),
-    ('--step=5', 1, "error: Unknown command line flag 'step'"),
-    ('--steps=many', 1, 'error: flag --steps=many'),
-    ('train', 1, "error: unexpected argument 'train'"),
-])
+@pytest.mark.parametrize(
+    'argument, code, sentence',
+    [
+        ('--steps=101', 1, 'error: steps is 101, it has to be at most 100'),
+        ('--fault=missing', 1, 'error: No such file or directory: no/such/file'),
+        ('--fault=interrupt', 128 + signal.SIGINT, 'interrupted'),
+        ('--flagfile=absent.flags', 1, 'absent.flags'),
+        ('--step=5', 1, "error: Unknown command line flag 'step'"),
+        ('--steps=many', 1, 'error: flag --steps=many'),
+        ('train', 1, "error: unexpected argument 'train'"),
+    ],
+)
 def test_errors_are_one_sentence(start, argument, code, sentence):
     actual, stdout, stderr = start(argument)
     assert actual == code and stdout == ''
@@ -84,7 +93,9 @@ def test_a_whole_main(start, tmp_path):
     code, flagfile, _ = start('--workdir=out', '--steps=7', '--fault=')
     assert (code, flagfile) == (0, '--fault=\n--steps=7\n--workdir=out\n')
     (tmp_path / 'again.flags').write_text(flagfile)
-    assert start(f'--flagfile={tmp_path / "again.flags"}', '--steps=8')[1] == flagfile.replace('7', '8')
+    assert start(f'--flagfile={tmp_path / "again.flags"}', '--steps=8')[1] == flagfile.replace(
+        '7', '8'
+    )
     code, _, stderr = start('--fault=bug')
     assert code == 1 and 'Traceback' in stderr and 'a bug' in stderr
     assert 'Traceback' in start('--traceback', '--steps=101')[2]

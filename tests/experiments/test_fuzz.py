@@ -1,4 +1,6 @@
-"""Flag values that nobody thought of: a configuration, or a sentence that names the flag; nothing is run."""
+"""Flag values that nobody thought of: a configuration, or a sentence that names the flag; nothing
+is run.
+"""
 
 import dataclasses
 import math
@@ -11,29 +13,82 @@ from hypothesis import strategies as st
 
 from common.export import ExportConfig
 from experiments import entry, flags, nas_choice, nas_flags, nas_main, nas_search, nas_train
-from nas.training import evaluate, recipe
-from nas.search import rungs
 from nas.cells import zoo
 from nas.devices import specs
-from nas.search.search import SearchConfig
+from nas.search import rungs
+from nas.search.search import PlannerConfig
+from nas.training import evaluate, recipe
 from pano_depth.learning.model import ModelConfig
 from pano_depth.learning.objective import LossConfig
-from pano_depth.learning.train import TrainConfig
+from pano_depth.learning.train import RecipeConfig
 
 # Derandomised, so that a failure is everybody's failure.
-quick = settings(max_examples=60, deadline=None, derandomize=True, database=None,
-                 suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+quick = settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 
-ODD = ('', ' ', '0', '-0', '1', '-1', '3', '1e3', '0.5', '-0.5', '1e-400', 'nan', '-nan', 'inf', '-inf',
-       '1e999', '9' * 30, '9' * 5000, '-' + '9' * 30, '0x10', '1_000', '\u0661\u0662', '\xbd', 'true', 'None',
-       '1,2', '4,8,16', ',', '1,,2', '\x00', '\ud800', '\u202e1', '\uff4e\uff41\uff4e', '--steps=1', '#',
-       '\n', '\r', 'a\u2028b')
-values = st.one_of(st.sampled_from(ODD), st.text(max_size=20), st.integers().map(str), st.floats().map(str))
-CONFIGS = {config.__name__: config for config in (
-    ModelConfig, LossConfig, TrainConfig, ExportConfig, recipe.RecipeConfig, evaluate.EvaluationConfig,
-    nas_choice.Sizes)}
-FIELDS = sorted((name, field.name) for name, config in CONFIGS.items()
-                for field in dataclasses.fields(config))
+ODD = (
+    '',
+    ' ',
+    '0',
+    '-0',
+    '1',
+    '-1',
+    '3',
+    '1e3',
+    '0.5',
+    '-0.5',
+    '1e-400',
+    'nan',
+    '-nan',
+    'inf',
+    '-inf',
+    '1e999',
+    '9' * 30,
+    '9' * 5000,
+    '-' + '9' * 30,
+    '0x10',
+    '1_000',
+    '\u0661\u0662',
+    '\xbd',
+    'true',
+    'None',
+    '1,2',
+    '4,8,16',
+    ',',
+    '1,,2',
+    '\x00',
+    '\ud800',
+    '\u202e1',
+    '\uff4e\uff41\uff4e',
+    '--steps=1',
+    '#',
+    '\n',
+    '\r',
+    'a\u2028b',
+)
+values = st.one_of(
+    st.sampled_from(ODD), st.text(max_size=20), st.integers().map(str), st.floats().map(str)
+)
+CONFIGS = {
+    config.__name__: config
+    for config in (
+        ModelConfig,
+        LossConfig,
+        RecipeConfig,
+        ExportConfig,
+        recipe.RecipeConfig,
+        evaluate.EvaluationConfig,
+        nas_choice.Sizes,
+    )
+}
+FIELDS = sorted(
+    (name, field.name) for name, config in CONFIGS.items() for field in dataclasses.fields(config)
+)
 
 
 def numbers_in(value):
@@ -57,12 +112,23 @@ def test_fields_of_every_configuration(field, text):
         assert all(math.isfinite(number) for number in numbers_in(getattr(built, name)))
 
 
-@pytest.mark.parametrize('config, name, value', [
-    (TrainConfig, 'learning_rate', -1e-3), (TrainConfig, 'average', 1.5), (TrainConfig, 'clip_norm', -1.0),
-    (TrainConfig, 'seed', -1), (LossConfig, 'pyramid', 0), (LossConfig, 'ssim_weight', 2.0),
-    (LossConfig, 'pose_weight', -0.1), (LossConfig, 'minimum_from', -1.0), (rungs.Rungs, 'margin', math.nan),
-    (recipe.RecipeConfig, 'momentum', 1.0), (evaluate.EvaluationConfig, 'validation_share', 0.0),
-    (SearchConfig, 'keep', 0)])
+@pytest.mark.parametrize(
+    'config, name, value',
+    [
+        (RecipeConfig, 'learning_rate', -1e-3),
+        (RecipeConfig, 'average', 1.5),
+        (RecipeConfig, 'clip_norm', -1.0),
+        (RecipeConfig, 'seed', -1),
+        (LossConfig, 'pyramid', 0),
+        (LossConfig, 'ssim_weight', 2.0),
+        (LossConfig, 'pose_weight', -0.1),
+        (LossConfig, 'minimum_from', -1.0),
+        (rungs.Rungs, 'margin', math.nan),
+        (recipe.RecipeConfig, 'momentum', 1.0),
+        (evaluate.EvaluationConfig, 'validation_share', 0.0),
+        (PlannerConfig, 'keep', 0),
+    ],
+)
 def test_numbers_that_cannot_be_meant_are_refused(config, name, value):
     with pytest.raises(ValueError, match=f'{name} is {value}'):
         config(**{name: value})
@@ -87,12 +153,17 @@ def defined():
 
 
 @quick
-@given(st.one_of(st.sampled_from(ODD), st.text(max_size=12)), st.lists(st.text(max_size=6), max_size=3),
-       st.lists(st.text(max_size=6), max_size=2))
+@given(
+    st.one_of(st.sampled_from(ODD), st.text(max_size=12)),
+    st.lists(st.text(max_size=6), max_size=3),
+    st.lists(st.text(max_size=6), max_size=2),
+)
 def test_a_flagfile_repeats_any_text_or_says_that_it_cannot(tmp_path, title, names, several):
     first, again = defined(), defined()
     first(['program'])
-    first['title'].value, first['names'].value, first['several'].value = title, tuple(names), several
+    first['title'].value = title
+    first['names'].value = tuple(names)
+    first['several'].value = several
     try:
         text = flags.as_flagfile(flag_values=first)
     except ValueError as error:
@@ -104,17 +175,30 @@ def test_a_flagfile_repeats_any_text_or_says_that_it_cannot(tmp_path, title, nam
     built = flags.build(Texts, flag_values=again)
     assert built.title == title and again['several'].value == several
     # Items of a list are separated by commas, and white space around them is none of theirs.
-    if not any('' == name or set(name) & set(',"') for name in names):
+    if not any(name == '' or set(name) & set(',"') for name in names):
         assert list(built.names) == [name.strip() for name in names]
 
 
-NAMES = (*ODD, 'bn_relu-conv3x3', 'bn-none', *zoo.CELLS, 'condensenet-86', 'tiny', 'profile:phone', 'command',
-         'xla,batch=' + '9' * 400, 'xla,batch=\u0663', 'onnx:threads=')
+NAMES = (
+    *ODD,
+    'bn_relu-conv3x3',
+    'bn-none',
+    *zoo.CELLS,
+    'condensenet-86',
+    'tiny',
+    'profile:phone',
+    'command',
+    'xla,batch=' + '9' * 400,
+    'xla,batch=\u0663',
+    'onnx:threads=',
+)
 
 
 @quick
-@given(st.sampled_from(['cell', 'network', 'skeleton', 'device']),
-       st.one_of(st.sampled_from(NAMES), st.text(max_size=30)))
+@given(
+    st.sampled_from(['cell', 'network', 'skeleton', 'device']),
+    st.one_of(st.sampled_from(NAMES), st.text(max_size=30)),
+)
 def test_names_of_networks_and_devices(name, text):
     try:
         if name == 'device':
@@ -126,7 +210,10 @@ def test_names_of_networks_and_devices(name, text):
                 chosen['cell'] = 'bn-conv1x1'
             assert nas_main.cost_of(**chosen)['params'] > 0
     except ValueError as error:
-        assert any(word in str(error) for word in ('accepted', 'cell', 'not here')) and len(str(error)) < 9000
+        assert (
+            any(word in str(error) for word in ('accepted', 'cell', 'not here'))
+            and len(str(error)) < 9000
+        )
 
 
 def parsed(*arguments):
@@ -145,9 +232,16 @@ def search_flags():
 @given(st.lists(values, max_size=3), st.lists(values, max_size=3), st.sampled_from(ODD))
 def test_lists_of_a_search(search_flags, constraints, options, objectives):
     found = search_flags
-    for name, value in (('constraints', constraints), ('slurm_options', options), ('objectives', objectives)):
+    for name, value in (
+        ('constraints', constraints),
+        ('slurm_options', options),
+        ('objectives', objectives),
+    ):
         found[name].value = value
-    for check, words in ((nas_search._limits, 'constraint'), (nas_search._slurm_options, '--slurm_options')):
+    for check, words in (
+        (nas_search._limits, 'constraint'),
+        (nas_search._slurm_options, '--slurm_options'),
+    ):
         try:
             check(found)
         except ValueError as error:
@@ -165,9 +259,21 @@ def test_names_of_found_cells(tmp_path, text):
         nas_train.found_cell(f'{tmp_path}/{text}')
 
 
-@pytest.mark.parametrize('argument', [
-    '--rung_margin=nan', '--worst_error=inf', '--holdout=nan', '--candidate_timeout=1e999', '--budget=1e3',
-    '--levels=-1', '--learning_rate=nan', '--stages=1,x', '--seed=-1', '--workers=\xbd'])
+@pytest.mark.parametrize(
+    'argument',
+    [
+        '--rung_margin=nan',
+        '--worst_error=inf',
+        '--holdout=nan',
+        '--candidate_timeout=1e999',
+        '--budget=1e3',
+        '--levels=-1',
+        '--learning_rate=nan',
+        '--stages=1,x',
+        '--seed=-1',
+        '--workers=\xbd',
+    ],
+)
 def test_numbers_of_the_search_half_are_finite_and_within_bounds(argument):
     with pytest.raises(absl_flags.Error, match=argument.split('=')[0].strip('-')):
         parsed(argument)
@@ -178,10 +284,13 @@ def test_stages_without_end_are_refused_before_they_are_built():
         nas_choice.skeleton_of('tiny', nas_choice.Sizes(stages=(10**9, 1)))
 
 
-@pytest.mark.parametrize('error', [MemoryError('Unable to allocate 8 EiB'), OverflowError('int too large')])
+@pytest.mark.parametrize(
+    'error', [MemoryError('Unable to allocate 8 EiB'), OverflowError('int too large')]
+)
 def test_what_huge_numbers_lead_to_is_a_sentence(error, capsys, monkeypatch):
     def main():
         raise error
+
     if not absl_flags.FLAGS.is_parsed():
         monkeypatch.setattr(sys, 'argv', ['program'])
         absl_flags.FLAGS(['program'])

@@ -13,12 +13,12 @@ from absl import flags as absl_flags
 from common import export
 from common.checkpoint import Checkpoints
 from experiments import nas_export, nas_flags
-from nas.networks import network
-from nas.training import recipe, trained
 from nas.cells.architecture import Architecture
 from nas.cells.cell import Cell
-from nas.datasets.images import Images
 from nas.cells.skeleton import tiny
+from nas.datasets.images import Images
+from nas.networks import network
+from nas.training import recipe, trained
 
 pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
@@ -39,7 +39,9 @@ def run_export(*arguments):
 
 @pytest.fixture(scope='module')
 def workdir(tmp_path_factory):
-    """The workdir of a training whose best network is that of step 3 and whose last is that of step 5."""
+    """The workdir of a training whose best network is that of step 3 and whose last is that of step
+    5.
+    """
     folder = tmp_path_factory.mktemp('training')
     pixels = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 3)).astype(np.uint8)
     images = Images('noise', pixels, np.arange(20) % 10, tuple('abcdefghij'))
@@ -55,14 +57,20 @@ def workdir(tmp_path_factory):
 
 
 def test_best_network_goes_into_a_run_of_its_own(workdir, tmp_path):
-    said = run_export(f'--checkpoint={workdir}', f'--workdir={tmp_path / "files"}', '--format=onnx,stablehlo')
+    said = run_export(
+        f'--checkpoint={workdir}', f'--workdir={tmp_path / "files"}', '--format=onnx,stablehlo'
+    )
     names = {path.name for path in (tmp_path / 'files').iterdir() if not path.name.startswith('.')}
     assert names == {'model.onnx', 'model.stablehlo', 'export.json', 'flags.txt', 'run.json'}
     record = json.loads((tmp_path / 'files' / 'export.json').read_text())
     assert (record['source']['step'], record['source']['which']) == (3, 'best')
     assert json.loads(record['facts']['classes']) == list('abcdefghij')
     for name, facts in record['files'].items():
-        assert facts['difference'] <= 1e-4 and f'{name}: ' in said and f'{facts["difference"]:.1e}' in said
+        assert (
+            facts['difference'] <= 1e-4
+            and f'{name}: ' in said
+            and f'{facts["difference"]:.1e}' in said
+        )
 
 
 def test_last_network_goes_into_the_workdir_of_its_training(workdir):
@@ -77,12 +85,18 @@ def test_last_network_goes_into_the_workdir_of_its_training(workdir):
     np.testing.assert_allclose(export.run_file(workdir / 'model.onnx', images), expected, atol=1e-4)
 
 
-@pytest.mark.parametrize('arguments, named', [
-    (('--network=condensenet-86',), '--network=condensenet-86 .*not trained.*--mode=train'),
-    (('--cell=bn-conv1x1',), '--cell=bn-conv1x1 .*not trained.*--mode=train'),
-    (('--checkpoint=nowhere',), 'nowhere.network.json does not exist'),
-    (('--checkpoint={workdir}', '--format=tflite'), 'format is tflite; accepted: onnx, stablehlo'),
-])
+@pytest.mark.parametrize(
+    'arguments, named',
+    [
+        (('--network=condensenet-86',), '--network=condensenet-86 .*not trained.*--mode=train'),
+        (('--cell=bn-conv1x1',), '--cell=bn-conv1x1 .*not trained.*--mode=train'),
+        (('--checkpoint=nowhere',), 'nowhere.network.json does not exist'),
+        (
+            ('--checkpoint={workdir}', '--format=tflite'),
+            'format is tflite; accepted: onnx, stablehlo',
+        ),
+    ],
+)
 def test_bad_input_is_one_sentence_and_leaves_nothing(arguments, named, workdir, tmp_path):
     arguments = [argument.format(workdir=workdir) for argument in arguments]
     with pytest.raises(ValueError, match=named) as caught:
@@ -103,5 +117,7 @@ def test_destination_has_to_be_named(workdir):
 def test_missing_package_names_the_extra(workdir, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, 'flatbuffers', None)
     with pytest.raises(ValueError, match=r'flatbuffers is missing.*pano-dppnet\[export\]'):
-        run_export(f'--checkpoint={workdir}', f'--workdir={tmp_path / "files"}', '--format=stablehlo')
+        run_export(
+            f'--checkpoint={workdir}', f'--workdir={tmp_path / "files"}', '--format=stablehlo'
+        )
     assert not list(tmp_path.iterdir())

@@ -19,18 +19,20 @@ from absl import flags as absl_flags
 
 from experiments import nas_flags, nas_search
 from nas.cells import cost, plan, skeleton
-from nas.training import evaluate, recipe
-from nas.search import pareto, rungs
-from nas.tables import tabular
-from nas.search.evaluations import Failure
 from nas.executors.process import ProcessExecutor
+from nas.search import pareto, rungs
+from nas.search.evaluations import Failure
+from nas.tables import tabular
+from nas.training import evaluate, recipe
 from tests.nas.made_tables import write_table
 
 ROOT = pathlib.Path(__file__).parents[2]
 BUDGET, SEED = 26, 3
 NAMES = ('error', 'latency_ms', 'params')
-COMMAND = ('import sys; sys.path.insert(0, sys.argv.pop(1)); from experiments import nas_main; '
-           'nas_main.run()')
+COMMAND = (
+    'import sys; sys.path.insert(0, sys.argv.pop(1)); from experiments import nas_main; '
+    'nas_main.run()'
+)
 
 
 def search(*arguments):
@@ -44,8 +46,14 @@ def search(*arguments):
 
 
 def flags_for(table, workdir, *, seed=SEED, budget=BUDGET):
-    return ['--benchmark=nas_bench_201', f'--table={table}', '--device=phone', f'--budget={budget}',
-            f'--seed={seed}', f'--workdir={workdir}']
+    return [
+        '--benchmark=nas_bench_201',
+        f'--table={table}',
+        '--device=phone',
+        f'--budget={budget}',
+        f'--seed={seed}',
+        f'--workdir={workdir}',
+    ]
 
 
 def read(folder):
@@ -73,7 +81,9 @@ def whole(table, tmp_path_factory):
 
 def test_every_evaluation_is_a_row_of_the_table(whole, table):
     rows, space = read(whole[0]), tabular.load_nas_bench_201(table, device='phone')
-    assert [row['index'] for row in rows] == list(range(BUDGET)) and len(set(archs(whole[0]))) == BUDGET
+    assert [row['index'] for row in rows] == list(range(BUDGET)) and len(
+        set(archs(whole[0]))
+    ) == BUDGET
     for row in rows:
         assert row['cell'] == row['arch'] and row['status'] == 'ok' and row['reason'] == ''
         assert row['objectives'] == pytest.approx(space.evaluate(row['arch']))
@@ -90,7 +100,11 @@ def test_results_agree_with_the_log(whole, table):
         assert {line['cell'] for line in csv.DictReader(file)} == front
     facts = json.loads((folder / 'search.json').read_text())
     assert set(facts['front']) == front
-    assert (facts['budget'], facts['evaluations'], facts['objectives']) == (BUDGET, BUDGET, list(NAMES))
+    assert (facts['budget'], facts['evaluations'], facts['objectives']) == (
+        BUDGET,
+        BUDGET,
+        list(NAMES),
+    )
     space = tabular.load_nas_bench_201(table, device='phone')
     reference = np.array([space.reference[name] for name in NAMES])
     assert list(facts['reference'].values()) == reference.tolist()
@@ -98,7 +112,9 @@ def test_results_agree_with_the_log(whole, table):
         volume = pareto.hypervolume(points[:step] / reference, 1.0)
         assert facts['hypervolume'][step - 1] == pytest.approx(volume, rel=1e-9)
     truth = pareto.hypervolume(space.points(NAMES), 1.0)
-    assert facts['relative_hypervolume'][-1] == pytest.approx(volume / truth) and volume > 0.5 * truth
+    assert (
+        facts['relative_hypervolume'][-1] == pytest.approx(volume / truth) and volume > 0.5 * truth
+    )
     assert set(facts['rank_correlation']) <= set('123456') and len(facts['rank_correlation']) >= 3
     chosen = facts['chosen']
     assert set(chosen) == {'most accurate', 'fastest', 'fewest params', 'balanced'}
@@ -106,7 +122,9 @@ def test_results_agree_with_the_log(whole, table):
     assert chosen['balanced']['cell'] in front and 'scaled' in facts['balance_rule']
     assert (folder / 'pareto.png').stat().st_size > 10_000
     assert chosen['fastest']['cell'] in (folder / 'report.html').read_text()
-    assert {'versions', 'device', 'search_seconds'} <= set(json.loads((folder / 'run.json').read_text()))
+    assert {'versions', 'device', 'search_seconds'} <= set(
+        json.loads((folder / 'run.json').read_text())
+    )
 
 
 def test_progress_reads_as_a_story(whole):
@@ -116,9 +134,16 @@ def test_progress_reads_as_a_story(whole):
     assert all('cells on the front, lowest error' in line and 'ETA' in line for line in levels)
     assert sum('tau of the surrogate' in line for line in levels) >= 3
     roles = {line.partition(':')[0] for line in printed}
-    assert {'most accurate', 'fastest', 'balanced', 'hypervolume relative to the true front'} <= roles
+    assert {
+        'most accurate',
+        'fastest',
+        'balanced',
+        'hypervolume relative to the true front',
+    } <= roles
     assert 'nearest to the best value' in whole[1]
-    assert printed[-1].startswith(f'{BUDGET} evaluations, 0 failed') and printed[-1].endswith(str(whole[0]))
+    assert printed[-1].startswith(f'{BUDGET} evaluations, 0 failed') and printed[-1].endswith(
+        str(whole[0])
+    )
 
 
 def test_the_flagfile_of_a_run_repeats_it_and_a_cut_log_goes_on(whole, tmp_path):
@@ -130,17 +155,31 @@ def test_the_flagfile_of_a_run_repeats_it_and_a_cut_log_goes_on(whole, tmp_path)
     (folder / 'evaluations.jsonl').write_text(''.join(lines[:11]) + lines[11][:40])
     printed = search(f'--flagfile={whole[0]}/flags.txt', f'--workdir={folder}')
     assert archs(folder) == archs(whole[0])
-    assert 'going on after evaluation 11' in printed and 'line 12' in printed and 'was set aside' in printed
+    assert (
+        'going on after evaluation 11' in printed
+        and 'line 12' in printed
+        and 'was set aside' in printed
+    )
     assert (folder / 'evaluations.jsonl.corrupt').read_text() == lines[11][:40]
-    first, second = (json.loads((place / 'search.json').read_text()) for place in (whole[0], folder))
+    first, second = (
+        json.loads((place / 'search.json').read_text()) for place in (whole[0], folder)
+    )
     assert first | {'seconds': 0} == second | {'seconds': 0}
 
 
 def test_a_killed_search_goes_on_as_if_nothing_had_been(whole, table, tmp_path):
     folder = tmp_path / 'killed'
-    command = [sys.executable, '-c', COMMAND, str(ROOT), '--compilation_cache=', *flags_for(table, folder)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL,
-                               env=os.environ | {'JAX_PLATFORMS': 'cpu'})
+    command = [
+        sys.executable,
+        '-c',
+        COMMAND,
+        str(ROOT),
+        '--compilation_cache=',
+        *flags_for(table, folder),
+    ]
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, env=os.environ | {'JAX_PLATFORMS': 'cpu'}
+    )
     log, deadline = folder / 'evaluations.jsonl', time.monotonic() + 240
     while not (log.exists() and log.read_bytes().count(b'\n') >= 7):
         assert process.poll() is None and time.monotonic() < deadline
@@ -167,8 +206,11 @@ def test_a_run_goes_on_with_more_budget_but_not_with_another_search(whole, table
 
 
 def test_constraints_and_a_warm_start(whole, table, tmp_path):
-    printed = search(*flags_for(table, tmp_path / 'new', budget=8), '--constraints=latency_ms<6',
-                     f'--warm_start={whole[0]}/evaluations.jsonl')
+    printed = search(
+        *flags_for(table, tmp_path / 'new', budget=8),
+        '--constraints=latency_ms<6',
+        f'--warm_start={whole[0]}/evaluations.jsonl',
+    )
     assert f'warm start: {BUDGET} of {BUDGET} evaluations taken over' in printed
     rows = read(tmp_path / 'new')
     assert not {row['arch'] for row in rows} & set(archs(whole[0]))
@@ -181,37 +223,73 @@ def test_constraints_and_a_warm_start(whole, table, tmp_path):
 TABLE = ('--benchmark=nas_bench_201', '--table={table}', '--device=phone')
 
 
-@pytest.mark.parametrize('arguments, sentence', [
-    ((*TABLE, '--objectives=error,speed'), "unknown objective 'speed'; the table has error, latency_ms"),
-    ((*TABLE, '--constraints=speed<3'), "unknown objective 'speed'"),
-    ((*TABLE, '--constraints=latency_ms'), "constraint 'latency_ms' is not understood"),
-    ((*TABLE[:2], '--device=tablet'), "unknown device 'tablet'; table .* has phone"),
-    ((*TABLE, '--device=phone'), 'a search of a table takes one'),
-    ((*TABLE, '--budget=5'), 'budget 5 is smaller than a level of 6 cells'),
-    ((*TABLE, '--keep=0'), 'keep is 0'),
-    ((*TABLE, '--worst_error=9', '--objectives=latency_ms,params'), "'error', which is not an objective"),
-    ((*TABLE, '--warm_start=nowhere.jsonl'), '--warm_start=nowhere.jsonl is no file'),
-    ((*TABLE, '--warm_start={other}'), '--warm_start=.* is not of this space: cell .* is not in the table'),
-    (('--benchmark=nas_bench_301', '--table={table}'), 'nas_bench_301 is unknown; accepted: nas_bench_201'),
-    (('--benchmark=nas_bench_201',), 'needs --table=FILE'),
-    (('--benchmark=nas_bench_201', '--table=nowhere.npz'), 'table nowhere.npz cannot be read: No such file'),
-    (('--benchmark=nas_bench_201', '--table={bare}', '--device=phone'), 'has no column c10_valid200_seeds'),
-    ((*TABLE, '--cell=bn-conv3x3'), '--cell and --network belong to --mode=cost'),
-    (('--table={table}',), '--table=FILE to --benchmark'),
-    (('--objectives=error,speed',), "objective 'speed' is unknown; accepted: error, latency_ms"),
-    (('--objectives=error,error', '--device=profile:phone'), 'one or more different names'),
-    (('--constraints=joules<3',), "'joules' is unknown"),
-    (('--skeleton=mars',), '--skeleton=mars is unknown; accepted: cifar10'),
-    (('--device=abacus',), "device 'abacus' is unknown"),
-    (('--device=xla,onnx',), 'measures on one'),
-    (('--dataset=mnist',), "data set 'mnist' is unknown"),
-    (('--workers=2', '--objectives=error'), '--workers and --cuda_devices belong to --executor=process'),
-    (('--candidate_timeout=9', '--objectives=error'), '--candidate_timeout belongs to'),
-    (('--slurm_options=partition=gpu', '--objectives=error'), '--slurm_options belongs to --executor=slurm'),
-    (('--executor=slurm', '--slurm_options=gpu', '--objectives=error'), "has 'gpu'; name=value is accepted"),
-    (('--executor=slurm', '--slurm_options=cluster=local,mem-gb=x', '--objectives=error'), '.*(mem_gb|needs submitit)'),
-    (('--epochs=0', '--objectives=error'), 'epochs is 0'),
-])
+@pytest.mark.parametrize(
+    'arguments, sentence',
+    [
+        (
+            (*TABLE, '--objectives=error,speed'),
+            "unknown objective 'speed'; the table has error, latency_ms",
+        ),
+        ((*TABLE, '--constraints=speed<3'), "unknown objective 'speed'"),
+        ((*TABLE, '--constraints=latency_ms'), "constraint 'latency_ms' is not understood"),
+        ((*TABLE[:2], '--device=tablet'), "unknown device 'tablet'; table .* has phone"),
+        ((*TABLE, '--device=phone'), 'a search of a table takes one'),
+        ((*TABLE, '--budget=5'), 'budget 5 is smaller than a level of 6 cells'),
+        ((*TABLE, '--keep=0'), 'keep is 0'),
+        (
+            (*TABLE, '--worst_error=9', '--objectives=latency_ms,params'),
+            "'error', which is not an objective",
+        ),
+        ((*TABLE, '--warm_start=nowhere.jsonl'), '--warm_start=nowhere.jsonl is no file'),
+        (
+            (*TABLE, '--warm_start={other}'),
+            '--warm_start=.* is not of this space: cell .* is not in the table',
+        ),
+        (
+            ('--benchmark=nas_bench_301', '--table={table}'),
+            'nas_bench_301 is unknown; accepted: nas_bench_201',
+        ),
+        (('--benchmark=nas_bench_201',), 'needs --table=FILE'),
+        (
+            ('--benchmark=nas_bench_201', '--table=nowhere.npz'),
+            'table nowhere.npz cannot be read: No such file',
+        ),
+        (
+            ('--benchmark=nas_bench_201', '--table={bare}', '--device=phone'),
+            'has no column c10_valid200_seeds',
+        ),
+        ((*TABLE, '--cell=bn-conv3x3'), '--cell and --network belong to --mode=cost'),
+        (('--table={table}',), '--table=FILE to --benchmark'),
+        (
+            ('--objectives=error,speed',),
+            "objective 'speed' is unknown; accepted: error, latency_ms",
+        ),
+        (('--objectives=error,error', '--device=profile:phone'), 'one or more different names'),
+        (('--constraints=joules<3',), "'joules' is unknown"),
+        (('--skeleton=mars',), '--skeleton=mars is unknown; accepted: cifar10'),
+        (('--device=abacus',), "device 'abacus' is unknown"),
+        (('--device=xla,onnx',), 'measures on one'),
+        (('--dataset=mnist',), "data set 'mnist' is unknown"),
+        (
+            ('--workers=2', '--objectives=error'),
+            '--workers and --cuda_devices belong to --executor=process',
+        ),
+        (('--candidate_timeout=9', '--objectives=error'), '--candidate_timeout belongs to'),
+        (
+            ('--slurm_options=partition=gpu', '--objectives=error'),
+            '--slurm_options belongs to --executor=slurm',
+        ),
+        (
+            ('--executor=slurm', '--slurm_options=gpu', '--objectives=error'),
+            "has 'gpu'; name=value is accepted",
+        ),
+        (
+            ('--executor=slurm', '--slurm_options=cluster=local,mem-gb=x', '--objectives=error'),
+            '.*(mem_gb|needs submitit)',
+        ),
+        (('--epochs=0', '--objectives=error'), 'epochs is 0'),
+    ],
+)
 def test_bad_input_is_named_before_anything_is_written(arguments, sentence, table, tmp_path):
     write_table(tmp_path / 'bare.npz', c10_valid200_seeds=None)
     record = {'cell': 'bn-conv1x1', 'status': 'ok', 'objectives': {'error': 3}}
@@ -239,8 +317,12 @@ def test_no_workdir():
 
 
 def test_classes_have_to_fit_the_skeleton(tmp_path, monkeypatch):
-    monkeypatch.setitem(skeleton.SKELETONS, 'digits', dataclasses.replace(skeleton.digits, classes=7))
-    with pytest.raises(ValueError, match="--dataset=digits has 10 classes, but skeleton 'digits' has 7"):
+    monkeypatch.setitem(
+        skeleton.SKELETONS, 'digits', dataclasses.replace(skeleton.digits, classes=7)
+    )
+    with pytest.raises(
+        ValueError, match="--dataset=digits has 10 classes, but skeleton 'digits' has 7"
+    ):
         search('--objectives=error', f'--workdir={tmp_path}/run')
     assert not (tmp_path / 'run').exists()
 
@@ -251,11 +333,22 @@ def test_cells_are_trained_as_the_flags_say(tmp_path, monkeypatch):
     def train(job):
         jobs.append(job)
         return evaluate.Result(20.0 / len(jobs), 1.5, 9, 9, (), (30.0, 25.0))
+
     # What a training is `tests/nas/test_candidates.py` and `test_evaluate.py` see.
     monkeypatch.setattr(evaluate, 'run_job', train)
-    arguments = ('--device=profile:phone', '--keep=2', '--budget=6', '--levels=3', '--epochs=9', '--crop=1',
-                 '--nomirror', '--validation_share=0.25', '--seed=2', '--worst_error=18',
-                 f'--workdir={tmp_path}/run')
+    arguments = (
+        '--device=profile:phone',
+        '--keep=2',
+        '--budget=6',
+        '--levels=3',
+        '--epochs=9',
+        '--crop=1',
+        '--nomirror',
+        '--validation_share=0.25',
+        '--seed=2',
+        '--worst_error=18',
+        f'--workdir={tmp_path}/run',
+    )
     printed = search(*arguments)
     rows = read(tmp_path / 'run')
     assert [row['cell'] for row in rows] == [str(job.cell) for job in jobs] and len(jobs) == 6
@@ -269,7 +362,9 @@ def test_cells_are_trained_as_the_flags_say(tmp_path, monkeypatch):
         assert row['objectives']['params'] == counts.params and row['objectives']['latency_ms'] > 0
         assert 'profile:phone' in row['device'] and row['seconds'] == 1.5
     facts = json.loads((tmp_path / 'run' / 'search.json').read_text())
-    assert facts['reference']['error'] == 18 and all(cell['error'] < 18 for cell in facts['chosen'].values())
+    assert facts['reference']['error'] == 18 and all(
+        cell['error'] < 18 for cell in facts['chosen'].values()
+    )
     assert 'prove nothing' in facts['note'] and facts['note'] in printed
     assert 'profile:phone' in facts['device'] and facts['epochs_saved'] == 0
     assert search(*arguments).startswith('going on after evaluation 6') and len(jobs) == 6
@@ -277,9 +372,20 @@ def test_cells_are_trained_as_the_flags_say(tmp_path, monkeypatch):
 
 def test_the_flagfile_of_the_default_search_is_the_recipe_for_digits(tmp_path, monkeypatch):
     jobs = []
-    monkeypatch.setattr(ProcessExecutor, 'map', lambda self, function, batch: enumerate(
-        [jobs.append(job) or Failure('not here') for job in batch]))
+    monkeypatch.setattr(
+        ProcessExecutor,
+        'map',
+        lambda self, function, batch: enumerate(
+            [jobs.append(job) or Failure('not here') for job in batch]
+        ),
+    )
     with pytest.raises(ValueError, match='all of the first .* candidates failed: not here'):
-        search(f'--flagfile={ROOT}/experiments/flagfiles/digits_cpu.flags', '--device=profile:phone',
-               f'--workdir={tmp_path}/run')
-    assert (jobs[0].config, jobs[0].evaluation) == (evaluate.DIGITS_RECIPE, evaluate.DIGITS_EVALUATION)
+        search(
+            f'--flagfile={ROOT}/experiments/flagfiles/digits_cpu.flags',
+            '--device=profile:phone',
+            f'--workdir={tmp_path}/run',
+        )
+    assert (jobs[0].config, jobs[0].evaluation) == (
+        evaluate.DIGITS_RECIPE,
+        evaluate.DIGITS_EVALUATION,
+    )

@@ -13,11 +13,11 @@ from PIL import Image
 
 from experiments import flags, nas_choice, nas_flags, nas_main, nas_train
 from nas.cells import plan, zoo
-from nas.training import trained
 from nas.cells.cell import Cell
 from nas.cells.cost import count
-from nas.search.evaluations import Evaluation, append_record, to_record
 from nas.cells.skeleton import SKELETONS, Skeleton
+from nas.search.evaluations import Evaluation, append_record, to_record
+from nas.training import trained
 
 PANACEA = 'bn-lgconv1x1-bn_relu-gconv3x3'
 SMALL = ['--skeleton=digits', '--stages=1', '--growth=4', '--cell=bn_relu-lgconv1x1']
@@ -48,23 +48,41 @@ def whole(tmp_path_factory):
 def test_a_training_leaves_everything_behind(whole):
     folder, printed = whole
     facts = json.loads((folder / 'train.json').read_text())
-    assert {'network.json', 'metrics.jsonl', 'flags.txt', 'run.json', 'report.html', 'checkpoints',
-            'best'} <= {path.name for path in folder.iterdir()}
+    assert {
+        'network.json',
+        'metrics.jsonl',
+        'flags.txt',
+        'run.json',
+        'report.html',
+        'checkpoints',
+        'best',
+    } <= {path.name for path in folder.iterdir()}
     assert any(path.name.startswith('events.out.tfevents') for path in folder.iterdir())
     skeleton = Skeleton(name='x', size=8, channels=1, stages=(1,), growth=(4,), stem=8)
     layers = plan.build(Cell.parse('bn_relu-lgconv1x1'), skeleton)
     assert trained.open_trained(folder).plan == layers
     assert (facts['params'], facts['flops'], facts['macs']) == tuple(count(layers))
     # 1438 training images, a tenth of each class held out.
-    assert (facts['train_images'], facts['held_out_images'], facts['test_images']) == (1295, 143, 359)
-    assert (facts['epochs'], facts['steps'], facts['recipe']['epochs']) == (3, -(-3 * 1295 // 64), 3)
+    assert (facts['train_images'], facts['held_out_images'], facts['test_images']) == (
+        1295,
+        143,
+        359,
+    )
+    assert (facts['epochs'], facts['steps'], facts['recipe']['epochs']) == (
+        3,
+        -(-3 * 1295 // 64),
+        3,
+    )
     assert facts['test']['top5_error'] < facts['test']['error'] < 90 and facts['seconds'] > 0
     assert facts['best']['held_out_error'] <= facts['held_out_error']
     assert set(facts['best']['test']) == set(facts['test']) == {'loss', 'error', 'top5_error'}
     assert 0 <= facts['input_wait'] <= 1 and facts['step_ms'] > 0
     assert 'digits are 1,797 images' in facts['note'] and facts['note'] in printed
     assert f'last (epoch 3): held-out error {facts["held_out_error"]:.2f} %, test error' in printed
-    assert f'best (epoch {facts["best"]["epoch"]})' in printed and str(folder) in printed.splitlines()[-1]
+    assert (
+        f'best (epoch {facts["best"]["epoch"]})' in printed
+        and str(folder) in printed.splitlines()[-1]
+    )
     assert 'train 61/61' in printed and 'images/s' in printed
     assert len((folder / 'metrics.jsonl').read_text().splitlines()) == 3
 
@@ -76,11 +94,16 @@ def test_the_same_command_again_has_nothing_to_do(whole):
     assert (whole[0] / 'train.json').read_bytes() == before
 
 
-@pytest.mark.parametrize('arguments, named', [
-    (['--cell=bn_relu-conv1x1'], '--cell=bn_relu-lgconv1x1, not --cell=bn_relu-conv1x1'),
-    (['--epochs=4'], '--epochs=3, not --epochs=4'), (['--growth=8'], '--growth=4, not --growth=8'),
-    (['--holdout=0'], '--holdout'), (['--dtype=bfloat16'], '--dtype=float32, not --dtype=bfloat16'),
-])
+@pytest.mark.parametrize(
+    'arguments, named',
+    [
+        (['--cell=bn_relu-conv1x1'], '--cell=bn_relu-lgconv1x1, not --cell=bn_relu-conv1x1'),
+        (['--epochs=4'], '--epochs=3, not --epochs=4'),
+        (['--growth=8'], '--growth=4, not --growth=8'),
+        (['--holdout=0'], '--holdout'),
+        (['--dtype=bfloat16'], '--dtype=float32, not --dtype=bfloat16'),
+    ],
+)
 def test_another_training_in_the_same_place_is_refused(whole, arguments, named):
     with pytest.raises(ValueError, match=f'holds a training with .*{named}') as caught:
         train(*SMALL, *RECIPE, f'--workdir={whole[0]}', *arguments)
@@ -103,9 +126,16 @@ def test_classes_follow_the_images_and_no_test_folder_is_said(tmp_path):
         for number in range(10):
             pixels = np.random.default_rng(number).integers(0, 20, (12, 10, 3)) + level - 10
             Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(
-                tmp_path / 'images' / name / f'{number}.png')
-    printed = train(*SMALL, '--epochs=1', '--batch_size=8', '--holdout=0', f'--workdir={tmp_path}/run',
-                    f'--dataset=folder:{tmp_path}/images')
+                tmp_path / 'images' / name / f'{number}.png'
+            )
+    printed = train(
+        *SMALL,
+        '--epochs=1',
+        '--batch_size=8',
+        '--holdout=0',
+        f'--workdir={tmp_path}/run',
+        f'--dataset=folder:{tmp_path}/images',
+    )
     assert 'images has no test folder, so a fixed fifth of each class is the test split' in printed
     opened = trained.open_trained(tmp_path / 'run')
     assert opened.meta['classes'] == ['dark', 'grey', 'light'] and opened.plan[-1].out_channels == 3
@@ -123,32 +153,52 @@ def search(tmp_path):
     cells = ['bn-conv3x3', 'bn-lgconv1x1', 'none-conv1x1']
     for index, (cell, status) in enumerate(zip(cells, ('ok', 'failed', 'ok'))):
         values = {'error': 1.0} if status == 'ok' else {}
-        append_record(folder / 'evaluations.jsonl',
-                      to_record(index, Evaluation(Cell.parse(cell), 2, values, status, 'no luck')))
+        append_record(
+            folder / 'evaluations.jsonl',
+            to_record(index, Evaluation(Cell.parse(cell), 2, values, status, 'no luck')),
+        )
     chosen = {'most accurate': {'cell': cells[2]}, 'balanced': {'cell': cells[0]}}
     (folder / 'search.json').write_text(json.dumps({'chosen': chosen}))
     return folder
 
 
-@pytest.mark.parametrize('which, cell', [('0', 'bn-conv3x3'), ('2', 'none-conv1x1'),
-                                         ('balanced', 'bn-conv3x3'), ('most_accurate', 'none-conv1x1')])
+@pytest.mark.parametrize(
+    'which, cell',
+    [
+        ('0', 'bn-conv3x3'),
+        ('2', 'none-conv1x1'),
+        ('balanced', 'bn-conv3x3'),
+        ('most_accurate', 'none-conv1x1'),
+    ],
+)
 def test_a_found_cell_stands_on_the_skeleton_of_its_search(search, which, cell):
     found = nas_train.chosen_architecture(parse(f'--from_search={search}:{which}'))
     expected = Skeleton(name='x', size=8, stages=(1, 1), growth=(8, 8), stem=16)
-    assert str(found.cell) == found.name == cell and found.plan == plan.build(Cell.parse(cell), expected)
+    assert str(found.cell) == found.name == cell and found.plan == plan.build(
+        Cell.parse(cell), expected
+    )
 
 
 def test_a_found_cell_goes_to_another_skeleton_if_told_so(search):
     text = f'--from_search={search}:0'
     cell = Cell.parse('bn-conv3x3')
-    assert nas_train.chosen_architecture(parse(text, '--skeleton=cifar10')).skeleton == SKELETONS['cifar10']
+    assert (
+        nas_train.chosen_architecture(parse(text, '--skeleton=cifar10')).skeleton
+        == SKELETONS['cifar10']
+    )
     found = nas_train.chosen_architecture(parse(text, '--stages=2,2'))
     assert found.plan == plan.build(cell, Skeleton(size=8, stages=(2, 2), growth=(8, 8), stem=16))
 
 
-@pytest.mark.parametrize('which, named', [
-    ('7', 'has the evaluations 0 to 2'), ('1', 'bn-lgconv1x1 failed: no luck'),
-    ('fastest', "names no 'fastest'; accepted: an index, or most_accurate, balanced"), ('', 'names no cell')])
+@pytest.mark.parametrize(
+    'which, named',
+    [
+        ('7', 'has the evaluations 0 to 2'),
+        ('1', 'bn-lgconv1x1 failed: no luck'),
+        ('fastest', "names no 'fastest'; accepted: an index, or most_accurate, balanced"),
+        ('', 'names no cell'),
+    ],
+)
 def test_what_a_search_has_not_is_named(search, which, named):
     with pytest.raises(ValueError, match=named) as caught:
         nas_train.chosen_architecture(parse(f'--from_search={search}:{which}'))
@@ -169,18 +219,24 @@ def test_searches_that_give_nothing_are_named(search, tmp_path):
         nas_train.chosen_architecture(parse(f'--from_search={search}:0'))
 
 
-@pytest.mark.parametrize('arguments, named', [
-    ([], 'exactly one of --cell, --network and --from_search, not none'),
-    (['--cell=bn-conv3x3', '--network=condensenet-86'], 'not --cell and --network'),
-    (['--cell=bn-conv3x3', '--workdir='], '--workdir has to name'),
-    (['--network=vgg'], '--network=vgg is unknown'),
-    (['--cell=bn-conv3x3', '--skeleton=mars'], '--skeleton=mars is unknown'),
-    (['--cell=bn-conv3x3', '--stages=2,2'], r'stages \(2, 2\) and growth \(8, 16, 32\)'),
-    (['--network=densenet-bc-100-12', '--growth=4,4,4'], '--network=densenet-bc-100-12 has none'),
-    ([*SMALL, '--batch_size=30'], 'batch_size is 30.*multiple of the 4 devices'),
-    ([*SMALL, '--holdout=0.0001'], '--holdout=0.0001'),
-    ([*SMALL, '--dataset=folder:nowhere'], 'nowhere does not exist'),
-])
+@pytest.mark.parametrize(
+    'arguments, named',
+    [
+        ([], 'exactly one of --cell, --network and --from_search, not none'),
+        (['--cell=bn-conv3x3', '--network=condensenet-86'], 'not --cell and --network'),
+        (['--cell=bn-conv3x3', '--workdir='], '--workdir has to name'),
+        (['--network=vgg'], '--network=vgg is unknown'),
+        (['--cell=bn-conv3x3', '--skeleton=mars'], '--skeleton=mars is unknown'),
+        (['--cell=bn-conv3x3', '--stages=2,2'], r'stages \(2, 2\) and growth \(8, 16, 32\)'),
+        (
+            ['--network=densenet-bc-100-12', '--growth=4,4,4'],
+            '--network=densenet-bc-100-12 has none',
+        ),
+        ([*SMALL, '--batch_size=30'], 'batch_size is 30.*multiple of the 4 devices'),
+        ([*SMALL, '--holdout=0.0001'], '--holdout=0.0001'),
+        ([*SMALL, '--dataset=folder:nowhere'], 'nowhere does not exist'),
+    ],
+)
 def test_bad_input_is_one_sentence_and_leaves_nothing(arguments, named, tmp_path):
     workdir = tmp_path / 'run'
     with pytest.raises(ValueError, match=named) as caught:
@@ -191,10 +247,13 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(arguments, named, tmp_path
 def test_a_loss_that_explodes_ends_in_a_sentence(whole, tmp_path):
     def explode(*unused_given, **unused_options):
         raise FloatingPointError('loss is not finite at step 7')
+
     with pytest.MonkeyPatch.context() as patch, pytest.raises(ValueError) as caught:
         patch.setattr(nas_train.session, 'train_in', explode)
         train(*SMALL, *RECIPE, f'--workdir={tmp_path}/run')
-    assert str(caught.value).startswith('loss is not finite at step 7; try a lower --learning_rate than 0.1')
+    assert str(caught.value).startswith(
+        'loss is not finite at step 7; try a lower --learning_rate than 0.1'
+    )
 
 
 def test_sizes_of_published_networks_can_be_reduced():
@@ -202,10 +261,14 @@ def test_sizes_of_published_networks_can_be_reduced():
     reduced = Skeleton(stages=(2, 2, 2), growth=(4, 8, 16), stem=8)
     for network in ('condensenet-86', 'dpp-net-panacea'):
         found = nas_choice.choose(None, network, None, sizes)
-        assert found.plan == plan.build(zoo.NETWORKS[network].cell, reduced) and found.network is None
+        assert (
+            found.plan == plan.build(zoo.NETWORKS[network].cell, reduced) and found.network is None
+        )
         assert found.name == f'{network} stages 2-2-2 growth 4-8-16'
         assert nas_choice.choose(None, network, None).network == network
-    assert nas_main.cost_of(None, 'condensenet-86', None, sizes)['params'] == count(found.plan).params
+    assert (
+        nas_main.cost_of(None, 'condensenet-86', None, sizes)['params'] == count(found.plan).params
+    )
     on_imagenet = nas_choice.choose(None, 'dpp-net-panacea', 'imagenet')
     assert on_imagenet.plan == zoo.NETWORKS['dpp-net-panacea-imagenet'].plan()
 

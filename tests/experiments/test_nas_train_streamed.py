@@ -14,8 +14,18 @@ from experiments import nas_flags, nas_train
 from nas.training import session, trained
 from tests.nas.made_folders import CLASSES, make_folder
 
-RECIPE = ['--skeleton=tiny', '--stages=1', '--growth=4', '--cell=bn_relu-lgconv1x1', '--epochs=4',
-          '--batch_size=8', '--holdout=0.2', '--checkpoint_epochs=1', '--seed=3', '--learning_rate=0.05']
+RECIPE = [
+    '--skeleton=tiny',
+    '--stages=1',
+    '--growth=4',
+    '--cell=bn_relu-lgconv1x1',
+    '--epochs=4',
+    '--batch_size=8',
+    '--holdout=0.2',
+    '--checkpoint_epochs=1',
+    '--seed=3',
+    '--learning_rate=0.05',
+]
 
 
 def parse(*arguments):
@@ -60,18 +70,25 @@ def test_a_crashed_training_goes_on_to_the_same_end(whole, folder, tmp_path, mon
     command = f'--dataset=imagenet:{folder}', f'--workdir={tmp_path}/run'
     left = iter(range(4))
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+
         def update(*unused_given):
             if next(left, None) is None:
                 raise KeyboardInterrupt
+
         patch.setattr(session.Progress, 'update', update)
         train(*command)
     assert not (tmp_path / 'run' / 'train.json').exists()
     assert 'going on from the checkpoint of step 4' in train(*command)
     for which in ('best', 'last'):
-        one, other = (trained.open_trained(path, which=which) for path in (whole[0], tmp_path / 'run'))
+        one, other = (
+            trained.open_trained(path, which=which) for path in (whole[0], tmp_path / 'run')
+        )
         assert one.step == other.step
         jax.tree.map(np.testing.assert_array_equal, one.variables, other.variables)
-    scores = [json.loads((path / 'train.json').read_text())['test'] for path in (whole[0], tmp_path / 'run')]
+    scores = [
+        json.loads((path / 'train.json').read_text())['test']
+        for path in (whole[0], tmp_path / 'run')
+    ]
     assert scores[0] == scores[1]
 
 
@@ -84,7 +101,14 @@ def test_a_damaged_image_ends_in_a_sentence_that_names_it(tmp_path):
 
 
 def test_the_flagfile_names_the_published_network_and_recipe():
-    values = parse(f'--flagfile={pathlib.Path(nas_train.__file__).parent}/flagfiles/imagenet_train.flags')
+    values = parse(
+        f'--flagfile={pathlib.Path(nas_train.__file__).parent}/flagfiles/imagenet_train.flags'
+    )
     found = nas_train.chosen_architecture(values)
     assert found.network == 'dpp-net-panacea-imagenet' and found.input == (224, 3, 1000)
-    assert (values.dataset, values.epochs, values.batch_size, values.holdout) == ('imagenet', 120, 256, 0)
+    assert (values.dataset, values.epochs, values.batch_size, values.holdout) == (
+        'imagenet',
+        120,
+        256,
+        0,
+    )

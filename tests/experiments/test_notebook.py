@@ -1,4 +1,6 @@
-"""The notebook: what is stored is a real run of it and small, and it runs again with results that hold."""
+"""The notebook: what is stored is a real run of it and small, and it runs again with results that
+hold.
+"""
 
 import base64
 import copy
@@ -23,7 +25,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 PATH = ROOT / 'experiments' / 'notebooks' / 'projection_tour.ipynb'
 
 # What the last cell of the executed copy hands over.
-REPORT = '''
+REPORT = """
 import json
 plain = lambda x: x.tolist() if hasattr(x, 'tolist') else x
 print(json.dumps({name: plain(value) for name, value in {
@@ -33,7 +35,7 @@ print(json.dumps({name: plain(value) for name, value in {
     'gradients': [by_motion, differences], 'share': share, 'scales': [scales, depth_only, both],
     'neighbour': neighbour, 'smooth_error': smooth_error,
 }.items()}, default=plain))
-'''
+"""
 
 
 @pytest.fixture(scope='module')
@@ -43,19 +45,27 @@ def stored():
 
 @pytest.fixture(scope='module')
 def executed(stored, tmp_path_factory):
-    """The executed notebook with the report's cell, run in an empty folder; a cell that raises fails here."""
+    """The executed notebook with the report's cell, run in an empty folder; a cell that raises
+    fails here.
+    """
     folder = tmp_path_factory.mktemp('notebook')
     notebook = copy.deepcopy(stored)
     for cell in code_cells(notebook):
         cell.outputs, cell.execution_count = [], None
     notebook.cells.append(nbformat.v4.new_code_cell(REPORT, id='report'))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv('PYTHONPATH', os.pathsep.join(filter(None, [str(ROOT), os.environ.get('PYTHONPATH')])))
+        patch.setenv(
+            'PYTHONPATH', os.pathsep.join(filter(None, [str(ROOT), os.environ.get('PYTHONPATH')]))
+        )
         patch.setenv('IPYTHONDIR', str(folder / 'ipython'))
         patch.setenv('JUPYTER_RUNTIME_DIR', str(folder / 'runtime'))
         patch.setenv('JAX_PLATFORMS', 'cpu')
-        client = nbclient.NotebookClient(notebook, timeout=600, kernel_name='python3',
-                                         resources={'metadata': {'path': str(folder)}})
+        client = nbclient.NotebookClient(
+            notebook,
+            timeout=600,
+            kernel_name='python3',
+            resources={'metadata': {'path': str(folder)}},
+        )
         return client.execute()
 
 
@@ -74,8 +84,11 @@ def printed(cell):
 
 
 def pictures(cell):
-    return [base64.b64decode(output.data['image/png']) for output in cell.outputs
-            if 'image/png' in output.get('data', {})]
+    return [
+        base64.b64decode(output.data['image/png'])
+        for output in cell.outputs
+        if 'image/png' in output.get('data', {})
+    ]
 
 
 def sentences(text):
@@ -86,8 +99,12 @@ def sentences(text):
 def test_stored_outputs_are_those_of_one_run_from_top_to_bottom(stored):
     cells = code_cells(stored)
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
-    assert not [output for cell in cells for output in cell.outputs
-                if output.output_type == 'error' or output.get('name') == 'stderr']
+    assert not [
+        output
+        for cell in cells
+        for output in cell.outputs
+        if output.output_type == 'error' or output.get('name') == 'stderr'
+    ]
     assert sum(bool(pictures(cell)) for cell in cells) >= 10
 
 
@@ -107,7 +124,9 @@ def test_nothing_stored_names_a_path_of_some_machine(stored):
     text = json.dumps(bare)
     for path in (str(ROOT), sys.prefix, str(pathlib.Path.home()) + os.sep, tempfile.gettempdir()):
         assert path not in text
-    assert not re.search(r'(?<![\w.\]\[)])/(?:home|Users|root|tmp|mnt|var|usr|opt)/|[A-Z]:\\\\', text)
+    assert not re.search(
+        r'(?<![\w.\]\[)])/(?:home|Users|root|tmp|mnt|var|usr|opt)/|[A-Z]:\\\\', text
+    )
 
 
 def test_it_runs_again_and_puts_out_what_is_stored(stored, executed):
@@ -124,7 +143,11 @@ def test_the_motion_is_recovered_from_the_images(report):
     truth = turned * Rotation.from_matrix(rotation[target])
     translation = turned.apply(position[target] - position[source])
     start, found = np.array(report['start']), np.array(report['found'])
-    assert np.all(start == 0) and truth.magnitude() > np.radians(8) and np.linalg.norm(translation) > 0.2
+    assert (
+        np.all(start == 0)
+        and truth.magnitude() > np.radians(8)
+        and np.linalg.norm(translation) > 0.2
+    )
     assert np.degrees((truth * Rotation.from_rotvec(found[:3]).inv()).magnitude()) < 0.2
     assert np.linalg.norm(found[3:] - translation) < 0.02
 
@@ -136,14 +159,23 @@ def test_views_losses_and_gradients_say_what_the_text_says(report):
     autodiff, differences = map(np.array, report['gradients'])
     np.testing.assert_allclose(autodiff, differences, atol=0.1 * np.abs(differences).max())
     scales, depth_only, both = map(np.array, report['scales'])
-    assert abs(scales[depth_only.argmin()] - 1) < 0.11 and depth_only[[0, -1]].min() > 1.5 * depth_only.min()
+    assert (
+        abs(scales[depth_only.argmin()] - 1) < 0.11
+        and depth_only[[0, -1]].min() > 1.5 * depth_only.min()
+    )
     np.testing.assert_allclose(both, both[0], rtol=1e-2)
     assert 0 < report['smooth_error'] < 1e-3 and 0.6 < report['share'] < 1
 
 
 def test_the_table_of_neighbours_is_that_of_the_cube(report):
-    forward = {'front': (0, 0, 1), 'right': (1, 0, 0), 'back': (0, 0, -1), 'left': (-1, 0, 0),
-               'up': (0, -1, 0), 'down': (0, 1, 0)}
+    forward = {
+        'front': (0, 0, 1),
+        'right': (1, 0, 0),
+        'back': (0, 0, -1),
+        'left': (-1, 0, 0),
+        'up': (0, -1, 0),
+        'down': (0, 1, 0),
+    }
     right = [(1, 0, 0), (0, 0, -1), (-1, 0, 0), (0, 0, 1), (1, 0, 0), (1, 0, 0)]
     down = [(0, 1, 0)] * 4 + [(0, 0, 1), (0, 0, -1)]
     sides = (('right', right, 1), ('left', right, -1), ('below', down, 1), ('above', down, -1))

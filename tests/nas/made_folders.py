@@ -17,10 +17,15 @@ def jpeg(path: pathlib.Path, level: int, *, seed: int, size=(50, 40)) -> None:
 
 
 def make_folder(root: pathlib.Path, *, splits=('train', 'val'), per_class: int = 5) -> pathlib.Path:
-    """`per_class` JPEGs of 50 x 40 pixels in each class and split; their brightness is their class."""
+    """`per_class` JPEGs of 50 x 40 pixels in each class and split; their brightness is their
+    class.
+    """
     for part, split in enumerate(splits):
         for label, name in enumerate(CLASSES):
             for number in range(per_class):
-                jpeg(root / split / name / f'{name}_{number}.JPEG', 30 + 65 * label,
-                     seed=1000 * part + 100 * label + number)
+                jpeg(
+                    root / split / name / f'{name}_{number}.JPEG',
+                    30 + 65 * label,
+                    seed=1000 * part + 100 * label + number,
+                )
     return root

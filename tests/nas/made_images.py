@@ -3,8 +3,8 @@
 import numpy as np
 
 from nas.cells.cell import Cell
-from nas.datasets.images import Images
 from nas.cells.skeleton import Skeleton
+from nas.datasets.images import Images
 
 CELL = Cell.parse('bn_relu-lgconv1x1')
 SKELETON = Skeleton(name='test', size=4, channels=1, classes=3, stages=(1,), growth=(4,), stem=8)

@@ -1,4 +1,6 @@
-"""Cells, plans, fronts, logs and images on what nobody thought of: a right answer or one clear error."""
+"""Cells, plans, fronts, logs and images on what nobody thought of: a right answer or one clear
+error.
+"""
 
 import dataclasses
 import json
@@ -10,21 +12,41 @@ from hypothesis import strategies as st
 
 from nas.cells import cell as cell_lib
 from nas.cells import cost, plan, skeleton
-from nas.search import pareto
 from nas.cells.cell import Cell
+from nas.cells.skeleton import Skeleton
 from nas.datasets import tars
 from nas.datasets.open_images import open_images
+from nas.search import pareto
 from nas.search.evaluations import Constraint, Failure, read_records, result_of
-from nas.cells.skeleton import Skeleton
 from tests.nas.datasets.test_image_folder import files, write_folder, write_tar
 
 # Derandomised, so that a failure is everybody's failure.
-quick = settings(max_examples=60, deadline=None, derandomize=True, database=None,
-                 suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+quick = settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 
 TOKENS = cell_lib.NORMS + cell_lib.CONVS
 WORDS = ('', '\uff42\uff4e', 'BN', 'bn ', '\x00', 'conv5x5')
-NUMBERS = (0.0, -0.0, 1.0, 1.0, 2.5, -3.0, 5e-324, 1e-300, 1e30, -1e30, 1e300, np.inf, -np.inf, np.nan)
+NUMBERS = (
+    0.0,
+    -0.0,
+    1.0,
+    1.0,
+    2.5,
+    -3.0,
+    5e-324,
+    1e-300,
+    1e30,
+    -1e30,
+    1e300,
+    np.inf,
+    -np.inf,
+    np.nan,
+)
 numbers = st.sampled_from(NUMBERS)
 
 
@@ -41,12 +63,22 @@ cells = st.lists(st.integers(0, 17), min_size=1, max_size=12).map(grown)
 
 
 @quick
-@given(st.one_of(st.text(max_size=60), st.lists(st.one_of(st.sampled_from(TOKENS), st.sampled_from(WORDS)),
-                                                max_size=12).map('-'.join)), st.sampled_from([1, 1, 20_000]))
+@given(
+    st.one_of(
+        st.text(max_size=60),
+        st.lists(st.one_of(st.sampled_from(TOKENS), st.sampled_from(WORDS)), max_size=12).map(
+            '-'.join
+        ),
+    ),
+    st.sampled_from([1, 1, 20_000]),
+)
 def test_text_is_a_cell_or_a_short_message(text, times):
     text = text * times
     words = text.strip().split('-')
-    right = all(word in (cell_lib.CONVS if place % 2 else cell_lib.NORMS) for place, word in enumerate(words))
+    right = all(
+        word in (cell_lib.CONVS if place % 2 else cell_lib.NORMS)
+        for place, word in enumerate(words)
+    )
     try:
         cell = Cell.parse(text)
     except ValueError as error:
@@ -69,19 +101,30 @@ def test_counts_of_any_grown_cell(cell, base, groups):
     try:
         layers = plan.build(cell, on)
     except ValueError as error:
-        assert str(cell) in str(error) and (not cell.complete or 'groups' in str(error) and groups in (3, 8))
+        assert str(cell) in str(error) and (
+            not cell.complete or 'groups' in str(error) and groups in (3, 8)
+        )
         return
-    assert cell.complete and all(0 <= x < place for place, layer in enumerate(layers) for x in layer.inputs)
+    assert cell.complete and all(
+        0 <= x < place for place, layer in enumerate(layers) for x in layer.inputs
+    )
     counted = cost.count(layers)
-    assert all(type(value) is int and value >= 0 for value in counted) and counted.macs <= counted.flops
+    assert (
+        all(type(value) is int and value >= 0 for value in counted)
+        and counted.macs <= counted.flops
+    )
     classifier = layers[-1]
     assert counted.params > classifier.in_channels * classifier.out_channels
 
 
-NUMBER_FIELDS = {name: st.sampled_from([-1, 0, 1, 3, 2.5, True, '4', None, 10**9, 10**30])
-                 for name in ('size', 'classes', 'stem', 'groups', 'stem_stride')}
-TUPLE_FIELDS = {name: st.sampled_from([(), (0,), (1, 1), (2, -2), (10**9, 1), (1.5, 2), (4, 8)])
-                for name in ('stages', 'growth')}
+NUMBER_FIELDS = {
+    name: st.sampled_from([-1, 0, 1, 3, 2.5, True, '4', None, 10**9, 10**30])
+    for name in ('size', 'classes', 'stem', 'groups', 'stem_stride')
+}
+TUPLE_FIELDS = {
+    name: st.sampled_from([(), (0,), (1, 1), (2, -2), (10**9, 1), (1.5, 2), (4, 8)])
+    for name in ('stages', 'growth')
+}
 
 
 @quick
@@ -97,7 +140,8 @@ def test_skeletons_of_any_numbers_end_in_a_plan_or_a_sentence(fields):
 
 
 points = st.integers(1, 4).flatmap(
-    lambda width: st.lists(st.lists(numbers, min_size=width, max_size=width), max_size=12))
+    lambda width: st.lists(st.lists(numbers, min_size=width, max_size=width), max_size=12)
+)
 
 
 def dominates(a, b):
@@ -136,7 +180,9 @@ def test_hypervolumes_of_degenerate_points(rows, reference):
     assert volume >= 0 and len(steps) == len(rows) and (steps[1:] >= steps[:-1]).all()
     better = [row for row in rows if (np.array(row) < reference).all()]
     # A volume may be too small for a float.
-    assert (volume > 0) == bool(better) or min(np.min(reference - np.array(row)) for row in better) < 1e-90
+    assert (volume > 0) == bool(better) or min(
+        np.min(reference - np.array(row)) for row in better
+    ) < 1e-90
     np.testing.assert_allclose(pareto.hypervolume([*rows, *rows[:1]], reference), volume, rtol=1e-9)
 
 
@@ -151,9 +197,16 @@ LIMITS = ['5', '1e6', '-1', 'nan', 'inf', '1e999', '1_0', '\u0663', '0x1', '9' *
 
 
 @quick
-@given(st.one_of(st.text(max_size=30), st.tuples(
-    st.sampled_from(['latency_ms', 'a b', '', '\uff58']), st.sampled_from(['<', '<=', '=', '<<']),
-    st.sampled_from(LIMITS)).map(''.join)))
+@given(
+    st.one_of(
+        st.text(max_size=30),
+        st.tuples(
+            st.sampled_from(['latency_ms', 'a b', '', '\uff58']),
+            st.sampled_from(['<', '<=', '=', '<<']),
+            st.sampled_from(LIMITS),
+        ).map(''.join),
+    )
+)
 def test_constraints_of_any_text(text):
     try:
         limit = Constraint.parse(text)
@@ -163,12 +216,26 @@ def test_constraints_of_any_text(text):
         assert np.isfinite(limit.limit) and limit.name and limit.name == limit.name.strip()
 
 
-RECORD = {'index': 0, 'level': 2, 'cell': 'bn-conv1x1', 'status': 'ok', 'seconds': 1.5, 'reason': '',
-          'objectives': {'error': 5.5, 'params': 100}, 'predicted': {}}
-leaves = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5),
-                   st.just(10**400))
-values = st.recursive(leaves, lambda inner: st.one_of(
-    st.lists(inner, max_size=2), st.dictionaries(st.text(max_size=3), inner, max_size=2)), max_leaves=4)
+RECORD = {
+    'index': 0,
+    'level': 2,
+    'cell': 'bn-conv1x1',
+    'status': 'ok',
+    'seconds': 1.5,
+    'reason': '',
+    'objectives': {'error': 5.5, 'params': 100},
+    'predicted': {},
+}
+leaves = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.just(10**400)
+)
+values = st.recursive(
+    leaves,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=2), st.dictionaries(st.text(max_size=3), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
 
 
 def check_records(path):
@@ -204,7 +271,7 @@ def damaged(whole, damage):
     if isinstance(damage, bytes):
         return damage
     if isinstance(damage, float):
-        return whole[:int(damage * len(whole))]
+        return whole[: int(damage * len(whole))]
     changed = bytearray(whole)
     for place, mask in damage:
         changed[int(place * len(whole))] ^= mask
@@ -215,13 +282,17 @@ BAD_LINES = [b'[' * 100_000, b'{"a":' * 50_000, b'9' * 5000, b'\xff\xfe\x00', b'
 
 
 @quick
-@given(st.one_of(st.floats(0, 0.999), flips, st.binary(max_size=40), st.sampled_from(BAD_LINES)),
-       st.booleans())
+@given(
+    st.one_of(st.floats(0, 0.999), flips, st.binary(max_size=40), st.sampled_from(BAD_LINES)),
+    st.booleans(),
+)
 def test_damaged_logs_lose_no_more_than_their_last_line(tmp_path, damage, last):
     path, line = tmp_path / 'evaluations.jsonl', json.dumps(RECORD).encode() + b'\n'
     whole = line * 3
     extra = isinstance(damage, bytes)
-    path.write_bytes(line + damage + b'\n' + (b'' if last else line) if extra else damaged(whole, damage))
+    path.write_bytes(
+        line + damage + b'\n' + (b'' if last else line) if extra else damaged(whole, damage)
+    )
     check_records(path)
     if isinstance(damage, float):
         kept = int(damage * len(whole))
@@ -240,7 +311,10 @@ def packed(tmp_path_factory):
 
 
 @quick
-@given(st.sampled_from(['', 'gz', 'xz']), st.one_of(st.binary(max_size=600), st.floats(0, 0.999), flips))
+@given(
+    st.sampled_from(['', 'gz', 'xz']),
+    st.one_of(st.binary(max_size=600), st.floats(0, 0.999), flips),
+)
 def test_damaged_tars_are_read_or_refused_by_name(tmp_path, packed, mode, damage):
     path = tmp_path / 'damaged.tar'
     path.write_bytes(damaged(packed[mode], damage))
@@ -270,9 +344,16 @@ PATHS = [':', '::', ':,stream', ':/nowhere', ':~nobody/x', ':a\x00b']
 
 
 @quick
-@given(st.one_of(st.text(max_size=20), st.tuples(
-    st.sampled_from(['digits', 'cifar10', 'imagenet', 'folder']), st.sampled_from(PATHS),
-    st.text(max_size=5)).map(''.join)))
+@given(
+    st.one_of(
+        st.text(max_size=20),
+        st.tuples(
+            st.sampled_from(['digits', 'cifar10', 'imagenet', 'folder']),
+            st.sampled_from(PATHS),
+            st.text(max_size=5),
+        ).map(''.join),
+    )
+)
 def test_data_sets_of_any_name(text):
     with pytest.raises(ValueError, match='accepted|null'):
         open_images(text if ':' in text else f'made {text}', size=4)

@@ -1,9 +1,11 @@
-"""The table of Wang et al. 2018 on data that one can have: what L_pose, six motions, cubes and cube padding are worth.
+"""The table of Wang et al. 2018 on data that one can have: what L_pose, six motions, cubes and cube
+padding are worth.
 
     python experiments/benchmarks/depth/ablation.py --output=/tmp/ablation --seeds=3
 
-Trains every variant on PanoRooms with several seeds, evaluates on unseen scenes, and writes `ablation.md`, `ablation.csv` and `ablation.json`.
-Finished runs are kept in `ablation.json`: the same command again goes on where it was stopped.
+Trains every variant on PanoRooms with several seeds, evaluates on unseen scenes, and writes
+`ablation.md`, `ablation.csv` and `ablation.json`. Finished runs are kept in `ablation.json`: the
+same command again goes on where it was stopped.
 """
 
 import csv
@@ -15,7 +17,9 @@ import sys
 import time
 import types
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3]))  # works from a checkout, from any directory
+sys.path.insert(
+    0, str(pathlib.Path(__file__).resolve().parents[3])
+)  # works from a checkout, from any directory
 
 import jax
 import numpy as np
@@ -24,12 +28,12 @@ from absl import app, flags
 from common.logs import Progress
 from common.memory import keep_memory
 from common.run import atomic_path, write_json
-from pano_depth.reconstruction import evaluate
-from pano_depth.learning import sources, train
-from pano_depth.rooms import pano_rooms
 from pano_depth.footage.footage import from_clip
+from pano_depth.learning import sources, train
 from pano_depth.learning.model import ModelConfig, make_grid
 from pano_depth.learning.objective import LossConfig
+from pano_depth.reconstruction import evaluate
+from pano_depth.rooms import pano_rooms
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('output', None, 'Folder of the tables.', required=True)
@@ -38,11 +42,20 @@ flags.DEFINE_integer('steps', 3000, 'Optimiser steps of each run.', lower_bound=
 flags.DEFINE_integer('batch_size', 4, 'Frame triplets in a batch.', lower_bound=1)
 flags.DEFINE_string('rooms', '32x64', 'Configuration of PanoRooms.')
 flags.DEFINE_string('data_dir', None, 'Where data sets are kept; default as TFDS has it.')
-flags.DEFINE_float('pose_weight', LossConfig.pose_weight, 'Weight of L_pose in the variants that have it.', lower_bound=0)
+flags.DEFINE_float(
+    'pose_weight',
+    LossConfig.pose_weight,
+    'Weight of L_pose in the variants that have it.',
+    lower_bound=0,
+)
 flags.DEFINE_integer('face_size', 16, 'Pixels along a cube face.', lower_bound=8)
 flags.DEFINE_list('depth_channels', ['24', '48', '96'], 'Depth network: features by level.')
 flags.DEFINE_list('pose_channels', ['16', '32', '64'], 'Pose network: features by layer.')
-flags.DEFINE_string('compilation_cache', '~/.cache/pano_dppnet/jax', 'Directory of compiled programs; empty for none.')
+flags.DEFINE_string(
+    'compilation_cache',
+    '~/.cache/pano_dppnet/jax',
+    'Directory of compiled programs; empty for none.',
+)
 
 # Name, and what differs from the full method.
 VARIANTS = {
@@ -67,49 +80,97 @@ def run_one(variant, seed, options, data):
     """Trains and scores one variant with one seed.
 
     Args:
-      variant: key of `VARIANTS`.
-      seed: of initialisation, data order and augmentation.
-      options: steps, batch_size, face_size, depth_channels, pose_channels, loss.
-      data: (training clips, test clips, image-blind prior).
+        variant: key of `VARIANTS`.
+        seed: of initialisation, data order and augmentation.
+        options: steps, batch_size, face_size, depth_channels, pose_channels, loss.
+        data: (training clips, test clips, image-blind prior).
 
     Returns:
-      dict of the metrics, the baselines' AbsRel, the last training loss and the seconds taken.
+        dict of the metrics, the baselines' AbsRel, the last training loss and the seconds taken.
     """
     clips, tests, prior = data
-    model = ModelConfig(face_size=options.face_size, depth_channels=options.depth_channels, pose_channels=options.pose_channels,
-                        **VARIANTS[variant])
-    config = train.TrainConfig(steps=options.steps, batch_size=options.batch_size, depth_rate=0.5, depth_start=options.steps // 20,
-                               warmup=options.steps // 30, average=0.998, seed=seed)
+    model = ModelConfig(
+        face_size=options.face_size,
+        depth_channels=options.depth_channels,
+        pose_channels=options.pose_channels,
+        **VARIANTS[variant],
+    )
+    config = train.RecipeConfig(
+        steps=options.steps,
+        batch_size=options.batch_size,
+        depth_rate=0.5,
+        depth_start=options.steps // 20,
+        warmup=options.steps // 30,
+        average=0.998,
+        seed=seed,
+    )
     grid, losses, started = make_grid(model), [], time.monotonic()
     with Progress(config.steps, description=f'{variant}, seed {seed}') as progress:
+
         def on_step(done, unused_state, metrics):
             losses.append(metrics['photometric'])
             progress.update(1, {'photometric': metrics['photometric']})
-        state = train.fit(train.init_state(config, model), sources.WindowSource(clips, batch_size=config.batch_size, seed=seed), config,
-                          model, options.loss, grid, on_step=on_step)
-    scores = evaluate.evaluate(train.unflatten(state.average, model), (from_clip(tests[i]) for i in range(len(tests))), grid, model, prior=prior)
+
+        state = train.fit(
+            train.init_state(config, model),
+            sources.WindowSource(clips, batch_size=config.batch_size, seed=seed),
+            config,
+            model,
+            options.loss,
+            grid,
+            on_step=on_step,
+        )
+    scores = evaluate.evaluate(
+        train.unflatten(state.average, model),
+        (from_clip(tests[i]) for i in range(len(tests))),
+        grid,
+        model,
+        prior=prior,
+    )
     tenth = max(1, len(losses) // 10)
-    return {'variant': variant, 'seed': seed, **{name: scores['depth']['plain'][name] for name in DEPTH},
-            **{name: scores['pose'][name] for name in POSE}, 'photometric': float(np.mean(losses[-tenth:])),
-            'photometric_before': float(np.mean(losses[-2 * tenth:-tenth])), 'seconds': time.monotonic() - started,
-            'blind': scores['baselines']['blind']['plain']['abs_rel'], 'constant': scores['baselines']['constant']['plain']['abs_rel']}
+    return {
+        'variant': variant,
+        'seed': seed,
+        **{name: scores['depth']['plain'][name] for name in DEPTH},
+        **{name: scores['pose'][name] for name in POSE},
+        'photometric': float(np.mean(losses[-tenth:])),
+        'photometric_before': float(np.mean(losses[-2 * tenth : -tenth])),
+        'seconds': time.monotonic() - started,
+        'blind': scores['baselines']['blind']['plain']['abs_rel'],
+        'constant': scores['baselines']['constant']['plain']['abs_rel'],
+    }
 
 
 def table(rows):
-    """The runs as Markdown: mean and standard deviation over the seeds, the published rows marked as such."""
+    """The runs as Markdown: mean and standard deviation over the seeds, the published rows marked
+    as such.
+    """
     columns = DEPTH + POSE
-    lines = ['| data | variant | seeds | ' + ' | '.join(columns) + ' |', '|---' * (3 + len(columns)) + '|']
+    lines = [
+        '| data | variant | seeds | ' + ' | '.join(columns) + ' |',
+        '|---' * (3 + len(columns)) + '|',
+    ]
     for variant in VARIANTS:
         mine = [row for row in rows if row['variant'] == variant]
         if mine:
-            cell = lambda name: f'{np.mean([row[name] for row in mine]):.3f} ± {np.std([row[name] for row in mine]):.3f}'
-            lines.append(f'| PanoRooms | {variant} | {len(mine)} | ' + ' | '.join(map(cell, columns)) + ' |')
+            cell = lambda name: (
+                f'{np.mean([row[name] for row in mine]):.3f} ±'
+                f' {np.std([row[name] for row in mine]):.3f}'
+            )
+            lines.append(
+                f'| PanoRooms | {variant} | {len(mine)} | ' + ' | '.join(map(cell, columns)) + ' |'
+            )
     if rows:
         for name in ('blind', 'constant'):
-            lines.append(f'| PanoRooms | {name} predictor | | {rows[0][name]:.3f} |' + ' |' * (len(columns) - 1))
+            lines.append(
+                f'| PanoRooms | {name} predictor | | {rows[0][name]:.3f} |'
+                + ' |' * (len(columns) - 1)
+            )
     for variant, values in PUBLISHED.items():
         cells = ['-' if value is None else f'{value:.3f}' for value in values] + ['-'] * len(POSE)
-        lines.append(f'| PanoSUNCG (published, another data set) | {variant} | | ' + ' | '.join(cells) + ' |')
+        lines.append(
+            f'| PanoSUNCG (published, another data set) | {variant} | | ' + ' | '.join(cells) + ' |'
+        )
     return '\n'.join(lines) + '\n'
 
 
@@ -118,7 +179,10 @@ def write(folder, facts, rows):
     write_json(folder / 'ablation.json', {'facts': facts, 'runs': rows})
     with atomic_path(folder / 'ablation.md') as temporary:
         temporary.write_text(table(rows))
-    with atomic_path(folder / 'ablation.csv') as temporary, open(temporary, 'w', newline='') as file:
+    with (
+        atomic_path(folder / 'ablation.csv') as temporary,
+        open(temporary, 'w', newline='') as file,
+    ):
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
@@ -128,14 +192,16 @@ def earlier(folder, facts):
     """Runs of the same settings that an earlier command finished.
 
     Raises:
-      ValueError: the folder holds runs of other settings.
+        ValueError: the folder holds runs of other settings.
     """
     path = folder / 'ablation.json'
     if not path.exists():
         return []
     stored = json.loads(path.read_text())
     if stored['facts'] != facts:
-        raise ValueError(f'{path} was made with {stored["facts"]}, not {facts}; take another --output')
+        raise ValueError(
+            f'{path} was made with {stored["facts"]}, not {facts}; take another --output'
+        )
     return stored['runs']
 
 
@@ -147,11 +213,17 @@ def main(argv):
     """Runs what is missing and prints the table."""
     del argv
     loss = LossConfig(pose_weight=FLAGS.pose_weight)
-    options = types.SimpleNamespace(loss=loss, **{name: FLAGS[name].value for name in ('steps', 'batch_size', 'rooms', 'face_size')},
-                                    depth_channels=_channels(FLAGS.depth_channels), pose_channels=_channels(FLAGS.pose_channels))
+    options = types.SimpleNamespace(
+        loss=loss,
+        **{name: FLAGS[name].value for name in ('steps', 'batch_size', 'rooms', 'face_size')},
+        depth_channels=_channels(FLAGS.depth_channels),
+        pose_channels=_channels(FLAGS.pose_channels),
+    )
     unknown = set(FLAGS.variants) - set(VARIANTS)
     if unknown:
-        raise app.UsageError(f'--variants names {", ".join(sorted(unknown))}; accepted are {", ".join(VARIANTS)}')
+        raise app.UsageError(
+            f'--variants names {", ".join(sorted(unknown))}; accepted are {", ".join(VARIANTS)}'
+        )
     keep_memory()
     if FLAGS.compilation_cache:
         jax.config.update('jax_compilation_cache_dir', os.path.expanduser(FLAGS.compilation_cache))
@@ -159,8 +231,12 @@ def main(argv):
     folder.mkdir(parents=True, exist_ok=True)
     facts = json.loads(json.dumps(facts))
     rows = earlier(folder, facts)
-    clips, tests = (pano_rooms.load(split, options.rooms, FLAGS.data_dir) for split in ('train', 'test'))
-    prior = evaluate.blind_prior((depth for i in range(len(clips)) for depth in clips[i].depth[::4]), 2 * options.face_size)
+    clips, tests = (
+        pano_rooms.load(split, options.rooms, FLAGS.data_dir) for split in ('train', 'test')
+    )
+    prior = evaluate.blind_prior(
+        (depth for i in range(len(clips)) for depth in clips[i].depth[::4]), 2 * options.face_size
+    )
     for seed in range(FLAGS.seeds):
         for variant in FLAGS.variants:
             if not any((row['variant'], row['seed']) == (variant, seed) for row in rows):

@@ -2,15 +2,19 @@
 
     python experiments/benchmarks/depth/stereo.py --pairs=room_up.png:room_down.png,hall_up.png:hall_down.png --baseline=0.2 [--output=FOLDER]
 
-Two panoramas, one camera straight above the other, tell depth without learning: every pixel of the upper one is tried at many depths, and the one
-at which the lower image looks alike counts (a sphere sweep). Pixels whose best depth is not clearly better than the rest are left out. The prediction
-for the upper image alone is scaled to the sweep by the median, as everywhere; a constant depth stands beside it.
+Two panoramas, one camera straight above the other, tell depth without learning: every pixel of the
+upper one is tried at many depths, and the one at which the lower image looks alike counts (a sphere
+sweep). Pixels whose best depth is not clearly better than the rest are left out. The prediction for
+the upper image alone is scaled to the sweep by the median, as everywhere; a constant depth stands
+beside it.
 """
 
 import pathlib
 import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3]))  # works from a checkout, from any directory
+sys.path.insert(
+    0, str(pathlib.Path(__file__).resolve().parents[3])
+)  # works from a checkout, from any directory
 
 import jax
 import jax.numpy as jnp
@@ -18,23 +22,31 @@ import numpy as np
 from absl import app, flags
 
 from common.run import write_json
-from pano_depth.reconstruction import evaluate, infer
-from pano_depth.learning import losses, session
 from pano_depth.footage import media
-from pano_depth.results import panels
 from pano_depth.kernels import sphere, warp
+from pano_depth.learning import losses, session
 from pano_depth.learning.model import make_grid
 from pano_depth.learning.networks import equirect_pad
+from pano_depth.reconstruction import evaluate, infer
+from pano_depth.results import panels
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list('pairs', None, 'upper.png:lower.png, comma-separated.', required=True)
-flags.DEFINE_float('baseline', 0.2, 'How far the lower camera is below the upper one, metres.', lower_bound=1e-3)
+flags.DEFINE_float(
+    'baseline', 0.2, 'How far the lower camera is below the upper one, metres.', lower_bound=1e-3
+)
 flags.DEFINE_string('checkpoint', 'default', 'Networks, as for depth_main.')
 flags.DEFINE_integer('height', 256, 'Rows at which images are compared.', lower_bound=32)
-flags.DEFINE_string('output', None, 'Folder for stereo.json and panels; none are written without it.')
+flags.DEFINE_string(
+    'output', None, 'Folder for stereo.json and panels; none are written without it.'
+)
 
-NEAREST, FARTHEST, HYPOTHESES = 0.4, 10.0, 96  # metres, and how many depths between, evenly in disparity
-MARGIN = 0.15  # the best cost has to be so much below the median cost of a pixel's hypotheses, relatively
+# metres, and how many depths between, evenly in disparity
+NEAREST = 0.4
+FARTHEST = 10.0
+HYPOTHESES = 96
+# the best cost has to be so much below the median cost of a pixel's hypotheses, relatively
+MARGIN = 0.15
 
 
 @jax.jit
@@ -42,11 +54,12 @@ def sweep(upper, lower, baseline):
     """Depth of the upper view by trying depths.
 
     Args:
-      upper, lower: [H, W, 3] float in [0, 1].
-      baseline: metres that the lower camera is below (y down).
+        upper, lower: [H, W, 3] float in [0, 1].
+        baseline: metres that the lower camera is below (y down).
 
     Returns:
-      (depth [H, W], confidence [H, W]): range in metres, and how much the best cost is below the median of the pixel's, relatively.
+        (depth [H, W], confidence [H, W]): range in metres, and how much the best cost is below the
+        median of the pixel's, relatively.
     """
     height, width = upper.shape[:2]
     rays, pad = sphere.ray_directions(height, width), lambda image: equirect_pad(image, 1)
@@ -54,10 +67,17 @@ def sweep(upper, lower, baseline):
 
     def cost(depth):
         # A point of the upper camera lies `baseline` higher in the lower one.
-        view = warp.synthesize(lower, rays, jnp.full((height, width), depth), jnp.eye(3), jnp.array([0.0, -baseline, 0.0]))
+        view = warp.synthesize(
+            lower,
+            rays,
+            jnp.full((height, width), depth),
+            jnp.eye(3),
+            jnp.array([0.0, -baseline, 0.0]),
+        )
         error = losses.photometric_error(view[None], upper[None], pad=pad, ssim_weight=0.5)[0]
         rows = jnp.pad(error, ((2, 2), (0, 0)), 'edge')
-        return sum(rows[i:i + height] for i in range(5)) / 5
+        return sum(rows[i : i + height] for i in range(5)) / 5
+
     costs = jax.lax.map(cost, depths)
     best, typical = costs.min(axis=0), jnp.median(costs, axis=0)
     return depths[costs.argmin(axis=0)], 1 - best / jnp.maximum(typical, 1e-6)
@@ -66,20 +86,35 @@ def sweep(upper, lower, baseline):
 def compare(upper_path, lower_path, params, config, grid):
     """Scores of one pair and what its panels show."""
     height = FLAGS.height
-    upper, lower = (media.resize_equirect(media.read_image(path), height, 2 * height) for path in (upper_path, lower_path))
-    depth, confidence = (np.asarray(part) for part in sweep(upper / np.float32(255), lower / np.float32(255), FLAGS.baseline))
+    upper, lower = (
+        media.resize_equirect(media.read_image(path), height, 2 * height)
+        for path in (upper_path, lower_path)
+    )
+    depth, confidence = (
+        np.asarray(part)
+        for part in sweep(upper / np.float32(255), lower / np.float32(255), FLAGS.baseline)
+    )
     # Straight up and down the baseline shows no parallax.
     elevation = np.abs(np.asarray(sphere.ray_directions(height, 2 * height))[..., 1])
-    depth = np.where((confidence > MARGIN) & (elevation < np.sin(np.radians(60))) & (depth < FARTHEST), depth, 0).astype(np.float32)
+    depth = np.where(
+        (confidence > MARGIN) & (elevation < np.sin(np.radians(60))) & (depth < FARTHEST), depth, 0
+    ).astype(np.float32)
     size = 2 * config.face_size
-    analysis = infer.analyse(params, media.resize_equirect(upper, size, 2 * size)[None], grid, config, ordered=False)
+    analysis = infer.analyse(
+        params, media.resize_equirect(upper, size, 2 * size)[None], grid, config, ordered=False
+    )
     prediction = np.asarray(infer.depth_maps(config, height)(analysis.disparity, analysis.units))[0]
     score = lambda guess: float(evaluate.depth_scores(guess, depth[None])['plain']['abs_rel'][0])
     known = depth > 0
     scale = np.median(depth[known]) / np.median(prediction[known])
-    return {'pair': pathlib.Path(upper_path).name, 'abs_rel': score(prediction), 'constant': score(np.ones_like(depth)),
-            'known': float(known.mean()), 'median_sweep_m': float(np.median(depth[known])), 'unit_in_metres': float(scale)}, (
-                upper, prediction * scale, depth)
+    return {
+        'pair': pathlib.Path(upper_path).name,
+        'abs_rel': score(prediction),
+        'constant': score(np.ones_like(depth)),
+        'known': float(known.mean()),
+        'median_sweep_m': float(np.median(depth[known])),
+        'unit_in_metres': float(scale),
+    }, (upper, prediction * scale, depth)
 
 
 def main(argv):
@@ -94,14 +129,22 @@ def main(argv):
         row, pictures = compare(*paths, params, config, grid)
         rows.append(row)
         shown.append(pictures)
-        print('{pair}: AbsRel of the prediction {abs_rel:.3f}, of a constant {constant:.3f}, on the {known:.0%} of the pixels that the sweep is sure '
-              'of'.format(**row))
+        print(
+            '{pair}: AbsRel of the prediction {abs_rel:.3f}, of a constant {constant:.3f}, on the'
+            ' {known:.0%} of the pixels that the sweep is sure of'.format(**row)
+        )
     if FLAGS.output:
         folder = pathlib.Path(FLAGS.output)
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / 'stereo.json', {'baseline_m': FLAGS.baseline, 'pairs': rows})
         frames, depth, truth = (np.stack(parts) for parts in zip(*shown))
-        panels.clip_panels(folder / 'panels.png', frames, depth, truth=truth, title=f'stereo sweep with a baseline of {FLAGS.baseline} m')
+        panels.clip_panels(
+            folder / 'panels.png',
+            frames,
+            depth,
+            truth=truth,
+            title=f'stereo sweep with a baseline of {FLAGS.baseline} m',
+        )
 
 
 if __name__ == '__main__':

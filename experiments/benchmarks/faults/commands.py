@@ -1,7 +1,7 @@
 """Command lines of this project as processes that are watched, stopped and killed while they work.
 
-Importing takes seconds. One interpreter imports a command line and is forked for each command; a fork parses
-its flags and does everything else as a process that was started afresh.
+Importing takes seconds. One interpreter imports a command line and is forked for each command; a
+fork parses its flags and does everything else as a process that was started afresh.
 
     with Commands('depth_main', folder) as commands:
         command = commands.start('--mode=predict', '--input=sample', f'--workdir={workdir}')
@@ -29,18 +29,22 @@ class Commands:
     """Runs one command line, with other flags each time."""
 
     def __init__(self, main, folder, *, environment=None, within=()):
-        """
-        Args:
-            main: module of `experiments`, 'depth_main' or 'nas_main'.
-            folder: where what the commands print is kept.
-            environment: variables besides those of this process.
-            within: a command that the interpreter is started with, such as ('unshare', '-Urm').
+        """Args:
+        main: module of `experiments`, 'depth_main' or 'nas_main'.
+        folder: where what the commands print is kept.
+        environment: variables besides those of this process.
+        within: a command that the interpreter is started with, such as ('unshare', '-Urm').
         """
         self._folder, self._count = pathlib.Path(folder), 0
         self._process = subprocess.Popen(
-            [*within, sys.executable, '-m', __name__, main], cwd=folder, text=True, stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            env=os.environ | {'PYTHONPATH': str(ROOT)} | dict(environment or {}))
+            [*within, sys.executable, '-m', __name__, main],
+            cwd=folder,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=os.environ | {'PYTHONPATH': str(ROOT)} | dict(environment or {}),
+        )
 
     def __enter__(self):
         return self
@@ -57,7 +61,9 @@ class Commands:
         print(json.dumps(order), file=self._process.stdin, flush=True)
         answer = self._process.stdout.readline()
         if not answer:
-            raise RuntimeError(f'the interpreter of the commands ended with status {self._process.wait()}')
+            raise RuntimeError(
+                f'the interpreter of the commands ended with status {self._process.wait()}'
+            )
         return int(answer)
 
     def start(self, *arguments, slow_save=0):
@@ -72,7 +78,9 @@ class Commands:
         """
         self._count += 1
         printed = self._folder / f'command{self._count}'
-        pid = self._order(printed=str(printed), arguments=list(map(str, arguments)), slow_save=slow_save)
+        pid = self._order(
+            printed=str(printed), arguments=list(map(str, arguments)), slow_save=slow_save
+        )
         return Command(pid, printed, self._order)
 
     def close(self):
@@ -109,7 +117,8 @@ class Command:
         return self._status is not None or _state(self.pid) == 'Z'
 
     def reaches(self, condition, *, seconds=_PATIENCE):
-        """Waits until something is so, and returns whether it came to that before the command ended.
+        """Waits until something is so, and returns whether it came to that before the command
+        ended.
 
         Raises:
             TimeoutError: neither happened; the command was killed.
@@ -183,9 +192,13 @@ def _become(main, order):
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for stream, descriptor in (('stdout', 1), ('stderr', 2)):
-        os.dup2(os.open(f'{order["printed"]}.{stream}', os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
+        os.dup2(
+            os.open(f'{order["printed"]}.{stream}', os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
+            descriptor,
+        )
     if order['slow_save']:
         from common.checkpoint import Checkpoints
+
         save = Checkpoints.save
         Checkpoints.save = lambda *given: (time.sleep(order['slow_save']), save(*given))
     sys.argv = ['main', *order['arguments']]
@@ -193,7 +206,9 @@ def _become(main, order):
 
 
 def serve(name):
-    """Starts a fork for each order on standard input, a JSON dict a line; answers with a number a line."""
+    """Starts a fork for each order on standard input, a JSON dict a line; answers with a number a
+    line.
+    """
     main = importlib.import_module(f'experiments.{name}')
     for module in _MODULES.get(name, ()):
         importlib.import_module(module)

@@ -1,4 +1,6 @@
-"""Where faults are done to jobs: a scratch directory, unbroken runs to compare with, disks that are too small."""
+"""Where faults are done to jobs: a scratch directory, unbroken runs to compare with, disks that are
+too small.
+"""
 
 import contextlib
 import functools
@@ -18,7 +20,10 @@ FRAMES, HEIGHT = 12, 32
 DISK = 24 * 2**20  # bytes of the file system that fills
 # A namespace of Linux, in which anybody may mount; it ends with its last process.
 NAMESPACE = ('unshare', '--user', '--map-root-user', '--mount')
-MOUNT = 'mount -t tmpfs -o size=$1 tmpfs "$2" && mount -t tmpfs -o ro tmpfs "$3" && shift 3 && exec "$@"'
+MOUNT = (
+    'mount -t tmpfs -o size=$1 tmpfs "$2" && mount -t tmpfs -o ro tmpfs "$3" && shift 3 && exec'
+    ' "$@"'
+)
 
 
 class Trial(NamedTuple):
@@ -36,7 +41,9 @@ class Trial(NamedTuple):
 
 
 class Whole(NamedTuple):
-    """An unbroken run: its workdir, its `fault_jobs.results`, and its seconds from its first step on."""
+    """An unbroken run: its workdir, its `fault_jobs.results`, and its seconds from its first step
+    on.
+    """
 
     folder: pathlib.Path
     results: dict
@@ -92,8 +99,12 @@ class Bench:
 
     def _commands(self, main, within=()):
         compiled = {'JAX_COMPILATION_CACHE_DIR': str(self._scratch / 'compiled')}
-        commands = Commands(main, self.new_folder(), environment=fault_jobs.ENVIRONMENTS[main] | compiled,
-                            within=within)
+        commands = Commands(
+            main,
+            self.new_folder(),
+            environment=fault_jobs.ENVIRONMENTS[main] | compiled,
+            within=within,
+        )
         return self._stack.enter_context(commands)
 
     @functools.cache
@@ -124,9 +135,13 @@ class Bench:
             **options: of `Commands.start`.
         """
         job = JOBS[name]
-        weights = self.whole(fault_jobs.TAUGHT_BY[name]).folder if name in fault_jobs.TAUGHT_BY else ''
+        weights = (
+            self.whole(fault_jobs.TAUGHT_BY[name]).folder if name in fault_jobs.TAUGHT_BY else ''
+        )
         flags = [flag.format(clip=self.clip_folder, weights=weights) for flag in job.flags]
-        return (commands or self.commands(job.main)).start(*flags, f'--workdir={folder}', *more, **options)
+        return (commands or self.commands(job.main)).start(
+            *flags, f'--workdir={folder}', *more, **options
+        )
 
     def working(self, name, folder, *more, **options):
         """Starts a job as `start`, and waits until it has begun to work, or has ended."""
@@ -151,7 +166,9 @@ class Bench:
             seconds = time.monotonic() - first
             found = found or fault_jobs.results(folder)
         if differences(folder, found):
-            raise ValueError(f'two unbroken runs of {name} differ: {", ".join(differences(folder, found))}')
+            raise ValueError(
+                f'two unbroken runs of {name} differ: {", ".join(differences(folder, found))}'
+            )
         return Whole(folder, found, seconds)
 
     def ends_well(self, name, folder, **options):
@@ -182,4 +199,6 @@ def one_sentence(command, code, *words):
     status, said, last = command.wait(), command.said(), command.last_line()
     wrong = [f'exit {status}, not {code}: {last}'] * (status != code)
     wrong += ['a traceback'] * ('Traceback' in said)
-    return tuple(wrong + [f'{last!r} does not say {word}' for word in map(str, words) if word not in last])
+    return tuple(
+        wrong + [f'{last!r} does not say {word}' for word in map(str, words) if word not in last]
+    )

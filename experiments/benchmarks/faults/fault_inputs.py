@@ -1,7 +1,9 @@
-"""Faults of what comes in: damaged files, impossible numbers, and the processes that bring data or take jobs.
+"""Faults of what comes in: damaged files, impossible numbers, and the processes that bring data or
+take jobs.
 
-Each is a function of (`fault_bench.Bench`, how many) that yields a `Trial` each time. A job that refuses its
-input leaves no workdir; one that may leave frames out (`--on_bad_frame=skip`) names them.
+Each is a function of (`fault_bench.Bench`, how many) that yields a `Trial` each time. A job that
+refuses its input leaves no workdir; one that may leave frames out (`--on_bad_frame=skip`) names
+them.
 """
 
 import contextlib
@@ -31,7 +33,9 @@ def _clip_with(bench, damage):
 
 
 def _refused_and_skipped(bench, footage, culprit, *, lost):
-    """What is wrong with how predict takes bad footage, which it refuses, or leaves out what is bad, by name."""
+    """What is wrong with how predict takes bad footage, which it refuses, or leaves out what is
+    bad, by name.
+    """
     folder = bench.folder()
     wrong = one_sentence(bench.start('predict', folder, f'--input={footage}'), 1, culprit)
     wrong += ('a workdir is left',) * folder.exists()
@@ -51,9 +55,12 @@ def frames(damage):
 
     def trials(bench, count):
         for _ in range(count):
-            footage, culprit = _clip_with(bench, lambda folder, index: damage(bench.rng, folder, index))
+            footage, culprit = _clip_with(
+                bench, lambda folder, index: damage(bench.rng, folder, index)
+            )
             wrong, gone = _refused_and_skipped(bench, footage, culprit, lost=1)
             yield Trial(wrong, gone, 'frame')
+
     return trials
 
 
@@ -97,12 +104,14 @@ def cut_video(bench, count):
 def nan_depth(bench, count):
     """Truth with pixels that are no number: they do not count, and scores are finite."""
     for _ in range(count):
+
         def damage(folder, index):
             path = folder / 'depth' / f'{index:06d}.png'
             depth = bench.clip.depth[index]
             depth = np.where(np.random.default_rng(index).random(depth.shape) < 0.3, np.nan, depth)
             np.save(path.with_suffix('.npy'), depth.astype(np.float32))
             path.unlink()
+
         footage, _ = _clip_with(bench, damage)
         folder = bench.folder()
         command = bench.start('predict', folder, f'--input={footage}', '--output_height=32')
@@ -119,11 +128,13 @@ def _finite(value):
 def nan_poses(bench, count):
     """A trajectory with a line that is no number is refused by file and line."""
     for _ in range(count):
+
         def damage(folder, index):
             lines = (folder / 'poses.txt').read_text().splitlines()
             lines[index] = lines[index].replace(lines[index].split()[1], 'nan', 1)
             (folder / 'poses.txt').write_text('\n'.join(lines))
             return f'poses.txt, line {index + 1}'
+
         footage, culprit = _clip_with(bench, damage)
         folder = bench.folder()
         wrong = one_sentence(bench.start('predict', folder, f'--input={footage}'), 1, culprit)
@@ -143,21 +154,25 @@ def nan_training(bench, count):
 
 
 def reader_killed(bench, count):
-    """kill -9 of the ffmpeg that decodes the video: the job ends, and says how many frames came."""
+    """Kill -9 of the ffmpeg that decodes the video: the job ends, and says how many frames came."""
     path = bench.new_folder() / 'long.mkv'
     with video.write_video(path, 30) as append:
         for index in range(100 * len(bench.clip)):
             append(bench.clip.frames[index % len(bench.clip)])
     for _ in range(count):
         folder = bench.folder()
-        command = bench.start('predict', folder, f'--input={path}', '--max_frames=1150', '--output_height=32')
+        command = bench.start(
+            'predict', folder, f'--input={path}', '--max_frames=1150', '--output_height=32'
+        )
         wrong = _kill_program(command, 'image2pipe')
         wrong += one_sentence(command, 1, path.name, 'frames could be read')
         yield Trial(wrong + ('a workdir is left',) * folder.exists())
 
 
 def writer_killed(bench, count):
-    """kill -9 of the ffmpeg that writes depth.mp4: no half video; the same command then ends well."""
+    """Kill -9 of the ffmpeg that writes depth.mp4: no half video; the same command then ends
+    well.
+    """
     for _ in range(count):
         folder = bench.folder()
         command = bench.working('predict', folder)
@@ -169,7 +184,9 @@ def writer_killed(bench, count):
 
 
 def _kill_program(command, words):
-    """Kills a program that a command has started, as soon as it runs; what is wrong if it does not."""
+    """Kills a program that a command has started, as soon as it runs; what is wrong if it does
+    not.
+    """
     found = []
     look = lambda: [pid for pid, line in command.descendants().items() if words in line]
     command.reaches(lambda: found.extend(look()) or found)
@@ -181,7 +198,9 @@ def _kill_program(command, words):
 
 
 def candidate_killed(bench, count):
-    """kill -9 of the process that trains a candidate: that candidate has failed, and the search goes on."""
+    """Kill -9 of the process that trains a candidate: that candidate has failed, and the search
+    goes on.
+    """
     for _ in range(count):
         folder = bench.folder()
         command = bench.start('nas search', folder, '--executor=process')
@@ -192,4 +211,6 @@ def candidate_killed(bench, count):
         failed = [record for record in records if record['status'] == 'failed']
         wrong += (f'{len(failed)} candidates failed',) * (len(failed) != 1)
         wrong += ('not said',) * ('SIGKILL' not in str(failed))
-        yield Trial(wrong + (f'{len(records)} evaluations',) * (len(records) != 6), len(failed), 'candidate')
+        yield Trial(
+            wrong + (f'{len(records)} evaluations',) * (len(records) != 6), len(failed), 'candidate'
+        )

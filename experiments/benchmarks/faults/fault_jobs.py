@@ -1,4 +1,6 @@
-"""Small jobs of both command lines on which faults are tried, and what two runs of a job have to agree on."""
+"""Small jobs of both command lines on which faults are tried, and what two runs of a job have to
+agree on.
+"""
 
 import dataclasses
 import hashlib
@@ -12,25 +14,53 @@ from PIL import Image
 
 from common.logs import read_metrics
 from nas.training import trained
-from pano_depth.results import ply
-from pano_depth.learning import session
 from pano_depth.footage import video
+from pano_depth.learning import session
+from pano_depth.results import ply
 
 STEPS = 24
 # What one command compiles the next ones find.
-ENVIRONMENT = {'JAX_PLATFORMS': 'cpu', 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
-               'JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES': '-1'}
+ENVIRONMENT = {
+    'JAX_PLATFORMS': 'cpu',
+    'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
+    'JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES': '-1',
+}
 # The depth networks compile long and run briefly.
-ENVIRONMENTS = {'depth_main': ENVIRONMENT | {'JAX_DISABLE_MOST_OPTIMIZATIONS': '1'}, 'nas_main': ENVIRONMENT}
+ENVIRONMENTS = {
+    'depth_main': ENVIRONMENT | {'JAX_DISABLE_MOST_OPTIMIZATIONS': '1'},
+    'nas_main': ENVIRONMENT,
+}
 
-_NETWORKS = ('--face_size=16', '--depth_channels=8,8', '--pose_channels=8,8', '--batch_size=1', '--stride=1',
-             '--pyramid=1', '--checkpoint=none', '--log_every=1', '--compilation_cache=')
-_DIGITS = ('--skeleton=digits', '--stages=1', '--growth=4', '--batch_size=64', '--crop=1', '--nomirror',
-           '--compilation_cache=')
+_NETWORKS = (
+    '--face_size=16',
+    '--depth_channels=8,8',
+    '--pose_channels=8,8',
+    '--batch_size=1',
+    '--stride=1',
+    '--pyramid=1',
+    '--checkpoint=none',
+    '--log_every=1',
+    '--compilation_cache=',
+)
+_DIGITS = (
+    '--skeleton=digits',
+    '--stages=1',
+    '--growth=4',
+    '--batch_size=64',
+    '--crop=1',
+    '--nomirror',
+    '--compilation_cache=',
+)
 _ADAPT = ('--mode=predict', '--input={clip}', f'--adapt={STEPS}', *_NETWORKS)
 _CELL = ('--mode=train', *_DIGITS, '--cell=bn_relu-lgconv1x1', '--epochs=10')
-_SEARCH = ('--mode=search', *_DIGITS, '--objectives=error,params', '--keep=2', '--epochs=2',
-           '--measurement_cache=')
+_SEARCH = (
+    '--mode=search',
+    *_DIGITS,
+    '--objectives=error,params',
+    '--keep=2',
+    '--epochs=2',
+    '--measurement_cache=',
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,8 +69,8 @@ class Job:
 
     Attributes:
         main: module of `experiments`.
-        flags: without --workdir; {clip} stands for a clip folder, {weights} for the workdir of a depth
-            training.
+        flags: without --workdir; {clip} stands for a clip folder, {weights} for the workdir of a
+            depth training.
         work: what it works through: 'step', 'candidate' or 'file'.
         watched: what appears in its workdir from its first step on.
     """
@@ -54,8 +84,18 @@ class Job:
 JOBS = {
     'depth training': Job('depth_main', (*_ADAPT, '--checkpoint_every=6'), 'step', 'metrics.jsonl'),
     'saving': Job('depth_main', (*_ADAPT, '--checkpoint_every=1'), 'step', 'metrics.jsonl'),
-    'predict': Job('depth_main', ('--mode=predict', '--input={clip}', '--checkpoint={weights}',
-                                  '--output_height=256', '--compilation_cache='), 'file', 'depth/*.png'),
+    'predict': Job(
+        'depth_main',
+        (
+            '--mode=predict',
+            '--input={clip}',
+            '--checkpoint={weights}',
+            '--output_height=256',
+            '--compilation_cache=',
+        ),
+        'file',
+        'depth/*.png',
+    ),
     'nas search': Job('nas_main', (*_SEARCH, '--budget=6'), 'candidate', 'evaluations.jsonl'),
     'nas train': Job('nas_main', (*_CELL, '--checkpoint_epochs=2'), 'step', 'metrics.jsonl'),
 }
@@ -111,7 +151,11 @@ def networks(folder):
         return {}
     if (folder / trained.NETWORK_FILE).exists():
         found = {'last': trained.open_trained(folder, which='last').variables}
-        found |= {'best': trained.open_trained(folder).variables} if (folder / trained.BEST).exists() else {}
+        found |= (
+            {'best': trained.open_trained(folder).variables}
+            if (folder / trained.BEST).exists()
+            else {}
+        )
     else:
         found = session.load_model(folder)[0]
     leaves = jax.tree_util.tree_leaves_with_path(found)
@@ -123,7 +167,9 @@ def _digest(data):
 
 
 def results(folder):
-    """What a job ends with: {name: content or digest} of every file and of the networks, times left out."""
+    """What a job ends with: {name: content or digest} of every file and of the networks, times left
+    out.
+    """
     found = {'networks': {name: _digest(leaf.tobytes()) for name, leaf in networks(folder).items()}}
     for path in sorted(folder.rglob('*')):
         name = str(path.relative_to(folder))
@@ -132,7 +178,9 @@ def results(folder):
         if path.suffix == '.json':
             found[name] = _without_times(json.loads(path.read_text()))
         elif path.suffix == '.jsonl':
-            found[name] = [_without_times(json.loads(line)) for line in path.read_text().splitlines()]
+            found[name] = [
+                _without_times(json.loads(line)) for line in path.read_text().splitlines()
+            ]
         else:
             found[name] = _digest(path.read_bytes())
     return found
@@ -141,13 +189,22 @@ def results(folder):
 def differences(folder, whole):
     """Names of what differs between a workdir and the `results` of an unbroken run."""
     found = results(folder)
-    return sorted(name for name in found.keys() | whole.keys() if found.get(name) != whole.get(name))
+    return sorted(
+        name for name in found.keys() | whole.keys() if found.get(name) != whole.get(name)
+    )
 
 
 def damaged_files(folder):
-    """Names of files under their final names that cannot be read whole; a log may end in half a line."""
-    read = {'.png': _read_image, '.json': lambda path: json.loads(path.read_text()), '.jsonl': _read_lines,
-            '.mp4': lambda path: list(video.iter_video(path)), '.ply': ply.read_ply}
+    """Names of files under their final names that cannot be read whole; a log may end in half a
+    line.
+    """
+    read = {
+        '.png': _read_image,
+        '.json': lambda path: json.loads(path.read_text()),
+        '.jsonl': _read_lines,
+        '.mp4': lambda path: list(video.iter_video(path)),
+        '.ply': ply.read_ply,
+    }
     bad = []
     for path in sorted(pathlib.Path(folder).rglob('[!.]*')):
         name = path.relative_to(folder)

@@ -1,4 +1,5 @@
-"""Faults of the machine: processes that are killed or stopped, disks that are full, files that change.
+"""Faults of the machine: processes that are killed or stopped, disks that are full, files that
+change.
 
 Each is a function of (`Bench`, how many) that yields a `Trial` each time.
 """
@@ -23,7 +24,7 @@ def _again(name, before, start):
 
 
 def kill(name):
-    """kill -9 at random moments behind a job's first step, again and again until its end."""
+    """Kill -9 at random moments behind a job's first step, again and again until its end."""
 
     def trials(bench, count):
         whole, left = bench.whole(name), count
@@ -42,11 +43,14 @@ def kill(name):
             starts = [start for *_, start in kills[1:]] + [went_on_from(said)]
             for (torn, before, _), start in zip(kills, starts):
                 yield Trial(torn + wrong, _again(name, before, start), JOBS[name].work)
+
     return trials
 
 
 def _kill(command, name, folder):
-    """Kills a command: (what is wrong with what it leaves, work done before, where it had gone on from)."""
+    """Kills a command: (what is wrong with what it leaves, work done before, where it had gone on
+    from).
+    """
     started = command.descendants()
     command.send(signal.SIGKILL)
     command.wait()
@@ -75,14 +79,17 @@ def _stopped(bench, name, number):
         command = bench.working(name, folder)
         if not _ends_within(command, bench.rng.uniform(0, 0.7 * seconds)):
             command.send(number)
-        # With exit code 0 it has to be whole: the signal came too late, between the work and the exit.
+        # With exit code 0 it has to be whole: the signal came too late, between the work and the
+        # exit.
         if command.wait() or bench.compare(name, folder):
             return command, folder
     raise ValueError(f'{name} ended {_ATTEMPTS} times before it was to be interrupted')
 
 
 def stop(number, code):
-    """A signal that asks to stop, at a random moment: 128 + its number, then the same command goes on."""
+    """A signal that asks to stop, at a random moment: 128 + its number, then the same command goes
+    on.
+    """
 
     def trials(bench, count):
         for index in range(count):
@@ -93,6 +100,7 @@ def stop(number, code):
             wrong += tuple(f'{path} is left' for path in folder.rglob('.*.tmp*'))
             end, said = bench.ends_well(name, folder)
             yield Trial(wrong + end, _again(name, before, went_on_from(said)), JOBS[name].work)
+
     return trials
 
 
@@ -100,7 +108,11 @@ def stop_twice(bench, count):
     """Ctrl-C again while the first one saves: ends at once, and the checkpoint before is used."""
     for index in range(count):
         name, folder = TRAININGS[index % len(TRAININGS)], bench.folder()
-        every = ('--checkpoint_every=1000',) if name == 'depth training' else ('--checkpoint_epochs=1000',)
+        every = (
+            ('--checkpoint_every=1000',)
+            if name == 'depth training'
+            else ('--checkpoint_epochs=1000',)
+        )
         command = bench.start(name, folder, *every, slow_save=60)
         command.reaches(lambda: done(JOBS[name], folder))
         command.send(signal.SIGINT)
@@ -122,7 +134,9 @@ def second_run(bench, count):
         wrong = one_sentence(bench.start(name, folder), 1, 'in use by another run', first.pid)
         first.send(signal.SIGCONT)
         code = first.wait()
-        yield Trial(wrong + ((f'exit {code} of the first',) if code else bench.compare(name, folder)))
+        yield Trial(
+            wrong + ((f'exit {code} of the first',) if code else bench.compare(name, folder))
+        )
 
 
 def disk_full(bench, count):
@@ -133,7 +147,9 @@ def disk_full(bench, count):
         if confined is None:
             return
         folder, filler = confined.disk_from_here / 'run', confined.disk_from_here / 'filler'
-        size = sum(path.stat().st_size for path in bench.whole(name).folder.rglob('*') if path.is_file())
+        size = sum(
+            path.stat().st_size for path in bench.whole(name).folder.rglob('*') if path.is_file()
+        )
         filler.write_bytes(bytes(DISK - bench.rng.randrange(4096, size)))
         command = bench.start(name, confined.disk / 'run', commands=confined.commands)
         code = command.wait()
@@ -142,8 +158,14 @@ def disk_full(bench, count):
         before = done(JOBS[name], folder)
         filler.unlink()
         again = bench.start(name, confined.disk / 'run', commands=confined.commands)
-        wrong += (f'with room again: {again.last_line()}',) if again.wait() else bench.compare(name, folder)
-        yield Trial(wrong, _again(name, before, went_on_from(again.said('stdout'))), JOBS[name].work)
+        wrong += (
+            (f'with room again: {again.last_line()}',)
+            if again.wait()
+            else bench.compare(name, folder)
+        )
+        yield Trial(
+            wrong, _again(name, before, went_on_from(again.said('stdout'))), JOBS[name].work
+        )
         shutil.rmtree(folder)
 
 
@@ -168,14 +190,20 @@ def damaged_checkpoint(damage):
             shutil.copytree(bench.whole(name).folder, folder)
             (folder / 'train.json').unlink(missing_ok=True)
             steps = sorted(int(path.name) for path in (folder / 'checkpoints').iterdir())
-            sizes = {path: path.stat().st_size for path in (folder / 'checkpoints' / str(steps[-1])).rglob('*')
-                     if path.is_file() and path.stat().st_size}
+            sizes = {
+                path: path.stat().st_size
+                for path in (folder / 'checkpoints' / str(steps[-1])).rglob('*')
+                if path.is_file() and path.stat().st_size
+            }
             damage(bench.rng, bench.rng.choices(list(sizes), list(sizes.values()))[0])
             command = bench.start(name, folder)
             wrong = (command.last_line(),) if command.wait() else bench.compare(name, folder)
             start = went_on_from(command.said('stdout'))
-            wrong += ('not said',) * (start < steps[-1] and 'damaged and passed over' not in command.said())
+            wrong += ('not said',) * (
+                start < steps[-1] and 'damaged and passed over' not in command.said()
+            )
             yield Trial(wrong, steps[-1] - start, 'step')
+
     return trials
 
 

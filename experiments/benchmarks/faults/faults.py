@@ -1,17 +1,18 @@
-"""Everything that goes wrong, done for real to both command lines: what survives it, and what is lost.
+"""Everything that goes wrong, done for real to both command lines: what survives it, and what is
+lost.
 
     python experiments/benchmarks/faults/faults.py [--kills=20] [--tries=4] [--seed=0] [--only=NAMES] [--output=FOLDER]
 
-Small jobs (`fault_jobs.JOBS`) learn from the rendered sample clip and from the digits. Each of them first runs
-twice without a fault; both runs have to end the same, and the second one is timed. Then every fault is done to
-it while it works, and the same command is given again. A trial is survived if the fault is said in one
-sentence, no file under its final name is damaged, and the end is that of the unbroken run: logs, networks bit
-for bit, images, video, cloud, fronts. What was lost is what had to be done again, and frames and candidates
-that are left out.
+Small jobs (`fault_jobs.JOBS`) learn from the rendered sample clip and from the digits. Each of them
+first runs twice without a fault; both runs have to end the same, and the second one is timed. Then
+every fault is done to it while it works, and the same command is given again. A trial is survived
+if the fault is said in one sentence, no file under its final name is damaged, and the end is that
+of the unbroken run: logs, networks bit for bit, images, video, cloud, fronts. What was lost is what
+had to be done again, and frames and candidates that are left out.
 
-A full disk and one that cannot be written are file systems in memory, in a namespace of Linux (`unshare`),
-which some machines forbid. Writes `faults.json` and `faults.md` into --output; exits 1 unless everything was
-survived.
+A full disk and one that cannot be written are file systems in memory, in a namespace of Linux
+(`unshare`), which some machines forbid. Writes `faults.json` and `faults.md` into --output; exits 1
+unless everything was survived.
 """
 
 import argparse
@@ -69,17 +70,31 @@ def row(name, trials):
     for trial in trials:
         if trial.lost:
             losses[trial.unit].append(trial.lost)
-    lost = [f'{sum(found)} {unit}s, at most {max(found)} at once' for unit, found in sorted(losses.items())]
-    return {'fault': name, 'tried': len(trials), 'survived': sum(not trial.wrong for trial in trials),
-            'lost': '; '.join(lost) or 'nothing',
-            'wrong': sorted({text for trial in trials for text in trial.wrong})}
+    lost = [
+        f'{sum(found)} {unit}s, at most {max(found)} at once'
+        for unit, found in sorted(losses.items())
+    ]
+    return {
+        'fault': name,
+        'tried': len(trials),
+        'survived': sum(not trial.wrong for trial in trials),
+        'lost': '; '.join(lost) or 'nothing',
+        'wrong': sorted({text for trial in trials for text in trial.wrong}),
+    }
 
 
 def table(rows):
     """The rows in Markdown, with what was not survived below."""
     header = ['fault', 'tried', 'survived', 'lost (done again, or gone)']
-    cells = [[found['fault'], str(found['tried']), str(found['survived']),
-              found['lost'] if found['tried'] else 'this machine forbids it'] for found in rows]
+    cells = [
+        [
+            found['fault'],
+            str(found['tried']),
+            str(found['survived']),
+            found['lost'] if found['tried'] else 'this machine forbids it',
+        ]
+        for found in rows
+    ]
     wrong = [f'{found["fault"]}: {text}' for found in rows for text in found['wrong']]
     lines = [markdown([header, *cells], texts=(header[0], header[-1]))]
     return '\n'.join(lines + ['', *wrong] * bool(wrong))
@@ -87,23 +102,33 @@ def table(rows):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--kills', type=int, default=20, help='kill -9 in all, spread over the jobs')
+    parser.add_argument(
+        '--kills', type=int, default=20, help='kill -9 in all, spread over the jobs'
+    )
     parser.add_argument('--tries', type=int, default=4, help='of every other fault')
     parser.add_argument('--seed', type=int, default=0, help='of moments and places')
     parser.add_argument('--only', default='', help='names of faults, with commas')
-    parser.add_argument('--output', type=pathlib.Path, help='folder for the results; none without it')
+    parser.add_argument(
+        '--output', type=pathlib.Path, help='folder for the results; none without it'
+    )
     given = parser.parse_args()
     only = [name.strip() for name in given.only.split(',') if name.strip()]
     unknown = [name for name in only if name not in KILLS | FAULTS]
     if unknown:
         parser.error(f'--only has {unknown[0]!r}; accepted: {", ".join(KILLS | FAULTS)}')
     rows, say = [], functools.partial(print, file=sys.stderr, flush=True)
-    with tempfile.TemporaryDirectory(prefix='faults_') as scratch, Bench(scratch, given.seed) as bench:
+    with (
+        tempfile.TemporaryDirectory(prefix='faults_') as scratch,
+        Bench(scratch, given.seed) as bench,
+    ):
         for name, count in counts(given.kills, given.tries, only).items():
             started = time.monotonic()
             rows.append(row(name, list((KILLS | FAULTS)[name](bench, count))))
             seconds = time.monotonic() - started
-            say(f'{name}: {rows[-1]["survived"]} of {rows[-1]["tried"]} in {seconds:.0f} s', *rows[-1]['wrong'])
+            say(
+                f'{name}: {rows[-1]["survived"]} of {rows[-1]["tried"]} in {seconds:.0f} s',
+                *rows[-1]['wrong'],
+            )
     print(table(rows))
     if given.output:
         given.output.mkdir(parents=True, exist_ok=True)

@@ -1,11 +1,12 @@
-"""Trains both halves on one device, on four, and on two processes of two, and tabulates how far they agree.
+"""Trains both halves on one device, on four, and on two processes of two, and tabulates how far
+they agree.
 
     python experiments/benchmarks/faults/many_devices.py [--trainers=depth,cells] [--steps=20] [--output=FOLDER]
 
-The depth half trains the networks that come with the package on the rendered sample clip, the search half a
-cell of CondenseNet on the smallest skeleton and the digits. Devices are faked ones of the CPU and share its
-cores, so that steps/s say nothing of scaling; the agreement is what counts. Adam turns the rounding of
-gradients near zero into whole steps, so that parameters are no measure.
+The depth half trains the networks that come with the package on the rendered sample clip, the
+search half a cell of CondenseNet on the smallest skeleton and the digits. Devices are faked ones of
+the CPU and share its cores, so that steps/s say nothing of scaling; the agreement is what counts.
+Adam turns the rounding of gradients near zero into whole steps, so that parameters are no measure.
 """
 
 import dataclasses
@@ -21,19 +22,19 @@ from absl import flags as absl_flags
 from common.run import write_json
 from experiments import entry
 from experiments.benchmarks.kernels import layouts
-from experiments.benchmarks.search import tables
 from experiments.benchmarks.kernels.layouts import LAYOUTS, Trained
-from nas.training import batches
+from experiments.benchmarks.search import tables
 from nas.cells.cell import Cell
-from nas.datasets.open_images import open_images
 from nas.cells.plan import build
-from nas.training.recipe import RecipeConfig
 from nas.cells.skeleton import tiny
+from nas.datasets.open_images import open_images
+from nas.training import batches
+from nas.training.recipe import RecipeConfig
 from pano_depth.learning import session
-from pano_depth.rooms import rooms
 from pano_depth.learning.objective import LossConfig
 from pano_depth.learning.sources import ClipSource
-from pano_depth.learning.train import TrainConfig
+from pano_depth.learning.train import RecipeConfig
+from pano_depth.rooms import rooms
 
 FLAGS = absl_flags.FLAGS
 CELL, BATCH = 'bn_relu-lgconv1x1-bn_relu-gconv3x3', 32
@@ -41,17 +42,22 @@ HEADER = ('trainer', 'layout', 'gradient of step 1', 'losses', 'steps/s')
 
 
 def define_flags() -> None:
-    """Defines this program's flags; not at import, since other programs have flags of the same names."""
+    """Defines this program's flags; not at import, since other programs have flags of the same
+    names.
+    """
     absl_flags.DEFINE_list('trainers', list(TRAINERS), 'What is trained.')
     absl_flags.DEFINE_integer('steps', 20, 'Steps of each training.', lower_bound=3)
-    absl_flags.DEFINE_string('output', None, 'Folder for many_devices.json and many_devices.md; none are '
-                             'written without it.')
+    absl_flags.DEFINE_string(
+        'output',
+        None,
+        'Folder for many_devices.json and many_devices.md; none are written without it.',
+    )
 
 
 def train_depth(steps: int) -> Trained:
     """Adapts the networks of the package to the sample clip."""
     params, model = session.load_model('default')
-    config = TrainConfig(steps=steps, depth_start=0, warmup=1)
+    config = RecipeConfig(steps=steps, depth_start=0, warmup=1)
     clip = rooms.sample_clip(height=2 * model.face_size, width=4 * model.face_size)
     source = ClipSource(clip, stride=1, batch_size=config.batch_size)
     return layouts.train_depth(source, config, model, LossConfig(), params)
@@ -71,7 +77,9 @@ TRAINERS = {'depth': train_depth, 'cells': train_cells}
 
 
 def measure(trainers: list[str], steps: int, say) -> list[dict]:
-    """Trains on every layout; one dict by trainer and layout, the first layout being the reference."""
+    """Trains on every layout; one dict by trainer and layout, the first layout being the
+    reference.
+    """
     rows = []
     for trainer in trainers:
         reference = None
@@ -80,17 +88,35 @@ def measure(trainers: list[str], steps: int, say) -> list[dict]:
             found = layouts.run_on(layout, TRAINERS[trainer], steps, timeout=1800)
             reference = reference or found[0]
             gaps = [layouts.differences(one, reference) for one in found]
-            rows.append({'trainer': trainer, 'layout': name, 'gradient': max(gap[0] for gap in gaps),
-                         'losses': max(gap[1] for gap in gaps), 'steps_per_second': 1 / found[0].seconds,
-                         'first_loss': found[0].losses[0], 'last_loss': found[0].losses[-1]})
+            rows.append(
+                {
+                    'trainer': trainer,
+                    'layout': name,
+                    'gradient': max(gap[0] for gap in gaps),
+                    'losses': max(gap[1] for gap in gaps),
+                    'steps_per_second': 1 / found[0].seconds,
+                    'first_loss': found[0].losses[0],
+                    'last_loss': found[0].losses[-1],
+                }
+            )
     return rows
 
 
 def as_markdown(rows: list[dict]) -> str:
     """The table; differences are relative to the first layout."""
-    difference = lambda row, name: '-' if row['layout'] == next(iter(LAYOUTS)) else f'{row[name]:.1e}'
-    lines = [(row['trainer'], row['layout'], difference(row, 'gradient'), difference(row, 'losses'),
-              f'{row["steps_per_second"]:.3g}') for row in rows]
+    difference = lambda row, name: (
+        '-' if row['layout'] == next(iter(LAYOUTS)) else f'{row[name]:.1e}'
+    )
+    lines = [
+        (
+            row['trainer'],
+            row['layout'],
+            difference(row, 'gradient'),
+            difference(row, 'losses'),
+            f'{row["steps_per_second"]:.3g}',
+        )
+        for row in rows
+    ]
     return tables.markdown([HEADER, *lines], texts=HEADER[:2])
 
 
@@ -99,7 +125,9 @@ def main() -> None:
     unknown = [name for name in FLAGS.trainers if name not in TRAINERS]
     if unknown:
         raise ValueError(f'--trainers has {unknown[0]}; accepted: {", ".join(TRAINERS)}')
-    rows = measure(FLAGS.trainers, FLAGS.steps, functools.partial(print, file=sys.stderr, flush=True))
+    rows = measure(
+        FLAGS.trainers, FLAGS.steps, functools.partial(print, file=sys.stderr, flush=True)
+    )
     table = as_markdown(rows)
     print(table)
     if FLAGS.output:
@@ -110,6 +138,9 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    from experiments.benchmarks.faults import many_devices  # processes cannot import the started script
+    from experiments.benchmarks.faults import (
+        many_devices,
+    )  # processes cannot import the started script
+
     define_flags()
     entry.run(many_devices.main)

@@ -9,8 +9,8 @@ import numpy as np
 import optax
 
 from common import conv
-from nas.networks import network as network_lib
 from nas.cells import zoo
+from nas.networks import network as network_lib
 
 
 def mobilenet_like():
@@ -25,10 +25,16 @@ def xla_only():
 
 def jax_layer(arrays, stride, padding, groups, backward):
     """The compiled layer, by whatever lowering is picked while this is called."""
+
     def forward(x, w):
-        return conv.conv_general_dilated(x, w, (stride,) * 2, ((padding, padding),) * 2,
-                                         feature_group_count=groups,
-                                         dimension_numbers=('NHWC', 'HWIO', 'NHWC'))
+        return conv.conv_general_dilated(
+            x,
+            w,
+            (stride,) * 2,
+            ((padding, padding),) * 2,
+            feature_group_count=groups,
+            dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+        )
 
     def both(x, w, dy):
         y, pullback = jax.vjp(forward, x, w)
@@ -42,19 +48,24 @@ def jax_layer(arrays, stride, padding, groups, backward):
 
 def torch_layer(arrays, stride, padding, groups, backward, memory_format):
     import torch
-    x, w, dy = (torch.from_numpy(np.ascontiguousarray(array.transpose(axes)))
-                for array, axes in zip(arrays, ((0, 3, 1, 2), (3, 2, 0, 1), (0, 3, 1, 2))))
+
+    x, w, dy = (
+        torch.from_numpy(np.ascontiguousarray(array.transpose(axes)))
+        for array, axes in zip(arrays, ((0, 3, 1, 2), (3, 2, 0, 1), (0, 3, 1, 2)))
+    )
     x, dy = (array.contiguous(memory_format=getattr(torch, memory_format)) for array in (x, dy))
     x.requires_grad_(backward), w.requires_grad_(backward)
 
     def call():
         y = torch.nn.functional.conv2d(x, w, None, stride, padding, 1, groups)
         return torch.autograd.grad(y, (x, w), dy) if backward else y
+
     return call
 
 
 def jax_step(plan, images, labels):
-    """The training step of a plan's network, compiled with the lowerings picked while this is called.
+    """The training step of a plan's network, compiled with the lowerings picked while this is
+    called.
 
     Args:
         plan: the layer records.
@@ -62,17 +73,21 @@ def jax_step(plan, images, labels):
         labels: int [B].
 
     Returns:
-        (call, facts): a function that makes one step and waits for it; {'init_seconds', 'compile_seconds'}.
+        (call, facts): a function that makes one step and waits for it; {'init_seconds',
+        'compile_seconds'}.
     """
     network = network_lib.Network(plan)
     start = time.perf_counter()
     variables = network_lib.init(jax.random.key(0), plan)
     facts = {'init_seconds': time.perf_counter() - start}
-    optimiser = optax.chain(optax.add_decayed_weights(1e-4), optax.sgd(0.1, momentum=0.9, nesterov=True))
+    optimiser = optax.chain(
+        optax.add_decayed_weights(1e-4), optax.sgd(0.1, momentum=0.9, nesterov=True)
+    )
 
     def loss(params, rest, images, labels):
-        logits, updated = network.apply({'params': params} | rest, images, train=True,
-                                        mutable=['batch_stats'])
+        logits, updated = network.apply(
+            {'params': params} | rest, images, train=True, mutable=['batch_stats']
+        )
         return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean(), updated
 
     @functools.partial(jax.jit, donate_argnums=(0, 1))
@@ -92,16 +107,24 @@ def jax_step(plan, images, labels):
     def call():
         nonlocal state
         state = jax.block_until_ready(compiled(*state, *batch))
+
     return call, facts
 
 
 def torch_step(plan, images, labels, memory_format):
-    """The same training step of the same plan in PyTorch; `memory_format` is the name of one of PyTorch's."""
+    """The same training step of the same plan in PyTorch; `memory_format` is the name of one of
+    PyTorch's.
+    """
     import torch
 
     from experiments.benchmarks.kernels import torch_network
-    network = torch_network.TorchNetwork(plan).to(memory_format=getattr(torch, memory_format)).train()
-    optimiser = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=1e-4)
+
+    network = (
+        torch_network.TorchNetwork(plan).to(memory_format=getattr(torch, memory_format)).train()
+    )
+    optimiser = torch.optim.SGD(
+        network.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=1e-4
+    )
     images = torch.from_numpy(images.transpose(0, 3, 1, 2))
     images = images.contiguous(memory_format=getattr(torch, memory_format))
     labels = torch.from_numpy(labels)
@@ -110,4 +133,5 @@ def torch_step(plan, images, labels, memory_format):
         optimiser.zero_grad(set_to_none=True)
         torch.nn.functional.cross_entropy(network(images), labels).backward()
         optimiser.step()
+
     return call

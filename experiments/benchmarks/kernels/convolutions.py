@@ -1,16 +1,18 @@
-"""Times our lowerings of convolutions beside XLA's own and PyTorch, layer by layer and in training steps.
+"""Times our lowerings of convolutions beside XLA's own and PyTorch, layer by layer and in training
+steps.
 
     pip install -e .[bench]
     python experiments/benchmarks/kernels/convolutions.py [--parts=layers,networks] [--threads=2] [--output=FOLDER]
 
-Layers are those of CondenseNet-86 and of MobileNetV2 at CIFAR size; a training step is the forward pass, the
-gradients and SGD with Nesterov momentum and weight decay on one fixed batch. PyTorch runs in both of its
-memory formats, with as many threads as XLA; its column is the faster of the two.
+Layers are those of CondenseNet-86 and of MobileNetV2 at CIFAR size; a training step is the forward
+pass, the gradients and SGD with Nesterov momentum and weight decay on one fixed batch. PyTorch runs
+in both of its memory formats, with as many threads as XLA; its column is the faster of the two.
 
-The methods take turns within every round, so that a busy machine slows all of them alike; a time is the
-median over the rounds, a ratio the median of the ratios within a round. Between two calls the process sleeps
-for a moment, since PyTorch's threads go on spinning after its call. A method that has used up --seconds
-leaves the rounds, but not before two calls: XLA's default needs up to minutes a step.
+The methods take turns within every round, so that a busy machine slows all of them alike; a time is
+the median over the rounds, a ratio the median of the ratios within a round. Between two calls the
+process sleeps for a moment, since PyTorch's threads go on spinning after its call. A method that
+has used up --seconds leaves the rounds, but not before two calls: XLA's default needs up to minutes
+a step.
 """
 
 import os
@@ -22,9 +24,9 @@ import time
 # Works from a checkout, from any directory.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3]))
 
-from absl import app, flags
 import jax
 import numpy as np
+from absl import app, flags
 
 from common import run
 from common.memory import keep_memory
@@ -38,36 +40,64 @@ from experiments.benchmarks.kernels.conv_methods import (
 )
 from nas.cells import zoo
 
-PARTS = flags.DEFINE_multi_enum('parts', ['layers', 'networks'], ['layers', 'networks'], 'What is timed.')
-NETWORKS = flags.DEFINE_list('networks', ['condensenet-86', 'mobilenet-like'],
-                             'Networks for 32x32 images: mobilenet-like or names of nas.cells.zoo.')
-METHODS = flags.DEFINE_list('methods', ['ours', 'xla', 'pytorch'], 'Which of ours, xla, pytorch take part.')
+PARTS = flags.DEFINE_multi_enum(
+    'parts', ['layers', 'networks'], ['layers', 'networks'], 'What is timed.'
+)
+NETWORKS = flags.DEFINE_list(
+    'networks',
+    ['condensenet-86', 'mobilenet-like'],
+    'Networks for 32x32 images: mobilenet-like or names of nas.cells.zoo.',
+)
+METHODS = flags.DEFINE_list(
+    'methods', ['ours', 'xla', 'pytorch'], 'Which of ours, xla, pytorch take part.'
+)
 BATCH = flags.DEFINE_integer('batch', 64, 'Images in a batch.', lower_bound=1)
 REPEATS = flags.DEFINE_integer('repeats', 15, 'Rounds at most.', lower_bound=2)
-SECONDS = flags.DEFINE_float('seconds', 30, 'Time that each method may use for one row.', lower_bound=0)
-THREADS = flags.DEFINE_integer('threads', None, 'Cores to use; default is all that the process may use.',
-                               lower_bound=1)
-OUTPUT = flags.DEFINE_string('output', None, 'Folder for convolutions.json and .md; none without it.')
+SECONDS = flags.DEFINE_float(
+    'seconds', 30, 'Time that each method may use for one row.', lower_bound=0
+)
+THREADS = flags.DEFINE_integer(
+    'threads', None, 'Cores to use; default is all that the process may use.', lower_bound=1
+)
+OUTPUT = flags.DEFINE_string(
+    'output', None, 'Folder for convolutions.json and .md; none without it.'
+)
 
 # (kind, size, channels in, channels out, kernel, stride, groups)
 LAYERS = (
-    ('1x1', 32, 16, 32, 1, 1, 1), ('1x1', 32, 120, 32, 1, 1, 1), ('1x1', 16, 240, 64, 1, 1, 1),
-    ('1x1', 8, 576, 128, 1, 1, 1), ('1x1', 32, 24, 144, 1, 1, 1), ('1x1', 8, 384, 64, 1, 1, 1),
-    ('grouped 1x1', 32, 64, 32, 1, 1, 4), ('grouped 1x1', 16, 240, 64, 1, 1, 4),
+    ('1x1', 32, 16, 32, 1, 1, 1),
+    ('1x1', 32, 120, 32, 1, 1, 1),
+    ('1x1', 16, 240, 64, 1, 1, 1),
+    ('1x1', 8, 576, 128, 1, 1, 1),
+    ('1x1', 32, 24, 144, 1, 1, 1),
+    ('1x1', 8, 384, 64, 1, 1, 1),
+    ('grouped 1x1', 32, 64, 32, 1, 1, 4),
+    ('grouped 1x1', 16, 240, 64, 1, 1, 4),
     ('grouped 1x1', 8, 576, 128, 1, 1, 4),
-    ('grouped 3x3', 32, 32, 8, 3, 1, 4), ('grouped 3x3', 16, 64, 16, 3, 1, 4),
-    ('grouped 3x3', 8, 128, 32, 3, 1, 4), ('grouped 3x3', 32, 64, 64, 3, 1, 4),
-    ('depthwise 3x3', 32, 32, 32, 3, 1, 32), ('depthwise 3x3', 32, 144, 144, 3, 1, 144),
-    ('depthwise 3x3', 32, 144, 144, 3, 2, 144), ('depthwise 3x3', 16, 192, 192, 3, 1, 192),
-    ('depthwise 3x3', 16, 192, 192, 3, 2, 192), ('depthwise 3x3', 8, 384, 384, 3, 1, 384),
+    ('grouped 3x3', 32, 32, 8, 3, 1, 4),
+    ('grouped 3x3', 16, 64, 16, 3, 1, 4),
+    ('grouped 3x3', 8, 128, 32, 3, 1, 4),
+    ('grouped 3x3', 32, 64, 64, 3, 1, 4),
+    ('depthwise 3x3', 32, 32, 32, 3, 1, 32),
+    ('depthwise 3x3', 32, 144, 144, 3, 1, 144),
+    ('depthwise 3x3', 32, 144, 144, 3, 2, 144),
+    ('depthwise 3x3', 16, 192, 192, 3, 1, 192),
+    ('depthwise 3x3', 16, 192, 192, 3, 2, 192),
+    ('depthwise 3x3', 8, 384, 384, 3, 1, 384),
     ('depthwise 3x3', 4, 576, 576, 3, 1, 576),
-    ('3x3', 32, 3, 16, 3, 1, 1), ('3x3', 32, 64, 64, 3, 1, 1), ('3x3', 16, 64, 64, 3, 1, 1),
-    ('3x3', 8, 128, 128, 3, 1, 1), ('3x3', 32, 64, 64, 3, 2, 1), ('3x3', 4, 128, 128, 3, 1, 1),
+    ('3x3', 32, 3, 16, 3, 1, 1),
+    ('3x3', 32, 64, 64, 3, 1, 1),
+    ('3x3', 16, 64, 64, 3, 1, 1),
+    ('3x3', 8, 128, 128, 3, 1, 1),
+    ('3x3', 32, 64, 64, 3, 2, 1),
+    ('3x3', 4, 128, 128, 3, 1, 1),
 )
 
 
 def take_turns(calls, repeats, seconds):
-    """Seconds {name: [rounds]} of every call, nan where it no longer took part; one call each warms up."""
+    """Seconds {name: [rounds]} of every call, nan where it no longer took part; one call each warms
+    up.
+    """
     times, used = {name: [] for name in calls}, dict.fromkeys(calls, 0.0)
     for round_ in range(-1, repeats):
         if round_ >= 2 and min(used.values()) > seconds:
@@ -86,7 +116,9 @@ def take_turns(calls, repeats, seconds):
 
 
 def summary(times):
-    """{'<method>_ms', '<method>_ratio': its time / ours, medians}; PyTorch's faster format counts."""
+    """{'<method>_ms', '<method>_ratio': its time / ours, medians}; PyTorch's faster format
+    counts.
+    """
     formats = [name for name in times if name.startswith('pytorch')]
     row = {f'{name}_ms': 1e3 * float(np.nanmedian(values)) for name, values in times.items()}
     if formats:
@@ -112,10 +144,19 @@ def measure_layer(layer, methods, batch, repeats, seconds):
     """
     kind, size, inputs, outputs, kernel, stride, groups = layer
     rng, out_size = np.random.default_rng(0), (size - 1) // stride + 1
-    arrays = [rng.standard_normal(shape, np.float32) for shape in (
-        (batch, size, size, inputs), (kernel, kernel, inputs // groups, outputs),
-        (batch, out_size, out_size, outputs))]
-    row = {'layer': f'{kind} {inputs}->{outputs} at {size}' + (f', stride {stride}' if stride > 1 else '')}
+    arrays = [
+        rng.standard_normal(shape, np.float32)
+        for shape in (
+            (batch, size, size, inputs),
+            (kernel, kernel, inputs // groups, outputs),
+            (batch, out_size, out_size, outputs),
+        )
+    ]
+    row = {
+        'layer': (
+            f'{kind} {inputs}->{outputs} at {size}' + (f', stride {stride}' if stride > 1 else '')
+        )
+    }
     for name, backward in (('forward', False), ('training', True)):
         arguments, calls = (arrays, stride, kernel // 2, groups, backward), {}
         if 'ours' in methods:
@@ -138,8 +179,8 @@ def measure_network(name, methods, batch, repeats, seconds):
         methods, batch, repeats, seconds: see `measure_layer`.
 
     Returns:
-        The `summary` with 'network', 'init_seconds', 'compile_seconds', and 'compile_steps', the time to
-        compile our step divided by that of the step itself.
+        The `summary` with 'network', 'init_seconds', 'compile_seconds', and 'compile_steps', the
+        time to compile our step divided by that of the step itself.
     """
     plan = mobilenet_like() if name == 'mobilenet-like' else zoo.NETWORKS[name].plan()
     rng = np.random.default_rng(0)
@@ -165,7 +206,9 @@ def measure_network(name, methods, batch, repeats, seconds):
 def _cells(row, methods):
     """Times of the methods, and ours against the others: '2.0x' is twice as fast as that method."""
     texts = [f'{row[f"{name}_ms"]:.4g}' for name in methods]
-    return texts + [f'{row[f"{name}_ratio"]:.2f}x' for name in ('xla', 'pytorch') if f'{name}_ratio' in row]
+    return texts + [
+        f'{row[f"{name}_ratio"]:.2f}x' for name in ('xla', 'pytorch') if f'{name}_ratio' in row
+    ]
 
 
 def _columns(methods, suffix=''):
@@ -183,7 +226,9 @@ def layer_lines(methods, rows):
     yield _line(columns)
     yield '|' + '---|' * len(columns)
     for row in rows:
-        yield _line([row['layer'], *_cells(row['forward'], methods), *_cells(row['training'], methods)])
+        yield _line(
+            [row['layer'], *_cells(row['forward'], methods), *_cells(row['training'], methods)]
+        )
 
 
 def network_lines(methods, rows):
@@ -193,8 +238,11 @@ def network_lines(methods, rows):
     yield _line(columns)
     yield '|' + '---|' * len(columns)
     for row in rows:
-        extra = [f'{row[name]:.2g}' for name in ('init_seconds', 'compile_seconds', 'compile_steps')
-                 if name in row]
+        extra = [
+            f'{row[name]:.2g}'
+            for name in ('init_seconds', 'compile_seconds', 'compile_steps')
+            if name in row
+        ]
         yield _line([row['network'], *_cells(row, methods), *extra])
 
 
@@ -203,20 +251,28 @@ def _check_flags():
         if name not in ('ours', 'xla', 'pytorch'):
             sys.exit(f'--methods has {name!r}; accepted are ours, xla, pytorch')
     for name in NETWORKS.value:
-        if name != 'mobilenet-like' and (name not in zoo.NETWORKS or zoo.NETWORKS[name].input[0] != 32):
+        if name != 'mobilenet-like' and (
+            name not in zoo.NETWORKS or zoo.NETWORKS[name].input[0] != 32
+        ):
             accepted = [key for key, network in zoo.NETWORKS.items() if network.input[0] == 32]
             sys.exit(f'--networks has {name!r}; accepted are mobilenet-like, {", ".join(accepted)}')
     if 'pytorch' in METHODS.value:
         try:
             import torch  # noqa: F401
         except ImportError:
-            sys.exit("convolutions.py compares with PyTorch, which is not installed: "
-                     "pip install 'pano-dppnet[bench]', or leave it out with --methods=ours,xla")
+            sys.exit(
+                'convolutions.py compares with PyTorch, which is not installed: '
+                "pip install 'pano-dppnet[bench]', or leave it out with --methods=ours,xla"
+            )
 
 
 def _set_threads(count):
     """Lets XLA and PyTorch use `count` cores, None for all; returns how many that are."""
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else range(os.cpu_count())
+    cores = (
+        sorted(os.sched_getaffinity(0))
+        if hasattr(os, 'sched_getaffinity')
+        else range(os.cpu_count())
+    )
     if count and count < len(cores):
         if not hasattr(os, 'sched_setaffinity'):
             sys.exit('--threads needs sched_setaffinity, which this system does not have')
@@ -228,19 +284,28 @@ def _set_threads(count):
 def main(_):
     _check_flags()
     threads = _set_threads(THREADS.value)
-    machine = {'machine': platform.machine(), 'threads': threads, 'keep_memory': keep_memory(),
-               'device': jax.devices()[0].device_kind, 'batch': BATCH.value,
-               'python': platform.python_version(), 'jax': jax.__version__}
+    machine = {
+        'machine': platform.machine(),
+        'threads': threads,
+        'keep_memory': keep_memory(),
+        'device': jax.devices()[0].device_kind,
+        'batch': BATCH.value,
+        'python': platform.python_version(),
+        'jax': jax.__version__,
+    }
     if 'pytorch' in METHODS.value:
         import torch
+
         torch.set_num_threads(threads)
         machine['torch'] = torch.__version__
     result = {'machine': machine}
     lines = [', '.join(f'{name} {value}' for name, value in machine.items()), '']
     print(*lines, sep='\n')
     options = (METHODS.value, BATCH.value, REPEATS.value, SECONDS.value)
-    tables = {'layers': (measure_layer, LAYERS, layer_lines),
-              'networks': (measure_network, NETWORKS.value, network_lines)}
+    tables = {
+        'layers': (measure_layer, LAYERS, layer_lines),
+        'networks': (measure_network, NETWORKS.value, network_lines),
+    }
     for part in PARTS.value:
         measure, cases, as_lines = tables[part]
         rows = result[part] = []

@@ -12,27 +12,33 @@ import numpy as np
 import optax
 
 from common import parallel
+from nas.cells.plan import Plan
+from nas.executors.process import ProcessExecutor
+from nas.search.evaluations import Failure
 from nas.training import recipe
 from nas.training.batches import Data
-from nas.search.evaluations import Failure
-from nas.executors.process import ProcessExecutor
 from nas.training.feed import StreamedData
-from nas.cells.plan import Plan
 from nas.training.recipe import RecipeConfig
 from pano_depth.learning import train
 from pano_depth.learning.model import ModelConfig, make_grid
 from pano_depth.learning.objective import LossConfig
-from pano_depth.learning.train import TrainConfig
+from pano_depth.learning.train import RecipeConfig
 
 
 class Layout(NamedTuple):
-    """Processes, joined through `jax.distributed` on loopback, with so many faked CPU devices each."""
+    """Processes, joined through `jax.distributed` on loopback, with so many faked CPU devices
+    each.
+    """
 
     processes: int
     devices: int
 
 
-LAYOUTS = {'1 device': Layout(1, 1), '4 devices': Layout(1, 4), '2 processes x 2 devices': Layout(2, 2)}
+LAYOUTS = {
+    '1 device': Layout(1, 1),
+    '4 devices': Layout(1, 4),
+    '2 processes x 2 devices': Layout(2, 2),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,8 +47,8 @@ class Trained:
 
     Attributes:
         losses: [steps] of the global batches.
-        gradient: of the first step: vectors by part of the network, as the optimiser took them, and its norm
-            before any clipping.
+        gradient: of the first step: vectors by part of the network, as the optimiser took them, and
+            its norm before any clipping.
         seconds: median time of a step, without the first two.
     """
 
@@ -51,7 +57,9 @@ class Trained:
     seconds: float
 
 
-def run_on(layout: Layout, function: Callable[..., Any], *arguments, timeout: float = 600.0) -> list[Any]:
+def run_on(
+    layout: Layout, function: Callable[..., Any], *arguments, timeout: float = 600.0
+) -> list[Any]:
     """Calls `function(*arguments)` in every process of a layout, once they have found each other.
 
     Args:
@@ -69,7 +77,8 @@ def run_on(layout: Layout, function: Callable[..., Any], *arguments, timeout: fl
     with socket.create_server(('localhost', 0)) as probe:
         address = f'localhost:{probe.getsockname()[1]}'
     jobs = [(layout, address, rank, function, arguments) for rank in range(layout.processes)]
-    executor, results = ProcessExecutor(workers=layout.processes, timeout=timeout, platform='cpu'), {}
+    executor = ProcessExecutor(workers=layout.processes, timeout=timeout, platform='cpu')
+    results = {}
     for rank, result in executor.map(_call, jobs):
         if isinstance(result, Failure):
             raise ValueError(f'process {rank} of {layout.processes} failed: {result.reason}')
@@ -82,7 +91,9 @@ def _call(job: tuple) -> Any:
     layout, address, rank, function, arguments = job
     jax.config.update('jax_num_cpu_devices', layout.devices)
     if layout.processes > 1:
-        parallel.initialize(coordinator_address=address, num_processes=layout.processes, process_id=rank)
+        parallel.initialize(
+            coordinator_address=address, num_processes=layout.processes, process_id=rank
+        )
     return function(*arguments)
 
 
@@ -102,8 +113,9 @@ class _Clock:
         return Trained(np.array(self.losses), gradient, statistics.median(gaps[1:]))
 
 
-def train_depth(source, config: TrainConfig, model: ModelConfig, loss: LossConfig,
-                params: dict | None = None) -> Trained:
+def train_depth(
+    source, config: RecipeConfig, model: ModelConfig, loss: LossConfig, params: dict | None = None
+) -> Trained:
     """Trains the depth and pose networks; see `pano_depth.learning.train.fit`.
 
     Args:
@@ -119,15 +131,26 @@ def train_depth(source, config: TrainConfig, model: ModelConfig, loss: LossConfi
             # Adam's first moment is then a tenth of the gradient.
             for _, moments in optax.tree_utils.tree_get_all_with_path(state.optimizer, 'mu'):
                 parts = {name: jax.tree.leaves(part) for name, part in moments.items()}
-                gradient.update({name: 10 * np.asarray(part[0]) for name, part in parts.items() if part})
+                gradient.update(
+                    {name: 10 * np.asarray(part[0]) for name, part in parts.items() if part}
+                )
             gradient['norm'] = np.array([metrics['gradient']])
 
-    train.fit(train.init_state(config, model, params), source, config, model, loss, make_grid(model),
-              on_step=on_step)
+    train.fit(
+        train.init_state(config, model, params),
+        source,
+        config,
+        model,
+        loss,
+        make_grid(model),
+        on_step=on_step,
+    )
     return clock.trained(gradient)
 
 
-def train_cells(plan: Plan, config: RecipeConfig, data: Data | StreamedData, *, seed: int) -> Trained:
+def train_cells(
+    plan: Plan, config: RecipeConfig, data: Data | StreamedData, *, seed: int
+) -> Trained:
     """Trains a network of the search; see `nas.training.recipe.train_steps`.
 
     Args:
@@ -143,7 +166,9 @@ def train_cells(plan: Plan, config: RecipeConfig, data: Data | StreamedData, *, 
         if done == 1:
             # The first velocity is the gradient with the decay of the weights.
             velocity = optax.tree_utils.tree_get(state.optimizer, 'trace')
-            parts = jax.tree.map(lambda v, p: np.ravel(v - config.weight_decay * p), velocity, start.params)
+            parts = jax.tree.map(
+                lambda v, p: np.ravel(v - config.weight_decay * p), velocity, start.params
+            )
             gradient['network'] = np.concatenate(jax.tree.leaves(parts))
             gradient['norm'] = np.array([metrics['gradient']])
     return clock.trained(gradient)
@@ -153,10 +178,12 @@ def differences(one: Trained, reference: Trained) -> tuple[float, float]:
     """How far two trainings are apart.
 
     Returns:
-        (largest relative difference of a part of the first gradient, by Euclidean norm; largest relative
-        difference of a loss).
+        (largest relative difference of a part of the first gradient, by Euclidean norm; largest
+        relative difference of a loss).
     """
     norm = np.linalg.norm
-    gradient = max(float(norm(one.gradient[name] - part) / norm(part))
-                   for name, part in reference.gradient.items())
+    gradient = max(
+        float(norm(one.gradient[name] - part) / norm(part))
+        for name, part in reference.gradient.items()
+    )
     return gradient, float(np.max(np.abs(one.losses - reference.losses) / np.abs(reference.losses)))

@@ -3,13 +3,15 @@
     pip install -e .[bench]
     python experiments/benchmarks/kernels/projection.py [--heights=512,1024,2048] [--repeats=15]
 
-All methods interpolate bilinearly between an H x 2H image and six H/2 x H/2 faces, three channels, and have what depends on the shape
-alone ready before the clock starts: ours its `remap.Table` (an argument of the jitted function), cv2.remap its maps, py360convert and
-equilib their own caches. The methods take turns within every repeat, so that a busy machine slows all of them alike; a time
-is the median over the repeats, a ratio the median of the ratios within a repeat.
+All methods interpolate bilinearly between an H x 2H image and six H/2 x H/2 faces, three channels,
+and have what depends on the shape alone ready before the clock starts: ours its `remap.Table` (an
+argument of the jitted function), cv2.remap its maps, py360convert and equilib their own caches. The
+methods take turns within every repeat, so that a busy machine slows all of them alike; a time is
+the median over the repeats, a ratio the median of the ratios within a repeat.
 
-Results at 2048x4096 in float32 are new memory of 100 MB; page faults then take a third of the time. The main programs make glibc keep what is
-freed (`common.memory`), and so does this one, for all libraries alike; --nokeep_memory shows what happens otherwise.
+Results at 2048x4096 in float32 are new memory of 100 MB; page faults then take a third of the time.
+The main programs make glibc keep what is freed (`common.memory`), and so does this one, for all
+libraries alike; --nokeep_memory shows what happens otherwise.
 """
 
 import importlib.metadata
@@ -22,14 +24,16 @@ import time
 # Works from a checkout, from any directory.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3]))
 
-from absl import app, flags
 import jax
 import numpy as np
+from absl import app, flags
 
 from common.memory import keep_memory
 from pano_depth.kernels import cube, sphere
 
-HEIGHTS = flags.DEFINE_list('heights', ['512', '1024', '2048'], 'Image heights H in pixels, images are H x 2H.')
+HEIGHTS = flags.DEFINE_list(
+    'heights', ['512', '1024', '2048'], 'Image heights H in pixels, images are H x 2H.'
+)
 REPEATS = flags.DEFINE_integer('repeats', 15, 'Timed calls of every method.', lower_bound=1)
 KEEP_MEMORY = flags.DEFINE_bool('keep_memory', True, 'Let glibc keep freed memory.')
 MISSING = 'projection.py needs opencv and py360convert: pip install -e .[bench]'
@@ -47,7 +51,10 @@ def cube_maps(face_size, height):
     rays = np.asarray(sphere.ray_directions(height, 2 * height))
     face = np.argmax(rays @ cube.FACE_AXES[:, 2].T, axis=-1)
     local = np.einsum('hwkc,hwc->hwk', cube.FACE_AXES[face], rays)
-    columns, rows = (np.clip((local[..., k] / local[..., 2] + 1) * face_size / 2 - 0.5, 0, face_size - 1) for k in (0, 1))
+    columns, rows = (
+        np.clip((local[..., k] / local[..., 2] + 1) * face_size / 2 - 0.5, 0, face_size - 1)
+        for k in (0, 1)
+    )
     return (columns + face * face_size).astype(np.float32), rows.astype(np.float32)
 
 
@@ -55,6 +62,7 @@ def methods_to_cube(image, face_size):
     """{name: function} that each turn one [H, 2H, 3] image into six faces."""
     import cv2
     import py360convert
+
     height, width = image.shape[:2]
     table, on_device = cube.equirect_to_cube_table(height, width, face_size), jax.device_put(image)
     ours = jax.jit(lambda table, x: cube.equirect_to_cube(x, face_size, table=table))
@@ -62,7 +70,9 @@ def methods_to_cube(image, face_size):
     return {
         'ours': lambda: ours(table, on_device).block_until_ready(),
         'cv2': lambda: cv2.remap(image, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP),
-        'py360convert': lambda: py360convert.e2c(image, face_w=face_size, mode='bilinear', cube_format='list'),
+        'py360convert': lambda: py360convert.e2c(
+            image, face_w=face_size, mode='bilinear', cube_format='list'
+        ),
     } | _equilib('Equi2Cube', image, w_face=face_size)
 
 
@@ -70,6 +80,7 @@ def methods_to_equirect(faces, height):
     """{name: function} that each turn six [S, S, 3] faces into one image."""
     import cv2
     import py360convert
+
     size, width = faces.shape[1], 2 * height
     table, on_device = cube.cube_to_equirect_table(size, height, width), jax.device_put(faces)
     ours = jax.jit(lambda table, x: cube.cube_to_equirect(x, height, width, table=table))
@@ -77,7 +88,9 @@ def methods_to_equirect(faces, height):
     return {
         'ours': lambda: ours(table, on_device).block_until_ready(),
         'cv2': lambda: cv2.remap(strip, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE),
-        'py360convert': lambda: py360convert.c2e(list(faces), h=height, w=width, mode='bilinear', cube_format='list'),
+        'py360convert': lambda: py360convert.c2e(
+            list(faces), h=height, w=width, mode='bilinear', cube_format='list'
+        ),
     } | _equilib('Cube2Equi', strip, height=height, width=width)
 
 
@@ -96,7 +109,9 @@ def _equilib(name, image, **shape):
 
 
 def measure(methods, repeats):
-    """Milliseconds [repeats] of every method, called in turn, after two calls of each to warm up."""
+    """Milliseconds [repeats] of every method, called in turn, after two calls of each to warm
+    up.
+    """
     times = {name: [] for name in methods}
     for repeat in range(-2, repeats):
         for name, function in methods.items():
@@ -110,14 +125,21 @@ def measure(methods, repeats):
 def describe_machine():
     """One line: processor, cores, versions."""
     import cv2
-    versions = [f'python {platform.python_version()}', f'cv2 {cv2.__version__} ({cv2.getNumThreads()} threads)']
+
+    versions = [
+        f'python {platform.python_version()}',
+        f'cv2 {cv2.__version__} ({cv2.getNumThreads()} threads)',
+    ]
     for package in ('jax', 'jaxlib', 'numpy', 'py360convert', 'pyequilib'):
         try:
             versions.append(f'{package} {importlib.metadata.version(package)}')
         except importlib.metadata.PackageNotFoundError:
             pass
     versions.append(f'GLIBC_TUNABLES={os.environ.get("GLIBC_TUNABLES", "")!r}')
-    return f'{platform.machine()}, {os.cpu_count()} cores, {jax.devices()[0].device_kind}; ' + ', '.join(versions)
+    return (
+        f'{platform.machine()}, {os.cpu_count()} cores, {jax.devices()[0].device_kind}; '
+        + ', '.join(versions)
+    )
 
 
 def main(_):
@@ -136,20 +158,49 @@ def main(_):
     if not valid:
         sys.exit(f'--heights is {",".join(HEIGHTS.value)}; accepted are even numbers of pixels')
     print(describe_machine())
-    print(f'{"direction":<18}{"image":<12}{"type":<9}' + ''.join(f'{name:>14}' for name in ('ours ms', 'cv2 ms', 'py360 ms', 'equilib ms'))
-          + f'{"ours/cv2":>10}{"ours/py360":>12}{"ours/equilib":>14}')
+    print(
+        f'{"direction":<18}{"image":<12}{"type":<9}'
+        + ''.join(f'{name:>14}' for name in ('ours ms', 'cv2 ms', 'py360 ms', 'equilib ms'))
+        + f'{"ours/cv2":>10}{"ours/py360":>12}{"ours/equilib":>14}'
+    )
     rng = np.random.default_rng(0)
-    for direction, make in (('equirect -> cube', methods_to_cube), ('cube -> equirect', methods_to_equirect)):
+    for direction, make in (
+        ('equirect -> cube', methods_to_cube),
+        ('cube -> equirect', methods_to_equirect),
+    ):
         for height in heights:
             for dtype in ('float32', 'uint8'):
-                shape, other = ((height, 2 * height, 3), height // 2) if make is methods_to_cube else ((6, height // 2, height // 2, 3), height)
+                shape, other = (
+                    ((height, 2 * height, 3), height // 2)
+                    if make is methods_to_cube
+                    else ((6, height // 2, height // 2, 3), height)
+                )
                 image = rng.integers(0, 256, shape, dtype=np.uint8)
-                times = measure(make(image if dtype == 'uint8' else image.astype(np.float32) / np.float32(255), other), REPEATS.value)
+                times = measure(
+                    make(
+                        image if dtype == 'uint8' else image.astype(np.float32) / np.float32(255),
+                        other,
+                    ),
+                    REPEATS.value,
+                )
                 others = ('cv2', 'py360convert', 'equilib')
-                cells = [f'{np.median(times[name]):14.2f}' if name in times else f'{"-":>14}' for name in ('ours',) + others]
-                ratios = [f'{np.median(times["ours"] / times[name]):{width}.2f}' if name in times else f'{"-":>{width}}'
-                          for name, width in zip(others, (10, 12, 14))]
-                print(f'{direction:<18}{f"{height}x{2 * height}":<12}{dtype:<9}' + ''.join(cells + ratios), flush=True)
+                cells = [
+                    f'{np.median(times[name]):14.2f}' if name in times else f'{"-":>14}'
+                    for name in ('ours',) + others
+                ]
+                ratios = [
+                    (
+                        f'{np.median(times["ours"] / times[name]):{width}.2f}'
+                        if name in times
+                        else f'{"-":>{width}}'
+                    )
+                    for name, width in zip(others, (10, 12, 14))
+                ]
+                print(
+                    f'{direction:<18}{f"{height}x{2 * height}":<12}{dtype:<9}'
+                    + ''.join(cells + ratios),
+                    flush=True,
+                )
 
 
 if __name__ == '__main__':

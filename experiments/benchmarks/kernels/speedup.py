@@ -1,21 +1,22 @@
-"""Times the depth network on cube faces with cube padding beside the same network on equirectangular images.
+"""Times the depth network on cube faces with cube padding beside the same network on
+equirectangular images.
 
     python experiments/benchmarks/kernels/speedup.py [--heights=64,128,256,512,1024] [--output=FOLDER]
 
-An H x 2H image has 8 S^2 pixels and a cube of the same resolution at the equator 6 S^2, S = H / 2, so that
-the pixel count alone makes the cube 1.33 times faster; a column shows what is left per pixel. The same
-network with zero padding shows what cube padding costs. A training step is the loss and its gradient to the
-parameters; the loss is |disparity - image|, averaged.
+An H x 2H image has 8 S^2 pixels and a cube of the same resolution at the equator 6 S^2, S = H / 2,
+so that the pixel count alone makes the cube 1.33 times faster; a column shows what is left per
+pixel. The same network with zero padding shows what cube padding costs. A training step is the loss
+and its gradient to the parameters; the loss is |disparity - image|, averaged.
 
-The three networks take turns within every repeat, so that a busy machine slows all of them alike; a time is
-the median over the repeats, a ratio the median of the ratios within a repeat. Memory is the compiler's plan
-for one call (arguments, results and temporaries), without the scratch space that a convolution takes for
-itself.
+The three networks take turns within every repeat, so that a busy machine slows all of them alike; a
+time is the median over the repeats, a ratio the median of the ratios within a repeat. Memory is the
+compiler's plan for one call (arguments, results and temporaries), without the scratch space that a
+convolution takes for itself.
 
-XLA's convolutions on a CPU take that scratch space anew in every call. Above 32 MB glibc gets it from the
-system and gives it back, and the page faults cost more than the arithmetic; which convolutions that hits
-depends on their shapes, not on their work. --keep_memory makes glibc keep what is freed; --nokeep_memory
-shows what happens otherwise.
+XLA's convolutions on a CPU take that scratch space anew in every call. Above 32 MB glibc gets it
+from the system and gives it back, and the page faults cost more than the arithmetic; which
+convolutions that hits depends on their shapes, not on their work. --keep_memory makes glibc keep
+what is freed; --nokeep_memory shows what happens otherwise.
 """
 
 import os
@@ -27,30 +28,42 @@ import time
 # Works from a checkout, from any directory.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3]))
 
-from absl import app, flags
 import jax
 import jax.numpy as jnp
 import numpy as np
+from absl import app, flags
 
 from common import run
 from common.memory import keep_memory
 from pano_depth.learning import model
 
-HEIGHTS = flags.DEFINE_list('heights', ['64', '128', '256', '512', '1024'],
-                            'Image heights H in pixels; images are H x 2H, faces H/2.')
+HEIGHTS = flags.DEFINE_list(
+    'heights',
+    ['64', '128', '256', '512', '1024'],
+    'Image heights H in pixels; images are H x 2H, faces H/2.',
+)
 KINDS = ('inference', 'training')
 PASSES = flags.DEFINE_multi_enum('passes', KINDS, KINDS, 'What is timed.')
 REPEATS = flags.DEFINE_integer('repeats', 21, 'Timed calls of every network.', lower_bound=1)
-SECONDS = flags.DEFINE_float('seconds', 60,
-                             'A row ends after this time, but not before three repeats.', lower_bound=0)
-CHANNELS = flags.DEFINE_list('depth_channels', None,
-                             'Features by level of the depth network; default is that of ModelConfig.')
-MEMORY_LIMIT = flags.DEFINE_float('memory_limit', 12,
-                                  'Rows that are planned to take more than this many GB are not run.')
+SECONDS = flags.DEFINE_float(
+    'seconds', 60, 'A row ends after this time, but not before three repeats.', lower_bound=0
+)
+CHANNELS = flags.DEFINE_list(
+    'depth_channels',
+    None,
+    'Features by level of the depth network; default is that of ModelConfig.',
+)
+MEMORY_LIMIT = flags.DEFINE_float(
+    'memory_limit', 12, 'Rows that are planned to take more than this many GB are not run.'
+)
 KEEP_MEMORY = flags.DEFINE_boolean(
-    'keep_memory', True, 'Let glibc keep freed memory, which spares page faults in every convolution.')
-OUTPUT = flags.DEFINE_string('output', None,
-                             'Folder for speedup.json and speedup.png; none are written without it.')
+    'keep_memory',
+    True,
+    'Let glibc keep freed memory, which spares page faults in every convolution.',
+)
+OUTPUT = flags.DEFINE_string(
+    'output', None, 'Folder for speedup.json and speedup.png; none are written without it.'
+)
 
 PADDINGS = ('cube', 'zero', 'equirect')
 PIXEL_RATIO = 8 / 6
@@ -60,13 +73,14 @@ def compile_network(padding, height, kind, **options):
     """Compiles one network for one image.
 
     Args:
-      padding: 'cube', 'zero' or 'equirect'.
-      height: H of the image; faces are H / 2.
-      kind: 'inference' or 'training'.
-      **options: further fields of `ModelConfig`.
+        padding: 'cube', 'zero' or 'equirect'.
+        height: H of the image; faces are H / 2.
+        kind: 'inference' or 'training'.
+        **options: further fields of `ModelConfig`.
 
     Returns:
-      (call, facts): a function without arguments that waits for its result; {'megabytes', 'compile_seconds'}.
+        (call, facts): a function without arguments that waits for its result; {'megabytes',
+        'compile_seconds'}.
     """
     config = model.ModelConfig(face_size=height // 2, padding=padding, **options)
     grid = model.make_grid(config)
@@ -84,13 +98,17 @@ def compile_network(padding, height, kind, **options):
     compiled = jax.jit(function).lower(params, images, grid).compile()
     seconds = time.perf_counter() - start
     plan = compiled.memory_analysis()
-    size = plan and plan.temp_size_in_bytes + plan.output_size_in_bytes + plan.argument_size_in_bytes
+    size = (
+        plan and plan.temp_size_in_bytes + plan.output_size_in_bytes + plan.argument_size_in_bytes
+    )
     call = lambda: jax.block_until_ready(compiled(params, images, grid))
     return call, {'megabytes': size / 1e6 if size else None, 'compile_seconds': seconds}
 
 
 def take_turns(calls, repeats, seconds):
-    """Seconds [n] of every call after one to warm up; at most `repeats`, but three if time is short."""
+    """Seconds [n] of every call after one to warm up; at most `repeats`, but three if time is
+    short.
+    """
     times = {name: [] for name in calls}
     deadline = None
     for repeat in range(-1, repeats):
@@ -110,12 +128,12 @@ def measure(height, kind, *, repeats, seconds, memory_limit, **options):
     """One row: the three networks at one size.
 
     Args:
-      height, kind, **options: see `compile_network`.
-      repeats, seconds: see `take_turns`.
-      memory_limit: in GB.
+        height, kind, **options: see `compile_network`.
+        repeats, seconds: see `take_turns`.
+        memory_limit: in GB.
 
     Returns:
-      dict, with 'skipped' (the reason) instead of times if a network needs too much memory.
+        dict, with 'skipped' (the reason) instead of times if a network needs too much memory.
     """
     compiled = {padding: compile_network(padding, height, kind, **options) for padding in PADDINGS}
     row = {'height': height, 'kind': kind}
@@ -126,13 +144,32 @@ def measure(height, kind, *, repeats, seconds, memory_limit, **options):
         return row | {'skipped': f'{needed:.1f} GB planned, limit {memory_limit:g} GB'}
     times = take_turns({padding: call for padding, (call, _) in compiled.items()}, repeats, seconds)
     ratio = float(np.median(times['equirect'] / times['cube']))
-    return row | {f'{padding}_ms': 1e3 * float(np.median(times[padding])) for padding in PADDINGS} | {
-        'repeats': len(times['cube']), 'speedup': ratio, 'speedup_per_pixel': ratio / PIXEL_RATIO,
-        'padding_share': float(np.median(1 - times['zero'] / times['cube']))}
+    return (
+        row
+        | {f'{padding}_ms': 1e3 * float(np.median(times[padding])) for padding in PADDINGS}
+        | {
+            'repeats': len(times['cube']),
+            'speedup': ratio,
+            'speedup_per_pixel': ratio / PIXEL_RATIO,
+            'padding_share': float(np.median(1 - times['zero'] / times['cube'])),
+        }
+    )
 
 
-COLUMNS = ('image', 'pass', 'equirect / cube', 'per pixel', 'cube padding %', 'cube ms', 'zero ms',
-           'equirect ms', 'cube MB', 'zero MB', 'equirect MB', 'compile s cube / equirect')
+COLUMNS = (
+    'image',
+    'pass',
+    'equirect / cube',
+    'per pixel',
+    'cube padding %',
+    'cube ms',
+    'zero ms',
+    'equirect ms',
+    'cube MB',
+    'zero MB',
+    'equirect MB',
+    'compile s cube / equirect',
+)
 
 
 def table_row(row):
@@ -153,6 +190,7 @@ def table_row(row):
 def plot(rows, path):
     """Writes a picture of ratios and memory by image height."""
     from matplotlib.figure import Figure
+
     figure = Figure(figsize=(10, 4), layout='constrained')
     left, right = figure.subplots(1, 2)
     heights = sorted({row['height'] for row in rows})
@@ -166,7 +204,9 @@ def plot(rows, path):
             right.plot([row['height'] for row in of_kind], sizes, style, color=colour, label=label)
     left.axhline(PIXEL_RATIO, color='grey', linestyle=':', label='pixel count alone, 1.33')
     left.axhline(1, color='black', linewidth=0.8)
-    left.set(ylabel='time of equirect / time of cube', title='Speed-up by cube faces with cube padding')
+    left.set(
+        ylabel='time of equirect / time of cube', title='Speed-up by cube faces with cube padding'
+    )
     right.set(ylabel='memory of one call, MB', title='Memory', yscale='log')
     for axis in (left, right):
         axis.set_xscale('log', base=2)
@@ -199,15 +239,29 @@ def main(_):
             sys.exit(f'--heights has {height}: {error}')
     kept = KEEP_MEMORY.value and keep_memory()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
-    machine = {'machine': platform.machine(), 'cores': cores, 'device': jax.devices()[0].device_kind,
-               'python': platform.python_version(), 'jax': jax.__version__, 'keep_memory': kept}
+    machine = {
+        'machine': platform.machine(),
+        'cores': cores,
+        'device': jax.devices()[0].device_kind,
+        'python': platform.python_version(),
+        'jax': jax.__version__,
+        'keep_memory': kept,
+    }
     print(', '.join(f'{name} {value}' for name, value in machine.items()))
     print(f'\n| {" | ".join(COLUMNS)} |\n|{"---|" * len(COLUMNS)}')
     rows = []
     for height in heights:
         for kind in PASSES.value:
-            rows.append(measure(height, kind, repeats=REPEATS.value, seconds=SECONDS.value,
-                                memory_limit=MEMORY_LIMIT.value, **options))
+            rows.append(
+                measure(
+                    height,
+                    kind,
+                    repeats=REPEATS.value,
+                    seconds=SECONDS.value,
+                    memory_limit=MEMORY_LIMIT.value,
+                    **options,
+                )
+            )
             print(table_row(rows[-1]), flush=True)
     if OUTPUT.value:
         folder = pathlib.Path(OUTPUT.value)

@@ -1,14 +1,15 @@
 """The PyTorch twin of `nas.networks.network.Network`: one module that walks the same layer records.
 
-It computes the same logits from the same variables, so that the benchmark compares the same network.
+It computes the same logits from the same variables, so that the benchmark compares the same
+network.
 """
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from nas.networks.ops import BN_EPSILON, BN_MOMENTUM
 from nas.cells.plan import Plan
+from nas.networks.ops import BN_EPSILON, BN_MOMENTUM
 
 
 class _LearnedGroupConv(nn.Conv2d):
@@ -25,8 +26,15 @@ class _LearnedGroupConv(nn.Conv2d):
 def _module(layer):
     """The module of a record that has parameters, else None."""
     if layer.op == 'conv':
-        return nn.Conv2d(layer.in_channels, layer.out_channels, layer.kernel, layer.stride, layer.padding,
-                         groups=layer.groups, bias=layer.bias)
+        return nn.Conv2d(
+            layer.in_channels,
+            layer.out_channels,
+            layer.kernel,
+            layer.stride,
+            layer.padding,
+            groups=layer.groups,
+            bias=layer.bias,
+        )
     if layer.op == 'lgconv':
         return _LearnedGroupConv(layer.in_channels, layer.out_channels)
     if layer.op == 'bn':
@@ -37,8 +45,12 @@ def _module(layer):
 _FUNCTIONS = {
     'relu': lambda xs, layer: functional.relu(xs[0]),
     'relu6': lambda xs, layer: functional.relu6(xs[0]),
-    'avgpool': lambda xs, layer: functional.avg_pool2d(xs[0], layer.kernel, layer.stride, layer.padding),
-    'maxpool': lambda xs, layer: functional.max_pool2d(xs[0], layer.kernel, layer.stride, layer.padding),
+    'avgpool': lambda xs, layer: functional.avg_pool2d(
+        xs[0], layer.kernel, layer.stride, layer.padding
+    ),
+    'maxpool': lambda xs, layer: functional.max_pool2d(
+        xs[0], layer.kernel, layer.stride, layer.padding
+    ),
     'globalpool': lambda xs, layer: xs[0].mean(dim=(2, 3)),
     'concat': lambda xs, layer: torch.cat(xs, dim=1),
     'add': lambda xs, layer: sum(xs[1:], xs[0]),
@@ -77,7 +89,12 @@ class TorchNetwork(nn.Module):
     def load(self, variables: dict) -> None:
         """Copies the variables of `nas.networks.network.Network(plan)`, nested dicts of arrays."""
         axes = {2: (1, 0), 4: (3, 2, 0, 1)}
-        names = {'kernel': 'weight', 'scale': 'weight', 'mean': 'running_mean', 'var': 'running_var'}
+        names = {
+            'kernel': 'weight',
+            'scale': 'weight',
+            'mean': 'running_mean',
+            'var': 'running_var',
+        }
         for layers in variables.values():
             for name, leaves in layers.items():
                 module = getattr(self, name)

@@ -3,11 +3,12 @@
     python experiments/benchmarks/search/against_random.py --output=FOLDER [--settings=FLAGFILE] [--budget=N]
     [--seeds=N]
 
-Both methods train with the settings of a search's flagfile, the default search of scikit-learn's digits if
-none is named, but without early stopping: the error of a cell then depends on the cell and the seed alone,
-and a cell that one method has trained is not trained again for the other (`evaluated.jsonl`). Hypervolumes
-are counted from one reference for all runs. Each run is a line of `curves.jsonl`; those that are there are
-not run again. Writes table.md, table.json and curves.png. Nothing else should run meanwhile.
+Both methods train with the settings of a search's flagfile, the default search of scikit-learn's
+digits if none is named, but without early stopping: the error of a cell then depends on the cell
+and the seed alone, and a cell that one method has trained is not trained again for the other
+(`evaluated.jsonl`). Hypervolumes are counted from one reference for all runs. Each run is a line of
+`curves.jsonl`; those that are there are not run again. Writes table.md, table.json and curves.png.
+Nothing else should run meanwhile.
 """
 
 import functools
@@ -27,17 +28,17 @@ from experiments import entry, flags, nas_choice, nas_flags, nas_search
 from experiments.benchmarks.search.remembered import Remembered
 from experiments.benchmarks.search.searches import ERROR_FLAGS
 from experiments.benchmarks.search.tables import markdown, read_runs, write_text
-from nas.search import loop, pareto
-from nas.training.candidates import MEASURED, Candidates
 from nas.cells.cell import Cell
 from nas.devices import cache, specs
-from nas.training.evaluate import EvaluationConfig
-from nas.search.evaluations import append_record
 from nas.executors.process import ProcessExecutor
 from nas.executors.serial import SerialExecutor
-from nas.training.recipe import RecipeConfig
-from nas.search.search import Search, SearchConfig
+from nas.search import loop, pareto
+from nas.search.evaluations import append_record
+from nas.search.search import PlannerConfig, Search
 from nas.search.space import CellSpace
+from nas.training.candidates import MEASURED, Candidates
+from nas.training.evaluate import EvaluationConfig
+from nas.training.recipe import RecipeConfig
 
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt
@@ -51,10 +52,13 @@ FLAGS = absl_flags.FLAGS
 
 
 def define_flags() -> None:
-    """Defines this program's flags; not at import, since other programs have flags of the same names."""
+    """Defines this program's flags; not at import, since other programs have flags of the same
+    names.
+    """
     absl_flags.DEFINE_string('settings', str(_DEFAULT_SETTINGS), 'Flagfile of a search of images.')
-    absl_flags.DEFINE_integer('budget', None, 'Evaluations of each run. Default: that of the settings.',
-                              lower_bound=1)
+    absl_flags.DEFINE_integer(
+        'budget', None, 'Evaluations of each run. Default: that of the settings.', lower_bound=1
+    )
     absl_flags.DEFINE_integer('seeds', 3, 'Runs of each method.', lower_bound=1)
     absl_flags.DEFINE_string('output', None, 'Folder for the results.', required=True)
 
@@ -63,8 +67,8 @@ def read_settings(path) -> absl_flags.FlagValues:
     """The flags of a search.
 
     Raises:
-        ValueError: there is no such file, it holds a flag that nas-search does not have, or it is no search
-            of images without constraints.
+        ValueError: there is no such file, it holds a flag that nas-search does not have, or it is
+            no search of images without constraints.
     """
     if not pathlib.Path(path).is_file():
         raise ValueError(f'--settings={path} is no file; a flagfile of nas-search is accepted')
@@ -75,9 +79,11 @@ def read_settings(path) -> absl_flags.FlagValues:
     except absl_flags.Error as error:
         raise ValueError(f'--settings={path}: {error}') from error
     if values.mode not in (None, 'search') or values.benchmark or values.constraints:
-        raise ValueError(f'--settings={path} has --mode={values.mode}, --benchmark={values.benchmark} and '
-                         f'--constraints={",".join(values.constraints)}; a search of images without '
-                         'constraints is accepted')
+        raise ValueError(
+            f'--settings={path} has --mode={values.mode}, --benchmark={values.benchmark} and '
+            f'--constraints={",".join(values.constraints)}; a search of images without '
+            'constraints is accepted'
+        )
     return values
 
 
@@ -88,7 +94,8 @@ def objectives_of(values: absl_flags.FlagValues) -> tuple[str, ...]:
 
 
 def random_cells(space: CellSpace, budget: int, seed: int) -> list[Cell]:
-    """Different cells by random growth: from the root, so many random ops as a random level asks for.
+    """Different cells by random growth: from the root, so many random ops as a random level asks
+    for.
 
     Args:
         space: the cells.
@@ -108,18 +115,30 @@ def random_cells(space: CellSpace, budget: int, seed: int) -> list[Cell]:
     return list(cells.values())
 
 
-def search_cells(space: CellSpace, evaluator: Remembered, budget: int, seed: int,
-                 values: absl_flags.FlagValues) -> list[Cell]:
+def search_cells(
+    space: CellSpace, evaluator: Remembered, budget: int, seed: int, values: absl_flags.FlagValues
+) -> list[Cell]:
     """The cells that the search of the settings evaluates, batch by batch."""
     worst = {} if values.worst_error is None else {'error': values.worst_error}
-    search = Search(space, objectives_of(values), seed=seed, reference=worst,
-                    config=flags.build(SearchConfig, flag_values=values))
+    search = Search(
+        space,
+        objectives_of(values),
+        seed=seed,
+        reference=worst,
+        config=flags.build(PlannerConfig, flag_values=values),
+    )
     loop.run(search, evaluator, budget=budget)
     return [evaluation.cell for evaluation in search.history]
 
 
-def run_method(method: str, space: CellSpace, evaluator: Remembered, budget: int, seed: int,
-               values: absl_flags.FlagValues) -> dict:
+def run_method(
+    method: str,
+    space: CellSpace,
+    evaluator: Remembered,
+    budget: int,
+    seed: int,
+    values: absl_flags.FlagValues,
+) -> dict:
     """One run: what curves.jsonl holds of it, the cells in order with their objectives."""
     if method == RANDOM:
         cells = random_cells(space, budget, seed)
@@ -128,18 +147,25 @@ def run_method(method: str, space: CellSpace, evaluator: Remembered, budget: int
     else:
         cells = search_cells(space, evaluator, budget, seed, values)
     names = objectives_of(values)
-    return {'method': method, 'seed': seed, 'budget': budget, 'objectives': names,
-            'cells': [str(cell) for cell in cells],
-            'points': [evaluator.point(cell, names) for cell in cells],
-            'seconds': round(sum(evaluator.seconds(cell) for cell in cells), 1)}
+    return {
+        'method': method,
+        'seed': seed,
+        'budget': budget,
+        'objectives': names,
+        'cells': [str(cell) for cell in cells],
+        'points': [evaluator.point(cell, names) for cell in cells],
+        'seconds': round(sum(evaluator.seconds(cell) for cell in cells), 1),
+    }
 
 
 def reference_of(runs: Sequence[Mapping], worst_error: float | None) -> np.ndarray:
-    """One reference [M] for all runs: a tenth of its range beyond the front of everything evaluated.
+    """One reference [M] for all runs: a tenth of its range beyond the front of everything
+    evaluated.
 
     Args:
         runs: lines of curves.jsonl.
-        worst_error: reference of the error, from which on cells are of no use; None treats it as the others.
+        worst_error: reference of the error, from which on cells are of no use; None treats it as
+            the others.
     """
     names = list(runs[0]['objectives'])
     points = np.array([point for run in runs for point in run['points'] if point is not None])
@@ -154,22 +180,32 @@ def reference_of(runs: Sequence[Mapping], worst_error: float | None) -> np.ndarr
 
 
 def hypervolumes(run: Mapping, reference: np.ndarray) -> np.ndarray:
-    """Hypervolume [N] after each evaluation of a run, as a part of the box from 0 to the reference."""
+    """Hypervolume [N] after each evaluation of a run, as a part of the box from 0 to the
+    reference.
+    """
     outside = np.full(len(reference), 2.0)
     points = [outside if point is None else np.array(point) / reference for point in run['points']]
     return pareto.hypervolume_by_step(np.array(points), np.ones(len(reference)))
 
 
 def summarise(runs: Sequence[Mapping], reference: np.ndarray, budget: int) -> list[dict]:
-    """One row by method: hypervolumes at a quarter, half and all of the budget, by seed; training seconds."""
+    """One row by method: hypervolumes at a quarter, half and all of the budget, by seed; training
+    seconds.
+    """
     rows, marks = [], sorted({max(1, budget // 4), max(1, budget // 2), budget})
     for method in (OURS, RANDOM):
         mine = sorted((run for run in runs if run['method'] == method), key=lambda run: run['seed'])
         curves = [hypervolumes(run, reference) for run in mine]
-        rows.append({'method': method, 'seeds': [run['seed'] for run in mine],
-                     'hypervolume': {str(mark): [float(curve[:mark][-1]) for curve in curves]
-                                     for mark in marks},
-                     'seconds': float(np.median([run['seconds'] for run in mine]))})
+        rows.append(
+            {
+                'method': method,
+                'seeds': [run['seed'] for run in mine],
+                'hypervolume': {
+                    str(mark): [float(curve[:mark][-1]) for curve in curves] for mark in marks
+                },
+                'seconds': float(np.median([run['seconds'] for run in mine])),
+            }
+        )
     return rows
 
 
@@ -178,15 +214,28 @@ def as_markdown(rows: Sequence[Mapping], reference: Mapping[str, float]) -> str:
     marks = list(rows[0]['hypervolume'])
     table = [['method', 'runs', *(f'{mark} (lowest)' for mark in marks), 'training s per run']]
     for row in rows:
-        values = [f'{np.median(row["hypervolume"][mark]):.4f} ({min(row["hypervolume"][mark]):.4f})'
-                  for mark in marks]
+        values = [
+            f'{np.median(row["hypervolume"][mark]):.4f} ({min(row["hypervolume"][mark]):.4f})'
+            for mark in marks
+        ]
         table.append([row['method'], str(len(row['seeds'])), *values, f'{row["seconds"]:.0f}'])
     ends = np.array([row['hypervolume'][marks[-1]] for row in rows])
-    ahead = f'{OURS} is ahead at the end in {int((ends[0] > ends[1]).sum())} of {ends.shape[1]} seeds; ' \
-            f'median difference {np.median(ends[0] - ends[1]):+.4f}'
+    ahead = (
+        f'{OURS} is ahead at the end in {int((ends[0] > ends[1]).sum())} of {ends.shape[1]} seeds; '
+        f'median difference {np.median(ends[0] - ends[1]):+.4f}'
+    )
     counted = ', '.join(f'{name} {value:.6g}' for name, value in reference.items())
-    return '\n'.join(['Hypervolume after so many evaluations, median over seeds:', '',
-                      markdown(table, texts=('method',)), '', f'- {ahead}.', f'- Reference: {counted}.', ''])
+    return '\n'.join(
+        [
+            'Hypervolume after so many evaluations, median over seeds:',
+            '',
+            markdown(table, texts=('method',)),
+            '',
+            f'- {ahead}.',
+            f'- Reference: {counted}.',
+            '',
+        ]
+    )
 
 
 def draw(path: pathlib.Path, runs: Sequence[Mapping], reference: np.ndarray) -> None:
@@ -197,9 +246,15 @@ def draw(path: pathlib.Path, runs: Sequence[Mapping], reference: np.ndarray) -> 
         length = min(map(len, curves))
         curves = np.array([curve[:length] for curve in curves])
         steps = np.arange(1, length + 1)
-        line, = axis.plot(steps, np.median(curves, axis=0), label=method)
-        axis.fill_between(steps, curves.min(axis=0), curves.max(axis=0), color=line.get_color(), alpha=0.15,
-                          linewidth=0)
+        (line,) = axis.plot(steps, np.median(curves, axis=0), label=method)
+        axis.fill_between(
+            steps,
+            curves.min(axis=0),
+            curves.max(axis=0),
+            color=line.get_color(),
+            alpha=0.15,
+            linewidth=0,
+        )
     axis.set(xlabel='evaluations', ylabel='hypervolume, part of the box up to the reference')
     axis.grid(alpha=0.3)
     axis.legend()
@@ -213,21 +268,35 @@ def main() -> None:
     """Runs what is missing, seed by seed, then writes the results."""
     values = read_settings(FLAGS.settings)
     budget, folder = FLAGS.budget or values.budget, pathlib.Path(FLAGS.output)
-    loop.check_budget(budget, flags.build(SearchConfig, flag_values=values).keep)
-    skeleton = nas_choice.skeleton_of(values.skeleton or nas_choice.SEARCH_SKELETON,
-                                      flags.build(nas_choice.Sizes, flag_values=values))
+    loop.check_budget(budget, flags.build(PlannerConfig, flag_values=values).keep)
+    skeleton = nas_choice.skeleton_of(
+        values.skeleton or nas_choice.SEARCH_SKELETON,
+        flags.build(nas_choice.Sizes, flag_values=values),
+    )
     names, space = objectives_of(values), CellSpace(skeleton, levels=values.levels)
     nas_flags.check_same(values, folder, _SAME, what='comparison')
     nas_flags.start_jax(values)
     measured = set(names) & set(MEASURED)
     device = specs.open_device(values.device[0] if values.device else 'xla') if measured else None
-    executor = SerialExecutor() if values.executor == 'serial' else ProcessExecutor(
-        workers=values.workers, compilation_cache=nas_flags.cache_folder(values))
+    executor = (
+        SerialExecutor()
+        if values.executor == 'serial'
+        else ProcessExecutor(
+            workers=values.workers, compilation_cache=nas_flags.cache_folder(values)
+        )
+    )
     candidates = functools.partial(
-        Candidates, skeleton=skeleton, data=values.dataset,
+        Candidates,
+        skeleton=skeleton,
+        data=values.dataset,
         recipe=flags.build(RecipeConfig, flag_values=values),
-        evaluation=flags.build(EvaluationConfig, flag_values=values), executor=executor, device=device,
-        objectives=names, image_cache=values.image_cache, measurement_cache=cache.Cache(folder / 'measured'))
+        evaluation=flags.build(EvaluationConfig, flag_values=values),
+        executor=executor,
+        device=device,
+        objectives=names,
+        image_cache=values.image_cache,
+        measurement_cache=cache.Cache(folder / 'measured'),
+    )
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / FLAGS_FILE, flags.as_flagfile(flag_values=values))
     runs = read_runs(folder / 'curves.jsonl', ('method', 'seed', 'budget'))
@@ -238,9 +307,15 @@ def main() -> None:
                 run = run_method(method, space, evaluator, budget, seed, values)
                 append_record(folder / 'curves.jsonl', run)
                 runs[method, seed, budget] = run
-                print(f'{method} seed {seed}: {len(run["cells"])} cells, {run["seconds"]:.0f} s of training',
-                      file=sys.stderr, flush=True)
-    wanted = [run for (_, seed, spent), run in runs.items() if seed < FLAGS.seeds and spent == budget]
+                print(
+                    f'{method} seed {seed}: {len(run["cells"])} cells, {run["seconds"]:.0f} s of'
+                    ' training',
+                    file=sys.stderr,
+                    flush=True,
+                )
+    wanted = [
+        run for (_, seed, spent), run in runs.items() if seed < FLAGS.seeds and spent == budget
+    ]
     reference = reference_of(wanted, values.worst_error)
     rows, named = summarise(wanted, reference, budget), dict(zip(names, reference.tolist()))
     text = as_markdown(rows, named)

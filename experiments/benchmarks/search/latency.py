@@ -3,10 +3,10 @@
     python experiments/benchmarks/search/latency.py [--networks=...] [--devices=xla:cpu,onnx:threads=1]
     [--output=FOLDER]
 
-The point of DPP-Net is that a count does not tell a latency: the rank correlation of the two is below 1, and
-that of two devices is too. Networks are measured one after the other in every round, so that a machine that
-is busy for a while does not single one out; a figure is the median over the rounds. Nothing else should run
-meanwhile.
+The point of DPP-Net is that a count does not tell a latency: the rank correlation of the two is
+below 1, and that of two devices is too. Networks are measured one after the other in every round,
+so that a machine that is busy for a while does not single one out; a figure is the median over the
+rounds. Nothing else should run meanwhile.
 """
 
 import os
@@ -15,11 +15,13 @@ import platform
 import statistics
 import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3]))  # works from a checkout, from any directory
+sys.path.insert(
+    0, str(pathlib.Path(__file__).resolve().parents[3])
+)  # works from a checkout, from any directory
 
-from absl import flags as absl_flags
 import jax
 import numpy as np
+from absl import flags as absl_flags
 from scipy import stats
 
 from common import run
@@ -29,25 +31,48 @@ from nas.cells.cost import count
 from nas.devices import cache, specs
 from nas.devices.base import DeviceError, cores, processor
 
-CIFAR = ('condensenet-50', 'condensenet-86', 'condensenet-122', 'densenet-bc-100-12', 'dpp-net-panacea',
-         'dpp-net-mobile-a', 'dpp-net-ws-a', 'dpp-net-es-a', 'dpp-net-pnas')
+CIFAR = (
+    'condensenet-50',
+    'condensenet-86',
+    'condensenet-122',
+    'densenet-bc-100-12',
+    'dpp-net-panacea',
+    'dpp-net-mobile-a',
+    'dpp-net-ws-a',
+    'dpp-net-es-a',
+    'dpp-net-pnas',
+)
 
 FLAGS = absl_flags.FLAGS
 
 
 def define_flags() -> None:
-    """Defines this program's flags; not at import, since other programs have flags of the same names."""
+    """Defines this program's flags; not at import, since other programs have flags of the same
+    names.
+    """
     absl_flags.DEFINE_list('networks', list(CIFAR), 'Networks of the zoo.')
-    absl_flags.DEFINE_string('devices', 'xla:cpu,onnx:threads=1',
-                             'Devices with commas between, as nas-search --device has them.')
-    absl_flags.DEFINE_integer('rounds', 1, 'How often every network is measured on every device.',
-                              lower_bound=1)
-    absl_flags.DEFINE_string('measurement_cache', '', 'Directory of what was measured before, which is not '
-                             'measured again, whatever --rounds says; none by default.')
-    absl_flags.DEFINE_string('compilation_cache', '~/.cache/pano_dppnet/jax',
-                             'Directory of compiled programs; empty for none.')
-    absl_flags.DEFINE_string('output', None, 'Folder for latency.json and latency.md; none are written '
-                             'without it.')
+    absl_flags.DEFINE_string(
+        'devices',
+        'xla:cpu,onnx:threads=1',
+        'Devices with commas between, as nas-search --device has them.',
+    )
+    absl_flags.DEFINE_integer(
+        'rounds', 1, 'How often every network is measured on every device.', lower_bound=1
+    )
+    absl_flags.DEFINE_string(
+        'measurement_cache',
+        '',
+        'Directory of what was measured before, which is not '
+        'measured again, whatever --rounds says; none by default.',
+    )
+    absl_flags.DEFINE_string(
+        'compilation_cache',
+        '~/.cache/pano_dppnet/jax',
+        'Directory of compiled programs; empty for none.',
+    )
+    absl_flags.DEFINE_string(
+        'output', None, 'Folder for latency.json and latency.md; none are written without it.'
+    )
 
 
 def measure_all(plans: dict, devices: dict, rounds: int, store: cache.Cache | None, say) -> dict:
@@ -77,7 +102,9 @@ def measure_all(plans: dict, devices: dict, rounds: int, store: cache.Cache | No
 
 
 def summarise(plans: dict, found: dict) -> list[dict]:
-    """One row by network: counts, and by device the medians over the rounds, None where it failed."""
+    """One row by network: counts, and by device the medians over the rounds, None where it
+    failed.
+    """
     rows = []
     for name, plan in plans.items():
         cost, row = count(plan), {'network': name}
@@ -95,19 +122,25 @@ def correlations(rows: list[dict], devices: list[str]) -> list[dict]:
     """Rank correlations of latency with FLOPs and parameters by device, and between devices.
 
     Returns:
-        [{'between': (a, b), 'networks', 'spearman', 'kendall'}], with None for fewer than three networks.
+        [{'between': (a, b), 'networks', 'spearman', 'kendall'}], with None for fewer than three
+        networks.
     """
     columns = {device: [row['latency_ms'][device] for row in rows] for device in devices}
     columns |= {'flops': [row['flops'] for row in rows], 'params': [row['params'] for row in rows]}
     pairs = [(count, device) for device in devices for count in ('flops', 'params')]
-    pairs += [(a, b) for i, a in enumerate(devices) for b in devices[i + 1:]]
+    pairs += [(a, b) for i, a in enumerate(devices) for b in devices[i + 1 :]]
     results = []
     for a, b in pairs:
         both = np.array([(x, y) for x, y in zip(columns[a], columns[b]) if None not in (x, y)])
         enough = len(both) >= 3
-        results.append({'between': (a, b), 'networks': len(both),
-                        'spearman': float(stats.spearmanr(*both.T).statistic) if enough else None,
-                        'kendall': float(stats.kendalltau(*both.T).statistic) if enough else None})
+        results.append(
+            {
+                'between': (a, b),
+                'networks': len(both),
+                'spearman': float(stats.spearmanr(*both.T).statistic) if enough else None,
+                'kendall': float(stats.kendalltau(*both.T).statistic) if enough else None,
+            }
+        )
     return results
 
 
@@ -118,24 +151,40 @@ def as_markdown(rows: list[dict], ranks: list[dict], devices: list[str]) -> str:
     header += [f'{device} {unit}' for unit in ('ms', 'MB') for device in devices]
     lines = [header, ['---', *['---:'] * (len(header) - 1)]]
     for row in rows:
-        figures = [text(row[field][device], digits) for field, digits in (('latency_ms', 2), ('memory_mb', 1))
-                   for device in devices]
+        figures = [
+            text(row[field][device], digits)
+            for field, digits in (('latency_ms', 2), ('memory_mb', 1))
+            for device in devices
+        ]
         lines.append([row['network'], f'{row["params"]:,}', f'{row["flops"] / 1e6:.1f}', *figures])
-    lines += [[], ['rank correlation', 'networks', 'Spearman', 'Kendall'], ['---', '---:', '---:', '---:']]
+    lines += [
+        [],
+        ['rank correlation', 'networks', 'Spearman', 'Kendall'],
+        ['---', '---:', '---:', '---:'],
+    ]
     for rank in ranks:
         figures = [text(rank[kind], 2) for kind in ('spearman', 'kendall')]
         lines.append([' / '.join(rank['between']), str(rank['networks']), *figures])
     return '\n'.join(f'| {" | ".join(cells)} |' if cells else '' for cells in lines)
 
 
-def write(folder: pathlib.Path, table: str, rows: list[dict], ranks: list[dict], found: dict) -> None:
+def write(
+    folder: pathlib.Path, table: str, rows: list[dict], ranks: list[dict], found: dict
+) -> None:
     """Writes latency.md and latency.json, the latter with every single measurement."""
     folder.mkdir(parents=True, exist_ok=True)
     machine = {'processor': processor(), 'cores': cores(), 'python': platform.python_version()}
-    measurements = {device: {name: [measured.as_dict() for measured in several]
-                             for name, several in by_network.items()} for device, by_network in found.items()}
-    run.write_json(folder / 'latency.json', {'machine': machine, 'rows': rows, 'correlations': ranks,
-                                             'measurements': measurements})
+    measurements = {
+        device: {
+            name: [measured.as_dict() for measured in several]
+            for name, several in by_network.items()
+        }
+        for device, by_network in found.items()
+    }
+    run.write_json(
+        folder / 'latency.json',
+        {'machine': machine, 'rows': rows, 'correlations': ranks, 'measurements': measurements},
+    )
     with run.atomic_path(folder / 'latency.md') as temporary:
         temporary.write_text(table + '\n')
 

@@ -23,8 +23,7 @@ class Remembered:
     """
 
     def __init__(self, candidates, space: CellSpace, path: pathlib.Path, seed: int):
-        """
-        Args:
+        """Args:
             candidates: evaluates batches, without early stopping.
             space: tells which cells are the same, and counts them.
             path: the log, of all seeds.
@@ -34,8 +33,11 @@ class Remembered:
             ValueError: the log is damaged before its last line.
         """
         self._candidates, self._space, self._path, self._seed = candidates, space, path, seed
-        self._known = {self._space.key(self._space.parse(record['cell'])): record
-                       for record in read_records(path, repair=True)[0] if record['seed'] == seed}
+        self._known = {
+            self._space.key(self._space.parse(record['cell'])): record
+            for record in read_records(path, repair=True)[0]
+            if record['seed'] == seed
+        }
 
     def batch(self, cells: Sequence[Cell], history: Sequence[Evaluation] = ()) -> Iterator[tuple]:
         """Yields (index, `Outcome`), those of known cells first."""
@@ -59,7 +61,9 @@ class Remembered:
         if isinstance(result, Failure):
             status, reason, objectives = result.status, result.reason, result.objectives
         evaluation = Evaluation(cell, cell.level, dict(objectives), status, reason)
-        record = to_record(len(self._known), evaluation, seconds=outcome.seconds, extra={'seed': self._seed})
+        record = to_record(
+            len(self._known), evaluation, seconds=outcome.seconds, extra={'seed': self._seed}
+        )
         append_record(self._path, record)
         self._known[self._space.key(cell)] = record
 

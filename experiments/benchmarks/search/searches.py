@@ -6,16 +6,24 @@ import pathlib
 from collections.abc import Sequence
 
 from experiments import flags, nas_choice, nas_flags
-from nas.training.evaluate import EvaluationConfig
-from nas.search.evaluations import EVALUATIONS_FILE, read_records
-from nas.training.recipe import RecipeConfig
-from nas.search.results import SUMMARY_FILE
 from nas.cells.skeleton import Skeleton
+from nas.search.evaluations import EVALUATIONS_FILE, read_records
+from nas.search.results import SUMMARY_FILE
+from nas.training.evaluate import EvaluationConfig
+from nas.training.recipe import RecipeConfig
 
 # Flags of nas-search that errors depend on; searches that differ in one of them cannot be compared.
 ERROR_FLAGS = (
-    'dataset', 'skeleton', 'stages', 'growth',
-    *(field.name for config in (RecipeConfig, EvaluationConfig) for field in dataclasses.fields(config)))
+    'dataset',
+    'skeleton',
+    'stages',
+    'growth',
+    *(
+        field.name
+        for config in (RecipeConfig, EvaluationConfig)
+        for field in dataclasses.fields(config)
+    ),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,31 +56,48 @@ def read_search(workdir) -> Found:
         workdir: of `nas-search --mode=search`.
 
     Raises:
-        ValueError: it is not one of images with a measured objective, it has not ended, or a file is
-            damaged; names the file.
+        ValueError: it is not one of images with a measured objective, it has not ended, or a file
+            is damaged; names the file.
     """
     folder = pathlib.Path(workdir).expanduser()
     path, values = folder / SUMMARY_FILE, nas_flags.read_flags(folder)
     if values is None or not path.is_file():
-        raise ValueError(f'{path} does not exist; the workdir of a finished search (nas-search '
-                         '--mode=search) is accepted')
+        raise ValueError(
+            f'{path} does not exist; the workdir of a finished search (nas-search '
+            '--mode=search) is accepted'
+        )
     if values.benchmark:
-        raise ValueError(f'{folder} is a search of the table {values.benchmark}; one of images is accepted')
+        raise ValueError(
+            f'{folder} is a search of the table {values.benchmark}; one of images is accepted'
+        )
     records = read_records(folder / EVALUATIONS_FILE)[0]
-    errors = {record['cell']: record['objectives'].get('error') for record in records
-              if record['status'] == 'ok'}
+    errors = {
+        record['cell']: record['objectives'].get('error')
+        for record in records
+        if record['status'] == 'ok'
+    }
     try:
         summary = json.loads(path.read_text())
         if not summary['device']:
-            raise ValueError('the search measured on no device; one with latency_ms among its objectives is '
-                             'accepted')
-        skeleton = nas_choice.skeleton_of(values.skeleton or nas_choice.SEARCH_SKELETON,
-                                          flags.build(nas_choice.Sizes, flag_values=values))
+            raise ValueError(
+                'the search measured on no device; one with latency_ms among its objectives is '
+                'accepted'
+            )
+        skeleton = nas_choice.skeleton_of(
+            values.skeleton or nas_choice.SEARCH_SKELETON,
+            flags.build(nas_choice.Sizes, flag_values=values),
+        )
         front = {cell: float(errors[cell]) for cell in summary['front']}
         chosen = {role: entry['cell'] for role, entry in summary['chosen'].items()}
-        return Found(str(workdir), values.device[0] if values.device else 'xla', summary['device'], skeleton,
-                     front | {cell: float(errors[cell]) for cell in chosen.values()}, chosen,
-                     {name: values[name].value for name in ERROR_FLAGS})
+        return Found(
+            str(workdir),
+            values.device[0] if values.device else 'xla',
+            summary['device'],
+            skeleton,
+            front | {cell: float(errors[cell]) for cell in chosen.values()},
+            chosen,
+            {name: values[name].value for name in ERROR_FLAGS},
+        )
     except (OSError, KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
         raise ValueError(f'{path} is damaged or not of this version: {error!r}') from error
     except ValueError as error:
@@ -84,9 +109,13 @@ def check_comparable(searches: Sequence[Found]) -> None:
     for other in searches[1:]:
         for name, value in searches[0].settings.items():
             if other.settings[name] != value:
-                raise ValueError(f'errors cannot be compared: {searches[0].folder} has --{name}={value}, but '
-                                 f'{other.folder} has --{name}={other.settings[name]}')
+                raise ValueError(
+                    f'errors cannot be compared: {searches[0].folder} has --{name}={value}, but '
+                    f'{other.folder} has --{name}={other.settings[name]}'
+                )
     devices = [search.device for search in searches]
     if len(set(devices)) < len(devices):
         double = next(device for device in devices if devices.count(device) > 1)
-        raise ValueError(f'two of the searches are for the device {double}; one for each device is accepted')
+        raise ValueError(
+            f'two of the searches are for the device {double}; one for each device is accepted'
+        )

@@ -2,11 +2,11 @@
 
     python experiments/benchmarks/search/surrogate.py --table=nas_bench_201.npz [--output=FOLDER]
 
-Kendall's tau between predicted and true mean validation error, median over draws of random training cells: on
-all other cells, on the best tenth of them, and on those whose graph is not isomorphic to a training cell's.
-Then the progressive case: trained on cells with up to l operations, refitted warm from level to level, tau on
-level l + 1.
-The trees see the same features, and how often each token occurs. Needs the extra `[bench]` (scikit-learn).
+Kendall's tau between predicted and true mean validation error, median over draws of random training
+cells: on all other cells, on the best tenth of them, and on those whose graph is not isomorphic to
+a training cell's. Then the progressive case: trained on cells with up to l operations, refitted
+warm from level to level, tau on level l + 1. The trees see the same features, and how often each
+token occurs. Needs the extra `[bench]` (scikit-learn).
 """
 
 import pathlib
@@ -21,15 +21,19 @@ from scipy import stats
 
 from common.run import atomic_path, write_json
 from experiments import entry
-from nas.tables import nb201_encoding, tabular
 from nas.surrogate.surrogate import Surrogate
+from nas.tables import nb201_encoding, tabular
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('table', None, 'The table, an npz file.', required=True)
 flags.DEFINE_integer('draws', 10, 'Random training sets of each size.', lower_bound=1)
 flags.DEFINE_multi_integer('sizes', [100, 200, 400], 'Training cells.', lower_bound=10)
-flags.DEFINE_integer('per_level', 40, 'Training cells of each level in the progressive case.', lower_bound=2)
-flags.DEFINE_string('output', None, 'Folder for surrogate_quality.md and .json; none are written without it.')
+flags.DEFINE_integer(
+    'per_level', 40, 'Training cells of each level in the progressive case.', lower_bound=2
+)
+flags.DEFINE_string(
+    'output', None, 'Folder for surrogate_quality.md and .json; none are written without it.'
+)
 
 
 class Trees:
@@ -47,9 +51,16 @@ class Trees:
         try:
             from sklearn.ensemble import GradientBoostingRegressor
         except ImportError as error:
-            raise ValueError("scikit-learn is not installed: pip install 'pano-dppnet[bench]'") from error
-        self._trees = GradientBoostingRegressor(n_estimators=300, learning_rate=0.05, max_depth=3,
-                                                subsample=0.7, random_state=self._seed)
+            raise ValueError(
+                "scikit-learn is not installed: pip install 'pano-dppnet[bench]'"
+            ) from error
+        self._trees = GradientBoostingRegressor(
+            n_estimators=300,
+            learning_rate=0.05,
+            max_depth=3,
+            subsample=0.7,
+            random_state=self._seed,
+        )
         self._trees.fit(self._inputs(tokens, features), np.log(errors))
 
     def predict(self, tokens, features):
@@ -61,7 +72,9 @@ MODELS = {'LSTM ensemble': Surrogate, 'boosted trees': Trees}
 
 
 def graph_name(ops) -> str:
-    """A string that isomorphic graphs share: skips contracted, `none` left out (NAS-Bench-201's rule)."""
+    """A string that isomorphic graphs share: skips contracted, `none` left out (NAS-Bench-201's
+    rule).
+    """
     nodes = ['in']
     for incoming in ((0,), (1, 2), (3, 4, 5)):
         parts = []
@@ -75,7 +88,9 @@ def graph_name(ops) -> str:
 
 def make(model, inputs, seed):
     """A model that has seen nothing."""
-    return MODELS[model](inputs[0].shape[1], len(nb201_encoding.TOKENS), inputs[1].shape[1], seed=seed)
+    return MODELS[model](
+        inputs[0].shape[1], len(nb201_encoding.TOKENS), inputs[1].shape[1], seed=seed
+    )
 
 
 def tau(predicted, truth):
@@ -93,14 +108,19 @@ def random_cells(model, inputs, errors, graphs, size, seed):
     truth = errors[rest]
     best, unseen = truth <= np.quantile(truth, 0.1), ~np.isin(graphs[rest], graphs[train])
     miss = np.abs(mean - truth)
-    return {'tau': tau(mean, truth), 'best_tenth': tau(mean[best], truth[best]),
-            'unseen_graphs': tau(mean[unseen], truth[unseen]),
-            'within_2_std': float((miss <= 2 * std).mean()) if std.any() else None,
-            'std_against_miss': tau(std, miss) if std.any() else None}
+    return {
+        'tau': tau(mean, truth),
+        'best_tenth': tau(mean[best], truth[best]),
+        'unseen_graphs': tau(mean[unseen], truth[unseen]),
+        'within_2_std': float((miss <= 2 * std).mean()) if std.any() else None,
+        'std_against_miss': tau(std, miss) if std.any() else None,
+    }
 
 
 def next_level(model, inputs, errors, levels, per_level, seed):
-    """Tau on each level of a surrogate that has seen some cells of every level below: {level: tau}."""
+    """Tau on each level of a surrogate that has seen some cells of every level below: {level:
+    tau}.
+    """
     rng = np.random.default_rng(seed)
     surrogate, train, scores = make(model, inputs, seed), np.zeros(0, int), {}
     for level in range(1, int(levels.max())):
@@ -113,43 +133,71 @@ def next_level(model, inputs, errors, levels, per_level, seed):
 
 
 def fit_times(inputs, errors, size):
-    """Seconds (wall, CPU) of this process's first fit with its compilation, of a refit, of a prediction."""
+    """Seconds (wall, CPU) of this process's first fit with its compilation, of a refit, of a
+    prediction.
+    """
+
     def clocked(work):
         wall, cpu = time.perf_counter(), time.process_time()
         work()
         return [time.perf_counter() - wall, time.process_time() - cpu]
-    surrogate, examples = make('LSTM ensemble', inputs, 0), [part[:size] for part in (*inputs, errors)]
+
+    surrogate = make('LSTM ensemble', inputs, 0)
+    examples = [part[:size] for part in (*inputs, errors)]
 
     def fit(count):
         surrogate.fit(*(part[:count] for part in examples))
-        surrogate.predict(*(part[:1] for part in inputs))  # waits for the fit, which runs on in the background
+        surrogate.predict(
+            *(part[:1] for part in inputs)
+        )  # waits for the fit, which runs on in the background
 
     cold = clocked(lambda: fit(size // 2))
     counts = np.linspace(size // 2 + 1, size, 5).astype(int)
     warm = np.median([clocked(lambda: fit(count)) for count in counts], axis=0)
-    return {'cold': cold, 'warm': warm.tolist(), 'predict_all': clocked(lambda: surrogate.predict(*inputs))}
+    return {
+        'cold': cold,
+        'warm': warm.tolist(),
+        'predict_all': clocked(lambda: surrogate.predict(*inputs)),
+    }
 
 
 def median(rows):
     """Median of each entry over dictionaries, None where an entry is None."""
-    return {name: None if rows[0][name] is None else float(np.median([row[name] for row in rows]))
-            for name in rows[0]}
+    return {
+        name: None if rows[0][name] is None else float(np.median([row[name] for row in rows]))
+        for name in rows[0]
+    }
 
 
 def markdown(result) -> str:
     """The tables of a result."""
     form = lambda value: '-' if value is None else f'{value:.3f}'
-    lines = ['| cells | model | tau, all others | best tenth | unseen graphs | within 2 std | std to miss |',
-             '|---|---|---|---|---|---|---|']
-    lines += [f'| {size} | {model} | ' + ' | '.join(map(form, row.values())) + ' |'
-              for size, rows in result['random'].items() for model, row in rows.items()]
+    lines = [
+        (
+            '| cells | model | tau, all others | best tenth | unseen graphs | within 2 std | std to'
+            ' miss |'
+        ),
+        '|---|---|---|---|---|---|---|',
+    ]
+    lines += [
+        f'| {size} | {model} | ' + ' | '.join(map(form, row.values())) + ' |'
+        for size, rows in result['random'].items()
+        for model, row in rows.items()
+    ]
     levels = list(next(iter(result['next_level'].values())))
-    lines += ['', '| tau on the next level | ' + ' | '.join(map(str, levels)) + ' |',
-              '|---' * (len(levels) + 1) + '|']
-    lines += [f'| {model} | ' + ' | '.join(map(form, row.values())) + ' |'
-              for model, row in result['next_level'].items()]
+    lines += [
+        '',
+        '| tau on the next level | ' + ' | '.join(map(str, levels)) + ' |',
+        '|---' * (len(levels) + 1) + '|',
+    ]
+    lines += [
+        f'| {model} | ' + ' | '.join(map(form, row.values())) + ' |'
+        for model, row in result['next_level'].items()
+    ]
     lines += ['', '| seconds | wall | CPU |', '|---|---|---|']
-    lines += [f'| {name} | {wall:.2f} | {cpu:.2f} |' for name, (wall, cpu) in result['seconds'].items()]
+    lines += [
+        f'| {name} | {wall:.2f} | {cpu:.2f} |' for name, (wall, cpu) in result['seconds'].items()
+    ]
     return '\n'.join(lines) + '\n'
 
 
@@ -158,17 +206,34 @@ def main():
     space = tabular.load_nas_bench_201(FLAGS.table)
     errors = space.values['error']
     ops = np.array([nb201_encoding.parse(arch) for arch in space.cells])
-    graphs, levels = np.array([graph_name(row) for row in ops]), (ops != nb201_encoding.NONE).sum(axis=1)
+    graphs = np.array([graph_name(row) for row in ops])
+    levels = (ops != nb201_encoding.NONE).sum(axis=1)
     inputs = nb201_encoding.encode_batch(ops), nb201_encoding.features_batch(ops)
-    result = {'draws': FLAGS.draws, 'graphs': len(set(graphs)), 'random': {}, 'next_level': {},
-              'seconds': fit_times(inputs, errors, max(FLAGS.sizes))}
+    result = {
+        'draws': FLAGS.draws,
+        'graphs': len(set(graphs)),
+        'random': {},
+        'next_level': {},
+        'seconds': fit_times(inputs, errors, max(FLAGS.sizes)),
+    }
     for size in FLAGS.sizes:
-        result['random'][size] = {model: median([random_cells(model, inputs, errors, graphs, size, seed)
-                                                 for seed in range(FLAGS.draws)]) for model in MODELS}
+        result['random'][size] = {
+            model: median(
+                [
+                    random_cells(model, inputs, errors, graphs, size, seed)
+                    for seed in range(FLAGS.draws)
+                ]
+            )
+            for model in MODELS
+        }
         print(size, result['random'][size], flush=True)
     for model in MODELS:
-        result['next_level'][model] = median([next_level(model, inputs, errors, levels, FLAGS.per_level, seed)
-                                              for seed in range(FLAGS.draws)])
+        result['next_level'][model] = median(
+            [
+                next_level(model, inputs, errors, levels, FLAGS.per_level, seed)
+                for seed in range(FLAGS.draws)
+            ]
+        )
     print(markdown(result))
     if FLAGS.output:
         folder = pathlib.Path(FLAGS.output)

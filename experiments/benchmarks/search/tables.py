@@ -26,7 +26,9 @@ def write_text(path: pathlib.Path, text: str) -> None:
 
 
 def read_runs(path: pathlib.Path, names: Sequence[str]) -> dict[tuple, dict]:
-    """Runs of a log, a JSON dict a line, by the values of `names`; a last line cut short is passed over."""
+    """Runs of a log, a JSON dict a line, by the values of `names`; a last line cut short is passed
+    over.
+    """
     runs = {}
     for line in path.read_text().splitlines() if path.exists() else ():
         try:

@@ -6,10 +6,10 @@ import pathlib
 
 from nas.cells import zoo
 from nas.cells.architecture import Architecture
-from nas.training.final import RESULTS_FILE
 from nas.cells.fingerprint import plan_hash
 from nas.cells.plan import Plan
 from nas.cells.skeleton import cifar10, imagenet
+from nas.training.final import RESULTS_FILE
 
 # Inputs of the networks by data set.
 INPUTS = {'cifar10': cifar10.input, 'imagenet': imagenet.input}
@@ -52,16 +52,29 @@ def read_training(workdir) -> Training:
     try:
         facts = json.loads(path.read_text())
         architecture, recipe = Architecture.from_dict(facts), facts['recipe']
-        held_out = f', {facts["held_out_images"]:,} images held out' if facts['held_out_images'] else ''
-        how = (f'{facts["epochs"]} epochs of {facts["train_images"]:,} images, batch {recipe["batch_size"]}, '
-               f'rate {recipe["learning_rate"]:g}, {recipe["dtype"]}{held_out}')
-        return Training(label_of(architecture), architecture.plan,
-                        _table_of(facts['data'], architecture.input), float(facts['test']['error']),
-                        float(facts['test']['top5_error']), how, facts['note'],
-                        facts['data'])
+        held_out = (
+            f', {facts["held_out_images"]:,} images held out' if facts['held_out_images'] else ''
+        )
+        how = (
+            f'{facts["epochs"]} epochs of {facts["train_images"]:,} images, batch'
+            f' {recipe["batch_size"]}, rate {recipe["learning_rate"]:g},'
+            f' {recipe["dtype"]}{held_out}'
+        )
+        return Training(
+            label_of(architecture),
+            architecture.plan,
+            _table_of(facts['data'], architecture.input),
+            float(facts['test']['error']),
+            float(facts['test']['top5_error']),
+            how,
+            facts['note'],
+            facts['data'],
+        )
     except FileNotFoundError:
-        raise ValueError(f'{path} does not exist; the workdir of a finished training '
-                         '(nas-search --mode=train) is accepted') from None
+        raise ValueError(
+            f'{path} does not exist; the workdir of a finished training '
+            '(nas-search --mode=train) is accepted'
+        ) from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f'{path} is damaged or not of this version: {error!r}') from error
 
@@ -76,7 +89,9 @@ def _table_of(data: str, size: tuple[int, int, int]) -> str | None:
 
 
 def label_of(architecture: Architecture) -> str:
-    """A published network's name, or the cell (by its published name if it has one) and its skeleton."""
+    """A published network's name, or the cell (by its published name if it has one) and its
+    skeleton.
+    """
     key = plan_hash(architecture.plan)
     for name, network in zoo.NETWORKS.items():
         if network.input == architecture.input and plan_hash(network.plan()) == key:

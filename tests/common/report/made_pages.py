@@ -30,7 +30,9 @@ def sample():
     page = Report('A run', subtitle='of today')
     page.section('Numbers')
     page.text('Some words.')
-    page.table('Scores', ['model', 'error (m)'], [['ours', 0.25], ['theirs', 0.5]], better=[None, 'lower'])
+    page.table(
+        'Scores', ['model', 'error (m)'], [['ours', 0.25], ['theirs', 0.5]], better=[None, 'lower']
+    )
     page.facts({'device': {'kind': 'cpu', 'count': 1}, 'commit': None})
     page.code('main.py --steps=3', summary='Command')
     page.section('Curves')

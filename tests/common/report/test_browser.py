@@ -18,7 +18,9 @@ from PIL import Image
 
 from tests.common.report.made_pages import sample
 
-BROWSER = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
+BROWSER = next(
+    filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None
+)
 
 
 class _Browser:
@@ -28,21 +30,44 @@ class _Browser:
         there, self._out = os.pipe()
         self._in, back = os.pipe()
         # The protocol lives on descriptors 3 and 4, which only a process of our own can be given.
-        launch = ('import fcntl, os, sys; '
-                  'r, w = (fcntl.fcntl(int(x), fcntl.F_DUPFD, 10) for x in sys.argv[1:3]); '
-                  'os.dup2(r, 3); os.dup2(w, 4); os.execv(sys.argv[3], sys.argv[3:])')
+        launch = (
+            'import fcntl, os, sys; '
+            'r, w = (fcntl.fcntl(int(x), fcntl.F_DUPFD, 10) for x in sys.argv[1:3]); '
+            'os.dup2(r, 3); os.dup2(w, 4); os.execv(sys.argv[3], sys.argv[3:])'
+        )
         self._process = subprocess.Popen(
-            [sys.executable, '-c', launch, str(there), str(back), BROWSER, '--headless', '--no-sandbox',
-             '--remote-debugging-pipe', f'--user-data-dir={profile}', '--window-size=1000,800',
-             '--no-first-run', '--disable-quic', '--disable-background-networking',
-             '--disable-component-update', '--disable-sync', '--hide-scrollbars',
-             '--use-angle=swiftshader', '--enable-unsafe-swiftshader'],
-            pass_fds=(there, back), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            [
+                sys.executable,
+                '-c',
+                launch,
+                str(there),
+                str(back),
+                BROWSER,
+                '--headless',
+                '--no-sandbox',
+                '--remote-debugging-pipe',
+                f'--user-data-dir={profile}',
+                '--window-size=1000,800',
+                '--no-first-run',
+                '--disable-quic',
+                '--disable-background-networking',
+                '--disable-component-update',
+                '--disable-sync',
+                '--hide-scrollbars',
+                '--use-angle=swiftshader',
+                '--enable-unsafe-swiftshader',
+            ],
+            pass_fds=(there, back),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         os.close(there)
         os.close(back)
         self._rest, self._count, self._session, self.events = b'', 0, None, []
         target = self.call('Target.createTarget', url='about:blank')['targetId']
-        self._session = self.call('Target.attachToTarget', targetId=target, flatten=True)['sessionId']
+        self._session = self.call('Target.attachToTarget', targetId=target, flatten=True)[
+            'sessionId'
+        ]
         for domain in ('Page', 'Runtime', 'Log', 'Network'):
             self.call(f'{domain}.enable')
 
@@ -88,7 +113,9 @@ class _Browser:
         return answer['result']
 
     def value(self, expression):
-        result = self.call('Runtime.evaluate', expression=expression, returnByValue=True, awaitPromise=True)
+        result = self.call(
+            'Runtime.evaluate', expression=expression, returnByValue=True, awaitPromise=True
+        )
         assert 'exceptionDetails' not in result, result
         return result['result'].get('value')
 
@@ -109,9 +136,11 @@ class _Browser:
 
     def box(self, selector):
         """x, y, width, height of an element, after scrolling to it."""
-        return self.value(f'(() => {{ const e = document.querySelector({json.dumps(selector)}); '
-                          'e.scrollIntoView({block: "center"}); const b = e.getBoundingClientRect(); '
-                          'return [b.x, b.y, b.width, b.height]; })()')
+        return self.value(
+            f'(() => {{ const e = document.querySelector({json.dumps(selector)}); '
+            'e.scrollIntoView({block: "center"}); const b = e.getBoundingClientRect(); '
+            'return [b.x, b.y, b.width, b.height]; })()'
+        )
 
     def picture(self, selector=None):
         """[H, W, 3] uint8 of an element, or of the window."""
@@ -119,7 +148,11 @@ class _Browser:
             x, y, width, height = self.box(selector)
         image = base64.b64decode(self.call('Page.captureScreenshot', format='png')['data'])
         pixels = np.asarray(Image.open(io.BytesIO(image)).convert('RGB'))
-        return pixels if selector is None else pixels[int(y):int(y + height), int(x):int(x + width)]
+        return (
+            pixels
+            if selector is None
+            else pixels[int(y) : int(y + height), int(x) : int(x + width)]
+        )
 
     def complaints(self):
         """Errors of scripts, console and policy, and requests that left the page."""
@@ -148,8 +181,10 @@ def browser(tmp_path_factory):
 
 
 FIGURE = 'document.querySelector("figure[data-kind=cloud]")'
-NO_WEBGL = ('const get = HTMLCanvasElement.prototype.getContext; HTMLCanvasElement.prototype.getContext = '
-            'function(kind, ...more) { return kind === "webgl" ? null : get.call(this, kind, ...more); };')
+NO_WEBGL = (
+    'const get = HTMLCanvasElement.prototype.getContext; HTMLCanvasElement.prototype.getContext = '
+    'function(kind, ...more) { return kind === "webgl" ? null : get.call(this, kind, ...more); };'
+)
 
 
 @pytest.mark.parametrize('renderer', ['webgl', 'canvas'])
@@ -175,7 +210,9 @@ def test_cloud_in_a_browser(tmp_path, browser, renderer):
     browser.drag(center, (center[0] + 90, center[1]), modifiers=8)  # shift
     moved = state()
     assert moved['target'] != zoomed['target'] and moved['yaw'] == zoomed['yaw']
-    browser.value('[...document.querySelectorAll("button")].find(b => b.textContent == "Outside").click()')
+    browser.value(
+        '[...document.querySelectorAll("button")].find(b => b.textContent == "Outside").click()'
+    )
     browser.settle()
     np.testing.assert_array_equal(browser.picture('canvas'), first)
     assert browser.complaints() == []
@@ -185,20 +222,26 @@ def test_cloud_outlives_the_loss_of_webgl(tmp_path, browser):
     sample().write(tmp_path / 'report.html')
     browser.open(tmp_path / 'report.html')
     first = browser.picture('canvas').astype(int)
-    browser.value('document.querySelector("canvas").getContext("webgl").getExtension("WEBGL_lose_context")'
-                  '.loseContext()')
+    browser.value(
+        'document.querySelector("canvas").getContext("webgl").getExtension("WEBGL_lose_context")'
+        '.loseContext()'
+    )
     browser.settle()
     assert browser.value(f'{FIGURE}.dataset.renderer') == 'canvas'
     # Both renderers draw the same scene; single points may round to a neighbouring pixel.
-    blurred = [picture[:400, :800].reshape(50, 8, 100, 8, 3).mean(axis=(1, 3))
-               for picture in (first, browser.picture('canvas').astype(int))]
+    blurred = [
+        picture[:400, :800].reshape(50, 8, 100, 8, 3).mean(axis=(1, 3))
+        for picture in (first, browser.picture('canvas').astype(int))
+    ]
     assert np.abs(blurred[0] - blurred[1]).mean() < 4 < blurred[0].std()
 
 
 def test_charts_in_a_browser(tmp_path, browser):
     sample().write(tmp_path / 'report.html')
     browser.open(tmp_path / 'report.html')
-    count = '[...document.querySelectorAll("svg")].map(s => s.querySelectorAll("path.curve").length)'
+    count = (
+        '[...document.querySelectorAll("svg")].map(s => s.querySelectorAll("path.curve").length)'
+    )
     assert browser.value(count) == [2, 1]
     x, y, width, height = browser.box('svg')
     browser.mouse('mouseMoved', x + width - 13, y + height / 2)
@@ -206,8 +249,10 @@ def test_charts_in_a_browser(tmp_path, browser):
     # exp(-99 / 30) and exp(-99 / 20) at the last step.
     shown = browser.value('document.querySelector(".tip").innerText').split()
     assert shown == ['step', '99', 'loss', '0.03688', 'part', '0.007083']
-    tip = browser.value('(({x, y, right, bottom}) => [x, y, right, bottom])'
-                        '(document.querySelector(".tip").getBoundingClientRect())')
+    tip = browser.value(
+        '(({x, y, right, bottom}) => [x, y, right, bottom])'
+        '(document.querySelector(".tip").getBoundingClientRect())'
+    )
     assert x <= tip[0] < tip[2] <= x + width and y <= tip[1] < tip[3] <= y + height
 
     def heights():
@@ -225,7 +270,9 @@ def test_charts_in_a_browser(tmp_path, browser):
 def test_injected_scripts_do_not_run(tmp_path, browser):
     """The policy is the second line: even a script that got into the page stays without effect."""
     attack = '<main><script>window.broken = 1</script><img src="x" onerror="window.broken = 2">'
-    (tmp_path / 'report.html').write_text(sample().html().replace('<main>', attack), encoding='utf-8')
+    (tmp_path / 'report.html').write_text(
+        sample().html().replace('<main>', attack), encoding='utf-8'
+    )
     browser.open(tmp_path / 'report.html')
     assert browser.value('window.broken === undefined')
     assert browser.complaints()  # the tests above would have seen it

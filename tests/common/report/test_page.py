@@ -15,7 +15,9 @@ from common.report import blocks
 from common.report.page import Report
 from tests.common.report.made_pages import png, room, sample
 
-HOSTILE = '</script><script>window.broken = 1</script><img src=x onerror="window.broken = 2">\x00 & \'"'
+HOSTILE = (
+    '</script><script>window.broken = 1</script><img src=x onerror="window.broken = 2">\x00 & \'"'
+)
 
 
 class _Page(html.parser.HTMLParser):
@@ -51,8 +53,16 @@ def _decoded(cloud):
 
 def test_the_page_holds_what_was_put_in():
     page = _Page(sample().html())
-    for text in ('A run', 'of today', 'Some words.', 'error (m)', '0.2500', 'kind: cpu, count: 1',
-                 'main.py --steps=3', 'Red.'):
+    for text in (
+        'A run',
+        'of today',
+        'Some words.',
+        'error (m)',
+        '0.2500',
+        'kind: cpu, count: 1',
+        'main.py --steps=3',
+        'Red.',
+    ):
         assert text in page.text
     loss, speed, cloud = page.data
     assert [series['name'] for series in loss['series']] == ['loss', 'part'] and loss['log']
@@ -66,12 +76,16 @@ def test_the_page_holds_what_was_put_in():
 def test_nothing_is_loaded_from_elsewhere():
     text = sample().html()
     page = _Page(text)
-    assert [link['href'] for link in page.attributes('link')] == ['data:,'] and not page.attributes('iframe')
+    assert [link['href'] for link in page.attributes('link')] == ['data:,'] and not page.attributes(
+        'iframe'
+    )
     assert all('src' not in script for script in page.attributes('script'))
     assert all(image['src'].startswith('data:image/') for image in page.attributes('img'))
     assert not re.search(r'@import|url\(|fetch\(|XMLHttpRequest|import\(', text)
     policy = page.attributes('meta')[1]['content']
-    assert "default-src 'none'" in policy and 'unsafe-inline' not in policy.partition('script-src')[2]
+    assert (
+        "default-src 'none'" in policy and 'unsafe-inline' not in policy.partition('script-src')[2]
+    )
 
 
 def test_strings_cannot_break_out():
@@ -86,7 +100,8 @@ def test_strings_cannot_break_out():
         page.image(png(), text, alt=text)
         page.point_cloud(*room(10), unit=text, caption=text, alt=text)
     plain, cruel = _Page(plain.html()), _Page(cruel.html())
-    # The tags and their attributes' names are those of the harmless page, and the text arrives as it was.
+    # The tags and their attributes' names are those of the harmless page, and the text arrives as
+    # it was.
     shape = lambda page: [(tag, list(attributes)) for tag, attributes in page.tags]
     assert shape(cruel) == shape(plain)
     assert cruel.data[0]['series'][0]['name'] == HOSTILE
@@ -96,9 +111,12 @@ def test_strings_cannot_break_out():
 
 def test_table_marks_the_best_and_dashes_the_missing():
     page = Report('t')
-    page.table('Rows', ['name', 'error', 'score', 'size'],
-               [['a', 0.2, 0.5, 1], ['b', 0.1, 0.9, 1234567], ['c', None, float('nan'), '4 MB']],
-               better=[None, 'lower', 'higher', None])
+    page.table(
+        'Rows',
+        ['name', 'error', 'score', 'size'],
+        [['a', 0.2, 0.5, 1], ['b', 0.1, 0.9, 1234567], ['c', None, float('nan'), '4 MB']],
+        better=[None, 'lower', 'higher', None],
+    )
     text = page.html()
     assert re.findall(r'<td class="best">([^<]*)</td>', text) == ['0.1000', '0.9000']
     others = ['0.2000', '0.5000', '1', '1,234,567', '\u2013', '\u2013', '4 MB']
@@ -124,7 +142,10 @@ def test_long_curves_keep_their_peaks():
     np.testing.assert_allclose([b for _, b in known], [y[int(a)] for a, _ in known], rtol=1e-5)
     page.curves('gap', {'y': ([1, 2, 3], [1, None, float('inf')])})
     assert _Page(page.html()).data[1]['series'][0]['y'] == [1, None, None]
-    for series, message in [({}, 'at least one'), ({'y': ([1, 2], [1])}, r"'y' has x \(2,\) and y \(1,\)")]:
+    for series, message in [
+        ({}, 'at least one'),
+        ({'y': ([1, 2], [1])}, r"'y' has x \(2,\) and y \(1,\)"),
+    ]:
         with pytest.raises(ValueError, match=message):
             page.curves('bad', series)
 
@@ -138,9 +159,12 @@ def test_cloud_arrives_at_its_places():
     np.testing.assert_allclose(found, points, atol=6 / 65535)
     np.testing.assert_array_equal(shades, colors)
     assert cloud['path'] == [[0, 0, 0], [1, 2, 3]] and cloud['count'] == 5000
-    for bad, message in [((points[:, :2], colors), r'points are \(5000, 2\)'),
-                         ((points, colors / 1.0), 'float64'), ((points[:0], colors[:0]), 'none'),
-                         ((points * np.nan, colors), 'not finite')]:
+    for bad, message in [
+        ((points[:, :2], colors), r'points are \(5000, 2\)'),
+        ((points, colors / 1.0), 'float64'),
+        ((points[:0], colors[:0]), 'none'),
+        ((points * np.nan, colors), 'not finite'),
+    ]:
         with pytest.raises(ValueError, match=message):
             page.point_cloud(*bad)
 
@@ -160,7 +184,9 @@ def test_large_clouds_are_thinned_alike_and_strays_left_out():
 
 
 def test_pictures(tmp_path):
-    big = Image.fromarray(np.random.default_rng(0).integers(0, 256, (800, 900, 4), np.uint8), 'RGBA')
+    big = Image.fromarray(
+        np.random.default_rng(0).integers(0, 256, (800, 900, 4), np.uint8), 'RGBA'
+    )
     big.save(tmp_path / 'big.png')
     (tmp_path / 'half.png').write_bytes(png((300, 300))[:-30])
     (tmp_path / 'code.png').write_text('<svg onload="x()"/>')
@@ -170,7 +196,11 @@ def test_pictures(tmp_path):
     small, large = _Page(page.html()).attributes('img')
     assert base64.b64decode(small['src'].removeprefix('data:image/png;base64,')) == png()
     data = base64.b64decode(large['src'].removeprefix('data:image/jpeg;base64,'))
-    assert Image.open(io.BytesIO(data)).size == (900, 800) == (int(large['width']), int(large['height']))
+    assert (
+        Image.open(io.BytesIO(data)).size
+        == (900, 800)
+        == (int(large['width']), int(large['height']))
+    )
     assert len(data) < (tmp_path / 'big.png').stat().st_size / 2
     for name in ('half.png', 'code.png', 'absent.png'):
         with pytest.raises(ValueError, match=f'image .*{name} cannot be read'):
@@ -184,5 +214,3 @@ def test_write_is_whole_or_nothing(tmp_path):
     with pytest.raises(ValueError, match='report .* cannot be written'):
         page.write(tmp_path / 'absent' / 'report.html')
     assert os.listdir(tmp_path) == ['report.html']
-
-

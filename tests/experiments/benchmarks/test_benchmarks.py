@@ -11,21 +11,37 @@ ROOT = pathlib.Path(__file__).parents[3]
 
 def _run(name, *arguments):
     # Started as a module so that neither an installation nor the current directory matters.
-    command = ('import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); '
-               f'runpy.run_module("experiments.benchmarks.{name}", run_name="__main__", alter_sys=True)')
+    command = (
+        'import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); '
+        f'runpy.run_module("experiments.benchmarks.{name}", run_name="__main__", alter_sys=True)'
+    )
     # What is timed does not matter here, how long it compiles does.
-    environment = os.environ | {'JAX_PLATFORMS': 'cpu', 'XLA_FLAGS': '--xla_backend_optimization_level=0'}
-    return subprocess.run([sys.executable, '-c', command, str(ROOT), *arguments], text=True,
-                          capture_output=True, check=False, env=environment)
+    environment = os.environ | {
+        'JAX_PLATFORMS': 'cpu',
+        'XLA_FLAGS': '--xla_backend_optimization_level=0',
+    }
+    return subprocess.run(
+        [sys.executable, '-c', command, str(ROOT), *arguments],
+        text=True,
+        capture_output=True,
+        check=False,
+        env=environment,
+    )
 
 
 def test_speedup_tabulates_and_plots_a_training_step(tmp_path):
     folder = tmp_path / 'new'
-    done = _run('kernels.speedup', '--heights=16', '--depth_channels=4,4', '--passes=training', '--repeats=3',
-                f'--output={folder}')
+    done = _run(
+        'kernels.speedup',
+        '--heights=16',
+        '--depth_channels=4,4',
+        '--passes=training',
+        '--repeats=3',
+        f'--output={folder}',
+    )
     assert done.returncode == 0, done.stderr
     header, line = [line.split(' | ') for line in done.stdout.splitlines() if line.startswith('| ')]
-    row, = json.loads((folder / 'speedup.json').read_text())['rows']
+    (row,) = json.loads((folder / 'speedup.json').read_text())['rows']
     assert len(line) == len(header) and line[:2] == ['| 16x32', 'training']
     assert float(line[2]) == round(row['speedup'], 2) > 0
     assert row['repeats'] == 3 and min(row['cube_ms'], row['zero_ms'], row['equirect_ms']) > 0
@@ -35,8 +51,13 @@ def test_speedup_tabulates_and_plots_a_training_step(tmp_path):
 
 
 def test_speedup_says_why_a_size_is_not_run():
-    done = _run('kernels.speedup', '--heights=16', '--depth_channels=4,4', '--passes=inference',
-                '--memory_limit=1e-6')
+    done = _run(
+        'kernels.speedup',
+        '--heights=16',
+        '--depth_channels=4,4',
+        '--passes=inference',
+        '--memory_limit=1e-6',
+    )
     assert done.returncode == 0, done.stderr
     assert '| 16x32 | inference | not run: 0.0 GB planned, limit 1e-06 GB |' in done.stdout
 

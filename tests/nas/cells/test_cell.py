@@ -11,8 +11,9 @@ from nas.cells.cell import CONVS, NORMS, Cell, register_token, token_role
 PANACEA = 'bn-lgconv1x1-bn_relu-gconv3x3'
 
 
-@pytest.mark.parametrize('text', [
-    'bn_relu', PANACEA, 'none-dwconv3x3-none-conv1x1-bn_relu-conv3x3', 'bn-conv1x1-none'])
+@pytest.mark.parametrize(
+    'text', ['bn_relu', PANACEA, 'none-dwconv3x3-none-conv1x1-bn_relu-conv3x3', 'bn-conv1x1-none']
+)
 def test_parse_and_str_are_inverse(text):
     cell = Cell.parse(text)
     assert str(cell) == text
@@ -55,16 +56,31 @@ def test_key_merges_only_a_trailing_none():
     assert plain != trailing
     assert plain.key == trailing.key == 'bn-conv1x1'
     assert Cell.parse('none').key == Cell.ROOT.key == ''
-    others = ['bn-conv1x1-bn', 'none-conv1x1', 'bn-gconv1x1', 'bn-lgconv1x1', 'bn-conv1x1-none-conv1x1']
+    others = [
+        'bn-conv1x1-bn',
+        'none-conv1x1',
+        'bn-gconv1x1',
+        'bn-lgconv1x1',
+        'bn-conv1x1-none-conv1x1',
+    ]
     assert len({Cell.parse(text).key for text in others} | {plain.key}) == len(others) + 1
     grown = [child for cell in Cell.ROOT.grow() for conv in cell.grow() for child in conv.grow()]
     assert len({cell.key for cell in grown}) == len(grown)
 
 
-@pytest.mark.parametrize('text, named', [
-    ('', 'empty'), ('  ', 'empty'), ('bn-foo', "'foo'"), ('conv1x1', "'conv1x1'"), ('bn-bn', "'bn'"),
-    ('bn-conv1x1-conv3x3', "'conv3x3'"), ('bn--conv1x1', "''"), ('BN-conv1x1', "'BN'"),
-])
+@pytest.mark.parametrize(
+    'text, named',
+    [
+        ('', 'empty'),
+        ('  ', 'empty'),
+        ('bn-foo', "'foo'"),
+        ('conv1x1', "'conv1x1'"),
+        ('bn-bn', "'bn'"),
+        ('bn-conv1x1-conv3x3', "'conv3x3'"),
+        ('bn--conv1x1', "''"),
+        ('BN-conv1x1', "'BN'"),
+    ],
+)
 def test_bad_strings_name_the_token(text, named):
     with pytest.raises(ValueError, match=named) as caught:
         Cell.parse(text)
@@ -75,7 +91,9 @@ def test_encoding_tells_all_cells_apart():
     cells = [child for cell in Cell.ROOT.grow() for child in cell.grow()] + list(Cell.ROOT.grow())
     codes = {cell.encode(4) for cell in cells}
     assert len(codes) == len(cells)
-    assert all(len(code) == 4 and code[3] == 0 and max(code) <= len(NORMS + CONVS) for code in codes)
+    assert all(
+        len(code) == 4 and code[3] == 0 and max(code) <= len(NORMS + CONVS) for code in codes
+    )
     assert Cell.ROOT.encode(3) == (0, 0, 0)
     with pytest.raises(ValueError, match='too short'):
         Cell.parse(PANACEA).encode(3)
@@ -93,8 +111,10 @@ def test_registered_tokens_join_only_the_spaces_that_ask():
         Cell.parse('cellconv')
 
 
-@pytest.mark.parametrize('token, role', [
-    ('conv1x1', 'conv'), ('a-b', 'conv'), ('', 'norm'), ('a b', 'norm'), ('x', 'pool')])
+@pytest.mark.parametrize(
+    'token, role',
+    [('conv1x1', 'conv'), ('a-b', 'conv'), ('', 'norm'), ('a b', 'norm'), ('x', 'pool')],
+)
 def test_bad_registrations(token, role):
     with pytest.raises(ValueError, match='token'):
         register_token(token, role)

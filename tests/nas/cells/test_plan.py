@@ -50,7 +50,12 @@ def test_condensenet_86_layer_by_layer():
     assert (stem.kernel, stem.stride, stem.padding) == (3, 1, 1)
     assert [layer.op for layer in first] == ['bn', 'relu', 'lgconv', 'bn', 'relu', 'conv']
     assert [(layer.in_channels, layer.out_channels) for layer in first][2::3] == [(16, 32), (32, 8)]
-    assert (first[2].groups, first[2].condensation, first[5].groups, first[5].kernel) == (4, 4, 4, 3)
+    assert (first[2].groups, first[2].condensation, first[5].groups, first[5].kernel) == (
+        4,
+        4,
+        4,
+        3,
+    )
     assert layers[8].op == 'concat' and layers[8].inputs == (1, 7) and layers[8].out_channels == 24
     assert [layer.out_size for layer in layers if layer.op == 'avgpool'] == [16, 8]
     # 16 + 14 * (8 + 16 + 32) channels reach the classifier.
@@ -59,16 +64,23 @@ def test_condensenet_86_layer_by_layer():
     assert len(convolutions) == 86
 
 
-@pytest.mark.parametrize('text, widths', [
-    ('none-dwconv3x3-none-conv1x1-bn_relu-conv3x3', [24, 32, 8]),
-    ('bn_relu-lgconv1x1-bn_relu-dwconv3x3-none-conv1x1', [32, 32, 8]),
-    ('bn-conv3x3-none-dwconv3x3', [8, 8]),
-    ('bn-conv1x1-bn-conv1x1-bn-conv1x1', [32, 32, 8]),
-])
+@pytest.mark.parametrize(
+    'text, widths',
+    [
+        ('none-dwconv3x3-none-conv1x1-bn_relu-conv3x3', [24, 32, 8]),
+        ('bn_relu-lgconv1x1-bn_relu-dwconv3x3-none-conv1x1', [32, 32, 8]),
+        ('bn-conv3x3-none-dwconv3x3', [8, 8]),
+        ('bn-conv1x1-bn-conv1x1-bn-conv1x1', [32, 32, 8]),
+    ],
+)
 def test_width_rule(text, widths):
-    """In a second cell (24 channels, k = 8): the last non-depthwise convolution gives k, earlier ones 4k."""
+    """In a second cell (24 channels, k = 8): the last non-depthwise convolution gives k, earlier
+    ones 4k.
+    """
     layers = plan.build(Cell.parse(text), cifar10)
-    cell = [layer for layer in layers if layer.name.startswith('stage0_cell1_') and 'conv' in layer.op]
+    cell = [
+        layer for layer in layers if layer.name.startswith('stage0_cell1_') and 'conv' in layer.op
+    ]
     assert [layer.out_channels for layer in cell] == widths
     depthwise = [layer for layer in cell if layer.groups == layer.in_channels]
     assert len(depthwise) == text.count('dwconv')
@@ -92,16 +104,22 @@ def test_classifier_is_condensed_on_imagenet_with_learned_groups_only():
 
 
 def test_a_trailing_none_changes_nothing():
-    assert plan.build(Cell.parse('bn-conv3x3-none'), tiny) == plan.build(Cell.parse('bn-conv3x3'), tiny)
+    assert plan.build(Cell.parse('bn-conv3x3-none'), tiny) == plan.build(
+        Cell.parse('bn-conv3x3'), tiny
+    )
 
 
-@pytest.mark.parametrize('cell', [Cell.ROOT, Cell.parse('bn_relu'), Cell.parse('none-dwconv3x3-bn')], ids=str)
+@pytest.mark.parametrize(
+    'cell', [Cell.ROOT, Cell.parse('bn_relu'), Cell.parse('none-dwconv3x3-bn')], ids=str
+)
 def test_incomplete_cells_are_refused(cell):
     with pytest.raises(ValueError, match='depthwise'):
         plan.build(cell, tiny)
 
 
-@pytest.mark.parametrize('change', [{'stem': 18}, {'growth': (6, 8)}, {'groups': 3}, {'condensation': 5}])
+@pytest.mark.parametrize(
+    'change', [{'stem': 18}, {'growth': (6, 8)}, {'groups': 3}, {'condensation': 5}]
+)
 def test_channels_that_cannot_be_grouped(change):
     skeleton = dataclasses.replace(tiny, name='odd', **change)
     message = "cell 'bn_relu-lgconv1x1.* skeleton 'odd', stage.*multiples of"
@@ -110,9 +128,17 @@ def test_channels_that_cannot_be_grouped(change):
     assert '\n' not in str(caught.value)
 
 
-@pytest.mark.parametrize('change', [
-    {'growth': (8,)}, {'stages': (), 'growth': ()}, {'stages': (1, 0)}, {'size': 1}, {'classes': -1},
-    {'stem': 1.5}])
+@pytest.mark.parametrize(
+    'change',
+    [
+        {'growth': (8,)},
+        {'stages': (), 'growth': ()},
+        {'stages': (1, 0)},
+        {'size': 1},
+        {'classes': -1},
+        {'stem': 1.5},
+    ],
+)
 def test_skeletons_that_do_not_fit_together(change):
     with pytest.raises(ValueError, match="skeleton 'tiny'"):
         dataclasses.replace(tiny, **change)
@@ -134,7 +160,11 @@ def test_an_op_of_the_users_own_is_parsed_built_and_counted():
     assert_consistent(layers, 10)
     own = [layer for layer in layers if layer.op.startswith('plan')]
     assert [(layer.op, layer.in_channels, layer.out_channels, layer.out_size) for layer in own] == [
-        ('plannorm', 8, 8, 8), ('planconv', 8, 16, 8), ('plannorm', 12, 12, 4), ('planconv', 12, 32, 4)]
+        ('plannorm', 8, 8, 8),
+        ('planconv', 8, 16, 8),
+        ('plannorm', 12, 12, 4),
+        ('planconv', 12, 32, 4),
+    ]
     # Stem 216, own ops 8 + 128 + 12 + 384, 1x1 convolutions 64 + 256, tail 40, classifier 210.
     assert count(layers).params == 216 + 532 + 320 + 40 + 210
 

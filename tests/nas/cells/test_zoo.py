@@ -4,12 +4,13 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from nas.networks import network
 from nas.cells.cost import count
 from nas.cells.skeleton import cifar10, imagenet, tiny
 from nas.cells.zoo import CELLS, NETWORKS
+from nas.networks import network
 
-# To the unit: CondenseNet's counting code, torchvision's parameter counts, MobileNetV2's multiply-adds.
+# To the unit: CondenseNet's counting code, torchvision's parameter counts, MobileNetV2's
+# multiply-adds.
 EXACT = {
     'condensenet-86': {'params': 520_202, 'flops': 65_816_394},
     'condensenet-74': {'params': 405_466, 'flops': 51_897_066},
@@ -22,7 +23,8 @@ EXACT = {
     'dpp-net-panacea': {'params': 520_202},
 }
 
-# (params, flops) in millions as printed, with one unit of the last digit: the papers round and truncate.
+# (params, flops) in millions as printed, with one unit of the last digit: the papers round and
+# truncate.
 PRINTED = {
     'dpp-net-pnas': ((11.3864, 1e-4), (1364.07, 1e-2)),
     'dpp-net-panacea': ((0.52, 1e-2), (63.508, 1e-3)),
@@ -41,7 +43,8 @@ PRINTED = {
     'densenet-bc-190-40': ((25.6, 0.1), None),
 }
 
-# Multiply-adds in millions: torchvision prints DenseNet's in G with three digits, ShuffleNet's authors 138M.
+# Multiply-adds in millions: torchvision prints DenseNet's in G with three digits, ShuffleNet's
+# authors 138M.
 MACS = {
     'densenet-121': (2834, 1),
     'densenet-169': (3360, 1),
@@ -72,19 +75,33 @@ def test_printed_multiply_adds(name):
 @pytest.mark.parametrize('name', NETWORKS)
 def test_deployed_networks_have_the_parameters_counted(name):
     plan = NETWORKS[name].plan()
-    deployed, masked = (network.variable_shapes(plan, deployed=deployed) for deployed in (True, False))
+    deployed, masked = (
+        network.variable_shapes(plan, deployed=deployed) for deployed in (True, False)
+    )
     assert network.count_params(deployed) == count(plan).params
     learned = any(layer.op == 'lgconv' for layer in plan)
-    assert (network.count_params(masked) > count(plan).params) == learned == ('condensation' in masked)
+    assert (
+        (network.count_params(masked) > count(plan).params) == learned == ('condensation' in masked)
+    )
 
 
 def test_condensenet_86_is_trained_with_its_published_number_of_parameters():
-    assert network.count_params(network.variable_shapes(NETWORKS['condensenet-86'].plan())) == 1_451_594
+    assert (
+        network.count_params(network.variable_shapes(NETWORKS['condensenet-86'].plan()))
+        == 1_451_594
+    )
 
 
-@pytest.mark.parametrize('name, deployed', [
-    ('condensenet-50', False), ('condensenet-74-imagenet-g8', True), ('dpp-net-es-a', True),
-    ('mobilenetv2', True), ('shufflenet-1x-g8', True)])
+@pytest.mark.parametrize(
+    'name, deployed',
+    [
+        ('condensenet-50', False),
+        ('condensenet-74-imagenet-g8', True),
+        ('dpp-net-es-a', True),
+        ('mobilenetv2', True),
+        ('shufflenet-1x-g8', True),
+    ],
+)
 def test_networks_run_forward(name, deployed):
     """Traced only: Flax checks every parameter against its layer."""
     plan = NETWORKS[name].plan()
@@ -109,12 +126,18 @@ def test_published_columns_agree_with_the_counts(name):
         assert not printed or float(printed.rstrip('M')) == pytest.approx(value / 1e6, rel=0.05)
 
 
-@pytest.mark.parametrize('name, ops', [
-    ('mobilenetv2', {'add': 10, 'conv': 52, 'relu6': 35, 'concat': 0}),
-    ('shufflenet-1x-g8', {'add': 13, 'concat': 3, 'shuffle': 16, 'avgpool': 3, 'maxpool': 1, 'conv': 49}),
-    ('densenet-121', {'concat': 58, 'conv': 120, 'linear': 1, 'avgpool': 3, 'maxpool': 1}),
-    ('condensenet-74-imagenet', {'concat': 36, 'lgconv': 36, 'conv': 37, 'avgpool': 4}),
-])
+@pytest.mark.parametrize(
+    'name, ops',
+    [
+        ('mobilenetv2', {'add': 10, 'conv': 52, 'relu6': 35, 'concat': 0}),
+        (
+            'shufflenet-1x-g8',
+            {'add': 13, 'concat': 3, 'shuffle': 16, 'avgpool': 3, 'maxpool': 1, 'conv': 49},
+        ),
+        ('densenet-121', {'concat': 58, 'conv': 120, 'linear': 1, 'avgpool': 3, 'maxpool': 1}),
+        ('condensenet-74-imagenet', {'concat': 36, 'lgconv': 36, 'conv': 37, 'avgpool': 4}),
+    ],
+)
 def test_connections_that_cost_nothing(name, ops):
     """Residual sums, concatenations and shuffles, which no count can see, are all there."""
     plan = NETWORKS[name].plan()
@@ -129,7 +152,11 @@ def test_dpp_net_cells_move_to_other_skeletons():
 
 def test_other_networks_keep_their_own_skeleton():
     assert NETWORKS['condensenet-74'].plan(cifar10) == NETWORKS['condensenet-74'].plan()
-    strangers = (('condensenet-86', imagenet), ('mobilenetv2', cifar10), ('densenet-bc-100-12', tiny))
+    strangers = (
+        ('condensenet-86', imagenet),
+        ('mobilenetv2', cifar10),
+        ('densenet-bc-100-12', tiny),
+    )
     for name, skeleton in strangers:
         with pytest.raises(ValueError, match=name):
             NETWORKS[name].plan(skeleton)

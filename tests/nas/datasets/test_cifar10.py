@@ -21,8 +21,12 @@ NAMES = [f'data_batch_{i}' for i in range(1, 6)] + ['test_batch']
 def batch(seed):
     """A batch as the official files hold it: rows of a red, a green and a blue plane."""
     rng = np.random.default_rng(seed)
-    return {b'batch_label': b'made', b'labels': [int(label) for label in np.arange(ROWS) % 10],
-            b'data': rng.integers(0, 256, (ROWS, 3072), dtype=np.uint8), b'filenames': [b'a.png'] * ROWS}
+    return {
+        b'batch_label': b'made',
+        b'labels': [int(label) for label in np.arange(ROWS) % 10],
+        b'data': rng.integers(0, 256, (ROWS, 3072), dtype=np.uint8),
+        b'filenames': [b'a.png'] * ROWS,
+    }
 
 
 def pickled(value):
@@ -49,7 +53,12 @@ def archive_of(folder):
 
 def test_official_folder_and_archive_hold_the_pixels_in_their_planes(folder):
     data = open_images(f'cifar10:{folder}')
-    assert data.train.images.shape == (5 * ROWS, 32, 32, 3) and data.test.images.shape == (ROWS, 32, 32, 3)
+    assert data.train.images.shape == (5 * ROWS, 32, 32, 3) and data.test.images.shape == (
+        ROWS,
+        32,
+        32,
+        3,
+    )
     assert data.train.classes[3] == 'cat' and data.note == ''
     row = batch(2)[b'data'][7]
     image = data.train.images[2 * ROWS + 7]
@@ -65,7 +74,9 @@ def test_official_folder_and_archive_hold_the_pixels_in_their_planes(folder):
 
 
 def test_an_archive_with_a_wrong_checksum_is_refused_by_name(folder):
-    with pytest.raises(ValueError, match=f'{cifar10.ARCHIVE} has the MD5 .* official one has c58f3010'):
+    with pytest.raises(
+        ValueError, match=f'{cifar10.ARCHIVE} has the MD5 .* official one has c58f3010'
+    ):
         open_images(f'cifar10:{archive_of(folder)}')
 
 
@@ -74,15 +85,25 @@ class Evil:
         return os.system, ('echo run > evil_was_here',)
 
 
-@pytest.mark.parametrize('payload', [
-    pickled({b'data': Evil(), b'labels': [0]}), pickled({b'labels': [0]}), b'junk', b'',
-    pickled(batch(0))[:-50], pickled(batch(0) | {b'labels': [0]}),
-    pickled(batch(0) | {b'data': np.zeros((ROWS, 3072), object)}),
-    pickled(batch(0) | {b'labels': [10] * ROWS})])
+@pytest.mark.parametrize(
+    'payload',
+    [
+        pickled({b'data': Evil(), b'labels': [0]}),
+        pickled({b'labels': [0]}),
+        b'junk',
+        b'',
+        pickled(batch(0))[:-50],
+        pickled(batch(0) | {b'labels': [0]}),
+        pickled(batch(0) | {b'data': np.zeros((ROWS, 3072), object)}),
+        pickled(batch(0) | {b'labels': [10] * ROWS}),
+    ],
+)
 def test_damaged_and_hostile_batches_are_named_and_run_nothing(folder, payload, monkeypatch):
     monkeypatch.chdir(folder)
     (folder / 'data_batch_4').write_bytes(payload)
-    with pytest.raises(ValueError, match='cifar10.*(data_batch_4 is not a batch|train: (images|labels))'):
+    with pytest.raises(
+        ValueError, match='cifar10.*(data_batch_4 is not a batch|train: (images|labels))'
+    ):
         open_images(f'cifar10:{folder}')
     assert not (folder / 'evil_was_here').exists()
 
@@ -93,12 +114,27 @@ def string(text):
 
 
 def by_python2(rows, labels):
-    """A batch as Python 2 pickled it with protocol 2, opcode by opcode, as the official ones are."""
-    dtype = (b'cnumpy\ndtype\nq\x04' + string(b'u1') + b'K\x00K\x01\x87Rq\x05(K\x03' + string(b'|')
-             + b'NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb')
+    """A batch as Python 2 pickled it with protocol 2, opcode by opcode, as the official ones
+    are.
+    """
+    dtype = (
+        b'cnumpy\ndtype\nq\x04'
+        + string(b'u1')
+        + b'K\x00K\x01\x87Rq\x05(K\x03'
+        + string(b'|')
+        + b'NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb'
+    )
     shape = b'M' + struct.pack('<H', len(rows)) + b'M\x00\x0c\x86'
-    array = (b'cnumpy.core.multiarray\n_reconstruct\nq\x01cnumpy\nndarray\nq\x02K\x00\x85' + string(b'b')
-             + b'\x87Rq\x03(K\x01' + shape + dtype + b'\x89' + string(rows.tobytes()) + b'tb')
+    array = (
+        b'cnumpy.core.multiarray\n_reconstruct\nq\x01cnumpy\nndarray\nq\x02K\x00\x85'
+        + string(b'b')
+        + b'\x87Rq\x03(K\x01'
+        + shape
+        + dtype
+        + b'\x89'
+        + string(rows.tobytes())
+        + b'tb'
+    )
     numbers = b']q\x06(' + b''.join(b'K' + bytes([label]) for label in labels) + b'e'
     return b'\x80\x02}q\x00(' + string(b'data') + array + string(b'labels') + numbers + b'u.'
 
@@ -126,14 +162,21 @@ def nested(depth):
     return [0] * 10 if depth == 1 else [nested(depth - 1)] * 10
 
 
-@pytest.mark.parametrize('payload, message', [
-    (pickled({b'data': Global(np.frombuffer, b'x'), b'labels': [0]}), 'names .*frombuffer, which no batch'),
-    (pickled({b'data': Global(eval, '1'), b'labels': [0]}), 'names builtins.eval'),
-    (pickled({b'data': np.ndarray, b'labels': [0]}), "no attribute 'array'"),
-    (pickled(batch(0) | {b'data': np.zeros(3072, 'V1')}), 'array of something else than bytes'),
-    (pickled(batch(0) | {b'labels': nested(12)}), 'labels are not whole numbers'),
-    (b'\x80\x04Nr\xff\xff\xff\x7f.', 'numbers a value 2147483647'),
-    (b'\x80\x04\x8e' + struct.pack('<Q', 1 << 40) + b'x.', 'bytes')])
+@pytest.mark.parametrize(
+    'payload, message',
+    [
+        (
+            pickled({b'data': Global(np.frombuffer, b'x'), b'labels': [0]}),
+            'names .*frombuffer, which no batch',
+        ),
+        (pickled({b'data': Global(eval, '1'), b'labels': [0]}), 'names builtins.eval'),
+        (pickled({b'data': np.ndarray, b'labels': [0]}), "no attribute 'array'"),
+        (pickled(batch(0) | {b'data': np.zeros(3072, 'V1')}), 'array of something else than bytes'),
+        (pickled(batch(0) | {b'labels': nested(12)}), 'labels are not whole numbers'),
+        (b'\x80\x04Nr\xff\xff\xff\x7f.', 'numbers a value 2147483647'),
+        (b'\x80\x04\x8e' + struct.pack('<Q', 1 << 40) + b'x.', 'bytes'),
+    ],
+)
 def test_batches_call_nothing_and_fill_no_memory(folder, payload, message):
     (folder / 'data_batch_1').write_bytes(payload)
     with pytest.raises(ValueError, match=f'data_batch_1 is not a batch of CIFAR-10: .*{message}'):
@@ -171,9 +214,16 @@ def test_tfds_is_read_where_it_is_prepared_and_asked_for_where_not(tmp_path):
         url_infos = {}  # nothing is downloaded
 
         def _info(self):
-            return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict({
-                'id': tfds.features.Text(), 'image': tfds.features.Image(shape=(32, 32, 3)),
-                'label': tfds.features.ClassLabel(num_classes=10)}))
+            return tfds.core.DatasetInfo(
+                builder=self,
+                features=tfds.features.FeaturesDict(
+                    {
+                        'id': tfds.features.Text(),
+                        'image': tfds.features.Image(shape=(32, 32, 3)),
+                        'label': tfds.features.ClassLabel(num_classes=10),
+                    }
+                ),
+            )
 
         def _split_generators(self, unused_manager):
             return {'train': self._generate_examples(0), 'test': self._generate_examples(4)}
@@ -186,6 +236,9 @@ def test_tfds_is_read_where_it_is_prepared_and_asked_for_where_not(tmp_path):
 
     Cifar10(data_dir=tmp_path, file_format='array_record').download_and_prepare()
     data = cifar10.open_tfds(tmp_path)
-    assert sorted(data.train.images[:, 3, 3, 0]) == [0, 1, 2, 3] and data.train.images[0, 0, 0, 2] == 200
+    assert (
+        sorted(data.train.images[:, 3, 3, 0]) == [0, 1, 2, 3]
+        and data.train.images[0, 0, 0, 2] == 200
+    )
     np.testing.assert_array_equal(data.train.images[:, 0, 0, 0], data.train.labels)
     assert sorted(data.test.labels) == [4, 5, 6, 7]

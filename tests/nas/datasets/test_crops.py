@@ -11,7 +11,9 @@ from nas.datasets import crops
 
 
 def boxes(width, height, count=2000):
-    return np.array([crops.random_box(np.random.default_rng(seed), width, height) for seed in range(count)])
+    return np.array(
+        [crops.random_box(np.random.default_rng(seed), width, height) for seed in range(count)]
+    )
 
 
 def test_random_boxes_have_the_published_areas_and_shapes_and_reach_everywhere():
@@ -24,7 +26,9 @@ def test_random_boxes_have_the_published_areas_and_shapes_and_reach_everywhere()
     # Uniform in the logarithm: as often wide as high; and on average in the middle.
     assert abs(np.log(aspect[area < 0.3]).mean()) < 0.02
     assert (left == 0).any() and (top == 0).any() and (right == 400).any() and (bottom == 300).any()
-    np.testing.assert_allclose(((left + right).mean() / 2, (top + bottom).mean() / 2), (200, 150), atol=4)
+    np.testing.assert_allclose(
+        ((left + right).mean() / 2, (top + bottom).mean() / 2), (200, 150), atol=4
+    )
 
 
 def test_areas_are_uniform_where_every_box_fits():
@@ -36,15 +40,19 @@ def test_areas_are_uniform_where_every_box_fits():
     assert counts.min() > 0.8 * counts.max()
 
 
-@pytest.mark.parametrize('width, height, expected', [(400, 4, (197, 0, 202, 4)), (3, 300, (0, 148, 3, 152)),
-                                                     (1, 1, (0, 0, 1, 1))])
+@pytest.mark.parametrize(
+    'width, height, expected',
+    [(400, 4, (197, 0, 202, 4)), (3, 300, (0, 148, 3, 152)), (1, 1, (0, 0, 1, 1))],
+)
 def test_images_that_no_box_fits_give_their_middle(width, height, expected):
     box = crops.random_box(np.random.default_rng(0), width, height)
     assert box == expected
 
 
-@pytest.mark.parametrize('width, height, expected', [
-    (256, 256, (16, 16, 240, 240)), (320, 256, (48, 16, 272, 240)), (64, 128, (4, 36, 60, 92))])
+@pytest.mark.parametrize(
+    'width, height, expected',
+    [(256, 256, (16, 16, 240, 240)), (320, 256, (48, 16, 272, 240)), (64, 128, (4, 36, 60, 92))],
+)
 def test_the_centre_box_is_a_resize_to_256_and_a_crop_of_224(width, height, expected):
     assert crops.centre_box(width, height) == expected
 
@@ -59,10 +67,18 @@ def ramp(width, height, kind):
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize('kind, width, height, box', [
-    ('png', 60, 50, (10, 5, 50, 45)), ('png', 60, 50, (0, 0, 60, 50)), ('png', 60, 50, (20, 20, 25, 24)),
-    ('jpeg', 64, 48, (10, 5, 50, 45)), ('jpeg', 801, 603, (11, 7, 799, 601)),
-    ('jpeg', 801, 603, (300, 200, 500, 400)), ('jpeg', 801, 603, (0, 0, 801, 603))])
+@pytest.mark.parametrize(
+    'kind, width, height, box',
+    [
+        ('png', 60, 50, (10, 5, 50, 45)),
+        ('png', 60, 50, (0, 0, 60, 50)),
+        ('png', 60, 50, (20, 20, 25, 24)),
+        ('jpeg', 64, 48, (10, 5, 50, 45)),
+        ('jpeg', 801, 603, (11, 7, 799, 601)),
+        ('jpeg', 801, 603, (300, 200, 500, 400)),
+        ('jpeg', 801, 603, (0, 0, 801, 603)),
+    ],
+)
 def test_a_box_is_sampled_without_a_shift(kind, width, height, box):
     found = crops.decode(ramp(width, height, kind), lambda *size: box, size=16, channels=3)
     assert found.shape == (16, 16, 3) and found.dtype == np.uint8
@@ -80,16 +96,37 @@ def test_a_box_is_sampled_without_a_shift(kind, width, height, box):
 @pytest.mark.parametrize('oversampling, columns', [(1.0, 200), (2.0, 400), (8.0, 1600)])
 def test_a_large_jpeg_is_not_decoded_whole(monkeypatch, oversampling, columns):
     sizes, resize = [], Image.Image.resize
-    monkeypatch.setattr(Image.Image, 'resize',
-                        lambda image, *given, **options: (sizes.append(image.size),
-                                                          resize(image, *given, **options))[1])
-    crops.decode(ramp(1600, 1200, 'jpeg'), lambda *size: (0, 0, *size), size=120, channels=3,
-                 oversampling=oversampling)
+    monkeypatch.setattr(
+        Image.Image,
+        'resize',
+        lambda image, *given, **options: (
+            sizes.append(image.size),
+            resize(image, *given, **options),
+        )[1],
+    )
+    crops.decode(
+        ramp(1600, 1200, 'jpeg'),
+        lambda *size: (0, 0, *size),
+        size=120,
+        channels=3,
+        oversampling=oversampling,
+    )
     assert sizes == [(columns, math.ceil(columns * 3 / 4))]
 
 
-@pytest.mark.parametrize('mode, kind', [('RGB', 'png'), ('L', 'png'), ('P', 'png'), ('RGBA', 'png'),
-                                        ('CMYK', 'jpeg'), ('L', 'jpeg'), ('1', 'png'), ('I;16', 'png')])
+@pytest.mark.parametrize(
+    'mode, kind',
+    [
+        ('RGB', 'png'),
+        ('L', 'png'),
+        ('P', 'png'),
+        ('RGBA', 'png'),
+        ('CMYK', 'jpeg'),
+        ('L', 'jpeg'),
+        ('1', 'png'),
+        ('I;16', 'png'),
+    ],
+)
 @pytest.mark.parametrize('channels', [1, 3])
 def test_images_of_all_modes_are_brought_to_the_channels(mode, kind, channels):
     buffer = io.BytesIO()

@@ -18,7 +18,9 @@ def png(value, size=6, mode='RGB'):
 
 def files(splits=('train/', 'test/'), classes=('cat', 'ant'), count=5):
     """{path: bytes}; the pixels of each image are its own number."""
-    names = [f'{split}{label}/{i}.png' for split in splits for label in classes for i in range(count)]
+    names = [
+        f'{split}{label}/{i}.png' for split in splits for label in classes for i in range(count)
+    ]
     return {name: png(number) for number, name in enumerate(names)}
 
 
@@ -39,7 +41,9 @@ def write_tar(path, contents, prefix='', mode='w:xz'):
 
 
 def test_a_folder_with_splits(tmp_path):
-    data = open_images(write_folder(tmp_path, files() | {'README.txt': b'x', 'train/.hidden/a.png': b'x'}))
+    data = open_images(
+        write_folder(tmp_path, files() | {'README.txt': b'x', 'train/.hidden/a.png': b'x'})
+    )
     assert data.train.classes == ('ant', 'cat') and data.note == ''
     # train/cat holds the values 0..4 and train/ant 5..9.
     np.testing.assert_array_equal(data.train.images[:, 0, 0, 0], [5, 6, 7, 8, 9, 0, 1, 2, 3, 4])
@@ -47,8 +51,10 @@ def test_a_folder_with_splits(tmp_path):
     assert len(data.test) == 10 and data.test.images.min() == 10
 
 
-@pytest.mark.parametrize('name, mode, prefix', [('a.tar.xz', 'w:xz', ''), ('a.tar', 'w', './'),
-                                                ('a.tgz', 'w:gz', 'top/')])
+@pytest.mark.parametrize(
+    'name, mode, prefix',
+    [('a.tar.xz', 'w:xz', ''), ('a.tar', 'w', './'), ('a.tgz', 'w:gz', 'top/')],
+)
 def test_a_tar_holds_the_same_as_its_folder_and_nothing_is_unpacked(tmp_path, name, mode, prefix):
     folder = open_images(write_folder(tmp_path / 'folder', files()))
     shuffled = dict(sorted(files().items(), key=lambda item: hash(item[1])))
@@ -71,7 +77,7 @@ def test_images_are_resized_and_the_decoded_ones_are_kept_until_the_files_change
         open_images(spec)
     data = open_images(spec, size=4, channels=1, cache=cache)
     assert data.train.images.shape == (11, 4, 4, 1)
-    stored, = cache.iterdir()
+    (stored,) = cache.iterdir()
     assert open_images(spec, size=4, channels=1, cache=cache).train.digest() == data.train.digest()
     stored.write_bytes(b'damaged')
     assert open_images(spec, size=4, channels=1, cache=cache).train.digest() == data.train.digest()
@@ -79,12 +85,19 @@ def test_images_are_resized_and_the_decoded_ones_are_kept_until_the_files_change
     assert len(open_images(spec, size=4, channels=1, cache=cache).train) == 10
 
 
-@pytest.mark.parametrize('change, message', [
-    ({'train/cat/0.png': b'not an image'}, 'image train/cat/0.png cannot be read'),
-    ({'train/cat/0.png': png(0)[:45]}, 'image train/cat/0.png cannot be read'),
-    ({'test/dog/0.png': png(0)}, "test/dog/0.png is of class 'dog', which has no training images"),
-    ({'0.png': png(0)}, 'image 0.png lies in no folder of a class'),
-    ({'extra/cat/0.png': png(0)}, 'extra/cat/0.png is in neither split')])
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        ({'train/cat/0.png': b'not an image'}, 'image train/cat/0.png cannot be read'),
+        ({'train/cat/0.png': png(0)[:45]}, 'image train/cat/0.png cannot be read'),
+        (
+            {'test/dog/0.png': png(0)},
+            "test/dog/0.png is of class 'dog', which has no training images",
+        ),
+        ({'0.png': png(0)}, 'image 0.png lies in no folder of a class'),
+        ({'extra/cat/0.png': png(0)}, 'extra/cat/0.png is in neither split'),
+    ],
+)
 def test_the_file_at_fault_is_named(tmp_path, change, message):
     with pytest.raises(ValueError, match=message):
         open_images(write_folder(tmp_path / 'folder', files() | change))
@@ -95,8 +108,11 @@ def test_the_file_at_fault_is_named(tmp_path, change, message):
 def test_what_holds_no_images_is_refused(tmp_path):
     (tmp_path / 'empty').mkdir()
     (tmp_path / 'text.tar').write_text('no tar')
-    for name, message in (('empty', 'holds no images'), ('text.tar', 'neither a folder nor a whole tar'),
-                          ('absent', 'does not exist')):
+    for name, message in (
+        ('empty', 'holds no images'),
+        ('text.tar', 'neither a folder nor a whole tar'),
+        ('absent', 'does not exist'),
+    ):
         with pytest.raises(ValueError, match=f'{name} {message}|{name} is {message}'):
             open_images(f'folder:{tmp_path / name}')
 
@@ -125,7 +141,9 @@ def test_links_in_a_tar_are_refused(tmp_path):
 
 def test_no_program_is_started_for_an_image(tmp_path, monkeypatch):
     calls = []
-    monkeypatch.setattr(EpsImagePlugin, 'Ghostscript', lambda *arguments, **options: calls.append(arguments))
+    monkeypatch.setattr(
+        EpsImagePlugin, 'Ghostscript', lambda *arguments, **options: calls.append(arguments)
+    )
     script = b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 6 6\n%%EndComments\nshowpage\n'
     for stream in ('', ',stream'):
         spec = write_folder(tmp_path, files() | {'train/cat/0.png': script})

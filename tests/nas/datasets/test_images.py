@@ -10,8 +10,12 @@ from nas.datasets.open_images import open_images
 
 def make(examples=60, size=4, channels=3, classes=('a', 'b', 'c'), seed=0):
     rng = np.random.default_rng(seed)
-    return Images('made', rng.integers(0, 256, (examples, size, size, channels), dtype=np.uint8),
-                  np.arange(examples) % len(classes), classes)
+    return Images(
+        'made',
+        rng.integers(0, 256, (examples, size, size, channels), dtype=np.uint8),
+        np.arange(examples) % len(classes),
+        classes,
+    )
 
 
 def test_digits_are_whole_balanced_and_the_same_every_time():
@@ -58,10 +62,15 @@ def test_fit_takes_the_middle_square_and_changes_channels():
     assert fit(grey, 4, 1) is grey
 
 
-@pytest.mark.parametrize('change, message', [
-    ({'images': np.zeros((3, 4, 4, 3))}, 'float64'),
-    ({'images': np.zeros((3, 4, 5, 3), np.uint8)}, r'\(3, 4, 5, 3\)'),
-    ({'labels': np.zeros(2, int)}, '3 images have labels'), ({'labels': np.array([0, 1, 2])}, 'from 0 to 2')])
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        ({'images': np.zeros((3, 4, 4, 3))}, 'float64'),
+        ({'images': np.zeros((3, 4, 5, 3), np.uint8)}, r'\(3, 4, 5, 3\)'),
+        ({'labels': np.zeros(2, int)}, '3 images have labels'),
+        ({'labels': np.array([0, 1, 2])}, 'from 0 to 2'),
+    ],
+)
 def test_arrays_that_do_not_fit_together_are_refused(change, message):
     fields = {'images': np.zeros((3, 4, 4, 3), np.uint8), 'labels': np.zeros(3, int)} | change
     with pytest.raises(ValueError, match=f'broken: .*{message}'):
@@ -77,7 +86,9 @@ def test_splits_of_different_classes_or_sizes_are_refused():
 
 @pytest.mark.parametrize('spec', ['mnist', 'folder:', 'cifar10:', ''])
 def test_unknown_data_sets_are_answered_with_the_known_ones(spec):
-    with pytest.raises(ValueError, match=f"'{spec}' is unknown; accepted: digits, cifar10 .*folder:PATH"):
+    with pytest.raises(
+        ValueError, match=f"'{spec}' is unknown; accepted: digits, cifar10 .*folder:PATH"
+    ):
         open_images(spec)
 
 

@@ -40,9 +40,15 @@ def make(count=12, *, known=True, size=6, moments=None, rows=None):
 def test_pixels_are_an_array_that_is_decoded_where_it_is_indexed():
     images = make()
     pixels = images.images
-    assert pixels.shape == (12, 6, 6, 3) and pixels.dtype == np.uint8 and len(pixels) == len(images) == 12
+    assert (
+        pixels.shape == (12, 6, 6, 3)
+        and pixels.dtype == np.uint8
+        and len(pixels) == len(images) == 12
+    )
     everything = pixels[:]
-    assert everything.shape == pixels.shape and everything.dtype == np.uint8 and everything.std() > 20
+    assert (
+        everything.shape == pixels.shape and everything.dtype == np.uint8 and everything.std() > 20
+    )
     np.testing.assert_array_equal(pixels[3], everything[3])
     np.testing.assert_array_equal(pixels[-1], everything[11])
     np.testing.assert_array_equal(pixels[2:5], everything[2:5])
@@ -106,7 +112,11 @@ def test_a_sample_is_taken_of_many_images():
 def test_damaged_images_are_named():
     images = make()
     images.source.files[5] = images.source.files[5][:60]
-    for ask in (lambda: images.example(5), lambda: images.example(5, (0, 0)), lambda: images.images[4:7]):
+    for ask in (
+        lambda: images.example(5),
+        lambda: images.example(5, (0, 0)),
+        lambda: images.images[4:7],
+    ):
         with pytest.raises(ValueError, match='made 5 cannot be read: .') as caught:
             ask()
         assert '\n' not in str(caught.value)

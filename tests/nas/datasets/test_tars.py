@@ -15,7 +15,10 @@ def made(*extra, contents=CONTENTS):
     """The bytes of a tar; `extra` are (changes of a header, bytes behind it), put in front."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode='w') as tar:
-        for changes, payload in (*extra, *(({'name': name}, payload) for name, payload in contents.items())):
+        for changes, payload in (
+            *extra,
+            *(({'name': name}, payload) for name, payload in contents.items()),
+        ):
             member = tarfile.TarInfo('made')
             member.size = len(payload)
             for name, value in changes.items():
@@ -39,19 +42,34 @@ def test_files_come_in_their_order_with_their_bytes(tmp_path):
 
 
 @pytest.mark.parametrize('pack', [bytes, gzip.compress])
-@pytest.mark.parametrize('changes, message', [
-    ({'name': '../evil'}, "'../evil' leads out of the archive"),
-    ({'name': 'cat/../../evil'}, 'leads out of the archive'),
-    ({'name': '/tmp/evil'}, "'/tmp/evil' leads out of the archive"),
-    ({'name': 'cat/x.png', 'type': tarfile.SYMTYPE, 'linkname': '/etc/passwd'}, "'cat/x.png' is a link"),
-    ({'name': 'cat/x.png', 'type': tarfile.LNKTYPE, 'linkname': 'cat/0.png'}, 'is a link or device'),
-    ({'name': 'cat/x.png', 'type': tarfile.CHRTYPE}, 'is a link or device'),
-    ({'name': 'cat/x.png', 'type': tarfile.FIFOTYPE}, 'is a link or device'),
-    ({'name': 'cat/x.png', 'size': 10 << 30}, "'cat/x.png' claims 10,737,418,240 bytes; accepted: at most"),
-    ({'name': 'x', 'type': tarfile.XHDTYPE, 'size': 10 << 30}, 'claims 10,737,418,240 bytes'),
-    ({'name': 'x', 'type': tarfile.GNUTYPE_LONGNAME, 'size': 10 << 30}, 'claims 10,737,418,240 bytes'),
-    ({'name': 'cat/x.png', 'size': -512}, "'cat/x.png' claims -512 bytes"),
-])
+@pytest.mark.parametrize(
+    'changes, message',
+    [
+        ({'name': '../evil'}, "'../evil' leads out of the archive"),
+        ({'name': 'cat/../../evil'}, 'leads out of the archive'),
+        ({'name': '/tmp/evil'}, "'/tmp/evil' leads out of the archive"),
+        (
+            {'name': 'cat/x.png', 'type': tarfile.SYMTYPE, 'linkname': '/etc/passwd'},
+            "'cat/x.png' is a link",
+        ),
+        (
+            {'name': 'cat/x.png', 'type': tarfile.LNKTYPE, 'linkname': 'cat/0.png'},
+            'is a link or device',
+        ),
+        ({'name': 'cat/x.png', 'type': tarfile.CHRTYPE}, 'is a link or device'),
+        ({'name': 'cat/x.png', 'type': tarfile.FIFOTYPE}, 'is a link or device'),
+        (
+            {'name': 'cat/x.png', 'size': 10 << 30},
+            "'cat/x.png' claims 10,737,418,240 bytes; accepted: at most",
+        ),
+        ({'name': 'x', 'type': tarfile.XHDTYPE, 'size': 10 << 30}, 'claims 10,737,418,240 bytes'),
+        (
+            {'name': 'x', 'type': tarfile.GNUTYPE_LONGNAME, 'size': 10 << 30},
+            'claims 10,737,418,240 bytes',
+        ),
+        ({'name': 'cat/x.png', 'size': -512}, "'cat/x.png' claims -512 bytes"),
+    ],
+)
 def test_members_that_no_data_set_has_are_refused_by_name(tmp_path, pack, changes, message):
     path = tmp_path / 'evil.tar'
     path.write_bytes(pack(made((changes, b''))))
@@ -75,7 +93,9 @@ def test_what_is_cut_or_damaged_is_not_taken_for_a_shorter_one(tmp_path):
     step = 512 + 1024  # a header and the blocks of one file
     for length in (0, 100, 512, step, step + 200, 2 * step + 700, 5 * step):
         path.write_bytes(whole[:length])
-        with pytest.raises(ValueError, match='a.tar (is neither a folder nor a whole tar|is damaged)'):
+        with pytest.raises(
+            ValueError, match='a.tar (is neither a folder nor a whole tar|is damaged)'
+        ):
             read(path)
     damaged = bytearray(whole)
     damaged[2 * step + 7] ^= 1

@@ -1,4 +1,6 @@
-"""nas.devices.base and nas.cells.fingerprint: what measurements accept, and what the key of a plan depends on."""
+"""nas.devices.base and nas.cells.fingerprint: what measurements accept, and what the key of a plan
+depends on.
+"""
 
 import dataclasses
 import json
@@ -8,9 +10,9 @@ import pytest
 from nas.cells import plan as plan_lib
 from nas.cells import zoo
 from nas.cells.cell import Cell
-from nas.devices import base
 from nas.cells.fingerprint import plan_hash
 from nas.cells.skeleton import SKELETONS
+from nas.devices import base
 
 
 def tiny(cell='bn-lgconv1x1-bn_relu-gconv3x3'):
@@ -18,7 +20,9 @@ def tiny(cell='bn-lgconv1x1-bn_relu-gconv3x3'):
 
 
 def test_measurement_survives_json():
-    measured = base.Measurement(1.5, 1.25, 2.0, memory_mb=12.5, batch_size=4, device='board', note='n')
+    measured = base.Measurement(
+        1.5, 1.25, 2.0, memory_mb=12.5, batch_size=4, device='board', note='n'
+    )
     assert base.Measurement.from_dict(json.loads(json.dumps(measured.as_dict()))) == measured
 
 
@@ -44,9 +48,15 @@ def test_other_dicts_are_no_measurements(values):
 def test_names_of_layers_do_not_change_the_hash_and_everything_else_does():
     plan = tiny()
     key = plan_hash(plan)
-    assert plan_hash(tuple(dataclasses.replace(layer, name=f'x{i}') for i, layer in enumerate(plan))) == key
-    changes = {field.name: (0,) if field.name == 'inputs' else 'other' if field.name == 'op' else 77
-               for field in dataclasses.fields(plan_lib.Layer) if field.name != 'name'}
+    assert (
+        plan_hash(tuple(dataclasses.replace(layer, name=f'x{i}') for i, layer in enumerate(plan)))
+        == key
+    )
+    changes = {
+        field.name: (0,) if field.name == 'inputs' else 'other' if field.name == 'op' else 77
+        for field in dataclasses.fields(plan_lib.Layer)
+        if field.name != 'name'
+    }
     for field, value in changes.items():
         changed = plan[:5] + (dataclasses.replace(plan[5], **{field: value}),) + plan[6:]
         assert plan_hash(changed) != key, field

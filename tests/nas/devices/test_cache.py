@@ -10,13 +10,15 @@ import pytest
 
 from nas.cells import plan as plan_lib
 from nas.cells.cell import Cell
+from nas.cells.skeleton import SKELETONS
 from nas.devices import lock
 from nas.devices.base import DeviceError, Measurement
 from nas.devices.cache import Cache, measure
-from nas.cells.skeleton import SKELETONS
 
 ROOT = pathlib.Path(__file__).parents[3]
-PLAN, OTHER = (plan_lib.build(Cell.parse(cell), SKELETONS['tiny']) for cell in ('bn-conv1x1', 'bn-conv3x3'))
+PLAN, OTHER = (
+    plan_lib.build(Cell.parse(cell), SKELETONS['tiny']) for cell in ('bn-conv1x1', 'bn-conv3x3')
+)
 
 
 class Counting:
@@ -66,11 +68,13 @@ def test_failures_are_raised_and_tried_again(tmp_path):
     assert measure(device, PLAN, cache=Cache(tmp_path)).latency_ms == 2
 
 
-@pytest.mark.parametrize('text', ['', '{"latency_ms": 0}', '[1]', '{"latency_ms": 3, "unknown": 1}'])
+@pytest.mark.parametrize(
+    'text', ['', '{"latency_ms": 0}', '[1]', '{"latency_ms": 3, "unknown": 1}']
+)
 def test_an_unreadable_file_is_measured_anew(tmp_path, text):
     cache, device = Cache(tmp_path), Counting()
     measure(device, PLAN, cache=cache)
-    stored, = tmp_path.glob('*/*.json')
+    (stored,) = tmp_path.glob('*/*.json')
     stored.write_text(text)
     assert measure(device, PLAN, cache=cache).latency_ms == 2
     assert measure(device, PLAN, cache=cache).latency_ms == 2
@@ -92,11 +96,19 @@ def test_timing_waits_for_training_but_a_stored_result_does_not(tmp_path):
 
 
 def test_of_two_processes_only_one_measures(tmp_path):
-    script = ('import sys; sys.path[:0] = sys.argv[1:3]; import test_cache as t\n'
-              'device = t.Counting(seconds=1.0); t.measure(device, t.PLAN, cache=t.Cache(sys.argv[3]))\n'
-              'print(device.calls)')
+    script = (
+        'import sys; sys.path[:0] = sys.argv[1:3]; import test_cache as t\n'
+        'device = t.Counting(seconds=1.0); t.measure(device, t.PLAN, cache=t.Cache(sys.argv[3]))\n'
+        'print(device.calls)'
+    )
     here = pathlib.Path(__file__).parent
-    started = [subprocess.Popen([sys.executable, '-c', script, str(ROOT), str(here), str(tmp_path)],
-                                stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    started = [
+        subprocess.Popen(
+            [sys.executable, '-c', script, str(ROOT), str(here), str(tmp_path)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
     assert sorted(process.communicate(timeout=120)[0].strip() for process in started) == ['0', '1']
     assert len(list(tmp_path.glob('*/*.json'))) == 1

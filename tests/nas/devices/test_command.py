@@ -7,12 +7,12 @@ import time
 import jax
 import pytest
 
-from nas.networks import network
 from nas.cells import plan as plan_lib
 from nas.cells.cell import Cell
+from nas.cells.skeleton import SKELETONS
 from nas.devices.base import DeviceError
 from nas.devices.command import CommandDevice
-from nas.cells.skeleton import SKELETONS
+from nas.networks import network
 
 pytest.importorskip('onnx')
 
@@ -32,8 +32,11 @@ def board():
 
 
 def test_command_gets_file_and_batch_and_its_last_line_counts(board):
-    script = ('import json, os, sys; print("copying"); size = os.path.getsize(sys.argv[1]); '
-              'print(json.dumps({"latency_ms": 12.5, "p90_ms": 14, "memory_mb": size, "note": sys.argv[2]}))')
+    script = (
+        'import json, os, sys; print("copying"); size = os.path.getsize(sys.argv[1]);'
+        ' print(json.dumps({"latency_ms": 12.5, "p90_ms": 14, "memory_mb": size, "note":'
+        ' sys.argv[2]}))'
+    )
     result = board(script, batch=3)
     assert (result.latency_ms, result.p90_ms, result.p10_ms, result.note) == (12.5, 14, None, '3')
     assert result.memory_mb > 1000 and result.batch_size == 3 and not result.estimated
@@ -41,8 +44,10 @@ def test_command_gets_file_and_batch_and_its_last_line_counts(board):
 
 
 def test_file_is_the_network(board):
-    script = ('import sys, onnx; model = onnx.load(sys.argv[1]); onnx.checker.check_model(model); '
-              'print(\'{"latency_ms": %d}\' % sum(node.op_type == "Conv" for node in model.graph.node))')
+    script = (
+        'import sys, onnx; model = onnx.load(sys.argv[1]); onnx.checker.check_model(model); '
+        'print(\'{"latency_ms": %d}\' % sum(node.op_type == "Conv" for node in model.graph.node))'
+    )
     assert board(script).latency_ms == sum(layer.op == 'conv' for layer in PLAN)
 
 
@@ -51,11 +56,22 @@ def test_no_shell_comes_between(board):
     assert board(script, '$HOME; a  b *').note == '$HOME; a  b *'
 
 
-@pytest.mark.parametrize('printed', [
-    '', 'done', '{"latency_ms": 0}', '{"latency_ms": -3}', '{"latency_ms": NaN}', '{"latency_ms": Infinity}',
-    '{"latency_ms": "3"}', '{"memory_mb": 3}', '12.5', '{"latency_ms": 1, "memory_mb": -1}',
-    '{"latency_ms": 1}\nbye',
-])
+@pytest.mark.parametrize(
+    'printed',
+    [
+        '',
+        'done',
+        '{"latency_ms": 0}',
+        '{"latency_ms": -3}',
+        '{"latency_ms": NaN}',
+        '{"latency_ms": Infinity}',
+        '{"latency_ms": "3"}',
+        '{"memory_mb": 3}',
+        '12.5',
+        '{"latency_ms": 1, "memory_mb": -1}',
+        '{"latency_ms": 1}\nbye',
+    ],
+)
 def test_anything_else_is_no_measurement(board, printed):
     with pytest.raises(DeviceError, match='no measurement') as caught:
         board(f'print({printed!r})')
@@ -64,15 +80,19 @@ def test_anything_else_is_no_measurement(board, printed):
 
 def test_failing_command_is_quoted(board):
     with pytest.raises(DeviceError, match='status 3.*adb: device offline'):
-        board('import sys; print(\'{"latency_ms": 1}\'); print("adb: device\\noffline", file=sys.stderr); '
-              'sys.exit(3)')
+        board(
+            'import sys; print(\'{"latency_ms": 1}\'); print("adb: device\\noffline",'
+            ' file=sys.stderr); sys.exit(3)'
+        )
 
 
 def test_command_that_hangs_is_killed_with_what_it_started(board, tmp_path):
     alive = tmp_path / 'alive'
     child = f'import time, pathlib; time.sleep(2.5); pathlib.Path({str(alive)!r}).touch()'
-    script = ('import subprocess, sys, time; '
-              f'subprocess.Popen([sys.executable, "-c", {child!r}]); time.sleep(60)')
+    script = (
+        'import subprocess, sys, time; '
+        f'subprocess.Popen([sys.executable, "-c", {child!r}]); time.sleep(60)'
+    )
     started = time.monotonic()
     with pytest.raises(DeviceError, match='within 1 s'):
         board(script, timeout=1)
@@ -87,8 +107,9 @@ def test_command_that_is_not_there(tmp_path):
         device.measure(PLAN)
 
 
-@pytest.mark.parametrize('template, named', [
-    ('run', 'model'), ('', 'model'), ('run "{model}', 'cannot be read')])
+@pytest.mark.parametrize(
+    'template, named', [('run', 'model'), ('', 'model'), ('run "{model}', 'cannot be read')]
+)
 def test_templates_are_checked_first(template, named):
     with pytest.raises(ValueError, match=named):
         CommandDevice(template)

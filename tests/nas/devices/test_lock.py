@@ -1,4 +1,6 @@
-"""nas.devices.lock between processes: trainings share, timing is alone, and nobody waits for ever."""
+"""nas.devices.lock between processes: trainings share, timing is alone, and nobody waits for
+ever.
+"""
 
 import pathlib
 import queue
@@ -9,10 +11,12 @@ import threading
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[3]
-HOLD = ('import sys; sys.path.insert(0, sys.argv[1]); from nas.devices import lock\n'
-        'print("ready", flush=True)\n'
-        'with getattr(lock, sys.argv[2])(sys.argv[3]):\n'
-        '    print("held", flush=True); sys.stdin.readline()\n')
+HOLD = (
+    'import sys; sys.path.insert(0, sys.argv[1]); from nas.devices import lock\n'
+    'print("ready", flush=True)\n'
+    'with getattr(lock, sys.argv[2])(sys.argv[3]):\n'
+    '    print("held", flush=True); sys.stdin.readline()\n'
+)
 SOON, NOT_YET = 20, 0.4  # seconds
 
 
@@ -20,8 +24,12 @@ class Holder:
     """A process that takes a lock, says so, and holds it until released."""
 
     def __init__(self, how, path):
-        self.process = subprocess.Popen([sys.executable, '-c', HOLD, str(ROOT), how, str(path)], text=True,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.process = subprocess.Popen(
+            [sys.executable, '-c', HOLD, str(ROOT), how, str(path)],
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
         self._lines = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
         assert self._lines.get(timeout=SOON) == 'ready\n'

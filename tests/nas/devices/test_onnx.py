@@ -8,12 +8,12 @@ import jax
 import numpy as np
 import pytest
 
-from nas.networks import network, onnx_export
 from nas.cells import plan as plan_lib
 from nas.cells.cell import Cell
+from nas.cells.skeleton import SKELETONS
 from nas.devices.base import DeviceError, cores
 from nas.devices.onnx import OnnxDevice
-from nas.cells.skeleton import SKELETONS
+from nas.networks import network, onnx_export
 
 pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
@@ -28,7 +28,9 @@ def variables():
 
 
 def test_figures_are_those_of_a_small_fresh_process(variables):
-    ballast = np.ones(80_000_000, np.float32)  # this process holds 320 MB more than the measured one may
+    ballast = np.ones(
+        80_000_000, np.float32
+    )  # this process holds 320 MB more than the measured one may
     result = OnnxDevice(threads=1, batch=2, repeats=20).measure((PLAN, variables))
     del ballast
     assert 0 < result.p10_ms <= result.latency_ms <= result.p90_ms < 1e3
@@ -52,8 +54,10 @@ def test_the_worker_gets_the_options(variables, monkeypatch):
 
 
 def test_worker_loads_no_jax():
-    script = ('import sys; sys.path.insert(0, sys.argv[1]); import nas.devices.onnx_worker; '
-              'sys.exit(bool({"jax", "flax", "onnx"} & set(sys.modules)))')
+    script = (
+        'import sys; sys.path.insert(0, sys.argv[1]); import nas.devices.onnx_worker; '
+        'sys.exit(bool({"jax", "flax", "onnx"} & set(sys.modules)))'
+    )
     assert subprocess.run([sys.executable, '-c', script, str(ROOT)], check=False).returncode == 0
 
 

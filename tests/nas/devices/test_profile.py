@@ -9,14 +9,22 @@ import pytest
 from nas.cells import zoo
 from nas.devices import profile
 
-# Published figures of DPP-Net, milliseconds and megabytes: (workstation, embedded, phone, phone's memory).
-ROWS = {'densenet-bc-100-12': (None, None, 273, 79), 'condensenet-86': (9, 90, 149, 113),
-        'dpp-net-pnas': (13, 62, 912, 213), 'dpp-net-ws-a': (6, 75, 210, 129),
-        'dpp-net-es-a': (7, 44, 381, 100), 'dpp-net-mobile-a': (8, 65, 145, 58),
-        'dpp-net-panacea': (8, 83, 149, 104)}
+# Published figures of DPP-Net, milliseconds and megabytes: (workstation, embedded, phone, phone's
+# memory).
+ROWS = {
+    'densenet-bc-100-12': (None, None, 273, 79),
+    'condensenet-86': (9, 90, 149, 113),
+    'dpp-net-pnas': (13, 62, 912, 213),
+    'dpp-net-ws-a': (6, 75, 210, 129),
+    'dpp-net-es-a': (7, 44, 381, 100),
+    'dpp-net-mobile-a': (8, 65, 145, 58),
+    'dpp-net-panacea': (8, 83, 149, 104),
+}
 
 
-@pytest.mark.parametrize('device, column', [('workstation', 0), ('embedded', 1), ('phone', 2), ('phone', 3)])
+@pytest.mark.parametrize(
+    'device, column', [('workstation', 0), ('embedded', 1), ('phone', 2), ('phone', 3)]
+)
 def test_fits_come_near_the_published_rows_they_are_made_of(device, column):
     opened = profile.ProfileDevice(device)
     fitted = opened.memory if column == 3 else opened.latency
@@ -29,7 +37,9 @@ def test_fits_come_near_the_published_rows_they_are_made_of(device, column):
 
 
 def test_leave_one_out_error_of_a_known_line():
-    """Errors by hand, for the constant alone: fitted to a and b it is (1/a + 1/b) / (1/a^2 + 1/b^2)."""
+    """Errors by hand, for the constant alone: fitted to a and b it is (1/a + 1/b) / (1/a^2 +
+    1/b^2).
+    """
     figures = np.array([1.0, 2.0, 4.0])
     expected = []
     for left, (a, b) in zip(figures, ((2, 4), (1, 4), (1, 2))):
@@ -60,7 +70,9 @@ def test_every_network_gets_a_positive_estimate_marked_as_one(device, caplog):
 
 def test_more_work_takes_longer_on_the_phone():
     phone = profile.ProfileDevice('phone')
-    small, large = (phone.measure(zoo.NETWORKS[f'condensenet-{depth}'].plan()) for depth in (50, 182))
+    small, large = (
+        phone.measure(zoo.NETWORKS[f'condensenet-{depth}'].plan()) for depth in (50, 182)
+    )
     assert small.latency_ms < large.latency_ms and small.memory_mb < large.memory_mb
 
 

@@ -25,6 +25,7 @@ def clock(monkeypatch):
         made = Clock(seconds)
         monkeypatch.setattr(timing, 'time', made)
         return made
+
     return make
 
 
@@ -42,7 +43,9 @@ def test_there_is_one_round_in_any_case(clock):
 @pytest.mark.parametrize('max_seconds, calls', [(0, 5), (4.5, 5), (6.5, 7), (100, 20)])
 def test_a_slow_call_is_repeated_five_times_or_as_long_as_asked(clock, max_seconds, calls):
     call = clock(1)
-    times = timing.quietest_round(call, warmup=0, repeats=20, max_seconds=max_seconds, min_seconds=2)
+    times = timing.quietest_round(
+        call, warmup=0, repeats=20, max_seconds=max_seconds, min_seconds=2
+    )
     assert len(times) == call.calls == calls
 
 

@@ -3,12 +3,12 @@
 import jax
 import pytest
 
-from nas.networks import network
 from nas.cells import plan as plan_lib
 from nas.cells.cell import Cell
+from nas.cells.skeleton import SKELETONS
 from nas.devices.base import DeviceError
 from nas.devices.xla import XlaDevice
-from nas.cells.skeleton import SKELETONS
+from nas.networks import network
 
 PLAN = plan_lib.build(Cell.parse('bn-lgconv1x1-bn_relu-gconv3x3'), SKELETONS['tiny'])
 
@@ -16,8 +16,10 @@ PLAN = plan_lib.build(Cell.parse('bn-lgconv1x1-bn_relu-gconv3x3'), SKELETONS['ti
 @pytest.fixture(scope='module')
 def measured():
     """Measurements of the same network at batch 1 and 16."""
-    return {batch: XlaDevice('cpu', batch=batch, warmup=1, repeats=20, min_seconds=0).measure(PLAN)
-            for batch in (1, 16)}
+    return {
+        batch: XlaDevice('cpu', batch=batch, warmup=1, repeats=20, min_seconds=0).measure(PLAN)
+        for batch in (1, 16)
+    }
 
 
 def test_percentiles_are_in_order_and_the_device_is_named(measured):
@@ -41,8 +43,9 @@ def test_a_slow_network_ends_in_time():
 
 def test_the_timing_is_that_of_the_options(monkeypatch):
     asked = {}
-    monkeypatch.setattr('nas.devices.xla.quietest_round',
-                        lambda call, **options: asked.update(options) or [1.0])
+    monkeypatch.setattr(
+        'nas.devices.xla.quietest_round', lambda call, **options: asked.update(options) or [1.0]
+    )
     XlaDevice('cpu', warmup=1, repeats=2, seconds=4, min_seconds=3).measure(PLAN)
     assert asked == {'warmup': 1, 'repeats': 2, 'min_seconds': 3, 'max_seconds': 4}
     with pytest.raises(ValueError, match='min_seconds is -1; a whole number of at least 0'):

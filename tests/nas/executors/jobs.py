@@ -5,7 +5,12 @@ import pathlib
 import signal
 import time
 
-ECHO = ('JAX_PLATFORMS', 'CUDA_VISIBLE_DEVICES', 'XLA_PYTHON_CLIENT_PREALLOCATE', 'JAX_COMPILATION_CACHE_DIR')
+ECHO = (
+    'JAX_PLATFORMS',
+    'CUDA_VISIBLE_DEVICES',
+    'XLA_PYTHON_CLIENT_PREALLOCATE',
+    'JAX_COMPILATION_CACHE_DIR',
+)
 
 
 def square(job):
@@ -56,7 +61,9 @@ def wait_until_written(paths, seconds=60):
 
 
 def meet(job):
-    """Notes the attempt in a file, waits for the other's file and for `go`, and returns its own name."""
+    """Notes the attempt in a file, waits for the other's file and for `go`, and returns its own
+    name.
+    """
     mine, other = job
     with open(mine, 'a') as file:
         file.write(f'{os.getpid()}\n')
@@ -66,7 +73,9 @@ def meet(job):
 
 
 def lose(job):
-    """Kills the worker that started this process as often as the job says; returns the number of attempts."""
+    """Kills the worker that started this process as often as the job says; returns the number of
+    attempts.
+    """
     path, times = job
     with open(path, 'a') as file:
         file.write('x')

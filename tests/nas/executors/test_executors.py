@@ -12,10 +12,10 @@ import time
 
 import pytest
 
-from nas.search.evaluations import Failure
 from nas.executors import process as process_module
 from nas.executors.process import ProcessExecutor
 from nas.executors.serial import SerialExecutor
+from nas.search.evaluations import Failure
 from tests.nas.executors import jobs
 
 ROOT = pathlib.Path(process_module.__file__).parents[2]
@@ -44,15 +44,24 @@ def test_results_come_with_their_index(executor):
 
 def test_an_exception_is_the_failure_of_its_candidate():
     results = dict(SerialExecutor().map(jobs.misbehave, ['raise', 'diverge', 'memory', 'fine']))
-    assert results == {0: Failure('the cell is no good'), 1: Failure('loss is not finite at step 7'),
-                       2: Failure('MemoryError'), 3: 'fine'}
+    assert results == {
+        0: Failure('the cell is no good'),
+        1: Failure('loss is not finite at step 7'),
+        2: Failure('MemoryError'),
+        3: 'fine',
+    }
 
 
 def test_crash_kill_and_bad_results_are_failures_of_their_candidates_only():
     names = ['raise', 'kill', 'exit', 'lambda', 'fine']
     results = dict(ProcessExecutor(workers=2).map(jobs.misbehave, names))
     assert all(isinstance(results[i], Failure) for i in range(4)) and results[4] == 'fine'
-    reasons = ['the cell is no good', 'killed by SIGKILL.*memory', 'status 3: device on fire', 'lambda']
+    reasons = [
+        'the cell is no good',
+        'killed by SIGKILL.*memory',
+        'status 3: device on fire',
+        'lambda',
+    ]
     for index, reason in enumerate(reasons):
         assert re.search(reason, results[index].reason), results[index]
 
@@ -63,13 +72,25 @@ def test_a_candidate_that_takes_too_long_is_a_failure():
 
 
 def test_workers_get_their_devices_platform_and_cache():
-    executor = ProcessExecutor(workers=3, platform='cpu', devices=['0', '1', '2', '3'],
-                               devices_per_candidate=2, compilation_cache='somewhere')
+    executor = ProcessExecutor(
+        workers=3,
+        platform='cpu',
+        devices=['0', '1', '2', '3'],
+        devices_per_candidate=2,
+        compilation_cache='somewhere',
+    )
     results = [result for _, result in executor.map(jobs.environment, range(3))]
     assert len({pid for _, pid in results}) == 3
-    assert sorted(variables['CUDA_VISIBLE_DEVICES'] for variables, _ in results) == ['0,1', '0,1', '2,3']
+    assert sorted(variables['CUDA_VISIBLE_DEVICES'] for variables, _ in results) == [
+        '0,1',
+        '0,1',
+        '2,3',
+    ]
     for variables, _ in results:
-        assert variables['JAX_PLATFORMS'] == 'cpu' and variables['JAX_COMPILATION_CACHE_DIR'] == 'somewhere'
+        assert (
+            variables['JAX_PLATFORMS'] == 'cpu'
+            and variables['JAX_COMPILATION_CACHE_DIR'] == 'somewhere'
+        )
         assert variables['XLA_PYTHON_CLIENT_PREALLOCATE'] == 'false'  # two of them share devices
 
 
@@ -89,15 +110,18 @@ def sleep_or_square(job):
 @pytest.mark.parametrize('sent', [signal.SIGINT, signal.SIGKILL])
 def test_candidates_end_with_the_search(tmp_path, sent):
     # A shell starts background jobs with Ctrl-C ignored, which children inherit.
-    script = textwrap.dedent(f'''
+    script = textwrap.dedent(f"""
         import signal
         signal.signal(signal.SIGINT, signal.default_int_handler)
         from nas.executors.process import ProcessExecutor
         from tests.nas.executors import jobs
-        list(ProcessExecutor().map(jobs.note_and_sleep, [{str(tmp_path / "pid")!r}]))
-    ''')
-    search = subprocess.Popen([sys.executable, '-c', script], stderr=subprocess.DEVNULL,
-                              env=os.environ | {'PYTHONPATH': str(ROOT)})
+        list(ProcessExecutor().map(jobs.note_and_sleep, [{str(tmp_path / 'pid')!r}]))
+    """)
+    search = subprocess.Popen(
+        [sys.executable, '-c', script],
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {'PYTHONPATH': str(ROOT)},
+    )
     assert wait_for(lambda: (tmp_path / 'pid').exists() and (tmp_path / 'pid').read_text())
     assert alive((tmp_path / 'pid').read_text())
     search.send_signal(sent)
@@ -111,10 +135,15 @@ def test_functions_that_no_other_process_can_import_are_refused():
             next(ProcessExecutor().map(function, [1]))
 
 
-@pytest.mark.parametrize('options, message', [
-    ({'workers': 0}, 'workers is 0'), ({'timeout': 0}, 'timeout is 0'),
-    ({'devices_per_candidate': 3, 'devices': ['0']}, 'is 3, but there are 1'),
-    ({'devices_per_candidate': 0}, 'devices_per_candidate is 0')])
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        ({'workers': 0}, 'workers is 0'),
+        ({'timeout': 0}, 'timeout is 0'),
+        ({'devices_per_candidate': 3, 'devices': ['0']}, 'is 3, but there are 1'),
+        ({'devices_per_candidate': 0}, 'devices_per_candidate is 0'),
+    ],
+)
 def test_bad_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         ProcessExecutor(**options)

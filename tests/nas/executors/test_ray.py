@@ -6,20 +6,24 @@ import time
 
 import pytest
 
+from nas.executors.ray import RayExecutor
 from nas.search import loop
 from nas.search.evaluations import Failure
-from nas.executors.ray import RayExecutor
-from tests.nas.search import test_loop
 from tests.nas.executors import jobs
+from tests.nas.search import test_loop
 
 
 @pytest.fixture(scope='module')
 def cluster():
     ray = pytest.importorskip('ray', reason="needs Ray: pip install 'pano-dppnet[ray]'")
     from ray import cluster_utils
+
     # By default it takes Ray half a minute to notice that a node is dead.
-    health = {'health_check_initial_delay_ms': 1000, 'health_check_period_ms': 500,
-              'health_check_failure_threshold': 4}
+    health = {
+        'health_check_initial_delay_ms': 1000,
+        'health_check_period_ms': 500,
+        'health_check_failure_threshold': 4,
+    }
     head = {'num_cpus': 1, 'include_dashboard': False, '_system_config': health}
     cluster = cluster_utils.Cluster(initialize_head=True, head_node_args=head)
     node = cluster.add_node(num_cpus=1)
@@ -41,10 +45,13 @@ def test_two_nodes_share_the_candidates_and_one_may_die(cluster, tmp_path):
     loop = executor.map(jobs.meet, [(paths[0], paths[1]), (paths[1], paths[0])])
     assert jobs.wait_until_written(paths)
     cluster.remove_node(node, allow_graceful=False)
-    # Nobody may end before the one on that node is gone; its second attempt waits for the other's place.
+    # Nobody may end before the one on that node is gone; its second attempt waits for the other's
+    # place.
     pids = [(tmp_path / name).read_text().split()[0] for name in 'ab']
     deadline = time.monotonic() + 20
-    while all(pathlib.Path(f'/proc/{pid}').exists() for pid in pids) and time.monotonic() < deadline:
+    while (
+        all(pathlib.Path(f'/proc/{pid}').exists() for pid in pids) and time.monotonic() < deadline
+    ):
         time.sleep(0.1)
     (tmp_path / 'go').touch()
     results = dict(loop)
@@ -65,10 +72,18 @@ def test_a_search_that_loses_a_node_ends_with_the_cells_of_an_unbroken_one(clust
         # The other two cells of this batch are on their way, one on each node.
         if len(seen) == 3:
             cluster.remove_node(node, allow_graceful=False)
-    done = loop.run(test_loop.make(), jobs.error_of_digits, budget=9, executor=executor,
-                    on_evaluation=kill_in_the_middle)
+
+    done = loop.run(
+        test_loop.make(),
+        jobs.error_of_digits,
+        budget=9,
+        executor=executor,
+        on_evaluation=kill_in_the_middle,
+    )
     assert len(executor.nodes()) == 1
-    unbroken = loop.run(test_loop.make(), lambda cell: {'error': test_loop.error_of(cell)}, budget=9)
+    unbroken = loop.run(
+        test_loop.make(), lambda cell: {'error': test_loop.error_of(cell)}, budget=9
+    )
     assert {(e.cell, e.status) for e in done} == {(e.cell, 'ok') for e in unbroken}
 
 

@@ -10,11 +10,13 @@ import textwrap
 
 import pytest
 
-from nas.search.evaluations import Failure
 from nas.executors.slurm import SlurmExecutor
+from nas.search.evaluations import Failure
 from tests.nas.executors import jobs
 
-submitit = pytest.importorskip('submitit', reason="needs submitit: pip install 'pano-dppnet[slurm]'")
+submitit = pytest.importorskip(
+    'submitit', reason="needs submitit: pip install 'pano-dppnet[slurm]'"
+)
 LOCAL = {'cluster': 'local'}
 
 
@@ -61,7 +63,8 @@ def sleep_or_square(job):
 
 FAKES = {
     # Starts the tasks of the array, each in the background.
-    'sbatch': '''
+    'sbatch': (
+        """
         import os, re, subprocess, sys
         text = open(sys.argv[1]).read()
         array = re.search(r'--array=0-(\\d+)', text)
@@ -74,24 +77,31 @@ FAKES = {
             subprocess.Popen(['bash', sys.argv[1]], env=os.environ | names, start_new_session=True,
                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         print('Submitted batch job', job)
-    ''',
-    'srun': '''
+    """
+    ),
+    'srun': (
+        """
         import os, sys
         start = next(i for i, word in enumerate(sys.argv) if 'python' in word)
         os.execv(sys.argv[start], sys.argv[start:])
-    ''',
+    """
+    ),
     # Says of every job what the file `states` says of it.
-    'sacct': '''
+    'sacct': (
+        """
         import os
         print('JobID|State|NodeList')
         for name in os.listdir(HOME):
             if name.endswith('.state'):
                 print(name[:-6] + '|' + open(os.path.join(HOME, name)).read() + '|node')
-    ''',
-    'scancel': '''
+    """
+    ),
+    'scancel': (
+        """
         import os, sys
         open(os.path.join(HOME, 'cancelled'), 'a').write(sys.argv[1] + ' ')
-    ''',
+    """
+    ),
 }
 
 
@@ -111,23 +121,43 @@ def slurm(tmp_path, monkeypatch):
 
 
 def test_candidates_are_an_array_with_the_options_given(slurm, tmp_path):
-    options = {'partition': 'gpu', 'gpus_per_node': 1, 'mem_gb': 3, 'slurm_account': 'lab', 'timeout_min': 7}
+    options = {
+        'partition': 'gpu',
+        'gpus_per_node': 1,
+        'mem_gb': 3,
+        'slurm_account': 'lab',
+        'timeout_min': 7,
+    }
     assert dict(make(tmp_path, options=options).map(jobs.square, [3, 4])) == {0: 9, 1: 16}
-    script, = (path.read_text() for path in slurm.glob('*.sh'))
-    for line in ('partition=gpu', 'gpus-per-node=1', 'mem=3GB', 'account=lab', 'time=7', 'array=0-1%2'):
+    (script,) = (path.read_text() for path in slurm.glob('*.sh'))
+    for line in (
+        'partition=gpu',
+        'gpus-per-node=1',
+        'mem=3GB',
+        'account=lab',
+        'time=7',
+        'array=0-1%2',
+    ):
         assert f'#SBATCH --{line}\n' in script
 
 
-@pytest.mark.parametrize('state, reason, attempts', [
-    ('TIMEOUT', 'its job reached the time limit; see .*err', 1), ('OUT_OF_MEMORY', 'ran out of memory', 1),
-    ('CANCELLED by 7', 'its job was cancelled', 1), ('NODE_FAIL', r'its job \d+ was lost \(node_fail\)', 2),
-    ('PREEMPTED', r'its job \d+ was lost \(preempted\)', 2)])
-def test_the_node_s_failures_are_tried_again_and_the_candidate_s_are_not(slurm, tmp_path, state, reason,
-                                                                        attempts):
+@pytest.mark.parametrize(
+    'state, reason, attempts',
+    [
+        ('TIMEOUT', 'its job reached the time limit; see .*err', 1),
+        ('OUT_OF_MEMORY', 'ran out of memory', 1),
+        ('CANCELLED by 7', 'its job was cancelled', 1),
+        ('NODE_FAIL', r'its job \d+ was lost \(node_fail\)', 2),
+        ('PREEMPTED', r'its job \d+ was lost \(preempted\)', 2),
+    ],
+)
+def test_the_node_s_failures_are_tried_again_and_the_candidate_s_are_not(
+    slurm, tmp_path, state, reason, attempts
+):
     (slurm.parent / 'commands' / 'srun').write_text('#!/bin/sh\n')  # jobs that end without a word
     for job in (100, 101):
         (slurm / f'{job}.state').write_text(state)
-    result, = make(tmp_path, options={}, patience=0.5).map(jobs.square, [3])
+    (result,) = make(tmp_path, options={}, patience=0.5).map(jobs.square, [3])
     assert re.search(reason, result[1].reason), result
     assert len(list(slurm.glob('*.sh'))) == attempts
     assert (slurm / 'cancelled').exists() == (state == 'PREEMPTED')
@@ -139,11 +169,15 @@ def test_a_missing_submitit_is_named_with_its_extra(tmp_path, monkeypatch):
         make(tmp_path)
 
 
-@pytest.mark.parametrize('options, message', [
-    ({'cluster': 'moon'}, "cluster is 'moon'; accepted: slurm, local"),
-    (LOCAL | {'colour': 3}, "options are not accepted: .*Unknown argument 'colour'"),
-    (LOCAL | {'timeout_min': 'long'}, 'options are not accepted: .*timeout_min'),
-    (LOCAL | {'nodes': 2}, 'nodes is 2, but a candidate is one task')])
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        ({'cluster': 'moon'}, "cluster is 'moon'; accepted: slurm, local"),
+        (LOCAL | {'colour': 3}, "options are not accepted: .*Unknown argument 'colour'"),
+        (LOCAL | {'timeout_min': 'long'}, 'options are not accepted: .*timeout_min'),
+        (LOCAL | {'nodes': 2}, 'nodes is 2, but a candidate is one task'),
+    ],
+)
 def test_options_are_checked_before_anything_is_written(tmp_path, options, message):
     with pytest.raises(ValueError, match=message) as caught:
         make(tmp_path, options=options)

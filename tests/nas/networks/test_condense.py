@@ -7,12 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nas.networks import condense, network
 from nas.cells import plan
 from nas.cells.cell import Cell
-from nas.networks.network import Network
 from nas.cells.plan import Builder
 from nas.cells.skeleton import tiny
+from nas.networks import condense, network
+from nas.networks.network import Network
 
 IN, OUT, GROUPS, FACTOR = 12, 8, 2, 4
 
@@ -60,8 +60,20 @@ def test_schedule():
     assert condense.events(one_layer(condensation=1)) == ()
 
 
-@pytest.mark.parametrize('progress, live', [
-    (0, 12), (0.16, 12), (1 / 6, 9), (0.33, 9), (1 / 3, 6), (0.49, 6), (0.5, 3), (0.75, 3), (1, 3)])
+@pytest.mark.parametrize(
+    'progress, live',
+    [
+        (0, 12),
+        (0.16, 12),
+        (1 / 6, 9),
+        (0.33, 9),
+        (1 / 3, 6),
+        (0.49, 6),
+        (0.5, 3),
+        (0.75, 3),
+        (1, 3),
+    ],
+)
 def test_events_by_progress(variables, progress, live):
     pruned = condense.condense(LAYERS, variables, progress)
     assert [len(group) for group in live_inputs(pruned)] == [live] * GROUPS
@@ -110,7 +122,7 @@ def test_a_condensed_classifier_is_masked_at_the_last_event():
     before, after = (condense.condense(layers, variables, progress) for progress in (0.49, 0.5))
     assert before['condensation'][name]['mask'].all()
     kernel = variables['params'][name]['kernel']
-    largest = sorted(range(OUT), key=lambda i: -abs(kernel[i]).sum())[:OUT // 2]
+    largest = sorted(range(OUT), key=lambda i: -abs(kernel[i]).sum())[: OUT // 2]
     expected = np.isin(np.arange(OUT), largest)[:, None] * np.ones(6)
     np.testing.assert_array_equal(after['condensation'][name]['mask'], expected)
     assert condense.fully_condensed(layers, after) and not condense.fully_condensed(layers, before)
@@ -125,7 +137,9 @@ def test_networks_without_learned_groups_pass_through():
 
 
 def test_pruning_does_not_compile_again():
-    layers = plan.build(Cell.parse('bn-lgconv1x1'), dataclasses.replace(tiny, stages=(1,), growth=(4,)))
+    layers = plan.build(
+        Cell.parse('bn-lgconv1x1'), dataclasses.replace(tiny, stages=(1,), growth=(4,))
+    )
     variables = jax.device_put(network.init(jax.random.key(0), layers))
     images, compiled = jnp.ones((1, 8, 8, 3)), 0
 
@@ -135,19 +149,23 @@ def test_pruning_does_not_compile_again():
         compiled += 1
         return Network(layers).apply(variables, images)
 
-    logits = [apply(condense.condense(layers, variables, progress)) for progress in (0, 0.2, 0.4, 1)]
+    logits = [
+        apply(condense.condense(layers, variables, progress)) for progress in (0, 0.2, 0.4, 1)
+    ]
     assert compiled == 1
     assert all(abs(a - b).max() > 0 for a, b in zip(logits, logits[1:]))
 
 
 def test_group_lasso_by_hand(variables):
     kernel = np.zeros((1, 1, IN, OUT), np.float32)
-    # Input 0 reaches group 0 (outputs 0, 2, 4, 6) with 3, 4 and group 1 with 5; input 1 group 1 with -2.
+    # Input 0 reaches group 0 (outputs 0, 2, 4, 6) with 3, 4 and group 1 with 5; input 1 group 1
+    # with -2.
     kernel[0, 0, 0, [0, 2, 1]] = 3, 4, 5
     kernel[0, 0, 1, 7] = -2
     variables = with_kernel(variables, kernel)
     value, gradient = jax.value_and_grad(
-        lambda params: condense.group_lasso(LAYERS, {**variables, 'params': params}))(variables['params'])
+        lambda params: condense.group_lasso(LAYERS, {**variables, 'params': params})
+    )(variables['params'])
     assert value == pytest.approx(5 + 5 + 2)
     expected = np.zeros((IN, OUT))
     expected[0, [0, 2, 1]] = 0.6, 0.8, 1
@@ -160,8 +178,10 @@ def test_group_lasso_by_hand(variables):
 
 
 def test_group_lasso_ends_with_the_last_event(variables):
-    values = [float(condense.group_lasso(LAYERS, condense.condense(LAYERS, variables, progress)))
-              for progress in (0, 0.2, 0.4, 0.5)]
+    values = [
+        float(condense.group_lasso(LAYERS, condense.condense(LAYERS, variables, progress)))
+        for progress in (0, 0.2, 0.4, 0.5)
+    ]
     assert values[0] > values[1] > values[2] > 0 == values[3]
 
 
@@ -170,6 +190,10 @@ def test_bad_input(variables):
         with pytest.raises(ValueError, match='progress is .*between 0 and 1'):
             condense.condense(LAYERS, variables, progress)
     deployed = network.init(jax.random.key(0), LAYERS, deployed=True)
-    for function in (condense.fully_condensed, condense.group_lasso, lambda *a: condense.condense(*a, 0.5)):
+    for function in (
+        condense.fully_condensed,
+        condense.group_lasso,
+        lambda *a: condense.condense(*a, 0.5),
+    ):
         with pytest.raises(ValueError, match=f"layer '{NAME}'.*not those of the masked network"):
             function(LAYERS, deployed)

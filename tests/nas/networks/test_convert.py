@@ -7,12 +7,12 @@ import jax
 import numpy as np
 import pytest
 
-from nas.networks import condense, convert, network
 from nas.cells import plan, zoo
 from nas.cells.cell import Cell
 from nas.cells.cost import count
-from nas.networks.network import Network
 from nas.cells.skeleton import imagenet, tiny
+from nas.networks import condense, convert, network
+from nas.networks.network import Network
 
 CONDENSENET = Cell.parse('bn_relu-lgconv1x1-bn_relu-gconv3x3')
 
@@ -23,7 +23,9 @@ def trained(layers, seed=0):
     variables = network.init(jax.random.key(seed), layers)
     for name, leaves in variables['batch_stats'].items():
         for leaf, value in leaves.items():
-            drawn = rng.uniform(0.5, 2, value.shape) if leaf == 'var' else rng.normal(size=value.shape)
+            drawn = (
+                rng.uniform(0.5, 2, value.shape) if leaf == 'var' else rng.normal(size=value.shape)
+            )
             leaves[leaf] = drawn.astype(np.float32)
         for leaf, value in variables['params'][name].items():
             variables['params'][name][leaf] = rng.uniform(0.5, 2, value.shape).astype(np.float32)
@@ -36,21 +38,34 @@ def logits(layers, variables, deployed=False):
     return np.asarray(jax.jit(Network(layers, deployed=deployed).apply)(variables, images))
 
 
-@pytest.mark.parametrize('change', [
-    {}, {'classifier_condensation': 2}, {'groups': 2, 'condensation': 4}, {'groups': 4, 'condensation': 2},
-    {'condensation': 1},
-], ids=str)
+@pytest.mark.parametrize(
+    'change',
+    [
+        {},
+        {'classifier_condensation': 2},
+        {'groups': 2, 'condensation': 4},
+        {'groups': 4, 'condensation': 2},
+        {'condensation': 1},
+    ],
+    ids=str,
+)
 def test_masked_and_converted_networks_agree(change):
-    skeleton = dataclasses.replace(tiny, name='changed', **{'stages': (1,), 'growth': (8,), **change})
+    skeleton = dataclasses.replace(
+        tiny, name='changed', **{'stages': (1,), 'growth': (8,), **change}
+    )
     layers = plan.build(CONDENSENET, skeleton)
     masked = trained(layers)
     converted = convert.convert(layers, masked)
     expected = logits(layers, masked)
     assert expected.std() > 0.1
-    np.testing.assert_allclose(logits(layers, converted, deployed=True), expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        logits(layers, converted, deployed=True), expected, rtol=1e-5, atol=1e-5
+    )
     assert network.count_params(converted) == count(layers).params
     shapes = network.variable_shapes(layers, deployed=True)
-    assert jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), converted) == shapes
+    assert (
+        jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), converted) == shapes
+    )
     assert 'condensation' in masked and 'condensation' not in converted
 
 
@@ -60,15 +75,19 @@ def test_layout_of_a_converted_layer():
     masked = trained(layers)
     converted = convert.convert(layers, masked)
     layer = next(layer for layer in layers if layer.op == 'lgconv')
-    dense, mask = masked['params'][layer.name]['kernel'][0, 0], masked['condensation'][layer.name]['mask']
-    kernel, index = converted['params'][layer.name]['kernel'], converted['constants'][layer.name]['index']
+    dense = masked['params'][layer.name]['kernel'][0, 0]
+    mask = masked['condensation'][layer.name]['mask']
+    kernel = converted['params'][layer.name]['kernel']
+    index = converted['constants'][layer.name]['index']
     kept, n = layer.in_channels // layer.condensation, layer.out_channels // layer.groups
     assert kernel.shape == (1, 1, kept, layer.out_channels)
     assert index.shape == (layer.groups * kept,) and index.dtype == np.int32
     rebuilt = np.zeros_like(dense)
     for g in range(layer.groups):
         for j in range(n):
-            rebuilt[index[g * kept:(g + 1) * kept], j * layer.groups + g] = kernel[0, 0, :, g * n + j]
+            rebuilt[index[g * kept : (g + 1) * kept], j * layer.groups + g] = kernel[
+                0, 0, :, g * n + j
+            ]
     np.testing.assert_array_equal(rebuilt, dense * mask)
 
 
@@ -111,14 +130,18 @@ def test_an_op_of_the_users_own_from_string_to_deployment():
     class ChannelGate(nn.Module):
         @nn.compact
         def __call__(self, x):
-            return x * nn.sigmoid(nn.Dense(x.shape[-1], name='mix')(x.mean(axis=(1, 2), keepdims=True)))
+            return x * nn.sigmoid(
+                nn.Dense(x.shape[-1], name='mix')(x.mean(axis=(1, 2), keepdims=True))
+            )
 
     def count_gate(layer):
         return layer.in_channels * (layer.in_channels + 1), 0, layer.in_channels**2
 
     plan.register_op('gate', role='norm', module=lambda layer: ChannelGate(), count=count_gate)
-    layers = plan.build(Cell.parse('bn_relu-lgconv1x1-gate-conv1x1'),
-                        dataclasses.replace(tiny, stages=(1,), growth=(4,)))
+    layers = plan.build(
+        Cell.parse('bn_relu-lgconv1x1-gate-conv1x1'),
+        dataclasses.replace(tiny, stages=(1,), growth=(4,)),
+    )
     masked = trained(layers)
     own = next(layer.name for layer in layers if layer.op == 'gate')
     converted = convert.convert(layers, masked)

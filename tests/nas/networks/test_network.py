@@ -9,13 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nas.networks import network, ops
 from nas.cells import plan
 from nas.cells.cell import Cell
 from nas.cells.cost import count
-from nas.networks.network import Network
 from nas.cells.plan import Builder
 from nas.cells.skeleton import tiny
+from nas.networks import network, ops
+from nas.networks.network import Network
 
 CONDENSED = dataclasses.replace(tiny, name='condensed', classifier_condensation=2)
 CONDENSENET = Cell.parse('bn_relu-lgconv1x1-bn_relu-gconv3x3')
@@ -25,7 +25,9 @@ def windows(images, kernel, stride, padding, fill=0.0):
     """[B, H', W', k, k, C] of padded images, by loops."""
     images = np.pad(images, ((0, 0), (padding,) * 2, (padding,) * 2, (0, 0)), constant_values=fill)
     rows = range(0, images.shape[1] - kernel + 1, stride)
-    return np.stack([np.stack([images[:, i:i + kernel, j:j + kernel] for j in rows], 1) for i in rows], 1)
+    return np.stack(
+        [np.stack([images[:, i : i + kernel, j : j + kernel] for j in rows], 1) for i in rows], 1
+    )
 
 
 def oracle(layers, variables, images):
@@ -37,14 +39,24 @@ def oracle(layers, variables, images):
         if layer.op == 'conv':
             n, m = layer.in_channels // layer.groups, layer.out_channels // layer.groups
             patches = windows(x, layer.kernel, layer.stride, layer.padding)
-            x = np.concatenate([np.einsum('bhwijc,ijcd->bhwd', patches[..., g * n:(g + 1) * n],
-                                          leaves['kernel'][..., g * m:(g + 1) * m])
-                                for g in range(layer.groups)], axis=-1)
+            x = np.concatenate(
+                [
+                    np.einsum(
+                        'bhwijc,ijcd->bhwd',
+                        patches[..., g * n : (g + 1) * n],
+                        leaves['kernel'][..., g * m : (g + 1) * m],
+                    )
+                    for g in range(layer.groups)
+                ],
+                axis=-1,
+            )
         elif layer.op == 'lgconv':
             x = x @ (leaves['kernel'][0, 0] * variables['condensation'][layer.name]['mask'])
         elif layer.op == 'bn':
             stats = variables['batch_stats'][layer.name]
-            x = (x - stats['mean']) / np.sqrt(stats['var'] + 1e-5) * leaves['scale'] + leaves['bias']
+            x = (x - stats['mean']) / np.sqrt(stats['var'] + 1e-5) * leaves['scale'] + leaves[
+                'bias'
+            ]
         elif layer.op in ('relu', 'relu6'):
             x = np.clip(x, 0, 6 if layer.op == 'relu6' else None)
         elif layer.op == 'avgpool':
@@ -78,7 +90,10 @@ def scrambled(variables, seed=0):
             return (rng.random(leaf.shape) < 0.5).astype(np.float32)
         if name in ('mean', 'bias'):
             return rng.normal(size=leaf.shape).astype(np.float32)
-        return rng.uniform(0.5, 2, leaf.shape).astype(np.float32) if name in ('scale', 'var') else leaf
+        return (
+            rng.uniform(0.5, 2, leaf.shape).astype(np.float32) if name in ('scale', 'var') else leaf
+        )
+
     return jax.tree_util.tree_map_with_path(draw, variables)
 
 
@@ -110,7 +125,9 @@ def test_every_op_against_the_oracle():
     np.testing.assert_allclose(logits, oracle(layers, variables, images), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize('text', ['none-dwconv3x3-none-conv1x1-bn_relu-conv3x3', 'bn-gconv1x1-bn-lgconv1x1'])
+@pytest.mark.parametrize(
+    'text', ['none-dwconv3x3-none-conv1x1-bn_relu-conv3x3', 'bn-gconv1x1-bn-lgconv1x1']
+)
 def test_cells_against_the_oracle(text, images):
     layers = plan.build(Cell.parse(text), tiny)
     variables = scrambled(network.init(jax.random.key(0), layers))
@@ -120,14 +137,18 @@ def test_cells_against_the_oracle(text, images):
 
 @pytest.mark.parametrize('deployed', [False, True])
 def test_shapes_written_down_are_those_of_flax(deployed):
-    """`init` never traces the network, so its idea of the variables must be the one of the modules."""
+    """`init` never traces the network, so its idea of the variables must be the one of the
+    modules.
+    """
     for layers in (every_op(), plan.build(CONDENSENET, CONDENSED)):
         size, channels = layers[0].out_size, layers[0].out_channels
         image = jax.ShapeDtypeStruct((1, size, size, channels), jnp.float32)
         traced = jax.eval_shape(Network(layers, deployed=deployed).init, jax.random.key(0), image)
         assert network.variable_shapes(layers, deployed=deployed) == traced
         drawn = network.init(jax.random.key(0), layers, deployed=deployed)
-        assert jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), drawn) == traced
+        assert (
+            jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), drawn) == traced
+        )
 
 
 def test_initial_values():
@@ -151,7 +172,9 @@ def test_a_deployed_network_is_drawn_ready_to_run(images):
     for layer in layers:
         if layer.name in variables['constants']:
             index = variables['constants'][layer.name]['index'].reshape(layer.groups, -1)
-            assert all(len(set(group)) == layer.in_channels // layer.condensation for group in index)
+            assert all(
+                len(set(group)) == layer.in_channels // layer.condensation for group in index
+            )
             assert index.max() < layer.in_channels
     logits = jax.jit(Network(layers, deployed=True).apply)(variables, images)
     assert np.isfinite(logits).all() and logits.std() > 0
@@ -196,24 +219,31 @@ class FlaxNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x, moments):
-        norm = nn.BatchNorm(momentum=0.9, epsilon=1e-5, dtype=self.dtype, use_running_average=moments is None)
+        norm = nn.BatchNorm(
+            momentum=0.9, epsilon=1e-5, dtype=self.dtype, use_running_average=moments is None
+        )
         nn.share_scope(self, norm)
         return norm(x)
 
 
 def test_normalisation_is_that_of_flax(images, monkeypatch):
-    """Outputs, running statistics and gradients, where several layers normalise the same concatenated channels."""
+    """Outputs, running statistics and gradients, where several layers normalise the same
+    concatenated channels.
+    """
     layers = plan.build(CONDENSENET, CONDENSED)
     variables = scrambled(network.init(jax.random.key(0), layers))
     rest = {name: tree for name, tree in variables.items() if name != 'params'}
 
     def run():
         def loss(params):
-            logits, updates = Network(layers).apply({'params': params} | rest, images * 2 + 1, train=True,
-                                                    mutable=['batch_stats'])
+            logits, updates = Network(layers).apply(
+                {'params': params} | rest, images * 2 + 1, train=True, mutable=['batch_stats']
+            )
             return (logits * np.arange(logits.size).reshape(logits.shape)).sum(), (logits, updates)
 
-        program = jax.jit(jax.grad(loss, has_aux=True), compiler_options={'xla_backend_optimization_level': 0})
+        program = jax.jit(
+            jax.grad(loss, has_aux=True), compiler_options={'xla_backend_optimization_level': 0}
+        )
         evaluated = Network(layers).apply(variables, images)
         return (*program(variables['params']), evaluated)
 
@@ -227,7 +257,9 @@ def test_normalisation_is_that_of_flax(images, monkeypatch):
 
 def test_variables_of_the_other_kind_and_wrong_images_are_refused(images):
     layers = plan.build(CONDENSENET, tiny)
-    kinds = [network.init(jax.random.key(0), layers, deployed=deployed) for deployed in (False, True)]
+    kinds = [
+        network.init(jax.random.key(0), layers, deployed=deployed) for deployed in (False, True)
+    ]
     for deployed, named in ((False, 'masked'), (True, 'deployed')):
         with pytest.raises(ValueError, match=f'lgconv0.*not those of a {named} network'):
             Network(layers, deployed=deployed).apply(kinds[not deployed], images)
@@ -237,7 +269,9 @@ def test_variables_of_the_other_kind_and_wrong_images_are_refused(images):
 
 
 class Attenuate(nn.Module):
-    """A norm of the user's own: half of what is above a learned threshold, and no threshold in training."""
+    """A norm of the user's own: half of what is above a learned threshold, and no threshold in
+    training.
+    """
 
     start: float
 
@@ -248,16 +282,25 @@ class Attenuate(nn.Module):
 
 
 def test_a_registered_op_runs():
-    plan.register_op('attenuate', role='norm', count=lambda layer: (layer.in_channels, 0, 0),
-                     module=lambda layer: Attenuate(layer.in_channels / 100))
-    layers = plan.build(Cell.parse('attenuate-conv1x1'), dataclasses.replace(tiny, stages=(1,), growth=(4,)))
+    plan.register_op(
+        'attenuate',
+        role='norm',
+        count=lambda layer: (layer.in_channels, 0, 0),
+        module=lambda layer: Attenuate(layer.in_channels / 100),
+    )
+    layers = plan.build(
+        Cell.parse('attenuate-conv1x1'), dataclasses.replace(tiny, stages=(1,), growth=(4,))
+    )
     variables = network.init(jax.random.key(0), layers)
     assert network.count_params(variables) == count(layers).params
     own = next(layer.name for layer in layers if layer.op == 'attenuate')
     # The module's own initialiser, not a kernel's.
-    np.testing.assert_array_equal(variables['params'][own]['threshold'], np.full(8, 0.08, np.float32))
+    np.testing.assert_array_equal(
+        variables['params'][own]['threshold'], np.full(8, 0.08, np.float32)
+    )
     assert network.variable_shapes(layers)['params'][own]['threshold'].shape == (8,)
     images = np.random.default_rng(0).random((2, 8, 8, 3), np.float32)
+
     def apply(variables, train):
         step = functools.partial(Network(layers).apply, train=train, mutable=['batch_stats'])
         return jax.jit(step)(variables, images)[0]

@@ -1,4 +1,6 @@
-"""nas.networks.onnx_export: ONNX Runtime gives the logits of the Flax network, whatever the plan holds."""
+"""nas.networks.onnx_export: ONNX Runtime gives the logits of the Flax network, whatever the plan
+holds.
+"""
 
 import sys
 
@@ -6,26 +8,32 @@ import jax
 import numpy as np
 import pytest
 
-from nas.networks import network, onnx_export
-from nas.cells import plan as plan_lib, zoo
+from nas.cells import plan as plan_lib
+from nas.cells import zoo
 from nas.cells.cost import count
 from nas.cells.fingerprint import plan_hash
 from nas.cells.plan import Builder, Layer
+from nas.networks import network, onnx_export
 
 onnx = pytest.importorskip('onnx')
 onnxruntime = pytest.importorskip('onnxruntime')
 
 
 def every_op():
-    """A small network of every op there is, with strides, paddings and groups that differ from each other."""
+    """A small network of every op there is, with strides, paddings and groups that differ from each
+    other.
+    """
     b = Builder(9, 3)
     b.scope = 'all'
     x = b.bn_relu(b.conv(0, 12, kernel=3, stride=2))
     y = b.bn_relu(b.lgconv(x, 8, groups=2, condensation=3), relu='relu6')
     y = b.append('shuffle', b.conv(y, 8, kernel=3, groups=8), groups=4)
     z = b.append('add', y, b.conv(x, 8, groups=4))
-    x = b.append('concat', b.pool(x, 'avg', kernel=3, stride=2, padding=1),
-                 b.pool(z, 'max', kernel=3, stride=2, padding=1))
+    x = b.append(
+        'concat',
+        b.pool(x, 'avg', kernel=3, stride=2, padding=1),
+        b.pool(z, 'max', kernel=3, stride=2, padding=1),
+    )
     b.classifier(b.bn_relu(x), 7, condensation=5)
     return b.plan()
 
@@ -35,15 +43,20 @@ def variables_of(plan):
     rng = np.random.default_rng(3)
     variables = network.init(jax.random.key(1), plan, deployed=True)
     variables['batch_stats'] = {
-        name: {'mean': rng.normal(0, 0.3, leaves['mean'].shape).astype(np.float32),
-               'var': rng.uniform(0.3, 3, leaves['var'].shape).astype(np.float32)}
-        for name, leaves in variables['batch_stats'].items()}
+        name: {
+            'mean': rng.normal(0, 0.3, leaves['mean'].shape).astype(np.float32),
+            'var': rng.uniform(0.3, 3, leaves['var'].shape).astype(np.float32),
+        }
+        for name, leaves in variables['batch_stats'].items()
+    }
     variables['params'] = jax.tree.map(
-        lambda leaf: leaf + rng.normal(0, 0.2, leaf.shape).astype(np.float32), variables['params'])
+        lambda leaf: leaf + rng.normal(0, 0.2, leaf.shape).astype(np.float32), variables['params']
+    )
     widths = {layer.name: layer.in_channels for layer in plan}
     variables['constants'] = {
         name: {'index': rng.integers(0, widths[name], leaves['index'].shape).astype(np.int32)}
-        for name, leaves in variables['constants'].items()}
+        for name, leaves in variables['constants'].items()
+    }
     return variables
 
 
@@ -63,9 +76,9 @@ def test_logits_are_those_of_the_flax_network(exported):
     images = np.random.default_rng(0).random((5, 9, 9, 3), np.float32)
     expected = jax.jit(network.Network(plan, deployed=True).apply)(variables, images)
     assert np.ptp(expected, axis=0).min() > 1e-2  # the images matter
-    found, = session.run(['logits'], {'images': images})
+    (found,) = session.run(['logits'], {'images': images})
     np.testing.assert_allclose(found, expected, atol=1e-4)
-    alone, = session.run(['logits'], {'images': images[3:4]})
+    (alone,) = session.run(['logits'], {'images': images[3:4]})
     np.testing.assert_allclose(alone, expected[3:4], atol=1e-4)
 
 
@@ -97,8 +110,11 @@ def test_file_holds_the_counted_parameters(name, tmp_path):
     plan = zoo.NETWORKS[name].plan()
     path = tmp_path / 'network.onnx'
     onnx_export.export(plan, network.init(jax.random.key(0), plan, deployed=True), path)
-    trained = [tensor for tensor in onnx.load(path).graph.initializer
-               if tensor.name.rpartition('/')[2] in ('kernel', 'bias', 'scale')]
+    trained = [
+        tensor
+        for tensor in onnx.load(path).graph.initializer
+        if tensor.name.rpartition('/')[2] in ('kernel', 'bias', 'scale')
+    ]
     assert sum(int(np.prod(tensor.dims)) for tensor in trained) == count(plan).params
 
 

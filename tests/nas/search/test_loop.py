@@ -1,4 +1,6 @@
-"""The loop where `test_search.py` does not look: evaluators of whole batches, and what ends a run."""
+"""The loop where `test_search.py` does not look: evaluators of whole batches, and what ends a
+run.
+"""
 
 import json
 import os
@@ -10,7 +12,7 @@ import pytest
 from common.stopping import Stopped, on_signals
 from nas.search import loop
 from nas.search.evaluations import Failure, Outcome, read_records
-from nas.search.search import Search, SearchConfig
+from nas.search.search import PlannerConfig, Search
 
 
 class Numbers:
@@ -50,7 +52,7 @@ class Mean:
 
 
 def make():
-    return Search(Numbers(), 'error,size', surrogate=Mean, config=SearchConfig(keep=3, batch=4))
+    return Search(Numbers(), 'error,size', surrogate=Mean, config=PlannerConfig(keep=3, batch=4))
 
 
 def error_of(cell):
@@ -66,7 +68,12 @@ class Batches:
     def batch(self, cells, history):
         self.histories.append([e.cell for e in history])
         for i in reversed(range(len(cells))):
-            yield i, Outcome({'error': error_of(cells[i])}, seconds=1.5, extra={'epochs': len(cells[i])})
+            yield (
+                i,
+                Outcome(
+                    {'error': error_of(cells[i])}, seconds=1.5, extra={'epochs': len(cells[i])}
+                ),
+            )
 
     def replay(self, cell, result, record):
         self.replayed.append((cell, dict(result), record['epochs']))
@@ -77,7 +84,9 @@ def test_evaluators_of_batches_see_earlier_batches_alone_and_what_the_log_held(t
     done = loop.run(make(), first, budget=9, path=path)
     records = [json.loads(line) for line in path.read_text().splitlines()]
     assert [record['arch'] for record in records] == [f'<{e.cell}>' for e in done]
-    assert {(record['seconds'], record['epochs'] == record['level']) for record in records} == {(1.5, True)}
+    assert {(record['seconds'], record['epochs'] == record['level']) for record in records} == {
+        (1.5, True)
+    }
     sizes = [len(history) for history in first.histories]
     assert sizes == [0, 2, 5, 8]  # a level holds 2, 3, 3 cells
     # A run that was cut within a batch shows the evaluator the same history as the whole run did.
@@ -120,9 +129,13 @@ def test_a_search_that_was_stopped_goes_on_to_the_same_end(tmp_path, number):
         if len(calls) == 7:
             os.kill(os.getpid(), number)
         return {'error': error_of(cell)}
+
     # Jobs in the background start with it ignored.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    with pytest.raises(Stopped, match=f': 6 of 20 evaluations are in {path}; '), on_signals() as stop:
+    with (
+        pytest.raises(Stopped, match=f': 6 of 20 evaluations are in {path}; '),
+        on_signals() as stop,
+    ):
         loop.run(make(), evaluate, budget=20, path=path, stop=stop)
     signal.signal(signal.SIGINT, before)
     # What was being evaluated has not failed: the next run evaluates it.
@@ -141,14 +154,22 @@ def test_a_request_while_a_result_is_written_down_waits_until_it_is(tmp_path, wh
         tell = search.tell
         search.tell = lambda *result: (tell(*result), ask())[0]
     with pytest.raises(Stopped, match=': 1 of 9 evaluations'), on_signals() as stop:
-        loop.run(search, lambda cell: {'error': error_of(cell)}, budget=9, path=path, stop=stop,
-                 on_evaluation=ask if when == 'shown' else None)
+        loop.run(
+            search,
+            lambda cell: {'error': error_of(cell)},
+            budget=9,
+            path=path,
+            stop=stop,
+            on_evaluation=ask if when == 'shown' else None,
+        )
     assert len(read_records(path)[0]) == 1
 
 
 def test_what_an_executor_gives_up_is_a_failure(tmp_path):
     path = tmp_path / 'log.jsonl'
-    done = loop.run(make(), lambda cell: {'error': error_of(cell)}, budget=12, executor=Giving(), path=path)
+    done = loop.run(
+        make(), lambda cell: {'error': error_of(cell)}, budget=12, executor=Giving(), path=path
+    )
     assert {e.reason for e in done if e.cell.endswith('1')} == {'lost'}
     assert all(e.status == 'ok' for e in done if not e.cell.endswith('1'))
     records = [json.loads(line) for line in path.read_text().splitlines()]
@@ -161,8 +182,11 @@ def test_nothing_but_failures_stops_with_the_reasons_also_when_started_again(tmp
     def fail(cell):
         calls.append(cell)
         raise OSError('disk' if len(calls) % 3 else 'net')
+
     for budget in (20, 6):
-        reasons = r'^all of the first \d+ candidates failed: OSError: disk \(\d times\); OSError: net'
+        reasons = (
+            r'^all of the first \d+ candidates failed: OSError: disk \(\d times\); OSError: net'
+        )
         with pytest.raises(ValueError, match=reasons):
             loop.run(make(), fail, budget=budget, path=tmp_path / f'log{budget}.jsonl')
     assert len(calls) < 20
@@ -174,11 +198,17 @@ def test_a_log_of_another_space_is_named(tmp_path):
     path = tmp_path / 'log.jsonl'
     loop.run(make(), lambda cell: {'error': error_of(cell)}, budget=4, path=path)
     lines = path.read_text().splitlines()
-    for broken, message in (({'cell': 'abc'}, "'abc' is no number"),
-                            ({'objectives': {'loss': 1}}, 'unknown objective'),
-                            ({'cell': json.loads(lines[0])['cell']}, 'told before')):
-        path.write_text('\n'.join([lines[0], json.dumps(json.loads(lines[1]) | broken), *lines[2:]]) + '\n')
-        with pytest.raises(ValueError, match=f'log.jsonl line 2 does not fit this search: .*{message}'):
+    for broken, message in (
+        ({'cell': 'abc'}, "'abc' is no number"),
+        ({'objectives': {'loss': 1}}, 'unknown objective'),
+        ({'cell': json.loads(lines[0])['cell']}, 'told before'),
+    ):
+        path.write_text(
+            '\n'.join([lines[0], json.dumps(json.loads(lines[1]) | broken), *lines[2:]]) + '\n'
+        )
+        with pytest.raises(
+            ValueError, match=f'log.jsonl line 2 does not fit this search: .*{message}'
+        ):
             loop.run(make(), error_of, budget=4, path=path)
 
 
@@ -187,4 +217,4 @@ def test_a_budget_below_a_level_is_refused():
     with pytest.raises(ValueError, match='budget 5 is smaller than a level of 6'):
         loop.check_budget(5, 6)
     with pytest.raises(ValueError, match='keep is 0'):
-        SearchConfig(keep=0)
+        PlannerConfig(keep=0)

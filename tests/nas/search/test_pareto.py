@@ -1,4 +1,6 @@
-"""Pareto sorting and hypervolume against definitions written out, and against pymoo where it is installed."""
+"""Pareto sorting and hypervolume against definitions written out, and against pymoo where it is
+installed.
+"""
 
 import itertools
 import time
@@ -10,7 +12,9 @@ from nas.search import pareto
 
 
 def random_points(seed, count, objectives, *, degenerate):
-    """Points in [0, 1.2]; degenerate ones lie on a grid of five values, with many ties and duplicates."""
+    """Points in [0, 1.2]; degenerate ones lie on a grid of five values, with many ties and
+    duplicates.
+    """
     random = np.random.default_rng(seed)
     if degenerate:
         return random.integers(0, 6, (count, objectives)) / 5
@@ -43,11 +47,15 @@ def volume_by_inclusion_exclusion(points, reference):
 
 
 def volume_by_cells(points, reference):
-    """Volume of the cells of the grid through all coordinates whose lower corner some point dominates."""
+    """Volume of the cells of the grid through all coordinates whose lower corner some point
+    dominates.
+    """
     points = points[(points < reference).all(axis=1)]
     axes = [np.unique(np.append(points[:, j], reference[j])) for j in range(len(reference))]
     corners = np.stack(np.meshgrid(*(axis[:-1] for axis in axes), indexing='ij'), axis=-1)
-    volumes = np.prod(np.stack(np.meshgrid(*(np.diff(axis) for axis in axes), indexing='ij')), axis=0)
+    volumes = np.prod(
+        np.stack(np.meshgrid(*(np.diff(axis) for axis in axes), indexing='ij')), axis=0
+    )
     covered = np.zeros(volumes.shape, bool)
     for point in points:
         covered |= (corners >= point).all(axis=-1)
@@ -69,7 +77,9 @@ def test_hypervolume_is_exact(seed, objectives, degenerate):
     expected = volume_by_inclusion_exclusion(few, reference)
     assert pareto.hypervolume(few, reference) == pytest.approx(expected, abs=1e-12)
     more = random_points(seed + 10, 200 if degenerate else 12, objectives, degenerate=degenerate)
-    assert pareto.hypervolume(more, reference) == pytest.approx(volume_by_cells(more, reference), abs=1e-12)
+    assert pareto.hypervolume(more, reference) == pytest.approx(
+        volume_by_cells(more, reference), abs=1e-12
+    )
 
 
 @pytest.mark.parametrize('seed,objectives,degenerate', CASES)
@@ -79,7 +89,9 @@ def test_improvement_is_the_difference_of_two_hypervolumes(seed, objectives, deg
     before = pareto.hypervolume(front, 1)
     expected = [pareto.hypervolume([*front, candidate], 1) - before for candidate in candidates]
     assert max(expected) > 0
-    np.testing.assert_allclose(pareto.FreeSpace(front, 1).improvement(candidates), expected, atol=1e-9)
+    np.testing.assert_allclose(
+        pareto.FreeSpace(front, 1).improvement(candidates), expected, atol=1e-9
+    )
 
 
 def test_improvement_without_a_front_is_the_whole_box():
@@ -94,7 +106,9 @@ def test_points_beyond_the_reference_contribute_nothing():
     points = np.array([[0.2, 0.6], [0.6, 0.2]])
     assert pareto.hypervolume(points, [1, 1]) == pytest.approx(0.8 * 0.4 + 0.4 * 0.4)
     beyond = [[-5, 1], [1, -5], [0.1, 7], [np.inf, 0]]
-    assert pareto.hypervolume(np.concatenate([points, beyond]), [1, 1]) == pareto.hypervolume(points, [1, 1])
+    assert pareto.hypervolume(np.concatenate([points, beyond]), [1, 1]) == pareto.hypervolume(
+        points, [1, 1]
+    )
     assert pareto.hypervolume(beyond, [1, 1]) == 0
 
 
@@ -129,7 +143,7 @@ def test_crowding_of_an_uneven_front():
 
 def test_hypervolume_by_step_is_that_of_every_prefix():
     points = random_points(3, 40, 3, degenerate=False)
-    expected = [pareto.hypervolume(points[:i + 1], 1) for i in range(len(points))]
+    expected = [pareto.hypervolume(points[: i + 1], 1) for i in range(len(points))]
     np.testing.assert_allclose(pareto.hypervolume_by_step(points, 1), expected)
     assert expected[-1] > expected[0] or expected[0] > 0
 
@@ -145,15 +159,24 @@ def test_large_sets_take_less_than_a_second():
     volume = pareto.hypervolume(sphere, 1)
     assert middle - start < 1 and time.process_time() - middle < 1
     assert ranks.max() > 3 and pareto.non_dominated(sphere).all()
-    # The part of the unit ball in one orthant is pi^2/60 in five dimensions; points on it miss a little.
+    # The part of the unit ball in one orthant is pi^2/60 in five dimensions; points on it miss a
+    # little.
     assert 0.6 * np.pi**2 / 60 < volume < np.pi**2 / 60
 
 
-@pytest.mark.parametrize('call', [
-    lambda: pareto.non_dominated([[0, np.nan]]), lambda: pareto.fronts([[np.nan, 0], [0, 0]]),
-    lambda: pareto.hypervolume([[0, np.nan]], [1, 1]), lambda: pareto.non_dominated([1, 2, 3]),
-    lambda: pareto.hypervolume([[0, 0]], [1, 1, 1]), lambda: pareto.hypervolume([[0, 0]], [1, np.nan]),
-    lambda: pareto.hypervolume([[0, -np.inf]], [1, 1]), lambda: pareto.crowding([[0, np.inf]])])
+@pytest.mark.parametrize(
+    'call',
+    [
+        lambda: pareto.non_dominated([[0, np.nan]]),
+        lambda: pareto.fronts([[np.nan, 0], [0, 0]]),
+        lambda: pareto.hypervolume([[0, np.nan]], [1, 1]),
+        lambda: pareto.non_dominated([1, 2, 3]),
+        lambda: pareto.hypervolume([[0, 0]], [1, 1, 1]),
+        lambda: pareto.hypervolume([[0, 0]], [1, np.nan]),
+        lambda: pareto.hypervolume([[0, -np.inf]], [1, 1]),
+        lambda: pareto.crowding([[0, np.inf]]),
+    ],
+)
 def test_bad_points_are_refused(call):
     with pytest.raises(ValueError, match='points|reference'):
         call()
@@ -169,4 +192,6 @@ def test_pymoo_agrees(objectives, degenerate):
     for rank, members in enumerate(sorting.NonDominatedSorting().do(points)):
         theirs[members] = rank
     np.testing.assert_array_equal(pareto.fronts(points), theirs)
-    assert pareto.hypervolume(points, 1) == pytest.approx(indicator.HV(ref_point=np.ones(objectives))(points))
+    assert pareto.hypervolume(points, 1) == pytest.approx(
+        indicator.HV(ref_point=np.ones(objectives))(points)
+    )

@@ -59,24 +59,47 @@ def test_hypervolume_by_evaluation_in_the_order_of_the_log():
 def test_files_tell_the_same(tmp_path):
     one, evaluations = told('abc')
     evaluations.append(one.tell('d', Failure('lost', 'stopped', dict(zip(NAMES, VALUES['d'])))))
-    facts = results.write_results(tmp_path, one, evaluations, budget=9, seconds=1.24, title='Words',
-                                  extra={'note': 'few'})
+    facts = results.write_results(
+        tmp_path, one, evaluations, budget=9, seconds=1.24, title='Words', extra={'note': 'few'}
+    )
     assert json.loads((tmp_path / 'search.json').read_text()) == facts
-    assert (facts['budget'], facts['evaluations'], facts['stopped'], facts['failed']) == (9, 4, 1, 0)
-    assert (facts['note'], facts['seconds'], sorted(facts['front'])) == ('few', 1.2, ['a', 'b', 'c'])
-    assert facts['chosen']['fastest'] == {'cell': 'a', 'error': 9.0, 'latency_ms': 1.0, 'params': 500}
-    assert len(facts['hypervolume']) == 4 and facts['hypervolume'][-1] == facts['hypervolume'][-2] > 0
+    assert (facts['budget'], facts['evaluations'], facts['stopped'], facts['failed']) == (
+        9,
+        4,
+        1,
+        0,
+    )
+    assert (facts['note'], facts['seconds'], sorted(facts['front'])) == (
+        'few',
+        1.2,
+        ['a', 'b', 'c'],
+    )
+    assert facts['chosen']['fastest'] == {
+        'cell': 'a',
+        'error': 9.0,
+        'latency_ms': 1.0,
+        'params': 500,
+    }
+    assert (
+        len(facts['hypervolume']) == 4 and facts['hypervolume'][-1] == facts['hypervolume'][-2] > 0
+    )
     rows = list(csv.DictReader(open(tmp_path / 'pareto.csv')))
     assert [row['cell'] for row in rows] == ['c', 'b', 'a']  # by error
     assert float(rows[1]['latency_ms']) == 2 and rows[1]['chosen as'] == 'fewest params, balanced'
     assert (tmp_path / 'pareto.png').read_bytes().startswith(b'\x89PNG')
     page = (tmp_path / 'report.html').read_text()
     assert 'Words' in page and 'scaled to 0..1' in page and 'most accurate' in page
-    assert sorted(path.name for path in tmp_path.iterdir()) == ['pareto.csv', 'pareto.png', 'report.html',
-                                                                'search.json']
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        'pareto.csv',
+        'pareto.png',
+        'report.html',
+        'search.json',
+    ]
 
 
-@pytest.mark.parametrize('objectives, count', [(('error',), 1), (NAMES, 2), (('error', 'latency_ms'), 1)])
+@pytest.mark.parametrize(
+    'objectives, count', [(('error',), 1), (NAMES, 2), (('error', 'latency_ms'), 1)]
+)
 def test_pictures_hold_every_evaluation_of_any_number_of_objectives(objectives, count):
     one = Search(Letters(), objectives)
     for cell in 'abcd':
@@ -100,15 +123,19 @@ def test_a_search_without_success_can_still_be_written(tmp_path):
 
 
 def test_a_table_in_columns():
-    text = results.text_table(['cell', 'params', 'error', 'chosen as'],
-                              [['abc', 1234567, 3.14159, 'fastest'], ['b', None, 20.0, '']])
-    assert text.splitlines() == ['cell     params  error  chosen as',
-                                 'abc   1,234,567  3.142  fastest',
-                                 'b             -     20']
+    text = results.text_table(
+        ['cell', 'params', 'error', 'chosen as'],
+        [['abc', 1234567, 3.14159, 'fastest'], ['b', None, 20.0, '']],
+    )
+    assert text.splitlines() == [
+        'cell     params  error  chosen as',
+        'abc   1,234,567  3.142  fastest',
+        'b             -     20',
+    ]
 
 
 def test_settled_searches_hold_what_came_of_an_open_batch():
-    one = Search(Letters(), ('error',), config=search.SearchConfig(keep=4))
+    one = Search(Letters(), ('error',), config=search.PlannerConfig(keep=4))
     asked = one.ask(2)
     for cell in asked[:1]:
         one.tell(cell, {'error': 3.0})

@@ -1,4 +1,6 @@
-"""The surrogate on a made-up space whose errors are known, and the encoding of NAS-Bench-201 cells."""
+"""The surrogate on a made-up space whose errors are known, and the encoding of NAS-Bench-201
+cells.
+"""
 
 import dataclasses
 import itertools
@@ -7,25 +9,40 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nas.tables import nb201_encoding as encoding
 from nas.surrogate import lstm
 from nas.surrogate import surrogate as surrogate_lib
 from nas.surrogate.error_scale import ErrorScale
 from nas.surrogate.surrogate import Surrogate, SurrogateConfig
+from nas.tables import nb201_encoding as encoding
 
 LENGTH, VOCABULARY = 5, 3
-CONFIG = SurrogateConfig(members=3, embedding=8, hidden=8, dense=16, steps=200, warm_steps=40, batch=16,
-                         weight_decay=0.1, capacity=64)
+CONFIG = SurrogateConfig(
+    members=3,
+    embedding=8,
+    hidden=8,
+    dense=16,
+    steps=200,
+    warm_steps=40,
+    batch=16,
+    weight_decay=0.1,
+    capacity=64,
+)
 
 
 def made_up(count, seed):
-    """Cells whose error falls with each token 1 and rises where a 3 follows a 2, and features beside them."""
+    """Cells whose error falls with each token 1 and rises where a 3 follows a 2, and features
+    beside them.
+    """
     rng = np.random.default_rng(seed)
     tokens = rng.integers(1, VOCABULARY + 1, (count, LENGTH))
     tokens[np.arange(LENGTH) >= rng.integers(1, LENGTH + 1, count)[:, None]] = 0
     pairs = ((tokens[:, :-1] == 2) & (tokens[:, 1:] == 3)).sum(axis=1)
     features = rng.normal(size=(count, 2)) * [1, 1000]
-    return tokens, features, 10 * np.exp(0.5 * pairs - 0.2 * (tokens == 1).sum(axis=1) + 0.3 * features[:, 0])
+    return (
+        tokens,
+        features,
+        10 * np.exp(0.5 * pairs - 0.2 * (tokens == 1).sum(axis=1) + 0.3 * features[:, 0]),
+    )
 
 
 @pytest.fixture(scope='module')
@@ -45,7 +62,9 @@ def test_ranks_cells_that_it_has_not_seen_by_tokens_and_features(fitted):
     assert tau(fitted, tokens, features, errors) > 0.65
     mean, std = fitted.predict(tokens, features)
     assert mean.shape == std.shape == (300,) and mean.dtype == np.float64
-    assert np.median(np.abs(mean - errors) / errors) < 0.2, 'percent, not the standardised logarithm'
+    assert np.median(np.abs(mean - errors) / errors) < 0.2, (
+        'percent, not the standardised logarithm'
+    )
     assert (std > 0).mean() > 0.95, 'none only where all members are at the end of the scale'
     # Each of the two inputs tells something that the other does not.
     assert tau(fitted, tokens, features[::-1], errors) < 0.5
@@ -58,19 +77,27 @@ def test_order_of_tokens_counts(fitted):
 
 
 def test_order_counts_for_the_gaussian_process_alone_too():
-    surrogate = Surrogate(LENGTH, VOCABULARY, 2, config=dataclasses.replace(CONFIG, process=1.0, steps=1))
+    surrogate = Surrogate(
+        LENGTH, VOCABULARY, 2, config=dataclasses.replace(CONFIG, process=1.0, steps=1)
+    )
     surrogate.fit(*made_up(60, 0))
-    early, late = surrogate.predict(np.array([[1, 2, 2, 2, 2], [2, 2, 2, 2, 1]]), np.zeros((2, 2)))[0]
+    early, late = surrogate.predict(np.array([[1, 2, 2, 2, 2], [2, 2, 2, 2, 1]]), np.zeros((2, 2)))[
+        0
+    ]
     assert abs(early / late - 1) > 1e-3
 
 
 def test_deviations_are_a_part_of_those_of_the_gaussian_process():
     tokens, features, _ = made_up(50, 1)
-    small, large = (Surrogate(LENGTH, VOCABULARY, 2, config=dataclasses.replace(CONFIG, spread=spread, steps=1))
-                    for spread in (0.01, 0.02))
+    small, large = (
+        Surrogate(LENGTH, VOCABULARY, 2, config=dataclasses.replace(CONFIG, spread=spread, steps=1))
+        for spread in (0.01, 0.02)
+    )
     for surrogate in (small, large):
         surrogate.fit(*made_up(60, 0))
-    (mean, std), (same, twice) = (surrogate.predict(tokens, features) for surrogate in (small, large))
+    (mean, std), (same, twice) = (
+        surrogate.predict(tokens, features) for surrogate in (small, large)
+    )
     np.testing.assert_array_equal(mean, same)
     np.testing.assert_allclose(twice, 2 * std, rtol=1e-2)
 
@@ -116,7 +143,10 @@ def test_another_seed_gives_another_ensemble(fitted):
 
 
 def test_one_example_is_enough_and_errors_of_zero_are_errors():
-    surrogate, (tokens, features, errors) = Surrogate(LENGTH, VOCABULARY, 2, config=CONFIG), made_up(5, 0)
+    surrogate, (tokens, features, errors) = (
+        Surrogate(LENGTH, VOCABULARY, 2, config=CONFIG),
+        made_up(5, 0),
+    )
     surrogate.fit(tokens[:1], features[:1], errors[:1])
     mean, _ = surrogate.predict(tokens, features)
     assert (mean >= errors[0] / 2.01).all() and (mean <= errors[0] * 2.01).all()
@@ -125,7 +155,9 @@ def test_one_example_is_enough_and_errors_of_zero_are_errors():
 
 
 def test_works_without_features_and_beyond_its_capacity():
-    config = SurrogateConfig(members=3, embedding=8, hidden=8, dense=16, steps=150, batch=8, capacity=2)
+    config = SurrogateConfig(
+        members=3, embedding=8, hidden=8, dense=16, steps=150, batch=8, capacity=2
+    )
     surrogate = Surrogate(LENGTH, VOCABULARY, 0, config=config)
     tokens, none = np.array([[1, 0, 0, 0, 0], [2, 0, 0, 0, 0], [3, 1, 0, 0, 0]]), np.zeros((3, 0))
     surrogate.fit(tokens, none, [5.0, 20.0, 60.0])
@@ -133,19 +165,25 @@ def test_works_without_features_and_beyond_its_capacity():
     assert (np.diff(mean) > 5).all()
 
 
-@pytest.mark.parametrize('change, message', [
-    ({'errors': [1.0, np.nan, 2.0]}, 'errors must be percentages.*nan'),
-    ({'errors': [1.0, -3.0, 2.0]}, 'errors must be percentages.*-3'),
-    ({'errors': [1.0, 2.0]}, r'errors have shape \(2,\)'),
-    ({'tokens': np.zeros((0, LENGTH), int), 'features': np.zeros((0, 2)), 'errors': []}, 'at least one cell'),
-    ({'tokens': np.ones((3, 4), int)}, r'tokens are int64 of shape \(3, 4\)'),
-    ({'tokens': np.ones((3, LENGTH))}, 'tokens are float64'),
-    ({'tokens': np.full((3, LENGTH), 4)}, 'between 4 and 4; accepted is 1 to 3'),
-    ({'tokens': np.full((3, LENGTH), -1)}, 'between -1 and -1'),
-    ({'tokens': np.tile([1, 0, 2, 0, 0], (3, 1))}, 'at the end only'),
-    ({'features': np.zeros((3, 3))}, r'features have shape \(3, 3\); accepted is \(3, 2\)'),
-    ({'features': np.full((3, 2), np.inf)}, 'features must be finite'),
-])
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        ({'errors': [1.0, np.nan, 2.0]}, 'errors must be percentages.*nan'),
+        ({'errors': [1.0, -3.0, 2.0]}, 'errors must be percentages.*-3'),
+        ({'errors': [1.0, 2.0]}, r'errors have shape \(2,\)'),
+        (
+            {'tokens': np.zeros((0, LENGTH), int), 'features': np.zeros((0, 2)), 'errors': []},
+            'at least one cell',
+        ),
+        ({'tokens': np.ones((3, 4), int)}, r'tokens are int64 of shape \(3, 4\)'),
+        ({'tokens': np.ones((3, LENGTH))}, 'tokens are float64'),
+        ({'tokens': np.full((3, LENGTH), 4)}, 'between 4 and 4; accepted is 1 to 3'),
+        ({'tokens': np.full((3, LENGTH), -1)}, 'between -1 and -1'),
+        ({'tokens': np.tile([1, 0, 2, 0, 0], (3, 1))}, 'at the end only'),
+        ({'features': np.zeros((3, 3))}, r'features have shape \(3, 3\); accepted is \(3, 2\)'),
+        ({'features': np.full((3, 2), np.inf)}, 'features must be finite'),
+    ],
+)
 def test_bad_examples_are_named_and_change_nothing(fitted, change, message):
     good = dict(zip(('tokens', 'features', 'errors'), made_up(3, 0)))
     before = fitted.predict(good['tokens'], good['features'])
@@ -181,15 +219,22 @@ ALL_OPS = np.array(list(itertools.product(range(5), repeat=6)))
 
 
 def ways_by_search(ops):
-    """The ways of one cell by walking its edges from node 0, each as the operations that change something."""
+    """The ways of one cell by walking its edges from node 0, each as the operations that change
+    something.
+    """
     found, stack = [], [(0, ())]
     while stack:
         node, way = stack.pop()
         if node == 3:
-            found.append('>'.join(encoding.OPS[op] for op in way if op != encoding.SKIP) or 'identity')
+            found.append(
+                '>'.join(encoding.OPS[op] for op in way if op != encoding.SKIP) or 'identity'
+            )
             continue
-        stack += [(end, way + (op,)) for (start, end), op in zip(encoding.EDGES, ops)
-                  if start == node and op != encoding.NONE]
+        stack += [
+            (end, way + (op,))
+            for (start, end), op in zip(encoding.EDGES, ops)
+            if start == node and op != encoding.NONE
+        ]
     return sorted(found)
 
 
@@ -206,25 +251,32 @@ def test_features_count_what_is_live():
     arch = '|nor_conv_3x3~0|+|nor_conv_1x1~0|none~1|+|skip_connect~0|avg_pool_3x3~1|none~2|'
     names = [encoding.TOKENS[token - 1] for token in encoding.encode(arch) if token]
     assert names == ['nor_conv_3x3>avg_pool_3x3', 'identity']  # 0->2 ends at node 2
-    # Live edges: a skip, a 3x3, a pool. Two ways, the longer has 1 convolution, 1 wide, 1 pool, 2 ops;
-    # 1, 1, 1 in all; ways of 0 and of 2 operations, with 0 and with 1 convolution, one each; fewest 0 and 0.
+    # Live edges: a skip, a 3x3, a pool. Two ways, the longer has 1 convolution, 1 wide, 1 pool, 2
+    # ops; 1, 1, 1 in all; ways of 0 and of 2 operations, with 0 and with 1 convolution, one each;
+    # fewest 0 and 0.
     expected = [1, 0, 1, 1, 2, 1, 1, 1, 2, 1, 1, 1, 1, 0, 1, 0, 1, 1, 0, 0, 0, 0]
     np.testing.assert_array_equal(encoding.features(arch), expected)
 
 
 def test_dead_edges_and_the_names_of_inner_nodes_change_nothing():
     ops = ALL_OPS[np.random.default_rng(1).permutation(len(ALL_OPS))[:2000]]
-    for same in (encoding.live_ops(ops), np.where(ops[:, 2:3] == 0, ops[:, [1, 0, 2, 3, 5, 4]], ops)):
+    for same in (
+        encoding.live_ops(ops),
+        np.where(ops[:, 2:3] == 0, ops[:, [1, 0, 2, 3, 5, 4]], ops),
+    ):
         np.testing.assert_array_equal(encoding.encode_batch(same), encoding.encode_batch(ops))
         np.testing.assert_array_equal(encoding.features_batch(same), encoding.features_batch(ops))
     assert not encoding.encode_batch(np.zeros((1, 6), int)).any()
 
 
-@pytest.mark.parametrize('arch, message', [
-    ('|none~0|+|none~0|none~1|', 'not a cell of four nodes'),
-    ('|none~0|+|none~0|conv~1|+|none~0|none~1|none~2|', "has 'conv~1' as input 1"),
-    ('|none~0|+|none~0|none~0|+|none~0|none~1|none~2|', "has 'none~0' as input 1"),
-])
+@pytest.mark.parametrize(
+    'arch, message',
+    [
+        ('|none~0|+|none~0|none~1|', 'not a cell of four nodes'),
+        ('|none~0|+|none~0|conv~1|+|none~0|none~1|none~2|', "has 'conv~1' as input 1"),
+        ('|none~0|+|none~0|none~0|+|none~0|none~1|none~2|', "has 'none~0' as input 1"),
+    ],
+)
 def test_strings_that_are_no_cell_are_refused(arch, message):
     with pytest.raises(ValueError, match=message):
         encoding.parse(arch)

@@ -9,6 +9,7 @@ from nas.search import pareto
 from nas.tables import tabular
 from tests.nas.made_tables import arch_of, write_table
 
+
 @pytest.fixture(scope='module')
 def table(tmp_path_factory):
     path = tmp_path_factory.mktemp('table') / 'table.npz'
@@ -20,8 +21,12 @@ def test_objectives_are_those_of_the_file(table):
     space, columns = table
     for row in (0, 5, 728):
         accuracies = columns['c10_valid200_seeds'][row]
-        expected = {'error': 100 - np.nanmean(accuracies), 'latency_ms': columns['lat_phone'][row],
-                    'params': columns['params'][row], 'flops': columns['macs'][row]}
+        expected = {
+            'error': 100 - np.nanmean(accuracies),
+            'latency_ms': columns['lat_phone'][row],
+            'params': columns['params'][row],
+            'flops': columns['macs'][row],
+        }
         values = space.evaluate(str(columns['arch'][row]))
         assert values == pytest.approx(expected, rel=1e-5)
         costs = space.costs(str(columns['arch'][row]))
@@ -43,12 +48,28 @@ def test_growth_reaches_every_cell_one_operation_at_a_time(table):
 def test_neighbours_differ_in_one_operation(table):
     space, _ = table
     cell = arch_of([3, 0, 1, 0, 0, 3])
-    assert sorted(space.grow(cell)) == sorted(arch_of(ops) for ops in (
-        [3, 1, 1, 0, 0, 3], [3, 3, 1, 0, 0, 3], [3, 0, 1, 1, 0, 3], [3, 0, 1, 3, 0, 3], [3, 0, 1, 0, 1, 3],
-        [3, 0, 1, 0, 3, 3]))
-    assert sorted(space.mutate(cell)) == sorted(arch_of(ops) for ops in (
-        [0, 0, 1, 0, 0, 3], [1, 0, 1, 0, 0, 3], [3, 0, 0, 0, 0, 3], [3, 0, 3, 0, 0, 3], [3, 0, 1, 0, 0, 0],
-        [3, 0, 1, 0, 0, 1]))
+    assert sorted(space.grow(cell)) == sorted(
+        arch_of(ops)
+        for ops in (
+            [3, 1, 1, 0, 0, 3],
+            [3, 3, 1, 0, 0, 3],
+            [3, 0, 1, 1, 0, 3],
+            [3, 0, 1, 3, 0, 3],
+            [3, 0, 1, 0, 1, 3],
+            [3, 0, 1, 0, 3, 3],
+        )
+    )
+    assert sorted(space.mutate(cell)) == sorted(
+        arch_of(ops)
+        for ops in (
+            [0, 0, 1, 0, 0, 3],
+            [1, 0, 1, 0, 0, 3],
+            [3, 0, 0, 0, 0, 3],
+            [3, 0, 3, 0, 0, 3],
+            [3, 0, 1, 0, 0, 0],
+            [3, 0, 1, 0, 0, 1],
+        )
+    )
     assert space.at([3, 0, 1, 0, 0, 3]) == cell and space.at([4, 0, 0, 0, 0, 0]) is None
 
 
@@ -72,7 +93,9 @@ def test_relative_hypervolume_reaches_one_with_the_front(table):
     curve = space.relative_hypervolume(front, names)
     assert curve[-1] == pytest.approx(1) and (np.diff(curve) >= 0).all()
     assert curve[0] == pytest.approx(space.relative_hypervolume(front[:1], names)[0])
-    assert space.relative_hypervolume(space.cells[-1:], names)[0] == 0  # largest, so not inside the reference
+    assert (
+        space.relative_hypervolume(space.cells[-1:], names)[0] == 0
+    )  # largest, so not inside the reference
     assert space.relative_hypervolume([], names).shape == (0,)
 
 
@@ -84,10 +107,11 @@ def test_bad_tables_are_named(tmp_path):
     with pytest.raises(ValueError, match='unknown objective'):
         tabular.load_nas_bench_201(path).points(('error', 'latency_ms'))
     for name, column, message in (
-            ('params', None, 'no column params'),
-            ('arch', np.full(64, '|none~0|'), 'not a cell of four nodes'),
-            ('c10_valid200_seeds', np.full((64, 3), np.nan), 'no number in row 0'),
-            ('lat_phone', np.full(64, np.nan), 'missing values')):
+        ('params', None, 'no column params'),
+        ('arch', np.full(64, '|none~0|'), 'not a cell of four nodes'),
+        ('c10_valid200_seeds', np.full((64, 3), np.nan), 'no number in row 0'),
+        ('lat_phone', np.full(64, np.nan), 'missing values'),
+    ):
         write_table(path, used=(0, 3), **{name: column})
         with pytest.raises(ValueError, match=message):
             tabular.load_nas_bench_201(path, device='phone')
@@ -107,7 +131,9 @@ def test_macro_table(tmp_path):
     space = tabular.load_nas_bench_macro(path)
     assert space.root == '00000000' and len(space.grow(space.root)) == 16
     assert '00000020' in space.grow(space.root) and space.level('00210020') == 3
-    assert space.evaluate('01200000') == pytest.approx({'error': 14.0, 'params': 4.0, 'flops': 19.0})
+    assert space.evaluate('01200000') == pytest.approx(
+        {'error': 14.0, 'params': 4.0, 'flops': 19.0}
+    )
     assert len(set(map(space.encode, space.cells[:50]))) == 50
     with pytest.raises(ValueError, match='no latencies'):
         tabular.load_nas_bench_macro(path, device='phone')

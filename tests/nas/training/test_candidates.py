@@ -1,19 +1,21 @@
-"""Candidates with a device and an executor that only note what they are asked, and one real training."""
+"""Candidates with a device and an executor that only note what they are asked, and one real
+training.
+"""
 
 import pytest
 
-from nas.training import evaluate
 from nas.cells import plan
-from nas.training.candidates import Candidates
 from nas.cells.cell import Cell
 from nas.cells.cost import count
-from nas.devices.base import DeviceError, Measurement
-from nas.training.evaluate import EvaluationConfig, Result
-from nas.search.evaluations import Evaluation, Failure
-from nas.executors.serial import SerialExecutor
-from nas.training.recipe import RecipeConfig
-from nas.search.rungs import Rungs
 from nas.cells.skeleton import Skeleton
+from nas.devices.base import DeviceError, Measurement
+from nas.executors.serial import SerialExecutor
+from nas.search.evaluations import Evaluation, Failure
+from nas.search.rungs import Rungs
+from nas.training import evaluate
+from nas.training.candidates import Candidates
+from nas.training.evaluate import EvaluationConfig, Result
+from nas.training.recipe import RecipeConfig
 
 SMALL = Skeleton(name='small', size=8, channels=1, stages=(1,), growth=(4,), stem=8)
 CELLS = [Cell.parse(text) for text in ('bn-conv1x1', 'bn-conv3x3', 'none-conv3x3')]
@@ -45,14 +47,36 @@ class Executor:
         self.jobs += jobs
         for index in reversed(range(len(jobs))):
             self._events.append('train')
-            yield index, Result(**{'error': 10.0 + index, 'seconds': 2.0, 'epochs': 10, 'planned_epochs': 10,
-                                   'curve': (), 'rung_errors': (30.0, 20.0)} | self._fields)
+            yield (
+                index,
+                Result(
+                    **{
+                        'error': 10.0 + index,
+                        'seconds': 2.0,
+                        'epochs': 10,
+                        'planned_epochs': 10,
+                        'curve': (),
+                        'rung_errors': (30.0, 20.0),
+                    }
+                    | self._fields
+                ),
+            )
 
 
 def make(executor, device, *, objectives=('error', 'latency_ms', 'params'), **options):
-    return Candidates(**{'skeleton': SMALL, 'data': 'digits', 'recipe': RecipeConfig(epochs=10),
-                         'evaluation': EvaluationConfig(), 'executor': executor, 'device': device,
-                         'objectives': objectives, 'seed': 5} | options)
+    return Candidates(
+        **{
+            'skeleton': SMALL,
+            'data': 'digits',
+            'recipe': RecipeConfig(epochs=10),
+            'evaluation': EvaluationConfig(),
+            'executor': executor,
+            'device': device,
+            'objectives': objectives,
+            'seed': 5,
+        }
+        | options
+    )
 
 
 def test_all_are_measured_before_any_is_trained_and_what_the_device_refuses_has_failed():
@@ -66,7 +90,11 @@ def test_all_are_measured_before_any_is_trained_and_what_the_device_refuses_has_
     assert outcomes[1].result == {'error': 11.0, 'latency_ms': 1.0 + layers}
     assert outcomes[1].seconds == 2 and outcomes[1].extra['device'] == 'fake'
     job = executor.jobs[1]
-    assert (job.cell, job.data, job.seed) == (CELLS[1], 'digits', evaluate.candidate_seed(5, CELLS[1]))
+    assert (job.cell, job.data, job.seed) == (
+        CELLS[1],
+        'digits',
+        evaluate.candidate_seed(5, CELLS[1]),
+    )
     counts = count(plan.build(CELLS[1], SMALL))
     assert job.costs == {'params': counts.params, 'flops': counts.flops, 'latency_ms': 1.0 + layers}
     assert job.seed != executor.jobs[0].seed
@@ -86,7 +114,7 @@ def test_early_stopping_compares_with_batches_before_and_survives_a_restart():
     assert all(job.rungs.records == () for job in executor.jobs)
     history = [Evaluation(CELLS[0], 2, {})]
     dict(candidates.batch(CELLS[1:2], history))
-    known, = executor.jobs[-1].rungs.records
+    (known,) = executor.jobs[-1].rungs.records
     assert known == (executor.jobs[0].costs, (30.0, 20.0)) and executor.jobs[-1].rungs.margin == 3
     # What the log holds of a candidate is enough to go on as before.
     again, other = Executor([]), Device([])
@@ -100,7 +128,7 @@ def test_stopped_candidates_keep_their_figures_and_save_epochs():
     executor = Executor([], status='stopped', reason='dominated', epochs=4)
     candidates = make(executor, Device([]))
     assert candidates.saving() == 0
-    outcome, = [outcome for _, outcome in candidates.batch(CELLS[:1])]
+    (outcome,) = [outcome for _, outcome in candidates.batch(CELLS[:1])]
     assert (outcome.result.status, outcome.result.reason) == ('stopped', 'dominated')
     assert set(outcome.result.objectives) == {'error', 'latency_ms'}
     assert candidates.saving() == pytest.approx(0.6)
@@ -113,7 +141,8 @@ def test_a_crashed_training_keeps_what_was_measured():
     class Crashing:
         def map(self, function, jobs):
             yield from enumerate(Failure('out of memory') for _ in jobs)
-    outcome, = [outcome for _, outcome in make(Crashing(), Device([])).batch(CELLS[:1])]
+
+    (outcome,) = [outcome for _, outcome in make(Crashing(), Device([])).batch(CELLS[:1])]
     assert outcome.result.reason == 'out of memory' and outcome.result.objectives['latency_ms'] > 1
 
 
@@ -129,6 +158,6 @@ def test_what_cannot_be_told_is_refused():
 def test_a_real_candidate_is_trained():
     recipe = RecipeConfig(epochs=1, batch_size=64, crop=1, mirror=False, learning_rate=0.2)
     candidates = make(SerialExecutor(), None, objectives=('error', 'params'), recipe=recipe)
-    (index, outcome), = candidates.batch(CELLS[1:2])
+    ((index, outcome),) = candidates.batch(CELLS[1:2])
     assert index == 0 and 0 < outcome.result['error'] < 85  # chance is 90 %
     assert outcome.seconds > 0 and outcome.extra['epochs'] == 1

@@ -1,4 +1,6 @@
-"""nas.training.export: the files take raw images and give the logits of the network that was trained."""
+"""nas.training.export: the files take raw images and give the logits of the network that was
+trained.
+"""
 
 import json
 
@@ -7,11 +9,12 @@ import numpy as np
 import pytest
 
 from common import export as files
-from nas.training import batches, export
-from nas.networks import condense, network
-from nas.cells import plan as plan_lib, zoo
+from nas.cells import plan as plan_lib
+from nas.cells import zoo
 from nas.cells.fingerprint import plan_hash
 from nas.cells.skeleton import tiny
+from nas.networks import condense, network
+from nas.training import batches, export
 from nas.training.trained import Trained
 
 onnx = pytest.importorskip('onnx')
@@ -24,7 +27,9 @@ PLAN = plan_lib.build(zoo.CELLS['dpp-net-panacea'], tiny)
 
 
 def trained(progress=1.0):
-    """A masked network with learned groups, statistics unlike the initial ones, condensed or half so."""
+    """A masked network with learned groups, statistics unlike the initial ones, condensed or half
+    so.
+    """
     rng = np.random.default_rng(3)
     variables = network.init(jax.random.key(0), PLAN)
     for leaves in variables['batch_stats'].values():
@@ -36,25 +41,33 @@ def trained(progress=1.0):
 
 @pytest.fixture(scope='module')
 def written(tmp_path_factory):
-    """({type of the images: folder}, uint8 images, logits of the masked network on the training's input)."""
+    """({type of the images: folder}, uint8 images, logits of the masked network on the training's
+    input).
+    """
     folders, model = {}, trained()
     for pixels, formats in (('float32', ['onnx', 'stablehlo']), ('uint8', ['onnx'])):
         folders[pixels] = tmp_path_factory.mktemp(pixels)
-        files.write(export.exportable(model, pixels=pixels), folders[pixels], formats, source={'step': 7})
+        files.write(
+            export.exportable(model, pixels=pixels), folders[pixels], formats, source={'step': 7}
+        )
     images = np.random.default_rng(1).integers(0, 256, (3, 8, 8, 3)).astype(np.uint8)
     data = batches.Data(None, None, np.float32(MEAN), np.float32(STD))
     logits = jax.jit(network.Network(PLAN).apply)(model.variables, batches.normalise(images, data))
     return folders, images, np.asarray(logits)
 
 
-@pytest.mark.parametrize('pixels, name', [
-    ('float32', 'model.onnx'), ('float32', 'model.stablehlo'), ('uint8', 'model.onnx')])
+@pytest.mark.parametrize(
+    'pixels, name',
+    [('float32', 'model.onnx'), ('float32', 'model.stablehlo'), ('uint8', 'model.onnx')],
+)
 def test_files_take_raw_images_and_give_the_trained_logits(written, pixels, name):
     folders, images, expected = written
     assert np.ptp(expected, axis=0).min() > 0.05  # the images matter
     images = images if pixels == 'uint8' else np.float32(images / 255)
     np.testing.assert_allclose(files.run_file(folders[pixels] / name, images), expected, atol=1e-4)
-    np.testing.assert_allclose(files.run_file(folders[pixels] / name, images[:1]), expected[:1], atol=1e-4)
+    np.testing.assert_allclose(
+        files.run_file(folders[pixels] / name, images[:1]), expected[:1], atol=1e-4
+    )
 
 
 def test_file_documents_its_preprocessing_and_classes(written):

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from common import parallel
-from nas.training import batches, feed, recipe, score, throughput
 from nas.cells.cell import Cell
+from nas.cells.plan import build
+from nas.cells.skeleton import Skeleton
 from nas.datasets.images import Images
 from nas.datasets.open_images import open_images
+from nas.training import batches, feed, recipe, score, throughput
 from nas.training.feed import Request
-from nas.cells.plan import build
 from nas.training.recipe import RecipeConfig
-from nas.cells.skeleton import Skeleton
 from tests.nas.made_folders import CLASSES, make_folder
 
 SKELETON = Skeleton(name='test', size=8, classes=4, stages=(1,), growth=(4,), stem=8)
@@ -76,11 +76,13 @@ def test_shards_of_hosts_make_up_the_global_batch(data):
     hosts = [list(data.supply(requests(0, 3, range(first, first + 2)))) for first in range(0, 8, 2)]
     for step, batch in enumerate(whole):
         for name, values in batch.items():
-            np.testing.assert_array_equal(np.concatenate([host[step][name] for host in hosts]), values)
+            np.testing.assert_array_equal(
+                np.concatenate([host[step][name] for host in hosts]), values
+            )
 
 
 def test_without_a_draw_images_are_those_that_are_scored(data, train):
-    part, = data.supply([Request(np.array([3, 3, 0]), np.arange(3))])
+    (part,) = data.supply([Request(np.array([3, 3, 0]), np.arange(3))])
     np.testing.assert_array_equal(part['images'], train.images[[3, 3, 0]])
 
 
@@ -92,6 +94,7 @@ def test_batches_are_made_ahead_but_not_without_limit(data):
         for request in requests(0, 100):
             asked.append(next(taken))
             yield request
+
     supply = data.supply(counted())
     for number in range(3):
         next(supply)
@@ -114,7 +117,10 @@ def test_decoding_goes_on_while_the_batch_before_is_used(data, train):
             time.sleep(0.01)
             read.append(index)
             return train.source.read(index)
-    counting = dataclasses.replace(data, images=dataclasses.replace(train, source=Counting()), threads=2)
+
+    counting = dataclasses.replace(
+        data, images=dataclasses.replace(train, source=Counting()), threads=2
+    )
     supply = counting.supply(requests(0, 100))
     next(supply)
     at_first, deadline = len(read), time.monotonic() + 20
@@ -141,8 +147,10 @@ def test_a_damaged_image_is_named_after_the_batches_before_it(data, train, tmp_p
 
 
 def test_a_step_does_the_same_with_streamed_images_as_with_images_in_memory(run, data):
-    """The first step, on the crops of its batch as a data set in memory that is not cropped again."""
-    part, = data.supply(requests(0, 1))
+    """The first step, on the crops of its batch as a data set in memory that is not cropped
+    again.
+    """
+    (part,) = data.supply(requests(0, 1))
     images = Images('crops', part['images'], part['labels'], CLASSES)
     config = dataclasses.replace(CONFIG, crop=0)
     step = recipe.make_step(PLAN, config, steps=STEPS)
@@ -158,15 +166,21 @@ def test_a_step_does_the_same_with_streamed_images_as_with_images_in_memory(run,
 def test_training_learns_and_resumes_as_if_unbroken(run, data):
     assert [done for done, _, _ in run] == list(range(1, STEPS + 1))
     assert run[-1][2]['loss'] < 0.7 * run[0][2]['loss']
-    again = list(recipe.train_steps(PLAN, CONFIG, data, jax.device_get(run[8][1]), seed=SEED, start=9))
+    again = list(
+        recipe.train_steps(PLAN, CONFIG, data, jax.device_get(run[8][1]), seed=SEED, start=9)
+    )
     same(again[-1][1], run[-1][1])
     assert not any(thread.name.startswith('decode') for thread in threading.enumerate())
 
 
 def test_scores_are_those_of_the_same_pixels_in_memory(run, data, train):
-    in_memory = batches.place(Images('pixels', train.images[:], train.labels, CLASSES), train.statistics())
+    in_memory = batches.place(
+        Images('pixels', train.images[:], train.labels, CLASSES), train.statistics()
+    )
     score_of = score.make_scorer(PLAN, batch_size=8)  # the last batch is padded
-    np.testing.assert_allclose(score_of(run[-1][1], data), score_of(run[-1][1], in_memory), rtol=1e-6)
+    np.testing.assert_allclose(
+        score_of(run[-1][1], data), score_of(run[-1][1], in_memory), rtol=1e-6
+    )
 
 
 def test_the_wait_for_slow_files_shows(run, data, train, monkeypatch):
@@ -175,6 +189,7 @@ def test_the_wait_for_slow_files_shows(run, data, train, monkeypatch):
     def slow(images, *given):
         time.sleep(0.02)
         return example(images, *given)
+
     monkeypatch.setattr(type(train), 'example', slow)
     one_thread = feed.StreamedData(train, data.resident, threads=1)
     found = throughput.input_share(PLAN, CONFIG, one_thread, run[-1][1], seed=0, steps=3)

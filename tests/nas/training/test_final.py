@@ -1,4 +1,6 @@
-"""What a finished training says of itself: test scores, train.json, the report, the wait for input."""
+"""What a finished training says of itself: test scores, train.json, the report, the wait for
+input.
+"""
 
 import json
 import time
@@ -9,11 +11,11 @@ import pytest
 
 from common.checkpoint import Checkpoints
 from common.logs import MetricLog
-from nas.training import batches, final, recipe, throughput, trained
-from nas.networks import condense, network
 from nas.cells.architecture import Architecture
 from nas.cells.cost import count
 from nas.datasets.images import Images
+from nas.networks import condense, network
+from nas.training import batches, final, recipe, throughput, trained
 from nas.training.recipe import RecipeConfig
 from nas.training.session import Ended
 from tests.nas.made_images import CELL, SKELETON, make_images
@@ -21,8 +23,13 @@ from tests.nas.made_images import CELL, SKELETON, make_images
 ARCHITECTURE = Architecture('made', CELL, SKELETON)
 PLAN, CONFIG = ARCHITECTURE.plan, RecipeConfig(epochs=4, batch_size=16, crop=1)
 TRAIN, TEST = make_images(64), make_images(50, seed=1)
-ENDED = Ended(12.34, 567.0, {'step': 16, 'epoch': 4, 'held_out_error': 3.0},
-              {'step': 8, 'epoch': 2, 'held_out_error': 2.0}, 0)
+ENDED = Ended(
+    12.34,
+    567.0,
+    {'step': 16, 'epoch': 4, 'held_out_error': 3.0},
+    {'step': 8, 'epoch': 2, 'held_out_error': 2.0},
+    0,
+)
 
 
 def state_of(seed):
@@ -39,8 +46,17 @@ def workdir(tmp_path):
         best.save(8, recipe.to_variables(state_of(8)))
     with MetricLog(tmp_path) as log:
         for epoch in range(1, 5):
-            log.write(4 * epoch, {'epoch': epoch, 'loss': 1 / epoch, 'error': 20 / epoch,
-                                  'learning_rate': 0.1, 'held_out_loss': 1.0, 'held_out_error': 30 / epoch})
+            log.write(
+                4 * epoch,
+                {
+                    'epoch': epoch,
+                    'loss': 1 / epoch,
+                    'error': 20 / epoch,
+                    'learning_rate': 0.1,
+                    'held_out_loss': 1.0,
+                    'held_out_error': 30 / epoch,
+                },
+            )
     return tmp_path
 
 
@@ -58,15 +74,31 @@ def test_last_and_best_are_scored_on_the_test_split(workdir):
     facts = final.finish(workdir, TEST, ENDED, note='made up', extra={'seed': 5})
     for step, found in ((16, facts['test']), (8, facts['best']['test'])):
         loss, error = oracle(state_of(step), TEST)
-        assert found['error'] == pytest.approx(error) and found['loss'] == pytest.approx(loss, rel=1e-4)
+        assert found['error'] == pytest.approx(error) and found['loss'] == pytest.approx(
+            loss, rel=1e-4
+        )
         assert found['top5_error'] == 0  # of three classes
     assert facts['test'] != facts['best']['test']
-    assert (facts['held_out_error'], facts['best']['held_out_error'], facts['best']['epoch']) == (3.0, 2.0, 2)
+    assert (facts['held_out_error'], facts['best']['held_out_error'], facts['best']['epoch']) == (
+        3.0,
+        2.0,
+        2,
+    )
     costs = count(PLAN)
     assert (facts['params'], facts['flops'], facts['macs']) == tuple(costs)
     assert costs.params == network.count_params(trained.open_trained(workdir).deployed())
-    assert [facts[name] for name in ('epochs', 'steps', 'seconds', 'images_per_second')] == [4, 16, 12.3, 567]
-    assert (facts['name'], facts['note'], facts['seed'], facts['test_images']) == ('made', 'made up', 5, 50)
+    assert [facts[name] for name in ('epochs', 'steps', 'seconds', 'images_per_second')] == [
+        4,
+        16,
+        12.3,
+        567,
+    ]
+    assert (facts['name'], facts['note'], facts['seed'], facts['test_images']) == (
+        'made',
+        'made up',
+        5,
+        50,
+    )
     assert json.loads((workdir / 'train.json').read_text()) == facts
     page = (workdir / 'report.html').read_text()
     shown = ('made up', f'{facts["test"]["error"]:.4g}', 'held out', 'Learning rate')
@@ -81,7 +113,8 @@ def test_other_classes_are_refused(workdir):
 
 
 def test_the_wait_for_input_shows(monkeypatch):
-    data, config = batches.place(TRAIN, TRAIN.statistics()), RecipeConfig(epochs=10, batch_size=16, crop=1)
+    data = batches.place(TRAIN, TRAIN.statistics())
+    config = RecipeConfig(epochs=10, batch_size=16, crop=1)
     state = state_of(0)
     before = jax.device_get(state)
     free = throughput.input_share(PLAN, config, data, state, seed=0, steps=10)
@@ -93,6 +126,7 @@ def test_the_wait_for_input_shows(monkeypatch):
     def slow(*given):
         time.sleep(0.05 + 5e-3 * free.fixed_batch_ms)
         return real(*given)
+
     monkeypatch.setattr(recipe, 'batch_indices', slow)
     waiting = throughput.input_share(PLAN, config, data, state, seed=0, steps=5)
     assert waiting.share > 0.5 and waiting.step_ms > 50

@@ -1,4 +1,6 @@
-"""The training of the search half on four devices, and on two processes of two, against one device."""
+"""The training of the search half on four devices, and on two processes of two, against one
+device.
+"""
 
 import dataclasses
 import types
@@ -9,17 +11,19 @@ import pytest
 
 from common.run import open_run
 from experiments.benchmarks.kernels import layouts
-from nas.training import batches, recipe, session
 from nas.cells.cell import Cell
-from nas.datasets.open_images import open_images
 from nas.cells.plan import build
-from nas.training.recipe import RecipeConfig
 from nas.cells.skeleton import Skeleton
+from nas.datasets.open_images import open_images
+from nas.training import batches, recipe, session
+from nas.training.recipe import RecipeConfig
 from tests.nas.made_folders import make_folder
 
 pytestmark = pytest.mark.slow
-PLAN = build(Cell.parse('bn_relu-lgconv1x1-bn_relu-gconv3x3'),
-             Skeleton(name='test', size=8, classes=4, stages=(1,), growth=(4,), stem=8))
+PLAN = build(
+    Cell.parse('bn_relu-lgconv1x1-bn_relu-gconv3x3'),
+    Skeleton(name='test', size=8, classes=4, stages=(1,), growth=(4,), stem=8),
+)
 CONFIG = RecipeConfig(epochs=8, batch_size=8)  # 20 steps on 20 images
 SEED = 3
 
@@ -44,7 +48,11 @@ def refusal(data):
     """What is said of a batch of 18 images in a run of several processes."""
     if jax.process_count() > 1:
         with pytest.raises(ValueError) as refused:
-            next(recipe.train_steps(PLAN, dataclasses.replace(CONFIG, batch_size=18), data, None, seed=0))
+            next(
+                recipe.train_steps(
+                    PLAN, dataclasses.replace(CONFIG, batch_size=18), data, None, seed=0
+                )
+            )
         return str(refused.value)
 
 
@@ -56,9 +64,13 @@ def run(folder, files):
     trained = layouts.train_cells(PLAN, CONFIG, data, seed=SEED)
     with open_run(place, '--x=1\n') as opened:
         ended = session.train_in(opened, PLAN, CONFIG, images, held_out=images, seed=SEED)
-    return types.SimpleNamespace(trained=trained, read=noted.indices, error=ended.last['held_out_error'],
-                                 refused=refusal(data),
-                                 written={path.name for path in folder.glob(f'{jax.process_index()}/*')})
+    return types.SimpleNamespace(
+        trained=trained,
+        read=noted.indices,
+        error=ended.last['held_out_error'],
+        refused=refusal(data),
+        written={path.name for path in folder.glob(f'{jax.process_index()}/*')},
+    )
 
 
 @pytest.fixture(scope='module')
@@ -69,12 +81,16 @@ def files(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def one_device(files, tmp_path_factory):
-    return layouts.run_on(layouts.Layout(1, 1), run, tmp_path_factory.mktemp('one'), files, timeout=240)[0]
+    return layouts.run_on(
+        layouts.Layout(1, 1), run, tmp_path_factory.mktemp('one'), files, timeout=240
+    )[0]
 
 
 @pytest.fixture(scope='module')
 def two_processes(files, tmp_path_factory):
-    return layouts.run_on(layouts.Layout(2, 2), run, tmp_path_factory.mktemp('two'), files, timeout=240)
+    return layouts.run_on(
+        layouts.Layout(2, 2), run, tmp_path_factory.mktemp('two'), files, timeout=240
+    )
 
 
 def check_agreement(one, reference):
@@ -112,5 +128,7 @@ def test_each_process_reads_its_own_examples_and_process_0_alone_writes(one_devi
 
 def test_a_batch_that_does_not_divide_over_the_processes_is_refused_with_the_numbers(two_processes):
     for one in two_processes:
-        assert one.refused == ('batch_size is 18, it has to be a positive multiple of the 4 devices of 2 '
-                               'processes')
+        assert (
+            one.refused
+            == 'batch_size is 18, it has to be a positive multiple of the 4 devices of 2 processes'
+        )

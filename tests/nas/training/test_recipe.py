@@ -9,13 +9,13 @@ import optax
 import pytest
 
 from common import parallel
-from nas.training import batches, recipe, score
-from nas.networks import condense, network
 from nas.cells.cell import Cell
-from nas.datasets.images import Images
 from nas.cells.plan import build
-from nas.training.recipe import RecipeConfig
 from nas.cells.skeleton import Skeleton
+from nas.datasets.images import Images
+from nas.networks import condense, network
+from nas.training import batches, recipe, score
+from nas.training.recipe import RecipeConfig
 
 SKELETON = Skeleton(name='test', size=4, channels=1, classes=3, stages=(1,), growth=(4,), stem=8)
 PLAN = build(Cell.parse('bn_relu-lgconv1x1'), SKELETON)
@@ -50,19 +50,26 @@ def test_every_example_comes_once_in_every_pass_and_no_batch_is_short():
     passes = stream.reshape(4, 40)
     for one in passes:
         np.testing.assert_array_equal(np.sort(one), np.arange(40))
-    assert (passes[0] != passes[1]).any() and (batches.batch_indices(6, 0, 16, 40) != stream[:16]).any()
-    np.testing.assert_array_equal(np.bincount(batches.batch_indices(0, 1, 50, 20), minlength=20).clip(2, 3),
-                                  np.bincount(batches.batch_indices(0, 1, 50, 20), minlength=20))
+    assert (passes[0] != passes[1]).any() and (
+        batches.batch_indices(6, 0, 16, 40) != stream[:16]
+    ).any()
+    np.testing.assert_array_equal(
+        np.bincount(batches.batch_indices(0, 1, 50, 20), minlength=20).clip(2, 3),
+        np.bincount(batches.batch_indices(0, 1, 50, 20), minlength=20),
+    )
     assert RecipeConfig(epochs=3, batch_size=16).steps(40) == 8
 
 
 def test_augmentation_makes_all_crops_and_mirror_images_and_nothing_else():
     image = np.arange(1, 10, dtype=np.uint8).reshape(3, 3, 1)
     keys = jax.random.split(jax.random.key(0), 400)
-    out = np.asarray(jax.jit(lambda keys, images: batches.augment(keys, images, crop=1, mirror=True))(
-        keys, np.broadcast_to(image, (400, 3, 3, 1))))
+    out = np.asarray(
+        jax.jit(lambda keys, images: batches.augment(keys, images, crop=1, mirror=True))(
+            keys, np.broadcast_to(image, (400, 3, 3, 1))
+        )
+    )
     padded = np.pad(image, ((1, 1), (1, 1), (0, 0)))
-    crops = [padded[i:i + 3, j:j + 3] for i in range(3) for j in range(3)]
+    crops = [padded[i : i + 3, j : j + 3] for i in range(3) for j in range(3)]
     expected = {bytes(np.ascontiguousarray(c)) for crop in crops for c in (crop, crop[:, ::-1])}
     assert {bytes(one) for one in out} == expected and out.dtype == np.uint8
     same = batches.augment(keys[:2], out[:2], crop=0, mirror=False)
@@ -72,11 +79,17 @@ def test_augmentation_makes_all_crops_and_mirror_images_and_nothing_else():
 @jax.jit
 def oracle_gradient(params, rest, images, labels, mean, std, keys):
     """Gradient of the mean loss and new statistics, with everything on one device."""
+
     def loss_fn(params):
         crops = batches.augment(keys, images, crop=1, mirror=True)
-        logits, updated = network.Network(PLAN).apply({'params': params} | rest, (crops / 255.0 - mean) / std,
-                                                      train=True, mutable=['batch_stats'])
+        logits, updated = network.Network(PLAN).apply(
+            {'params': params} | rest,
+            (crops / 255.0 - mean) / std,
+            train=True,
+            mutable=['batch_stats'],
+        )
         return -jax.nn.log_softmax(logits)[jnp.arange(len(labels)), labels].mean(), updated
+
     return jax.grad(loss_fn, has_aux=True)(params)
 
 
@@ -84,8 +97,9 @@ def oracle_step(state, data, indices, keys, count, steps):
     """One step of SGD as PyTorch's documentation writes it."""
     state, data = jax.device_get((state, data))
     rest = {'batch_stats': state.batch_stats, 'condensation': state.condensation}
-    gradient, updated = oracle_gradient(state.params, rest, data.images[indices], data.labels[indices],
-                                        data.mean, data.std, keys)
+    gradient, updated = oracle_gradient(
+        state.params, rest, data.images[indices], data.labels[indices], data.mean, data.std, keys
+    )
     rate = 0.1 * 0.5 * (1 + np.cos(np.pi * count / steps))
     decayed = jax.tree.map(lambda g, p: g + 1e-3 * p, gradient, state.params)
     momentum = optax.tree_utils.tree_get(state.optimizer, 'trace')
@@ -157,9 +171,17 @@ def test_a_batch_that_does_not_divide_is_refused_with_the_numbers(data):
         next(recipe.train_steps(PLAN, config, data, state, seed=3))
 
 
-@pytest.mark.parametrize('field, value', [
-    ('epochs', 0), ('learning_rate', -1.0), ('momentum', 1.0), ('label_smoothing', float('nan')),
-    ('crop', -1), ('dtype', 'float64')])
+@pytest.mark.parametrize(
+    'field, value',
+    [
+        ('epochs', 0),
+        ('learning_rate', -1.0),
+        ('momentum', 1.0),
+        ('label_smoothing', float('nan')),
+        ('crop', -1),
+        ('dtype', 'float64'),
+    ],
+)
 def test_bad_recipes_are_refused(field, value):
     with pytest.raises(ValueError, match=f'{field} is'):
         RecipeConfig(**{field: value})

@@ -14,9 +14,9 @@ import pytest
 from common.checkpoint import Checkpoints
 from common.run import open_run
 from common.stopping import Stopped, on_signals
-from nas.training import batches, recipe, score, session, trained
-from nas.networks import condense
 from nas.cells.architecture import Architecture
+from nas.networks import condense
+from nas.training import batches, recipe, score, session, trained
 from nas.training.recipe import RecipeConfig
 from tests.nas.made_images import CELL, SKELETON, make_images
 
@@ -29,11 +29,23 @@ ENDS = {3: 1, 5: 2, 8: 3, 10: 4, 13: 5, 15: 6}
 SEED = 3
 
 
-def train(folder, *, config=CONFIG, held_out=HELD_OUT, images=TRAIN, checkpoint_epochs=2, stop=None):
+def train(
+    folder, *, config=CONFIG, held_out=HELD_OUT, images=TRAIN, checkpoint_epochs=2, stop=None
+):
     with open_run(folder, '--mode=train') as run:
-        trained.write_meta(run.path, trained.make_meta(ARCHITECTURE, images, data='made', config=config))
-        return session.train_in(run, PLAN, config, images, held_out=held_out, seed=SEED,
-                                checkpoint_epochs=checkpoint_epochs, stop=stop)
+        trained.write_meta(
+            run.path, trained.make_meta(ARCHITECTURE, images, data='made', config=config)
+        )
+        return session.train_in(
+            run,
+            PLAN,
+            config,
+            images,
+            held_out=held_out,
+            seed=SEED,
+            checkpoint_epochs=checkpoint_epochs,
+            stop=stop,
+        )
 
 
 def rows(folder):
@@ -65,8 +77,10 @@ def states():
     """(state, metrics) after each step of the same training, without any session."""
     data = batches.place(TRAIN, TRAIN.statistics())
     state = recipe.init_state(PLAN, CONFIG, steps=STEPS, seed=SEED)
-    return {done: (state, metrics) for done, state, metrics in
-            recipe.train_steps(PLAN, CONFIG, data, state, seed=SEED)}
+    return {
+        done: (state, metrics)
+        for done, state, metrics in recipe.train_steps(PLAN, CONFIG, data, state, seed=SEED)
+    }
 
 
 def test_the_log_has_a_line_per_epoch(whole, states):
@@ -80,7 +94,9 @@ def test_the_log_has_a_line_per_epoch(whole, states):
         rate = 0.05 * (1 + math.cos(math.pi * (row['step'] - 1) / STEPS)) / 2
         assert row['learning_rate'] == pytest.approx(rate, rel=1e-5)
         scores = score_of(states[row['step']][0]._replace(optimizer=()), data)
-        assert row['held_out_error'] == scores.error and row['held_out_loss'] == pytest.approx(scores.loss)
+        assert row['held_out_error'] == scores.error and row['held_out_loss'] == pytest.approx(
+            scores.loss
+        )
         assert row['images_per_second'] > 0
         before = row['step']
 
@@ -101,8 +117,11 @@ def test_the_best_is_the_lowest_held_out_error_of_those_that_can_be_deployed(who
 
 def test_a_network_before_its_last_pruning_is_not_the_best(tmp_path, monkeypatch):
     errors = iter([10.0, 20.0, 50.0, 40.0, 40.0, 60.0])
-    monkeypatch.setattr(session.score, 'make_scorer',
-                        lambda plan, **options: lambda state, data: score.Scores(1.0, next(errors), 0.0))
+    monkeypatch.setattr(
+        session.score,
+        'make_scorer',
+        lambda plan, **options: lambda state, data: score.Scores(1.0, next(errors), 0.0),
+    )
     ended = train(tmp_path)
     assert ended.best == {'step': 10, 'epoch': 4, 'held_out_error': 40.0}
     assert trained.open_trained(tmp_path).step == 10 and ended.last['held_out_error'] == 60.0
@@ -114,7 +133,9 @@ class Stop:
 
     def __init__(self, monkeypatch, step, error):
         self._left, self._error, self._update = step, error, session.Progress.update
-        monkeypatch.setattr(session.Progress, 'update', lambda progress, *given: self(progress, *given))
+        monkeypatch.setattr(
+            session.Progress, 'update', lambda progress, *given: self(progress, *given)
+        )
 
     def __call__(self, progress, *given):
         self._left -= 1
@@ -132,6 +153,7 @@ def signal_after(monkeypatch, step):
         if len(calls) == step:
             os.kill(os.getpid(), signal.SIGTERM)
         update(progress, *given)
+
     monkeypatch.setattr(session.Progress, 'update', counting)
 
 
@@ -145,14 +167,24 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_end(whole, tmp_path, mo
             train(tmp_path, stop=stop)
         # Two steps were under way.
         saved += step + 2
-        assert f'the checkpoint of step {saved} of {STEPS} is saved in {tmp_path}' in str(caught.value)
+        assert f'the checkpoint of step {saved} of {STEPS} is saved in {tmp_path}' in str(
+            caught.value
+        )
         assert steps_on_disk(tmp_path / 'checkpoints')[-1] == saved
         assert trained.open_trained(tmp_path, which='last').step == saved
     ended = train(tmp_path)
-    assert ended.resumed_from == saved and (ended.last, ended.best) == (whole[1].last, whole[1].best)
+    assert ended.resumed_from == saved and (ended.last, ended.best) == (
+        whole[1].last,
+        whole[1].best,
+    )
     assert without_times(tmp_path) == without_times(whole[0])
     for which in ('best', 'last'):
-        same(*(trained.open_trained(folder, which=which).variables for folder in (whole[0], tmp_path)))
+        same(
+            *(
+                trained.open_trained(folder, which=which).variables
+                for folder in (whole[0], tmp_path)
+            )
+        )
 
 
 @pytest.mark.parametrize('step', [4, 14])
@@ -165,7 +197,9 @@ def test_a_crashed_training_goes_on_to_the_same_end(whole, tmp_path, monkeypatch
     start = max(saved, default=0)
     ended = train(tmp_path)
     assert ended.resumed_from == start
-    assert (f'going on from the checkpoint of step {start}' in capsys.readouterr().out) == (start > 0)
+    assert (f'going on from the checkpoint of step {start}' in capsys.readouterr().out) == (
+        start > 0
+    )
     assert without_times(tmp_path) == without_times(whole[0])
     assert (ended.last, ended.best) == (whole[1].last, whole[1].best)
     template = trained.state_template(PLAN, CONFIG)
@@ -173,7 +207,12 @@ def test_a_crashed_training_goes_on_to_the_same_end(whole, tmp_path, monkeypatch
     with one, other:
         same(*(checkpoints.restore(template)[1] for checkpoints in (one, other)))
     for which in ('best', 'last'):
-        same(*(trained.open_trained(folder, which=which).variables for folder in (whole[0], tmp_path)))
+        same(
+            *(
+                trained.open_trained(folder, which=which).variables
+                for folder in (whole[0], tmp_path)
+            )
+        )
 
 
 def test_an_ended_training_is_not_trained_again(whole):
@@ -184,10 +223,13 @@ def test_an_ended_training_is_not_trained_again(whole):
     assert 0 < ended.seconds <= whole[1].seconds
 
 
-@pytest.mark.parametrize('changes, named', [
-    ({'config': dataclasses.replace(CONFIG, learning_rate=0.1)}, 'learning_rate 0.05, not 0.1'),
-    ({'images': make_images(39)}, 'examples 40, not 39'),
-])
+@pytest.mark.parametrize(
+    'changes, named',
+    [
+        ({'config': dataclasses.replace(CONFIG, learning_rate=0.1)}, 'learning_rate 0.05, not 0.1'),
+        ({'images': make_images(39)}, 'examples 40, not 39'),
+    ],
+)
 def test_another_training_is_refused(whole, tmp_path, changes, named):
     with pytest.raises(ValueError, match=f'{named}; take another --workdir'):
         train(whole[0], **changes)
@@ -204,11 +246,18 @@ def test_without_held_out_images_the_best_is_the_last(tmp_path, monkeypatch):
     same(*(trained.open_trained(tmp_path, which=which).variables for which in ('best', 'last')))
 
 
-@pytest.mark.parametrize('error, reason', [
-    (OSError(errno.ENOSPC, 'No space left on device'), 'No space left on device'),
-    (ValueError("OUT_OF_RANGE: Error writing \"a\": Failed to write 9 bytes [os_error_code='28']"),
-     'No space left on device'),
-])
+@pytest.mark.parametrize(
+    'error, reason',
+    [
+        (OSError(errno.ENOSPC, 'No space left on device'), 'No space left on device'),
+        (
+            ValueError(
+                'OUT_OF_RANGE: Error writing "a": Failed to write 9 bytes [os_error_code=\'28\']'
+            ),
+            'No space left on device',
+        ),
+    ],
+)
 def test_a_full_disk_leaves_the_old_checkpoint(whole, tmp_path, monkeypatch, error, reason):
     with Checkpoints(tmp_path / 'probe') as checkpoints:
         orbax = type(checkpoints._orbax)
@@ -231,6 +280,9 @@ def test_a_full_disk_leaves_the_old_checkpoint(whole, tmp_path, monkeypatch, err
 def test_a_log_that_cannot_be_written_is_named(tmp_path, monkeypatch):
     def write(*unused_given):
         raise OSError(errno.ENOSPC, 'No space left on device')
+
     monkeypatch.setattr(session.MetricLog, 'write', write)
-    with pytest.raises(ValueError, match=f'{tmp_path} cannot be written: No space left on device; its check'):
+    with pytest.raises(
+        ValueError, match=f'{tmp_path} cannot be written: No space left on device; its check'
+    ):
         train(tmp_path)

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from common.checkpoint import Checkpoints
-from nas.networks import condense, network
-from nas.training import recipe, trained
 from nas.cells import zoo
 from nas.cells.architecture import Architecture
 from nas.cells.cell import Cell
 from nas.cells.plan import build
-from nas.training.recipe import RecipeConfig
 from nas.cells.skeleton import Skeleton, cifar10, imagenet
+from nas.networks import condense, network
+from nas.training import recipe, trained
+from nas.training.recipe import RecipeConfig
 from tests.nas.made_images import CELL, SKELETON, make_images
 
 ARCHITECTURE = Architecture('made', CELL, SKELETON)
@@ -24,8 +24,12 @@ PLAN, CONFIG = ARCHITECTURE.plan, RecipeConfig(epochs=2, batch_size=16)
 
 @pytest.fixture
 def workdir(tmp_path):
-    """A workdir as a training leaves it: the best network at step 2, the last, condensed further, at 4."""
-    trained.write_meta(tmp_path, trained.make_meta(ARCHITECTURE, make_images(30), data='made', config=CONFIG))
+    """A workdir as a training leaves it: the best network at step 2, the last, condensed further,
+    at 4.
+    """
+    trained.write_meta(
+        tmp_path, trained.make_meta(ARCHITECTURE, make_images(30), data='made', config=CONFIG)
+    )
     for step, progress, folder in ((2, 0.2, 'best'), (4, 1.0, 'checkpoints')):
         state = state_after(step, progress)
         with Checkpoints(tmp_path / folder) as checkpoints:
@@ -54,7 +58,9 @@ def test_meta_says_what_the_network_takes(workdir):
     assert (meta['name'], meta['cell'], meta['network']) == ('made', str(CELL), None)
     assert (meta['size'], meta['channels'], meta['classes']) == (4, 1, ['a', 'b', 'c'])
     pixels = images.images / 255
-    assert meta['mean'] == pytest.approx([pixels.mean()]) and meta['std'] == pytest.approx([pixels.std()])
+    assert meta['mean'] == pytest.approx([pixels.mean()]) and meta['std'] == pytest.approx(
+        [pixels.std()]
+    )
     assert meta['data'] == 'made' and RecipeConfig(**meta['recipe']) == CONFIG
     assert meta['skeleton']['stages'] == [1] and meta['skeleton']['stem'] == 8
 
@@ -72,21 +78,33 @@ def test_the_deployed_network_gives_the_same_logits(workdir):
 
 def flip(path):
     """Changes a byte in the largest file of a folder."""
-    file = max((file for file in path.rglob('*') if file.is_file()), key=lambda file: file.stat().st_size)
+    file = max(
+        (file for file in path.rglob('*') if file.is_file()), key=lambda file: file.stat().st_size
+    )
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 255
     file.write_bytes(bytes(content))
 
 
-@pytest.mark.parametrize('damage, named', [
-    (lambda d: (d / 'network.json').unlink(), 'network.json does not exist'),
-    (lambda d: (d / 'network.json').write_text('{'), 'network.json is damaged'),
-    (lambda d: (d / 'network.json').write_text('[]'), 'network.json is damaged'),
-    (lambda d: (d / 'network.json').write_text('{"name": "x", "cell": null, "skeleton": null, "network": 3}'),
-     'network.json is damaged'),
-    (lambda d: (d / 'best').rename(d / 'moved'), 'best holds no checkpoint'),
-    (lambda d: [flip(file) for file in (d / 'best').glob('2/*') if file.is_dir()], 'best are damaged'),
-])
+@pytest.mark.parametrize(
+    'damage, named',
+    [
+        (lambda d: (d / 'network.json').unlink(), 'network.json does not exist'),
+        (lambda d: (d / 'network.json').write_text('{'), 'network.json is damaged'),
+        (lambda d: (d / 'network.json').write_text('[]'), 'network.json is damaged'),
+        (
+            lambda d: (d / 'network.json').write_text(
+                '{"name": "x", "cell": null, "skeleton": null, "network": 3}'
+            ),
+            'network.json is damaged',
+        ),
+        (lambda d: (d / 'best').rename(d / 'moved'), 'best holds no checkpoint'),
+        (
+            lambda d: [flip(file) for file in (d / 'best').glob('2/*') if file.is_dir()],
+            'best are damaged',
+        ),
+    ],
+)
 def test_what_is_missing_or_damaged_is_named(workdir, damage, named):
     damage(workdir)
     with pytest.raises(ValueError, match=named) as caught:
@@ -99,9 +117,14 @@ def test_which_is_best_or_last(workdir):
         trained.open_trained(workdir, which='first')
 
 
-@pytest.mark.parametrize('architecture', [
-    ARCHITECTURE, Architecture('densenet', network='densenet-bc-100-12'),
-    Architecture('panacea', zoo.CELLS['dpp-net-panacea'], imagenet, 'dpp-net-panacea-imagenet')])
+@pytest.mark.parametrize(
+    'architecture',
+    [
+        ARCHITECTURE,
+        Architecture('densenet', network='densenet-bc-100-12'),
+        Architecture('panacea', zoo.CELLS['dpp-net-panacea'], imagenet, 'dpp-net-panacea-imagenet'),
+    ],
+)
 def test_an_architecture_is_written_down_and_built_again(architecture):
     record = json.loads(json.dumps(architecture.as_dict()))
     again = Architecture.from_dict(record)
@@ -117,12 +140,16 @@ def test_the_classes_follow_the_data_where_they_can():
     assert architecture.for_classes(10) is architecture
     changed = architecture.for_classes(7)
     assert changed.plan == build(cell, Skeleton(classes=7)) and changed.network is None
-    with pytest.raises(ValueError, match='--network=densenet-121 is defined for 1000 classes.*has 10'):
+    with pytest.raises(
+        ValueError, match='--network=densenet-121 is defined for 1000 classes.*has 10'
+    ):
         Architecture('x', network='densenet-121').for_classes(10)
 
 
-@pytest.mark.parametrize('given, named', [
-    ({'network': 'vgg'}, 'vgg'), ({}, 'None is unknown'), ({'cell': CELL}, 'go together')])
+@pytest.mark.parametrize(
+    'given, named',
+    [({'network': 'vgg'}, 'vgg'), ({}, 'None is unknown'), ({'cell': CELL}, 'go together')],
+)
 def test_an_architecture_is_a_cell_or_a_network(given, named):
     with pytest.raises(ValueError, match=named):
         Architecture('x', **given)

@@ -1,4 +1,6 @@
-"""Clips written to folders read back; one with something missing is refused by name, or read without it."""
+"""Clips written to folders read back; one with something missing is refused by name, or read
+without it.
+"""
 
 import os
 import shutil
@@ -7,8 +9,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from pano_depth.footage import geometry, media
-from pano_depth.footage import clip_folder
+from pano_depth.footage import clip_folder, geometry, media
 from pano_depth.footage.clip import Clip
 from pano_depth.kernels.rigid import Motion
 
@@ -21,7 +22,9 @@ def _clip(n=6, height=32, name='room_1', seed=0):
     turns = turns[0].inv() * turns
     positions = np.cumsum(rng.normal(0, 0.2, (n, 3)), axis=0)
     poses = Motion(turns.as_matrix(), positions - positions[0])
-    return Clip(name, rng.integers(0, 256, (n, height, 2 * height, 3), np.uint8), depth, poses, 12.0)
+    return Clip(
+        name, rng.integers(0, 256, (n, height, 2 * height, 3), np.uint8), depth, poses, 12.0
+    )
 
 
 @pytest.fixture
@@ -47,7 +50,9 @@ def test_a_written_clip_reads_back(tmp_path, depth_format, tolerance):
 
 def test_a_write_that_fails_leaves_nothing(tmp_path):
     clip = _clip()
-    bad = Clip('bad', clip.frames, poses=Motion(clip.poses.rotation[:3], clip.poses.translation[:3]))
+    bad = Clip(
+        'bad', clip.frames, poses=Motion(clip.poses.rotation[:3], clip.poses.translation[:3])
+    )
     with pytest.raises(ValueError, match='3 poses'):
         clip_folder.write_clip_folder(tmp_path, bad)
     for name in ('../up', '', '.hidden'):
@@ -78,9 +83,11 @@ def test_resizing_averages_frames_and_never_mixes_depth(scene):
     clip = _clip()
     back = clip_folder.read_clip_folder(scene, size=(16, 32))
     assert back.frames.shape == (6, 16, 32, 3) and back.depth.shape == (6, 16, 32)
-    np.testing.assert_allclose(back.frames[1, 3, 4], clip.frames[1, 6:8, 8:10].mean((0, 1)), atol=0.51)
+    np.testing.assert_allclose(
+        back.frames[1, 3, 4], clip.frames[1, 6:8, 8:10].mean((0, 1)), atol=0.51
+    )
     for v, u in ((5, 5), (15, 31)):
-        block = clip.depth[2, 2 * v:2 * v + 2, 2 * u:2 * u + 2]
+        block = clip.depth[2, 2 * v : 2 * v + 2, 2 * u : 2 * u + 2]
         assert np.abs(block - back.depth[2, v, u]).min() < 0.00051
 
 
@@ -131,20 +138,23 @@ def _bad_npy(scene):
     np.save(scene / 'depth/000001.npy', np.ones((32, 64), np.int32))
 
 
-@pytest.mark.parametrize('damage, words', [
-    (_remove('rgb/000002.png'), 'rgb/000002.png is missing'),
-    (_remove('rgb/000000.png'), 'rgb/000000.png is missing'),
-    (_remove('depth/000005.png'), 'depth/000005.png is missing'),
-    (_remove('depth/000001.png'), 'depth/000001.png is missing'),
-    (_remove('rgb/000005.png'), 'rgb/000005.png is missing'),
-    (_small_frame, 'rgb/000003.png is 32x16'),
-    (_square_frames, 'rgb/000000.png is 64x64.*stereo'),
-    (_gray8_depth, 'depth/000002.png has mode RGB'),
-    (_double, '000001.png and 000001.jpg are one frame'),
-    (_short_poses, 'poses.txt has 5 poses for 6 frames'),
-    (_cut_depth, 'depth/000004.png cannot be read'),
-    (_bad_npy, r'depth/000001.npy is int32 \(32, 64\)'),
-])
+@pytest.mark.parametrize(
+    'damage, words',
+    [
+        (_remove('rgb/000002.png'), 'rgb/000002.png is missing'),
+        (_remove('rgb/000000.png'), 'rgb/000000.png is missing'),
+        (_remove('depth/000005.png'), 'depth/000005.png is missing'),
+        (_remove('depth/000001.png'), 'depth/000001.png is missing'),
+        (_remove('rgb/000005.png'), 'rgb/000005.png is missing'),
+        (_small_frame, 'rgb/000003.png is 32x16'),
+        (_square_frames, 'rgb/000000.png is 64x64.*stereo'),
+        (_gray8_depth, 'depth/000002.png has mode RGB'),
+        (_double, '000001.png and 000001.jpg are one frame'),
+        (_short_poses, 'poses.txt has 5 poses for 6 frames'),
+        (_cut_depth, 'depth/000004.png cannot be read'),
+        (_bad_npy, r'depth/000001.npy is int32 \(32, 64\)'),
+    ],
+)
 def test_damage_is_refused_with_the_name_of_the_file(scene, damage, words):
     damage(scene)
     with pytest.raises(ValueError, match=words):
@@ -157,7 +167,9 @@ def test_a_missing_frame_keeps_the_numbers_and_poses_of_the_others(scene):
     footage, clip = clip_folder.open_scene(scene, on_bad='skip'), _clip()
     assert [frame.index for frame in footage.frames()] == [1, 2, 4, 5] and footage.length == 6
     assert [reason.split(' is missing')[0] for _, reason in footage.skipped] == [
-        str(scene / 'rgb/000000.png'), str(scene / 'depth/000003.png')]
+        str(scene / 'rgb/000000.png'),
+        str(scene / 'depth/000003.png'),
+    ]
     back = footage.clip(stride=2)
     np.testing.assert_array_equal(back.frames, clip.frames[[2, 4]])
     # inverse(T_2) o T_4, translation
@@ -168,7 +180,9 @@ def test_a_missing_frame_keeps_the_numbers_and_poses_of_the_others(scene):
 def test_poses_that_cannot_be_assigned_are_left_out_by_name(scene):
     _short_poses(scene)
     footage = clip_folder.open_scene(scene, on_bad='skip')
-    assert footage.poses is None and [name for name, _ in footage.skipped] == [str(scene / 'poses.txt')]
+    assert footage.poses is None and [name for name, _ in footage.skipped] == [
+        str(scene / 'poses.txt')
+    ]
     assert len(list(footage.frames())) == 6
 
 
@@ -178,7 +192,10 @@ def test_depth_has_a_scale(scene):
 
 
 def test_bad_options_are_refused(scene):
-    for options, word in (({'size': (16, 16)}, 'size'), ({'stride': 0}, 'stride'),
-                          ({'max_frames': 0}, 'max_frames')):
+    for options, word in (
+        ({'size': (16, 16)}, 'size'),
+        ({'stride': 0}, 'stride'),
+        ({'max_frames': 0}, 'max_frames'),
+    ):
         with pytest.raises(ValueError, match=word):
             clip_folder.read_clip_folder(scene, **options)

@@ -14,7 +14,9 @@ METRES = np.array([[0.5, 1.25, 2.0, 3.75], [65.0, 0.001, 7.5, 12.125]], np.float
 
 def _dpt(path, values, size=None, magic=b'PIEH'):
     rows, columns = np.shape(values) if size is None else size
-    path.write_bytes(magic + struct.pack('<ii', columns, rows) + np.asarray(values, '<f4').tobytes())
+    path.write_bytes(
+        magic + struct.pack('<ii', columns, rows) + np.asarray(values, '<f4').tobytes()
+    )
     return path
 
 
@@ -51,7 +53,9 @@ def test_exr(tmp_path):
     header = {'compression': exr.ZIP_COMPRESSION, 'type': exr.scanlineimage}
     for name, dtype, tolerance in (('Z', np.float32, 1e-6), ('Y', np.float16, 1e-3)):
         exr.File(header, {name: METRES.astype(dtype)}).write(str(tmp_path / 'a.exr'))
-        np.testing.assert_allclose(depth_files.read_depth(tmp_path / 'a.exr'), METRES, rtol=tolerance)
+        np.testing.assert_allclose(
+            depth_files.read_depth(tmp_path / 'a.exr'), METRES, rtol=tolerance
+        )
     exr.File(header, {'mist': METRES}).write(str(tmp_path / 'b.exr'))
     with pytest.raises(ValueError, match='b.exr has the channels mist'):
         depth_files.read_depth(tmp_path / 'b.exr')
@@ -78,7 +82,9 @@ class _Trap:
 
 
 def test_nothing_is_unpickled(tmp_path):
-    np.save(tmp_path / 'a.npy', np.array([[_Trap(str(tmp_path / 'sprung'))]], object), allow_pickle=True)
+    np.save(
+        tmp_path / 'a.npy', np.array([[_Trap(str(tmp_path / 'sprung'))]], object), allow_pickle=True
+    )
     with pytest.raises(ValueError, match='a.npy cannot be read'):
         depth_files.read_depth(tmp_path / 'a.npy')
     assert not (tmp_path / 'sprung').exists()
@@ -103,13 +109,24 @@ def test_damage_is_refused_with_the_name_of_the_file(tmp_path):
     _dpt(tmp_path / 'negative.dpt', METRES, size=(-2, -4))
     _dpt(tmp_path / 'magic.dpt', METRES, magic=b'HEIP')
     (tmp_path / 'stub.dpt').write_bytes(b'PIEH')
-    for name, words in (('eight.png', 'mode L'), ('cut.png', 'cannot be read'), ('cut.npy', 'cannot be read'),
-                        ('cube.npy', r'\(1, 2, 4\)'), ('complex.npy', 'complex'), ('many.npy', 'several'),
-                        ('empty.npy', 'cannot be read'), ('folder.png', 'a folder'),
-                        ('absent.png', 'not exist'), ('cut.dpt', '4x2.*28 bytes'), ('long.dpt', 'cut short'),
-                        ('huge.dpt', 'cut short'), ('negative.dpt', 'cut short'), ('magic.dpt', 'HEIP'),
-                        ('stub.dpt', 'cut short'),
-                        ('a.txt', 'no depth file')):
+    for name, words in (
+        ('eight.png', 'mode L'),
+        ('cut.png', 'cannot be read'),
+        ('cut.npy', 'cannot be read'),
+        ('cube.npy', r'\(1, 2, 4\)'),
+        ('complex.npy', 'complex'),
+        ('many.npy', 'several'),
+        ('empty.npy', 'cannot be read'),
+        ('folder.png', 'a folder'),
+        ('absent.png', 'not exist'),
+        ('cut.dpt', '4x2.*28 bytes'),
+        ('long.dpt', 'cut short'),
+        ('huge.dpt', 'cut short'),
+        ('negative.dpt', 'cut short'),
+        ('magic.dpt', 'HEIP'),
+        ('stub.dpt', 'cut short'),
+        ('a.txt', 'no depth file'),
+    ):
         with pytest.raises(ValueError, match=f'{name}.*{words}'):
             depth_files.read_depth(tmp_path / name)
     for scale in (0, -1, np.nan):

@@ -1,4 +1,6 @@
-"""Frames of image files: streamed, resized, one eye taken, the bad ones refused or left out by name."""
+"""Frames of image files: streamed, resized, one eye taken, the bad ones refused or left out by
+name.
+"""
 
 import gc
 import logging as python_logging
@@ -13,12 +15,18 @@ from scipy.spatial.transform import Rotation
 from pano_depth.footage import media
 from pano_depth.footage.clip import Clip
 from pano_depth.footage.footage import BadFrames, from_clip
-from pano_depth.footage.frame_files import FrameFiles, eye_size, from_files, natural_order, numbered_files
+from pano_depth.footage.frame_files import (
+    FrameFiles,
+    eye_size,
+    from_files,
+    natural_order,
+    numbered_files,
+)
 from pano_depth.kernels.rigid import Motion
 
 
 def _images(folder, n=6, shape=(32, 64), seed=0):
-    """n noise images with their files and depths, [H, W] metres in thousandths."""
+    """N noise images with their files and depths, [H, W] metres in thousandths."""
     rng = np.random.default_rng(seed)
     frames = rng.integers(0, 256, (n, *shape, 3), np.uint8)
     depths = rng.integers(1, 9000, (n, *shape)).astype(np.uint16)
@@ -65,13 +73,17 @@ def test_frames_are_not_kept_and_not_read_ahead(tmp_path):
 def test_size_averages_images_and_picks_depth(tmp_path):
     frames, depths, files = _images(tmp_path)
     frame = next(_open(files, read_depth=_read_depth).frames(size=(16, 32)))
-    np.testing.assert_allclose(frame.image, frames[0].reshape(16, 2, 32, 2, 3).mean((1, 3)), atol=0.51)
+    np.testing.assert_allclose(
+        frame.image, frames[0].reshape(16, 2, 32, 2, 3).mean((1, 3)), atol=0.51
+    )
     blocks = depths[0].reshape(16, 2, 32, 2).transpose(0, 2, 1, 3).reshape(16, 32, 4) / 1000
     assert np.abs(blocks - frame.depth[..., None]).min(-1).max() < 1e-6
 
 
-@pytest.mark.parametrize('stereo, stored, eye', [
-    ('top_bottom', (64, 64), np.s_[:32]), ('left_right', (32, 128), np.s_[:, :64])])
+@pytest.mark.parametrize(
+    'stereo, stored, eye',
+    [('top_bottom', (64, 64), np.s_[:32]), ('left_right', (32, 128), np.s_[:, :64])],
+)
 def test_the_left_eye_is_taken_of_images_and_of_depth_stacked_alike(tmp_path, stereo, stored, eye):
     frames, depths, files = _images(tmp_path, 2, stored)
     footage = _open(files, stereo=stereo, read_depth=_read_depth)
@@ -87,34 +99,51 @@ def test_the_left_eye_is_taken_of_images_and_of_depth_stacked_alike(tmp_path, st
 def test_other_aspects_are_refused_with_the_flag_that_takes_them():
     assert eye_size(512, 1024, None, 'a.png') == (512, 1024)
     for size, stereo, words in (
-            ((64, 64), None, 'a.png.*--stereo=top_bottom'), ((32, 128), None, 'a.png.*--stereo=left_right'),
-            ((32, 64), 'top_bottom', 'a.png is 64x32.*1:1'), ((64, 64), 'left_right', 'a.png is 64x64.*4:1'),
-            ((36, 64), None, 'a.png is 64x36'), ((12, 12), 'top_bottom', 'left eye of a.png is 12x6')):
+        ((64, 64), None, 'a.png.*--stereo=top_bottom'),
+        ((32, 128), None, 'a.png.*--stereo=left_right'),
+        ((32, 64), 'top_bottom', 'a.png is 64x32.*1:1'),
+        ((64, 64), 'left_right', 'a.png is 64x64.*4:1'),
+        ((36, 64), None, 'a.png is 64x36'),
+        ((12, 12), 'top_bottom', 'left eye of a.png is 12x6'),
+    ):
         with pytest.raises(ValueError, match=words):
             eye_size(*size, stereo, 'a.png')
 
 
 def test_every_kind_of_pixel_becomes_eight_bit_rgb(tmp_path):
     wide = np.random.default_rng(1).integers(0, 65536, (32, 64, 4)).astype(np.uint16)
-    cases = {'rgb16.png': wide[..., :3], 'rgba16.png': wide, 'gray16.png': wide[..., 1],
-             'rgba8.png': (wide >> 8).astype(np.uint8)}
+    cases = {
+        'rgb16.png': wide[..., :3],
+        'rgba16.png': wide,
+        'gray16.png': wide[..., 1],
+        'rgba8.png': (wide >> 8).astype(np.uint8),
+    }
     for name, pixels in cases.items():
         cv2.imwrite(str(tmp_path / name), pixels)
         expected = pixels / (257 if pixels.dtype == np.uint16 else 1)
-        expected = np.repeat(expected[..., None], 3, -1) if pixels.ndim == 2 else expected[..., 2::-1]
+        expected = (
+            np.repeat(expected[..., None], 3, -1) if pixels.ndim == 2 else expected[..., 2::-1]
+        )
         image = next(_open([FrameFiles(tmp_path / name)]).frames()).image
         assert image.dtype == np.uint8 and np.abs(image - expected).max() < 1
 
 
 def _damage(files):
-    """A corrupt image, a frame of another size, a missing depth file, a corrupt one, a known problem."""
+    """A corrupt image, a frame of another size, a missing depth file, a corrupt one, a known
+    problem.
+    """
     files[1].image.write_bytes(files[1].image.read_bytes()[:700])
     media.write_image(files[2].image, np.zeros((16, 32, 3), np.uint8))
     files[3].depth.unlink()
     files[4].depth.write_bytes(b'no png')
     files[6] = FrameFiles('6.png', None, '6.png is missing')
-    return {1: '1.png cannot be read', 2: '2.png is 32x16', 3: 'd3.png does not exist',
-            4: 'd4.png cannot be read', 6: '6.png is missing'}
+    return {
+        1: '1.png cannot be read',
+        2: '2.png is 32x16',
+        3: 'd3.png does not exist',
+        4: 'd4.png cannot be read',
+        6: '6.png is missing',
+    }
 
 
 def test_bad_frames_are_left_out_by_name_once(tmp_path, caplog):
@@ -177,8 +206,12 @@ def test_nothing_to_read_is_an_error_even_where_bad_frames_are_skipped(tmp_path)
 
 def test_options_are_checked_before_anything_is_read(tmp_path):
     footage = _open(_images(tmp_path, 2)[2])
-    for options, word in (({'size': (16, 16)}, 'size'), ({'size': (16,)}, 'size'), ({'stride': 0}, 'stride'),
-                          ({'start': -1}, 'start')):
+    for options, word in (
+        ({'size': (16, 16)}, 'size'),
+        ({'size': (16,)}, 'size'),
+        ({'stride': 0}, 'stride'),
+        ({'start': -1}, 'start'),
+    ):
         with pytest.raises(ValueError, match=word):
             footage.frames(**options)
     with pytest.raises(ValueError, match='max_frames'):
@@ -191,10 +224,15 @@ def test_numbers_order_and_name_files(tmp_path):
     for name in ('10_a.png', '9_a.png', '2_a.png', '7_b.png', 'a.png'):
         (tmp_path / name).touch()
     (tmp_path / '3_a.png').mkdir()
-    assert {number: path.name for number, path in numbered_files(tmp_path, r'(\d+)_a[.]png').items()} == {
-        2: '2_a.png', 9: '9_a.png', 10: '10_a.png'}
+    assert {
+        number: path.name for number, path in numbered_files(tmp_path, r'(\d+)_a[.]png').items()
+    } == {2: '2_a.png', 9: '9_a.png', 10: '10_a.png'}
     assert [path.name for path in natural_order(tmp_path.glob('*_a.png'))] == [
-        '2_a.png', '3_a.png', '9_a.png', '10_a.png']
+        '2_a.png',
+        '3_a.png',
+        '9_a.png',
+        '10_a.png',
+    ]
     (tmp_path / '09_a.png').touch()
     with pytest.raises(ValueError, match='one frame'):
         numbered_files(tmp_path, r'(\d+)_a[.]png')

@@ -1,4 +1,6 @@
-"""Readers of the depth half on damaged files, and on files that were made to trip them: read rightly or refused by name."""
+"""Readers of the depth half on damaged files, and on files that were made to trip them: read
+rightly or refused by name.
+"""
 
 import pathlib
 import struct
@@ -10,14 +12,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import EpsImagePlugin, Image
 
-from pano_depth.footage import geometry, media, spherical
-from pano_depth.results import ply
+from pano_depth.footage import depth_files, geometry, media, spherical
 from pano_depth.kernels import rigid
-from pano_depth.footage import depth_files
+from pano_depth.results import ply
 
 # Derandomised, so that a failure is everybody's failure.
-quick = settings(max_examples=40, deadline=None, derandomize=True, database=None,
-                 suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+quick = settings(
+    max_examples=40,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
 
 def dpt(width=3, height=2):
     return b'PIEH' + struct.pack('<ii', width, height) + np.arange(1, 7, dtype='<f4').tobytes()
@@ -64,7 +71,9 @@ def atom(kind, payload=b''):
 def mp4_file(path):
     """Boxes of one video track without pictures, tagged in both ways."""
     entry = atom(b'avc1', bytes(78))
-    table = atom(b'stbl', atom(b'stsd', bytes(4) + struct.pack('>I', 1) + entry) + atom(b'stco', bytes(8)))
+    table = atom(
+        b'stbl', atom(b'stsd', bytes(4) + struct.pack('>I', 1) + entry) + atom(b'stco', bytes(8))
+    )
     handler = atom(b'hdlr', bytes(8) + b'vide' + bytes(12))
     track = atom(b'trak', atom(b'mdia', handler + atom(b'minf', table)))
     path.write_bytes(atom(b'ftyp', b'isom') + atom(b'moov', track))
@@ -144,12 +153,31 @@ def test_damaged_files_are_read_rightly_or_refused_by_name(tmp_path, name):
     damage()
 
 
-NUMBERS = ['0', '1', '-1', 'nan', 'inf', '1e999', '1e200', '\u0661', '0x1', '1_0', '#', '\n', '\t', '\x00']
+NUMBERS = [
+    '0',
+    '1',
+    '-1',
+    'nan',
+    'inf',
+    '1e999',
+    '1e200',
+    '\u0661',
+    '0x1',
+    '1_0',
+    '#',
+    '\n',
+    '\t',
+    '\x00',
+]
 
 
 @quick
-@given(st.one_of(st.text(max_size=80),
-                 st.lists(st.sampled_from(NUMBERS), min_size=6, max_size=20).map(' '.join)))
+@given(
+    st.one_of(
+        st.text(max_size=80),
+        st.lists(st.sampled_from(NUMBERS), min_size=6, max_size=20).map(' '.join),
+    )
+)
 def test_trajectories_of_any_text(tmp_path, text):
     path = tmp_path / 'poses.txt'
     path.write_text(text, encoding='utf-8', errors='replace')
@@ -159,11 +187,15 @@ def test_trajectories_of_any_text(tmp_path, text):
         assert 'poses.txt' in str(error)
 
 
-@pytest.mark.parametrize('change, words', [
-    ((b'vertex 2', b'vertex -1'), 'element is vertex -1'),
-    ((b'vertex 2', b'vertex 99999999999999999999'), 'element is vertex 9999'),
-    ((b'vertex 2', b'face 2'), 'element is face'), ((b'uchar red', b'char red'), 'colours are int16'),
-])
+@pytest.mark.parametrize(
+    'change, words',
+    [
+        ((b'vertex 2', b'vertex -1'), 'element is vertex -1'),
+        ((b'vertex 2', b'vertex 99999999999999999999'), 'element is vertex 9999'),
+        ((b'vertex 2', b'face 2'), 'element is face'),
+        ((b'uchar red', b'char red'), 'colours are int16'),
+    ],
+)
 def test_claims_of_a_cloud_are_checked(tmp_path, change, words):
     path = tmp_path / 'cloud.ply'
     path.write_bytes(written('.ply', ply_file).replace(*change))
@@ -171,9 +203,16 @@ def test_claims_of_a_cloud_are_checked(tmp_path, change, words):
         ply.read_ply(path)
 
 
-@pytest.mark.parametrize('header', [
-    b"{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999, 99999999), }", b"{'descr': 'O'}", b'{',
-    b'(' * 90, b"{1: 2, 'a': 3}"])
+@pytest.mark.parametrize(
+    'header',
+    [
+        b"{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999, 99999999), }",
+        b"{'descr': 'O'}",
+        b'{',
+        b'(' * 90,
+        b"{1: 2, 'a': 3}",
+    ],
+)
 def test_headers_of_arrays_that_numpy_trips_over(tmp_path, header):
     path = tmp_path / 'depth.npy'
     path.write_bytes(b'\x93NUMPY\x01\x00' + struct.pack('<H', len(header)) + header)
@@ -183,7 +222,9 @@ def test_headers_of_arrays_that_numpy_trips_over(tmp_path, header):
 
 def test_no_program_is_started_for_an_image(tmp_path, monkeypatch):
     calls = []
-    monkeypatch.setattr(EpsImagePlugin, 'Ghostscript', lambda *arguments, **options: calls.append(arguments))
+    monkeypatch.setattr(
+        EpsImagePlugin, 'Ghostscript', lambda *arguments, **options: calls.append(arguments)
+    )
     script = b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 6 6\n%%EndComments\nshowpage\n'
     (tmp_path / 'a.png').write_bytes(script)
     with pytest.raises(ValueError, match='a.png cannot be read'):
@@ -192,11 +233,23 @@ def test_no_program_is_started_for_an_image(tmp_path, monkeypatch):
 
 
 def test_numbers_of_a_tag_that_no_float_holds(tmp_path):
-    names = ('CroppedAreaTopPixels', 'CroppedAreaImageHeightPixels', 'FullPanoHeightPixels',
-             'CroppedAreaLeftPixels', 'CroppedAreaImageWidthPixels', 'FullPanoWidthPixels')
-    tags = {'Spherical': 'true', 'ProjectionType': 'equirectangular', **dict.fromkeys(names, '1'),
-            'CroppedAreaTopPixels': '9' * 400}
-    text = ''.join(f'<GSpherical:{name}>{value}</GSpherical:{name}>' for name, value in tags.items())
+    names = (
+        'CroppedAreaTopPixels',
+        'CroppedAreaImageHeightPixels',
+        'FullPanoHeightPixels',
+        'CroppedAreaLeftPixels',
+        'CroppedAreaImageWidthPixels',
+        'FullPanoWidthPixels',
+    )
+    tags = {
+        'Spherical': 'true',
+        'ProjectionType': 'equirectangular',
+        **dict.fromkeys(names, '1'),
+        'CroppedAreaTopPixels': '9' * 400,
+    }
+    text = ''.join(
+        f'<GSpherical:{name}>{value}</GSpherical:{name}>' for name, value in tags.items()
+    )
     handler = atom(b'hdlr', bytes(8) + b'vide' + bytes(12))
     kind = bytes.fromhex('ffcc8263f8554a938814587a02521fdd')
     track = atom(b'trak', atom(b'mdia', handler) + atom(b'uuid', kind + text.encode()))

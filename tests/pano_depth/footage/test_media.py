@@ -9,8 +9,17 @@ from PIL import Image
 from pano_depth.footage import media
 
 
-@pytest.mark.parametrize('height, width, word', [(32, 64, None), (64, 64, '--stereo=top_bottom'), (32, 128, '--stereo=left_right'),
-                                                 (64, 96, 'twice'), (8, 16, '16'), (33, 66, 'even')])
+@pytest.mark.parametrize(
+    'height, width, word',
+    [
+        (32, 64, None),
+        (64, 64, '--stereo=top_bottom'),
+        (32, 128, '--stereo=left_right'),
+        (64, 96, 'twice'),
+        (8, 16, '16'),
+        (33, 66, 'even'),
+    ],
+)
 def test_check_equirect_says_what_is_wrong(height, width, word):
     if word is None:
         media.check_equirect(height, width, 'x.png')
@@ -28,8 +37,12 @@ def test_read_image_gives_rgb_whatever_the_file_holds(tmp_path):
     Image.fromarray(rgba[..., 0]).save(tmp_path / 'gray.png')
     media.write_png16(tmp_path / 'gray16.png', gray16)
     np.testing.assert_array_equal(media.read_image(tmp_path / 'rgba.png'), rgba[..., :3])
-    np.testing.assert_array_equal(media.read_image(tmp_path / 'gray.png'), np.repeat(rgba[..., :1], 3, -1))
-    np.testing.assert_array_equal(media.read_image(tmp_path / 'gray16.png')[..., 1], [[0, 1, 255, 128]])
+    np.testing.assert_array_equal(
+        media.read_image(tmp_path / 'gray.png'), np.repeat(rgba[..., :1], 3, -1)
+    )
+    np.testing.assert_array_equal(
+        media.read_image(tmp_path / 'gray16.png')[..., 1], [[0, 1, 255, 128]]
+    )
 
 
 def test_images_are_written_as_they_are_and_read_back(tmp_path):
@@ -65,7 +78,7 @@ def test_resize_by_an_integer_factor_averages_blocks():
     frame = np.random.default_rng(0).integers(0, 256, (32, 64, 3), np.uint8)
     small = media.resize_equirect(frame, 16, 32)
     for v, u in ((0, 0), (7, 31), (15, 4)):
-        block = frame[2 * v:2 * v + 2, 2 * u:2 * u + 2].reshape(4, 3).astype(float).mean(0)
+        block = frame[2 * v : 2 * v + 2, 2 * u : 2 * u + 2].reshape(4, 3).astype(float).mean(0)
         np.testing.assert_allclose(small[v, u], block, atol=0.5)
 
 
@@ -73,8 +86,14 @@ def test_resize_by_an_integer_factor_averages_blocks():
 def test_resize_by_any_factor_has_no_seam(height):
     frame = np.random.default_rng(0).integers(0, 256, (32, 64, 3), np.uint8)
     half_turn = media.resize_equirect(np.roll(frame, 32, axis=1), height, 2 * height)
-    np.testing.assert_array_equal(half_turn, np.roll(media.resize_equirect(frame, height, 2 * height), height, axis=1))
-    smooth = 120 + 30 * np.cos(2 * np.pi * np.arange(64) / 64) + 20 * np.linspace(-1, 1, 32)[:, None]
+    np.testing.assert_array_equal(
+        half_turn, np.roll(media.resize_equirect(frame, height, 2 * height), height, axis=1)
+    )
+    smooth = (
+        120 + 30 * np.cos(2 * np.pi * np.arange(64) / 64) + 20 * np.linspace(-1, 1, 32)[:, None]
+    )
     smooth = np.repeat(smooth.astype(np.uint8)[..., None], 3, axis=-1)
     resized = media.resize_equirect(smooth, height, 2 * height).astype(int)
-    assert np.abs(resized[:, 0] - resized[:, -1]).max() <= np.abs(np.diff(resized, axis=1)).max() + 1
+    assert (
+        np.abs(resized[:, 0] - resized[:, -1]).max() <= np.abs(np.diff(resized, axis=1)).max() + 1
+    )

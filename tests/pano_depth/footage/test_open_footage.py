@@ -7,8 +7,7 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 
-from pano_depth.footage import media, spherical, video
-from pano_depth.footage import clip_folder
+from pano_depth.footage import clip_folder, media, spherical, video
 from pano_depth.footage.clip import Clip
 from pano_depth.footage.open_footage import open_footage
 
@@ -16,7 +15,9 @@ N = 6
 
 
 def _frames(n=N, height=32, width=64):
-    """[n, height, width, 3] smooth images, which survive compression; each is darker than the one before."""
+    """[n, height, width, 3] smooth images, which survive compression; each is darker than the one
+    before.
+    """
     v, u = np.mgrid[:height, :width]
     wave = 40 * np.sin(2 * np.pi * u / width)
     frames = [np.stack([200 - 20 * i + wave, 3.0 * v, 90 + 0 * v], -1) for i in range(n)]
@@ -38,7 +39,7 @@ def _write_video(path, frames, fps=12):
 
 
 def _one(path, **options):
-    footage, = open_footage(path, **options)
+    (footage,) = open_footage(path, **options)
     return footage
 
 
@@ -46,7 +47,9 @@ def _one(path, **options):
 def test_video(tmp_path, suffix):
     frames, path = _frames(), tmp_path / f'walk{suffix}'
     _write_video(tmp_path / 'made.mp4', frames)
-    codec = ['-c:v', 'libvpx-vp9', '-crf', '10', '-b:v', '0'] if suffix == '.webm' else ['-c', 'copy']
+    codec = (
+        ['-c:v', 'libvpx-vp9', '-crf', '10', '-b:v', '0'] if suffix == '.webm' else ['-c', 'copy']
+    )
     ffmpeg = [imageio_ffmpeg.get_ffmpeg_exe(), '-v', 'error', '-i', tmp_path / 'made.mp4']
     subprocess.run([*ffmpeg, *codec, path], check=True)
     footage = _one(path)
@@ -72,7 +75,12 @@ def test_one_eye_of_a_stacked_video(tmp_path, stereo, axis):
     # Away from the border between the eyes, whose colours the codec mixes.
     full, small = next(footage.frames()).image, next(footage.frames(size=(16, 32))).image
     assert np.abs(full[2:-2, 2:-2].astype(int) - frames[0, 2:-2, 2:-2]).mean() < 6
-    assert np.abs(small.astype(int) - frames[0].reshape(16, 2, 32, 2, 3).mean((1, 3)))[2:-2, 2:-2].mean() < 6
+    assert (
+        np.abs(small.astype(int) - frames[0].reshape(16, 2, 32, 2, 3).mean((1, 3)))[
+            2:-2, 2:-2
+        ].mean()
+        < 6
+    )
 
 
 def test_memory_does_not_grow_with_the_length_of_a_video(tmp_path):
@@ -106,9 +114,13 @@ def test_spherical_metadata_stays_with_the_footage(tmp_path, monkeypatch):
     assert _one(path).spherical is None
     spherical.write_spherical(path, spherical.mono_equirect())
     found = _one(path)
-    assert found.spherical.stereo == 'mono' and found.spherical.full and len(list(found.frames())) == N
-    for words, metadata in (('part of the sphere', spherical.Spherical(bounds=(0, 0, 0.25, 0.25))),
-                            ('cubemap', spherical.Spherical('cubemap'))):
+    assert (
+        found.spherical.stereo == 'mono' and found.spherical.full and len(list(found.frames())) == N
+    )
+    for words, metadata in (
+        ('part of the sphere', spherical.Spherical(bounds=(0, 0, 0.25, 0.25))),
+        ('cubemap', spherical.Spherical('cubemap')),
+    ):
         monkeypatch.setattr(spherical, 'read_spherical', lambda found, metadata=metadata: metadata)
         with pytest.raises(ValueError, match=f'walk.mp4.*{words}'):
             open_footage(path)
@@ -117,6 +129,7 @@ def test_spherical_metadata_stays_with_the_footage(tmp_path, monkeypatch):
 def test_damaged_metadata_does_not_cost_the_pictures(tmp_path, monkeypatch):
     def damaged(path):
         raise ValueError(f'the boxes of video {path} are damaged')
+
     monkeypatch.setattr(spherical, 'read_spherical', damaged)
     footage = _one(_write_video(tmp_path / 'walk.mp4', _frames()))
     assert footage.spherical is None and len(list(footage.frames())) == N
@@ -151,8 +164,12 @@ def test_a_gap_in_the_numbers_of_a_folder(tmp_path, name, first, step):
 
 
 def test_names_that_are_no_numbering_are_taken_as_they_come(tmp_path):
-    for i, names in enumerate((('1700000000.png', '1700000123.png', '1700000410.png'),
-                               ('kitchen.png', 'a2.png', 'b7.png'))):
+    for i, names in enumerate(
+        (
+            ('1700000000.png', '1700000123.png', '1700000410.png'),
+            ('kitchen.png', 'a2.png', 'b7.png'),
+        )
+    ):
         folder = tmp_path / str(i)
         for name, frame in zip(names, _frames(3), strict=True):
             _write_images(folder, [frame], name)
@@ -161,9 +178,14 @@ def test_names_that_are_no_numbering_are_taken_as_they_come(tmp_path):
 
 def test_scenes_of_a_root_and_a_root_of_one(tmp_path):
     for name in ('hall', 'attic'):
-        clip_folder.write_clip_folder(tmp_path, Clip(name, _frames(), np.full((N, 32, 64), 1.5, np.float32)))
+        clip_folder.write_clip_folder(
+            tmp_path, Clip(name, _frames(), np.full((N, 32, 64), 1.5, np.float32))
+        )
     footages = open_footage(tmp_path)
-    assert [(footage.name, footage.has_depth) for footage in footages] == [('attic', True), ('hall', True)]
+    assert [(footage.name, footage.has_depth) for footage in footages] == [
+        ('attic', True),
+        ('hall', True),
+    ]
     assert _one(tmp_path / 'hall').name == 'hall'
     assert next(_one(tmp_path / 'hall', depth_scale=0.01).frames()).depth[0, 0] == pytest.approx(15)
 
@@ -174,7 +196,9 @@ def test_depth_pairs_and_panosuncg_are_recognised(tmp_path):
     _write_images(tmp_path / 'suncg/house/4.txt', frames, '{}_color.png')
     for i in range(2):
         np.save(tmp_path / f'pairs/{i}-depth.npy', depth / np.float32(10))
-        media.write_image(tmp_path / f'suncg/house/4.txt/{i}_depth.png', np.repeat(depth[..., None], 3, -1))
+        media.write_image(
+            tmp_path / f'suncg/house/4.txt/{i}_depth.png', np.repeat(depth[..., None], 3, -1)
+        )
     pairs, trajectory = _one(tmp_path / 'pairs'), _one(tmp_path / 'suncg')
     assert (pairs.name, pairs.ordered) == ('pairs', False)
     assert (trajectory.name, trajectory.has_rotation) == ('house/4', False)
@@ -193,13 +217,29 @@ def _refused(tmp_path):
     (tmp_path / 'scene/rgb').mkdir(parents=True)
     (tmp_path / 'images/000000.png').mkdir(parents=True)
     _write_video(tmp_path / 'flat.mp4', _frames(2, 36, 64))
-    for name, shape in (('square', (32, 32)), ('wide', (16, 64)), ('flat', (36, 64)), ('tiny', (8, 16))):
+    for name, shape in (
+        ('square', (32, 32)),
+        ('wide', (16, 64)),
+        ('flat', (36, 64)),
+        ('tiny', (8, 16)),
+    ):
         media.write_image(tmp_path / f'{name}.png', np.zeros((*shape, 3), np.uint8))
-    return {'absent': 'does not exist', 'text.mp4': 'no picture', 'text.png': 'cannot be read',
-            'empty.mp4': 'empty file', 'empty.png': 'cannot be read', 'empty': 'neither rgb/ nor images',
-            'folder.mp4': 'neither rgb/ nor images', 'scene': 'rgb has no frames',
-            'images': 'neither rgb/ nor images', 'flat.mp4': '64x36', 'flat.png': '64x36',
-            'square.png': '--stereo=top_bottom', 'wide.png': '--stereo=left_right', 'tiny.png': 'at least 16'}
+    return {
+        'absent': 'does not exist',
+        'text.mp4': 'no picture',
+        'text.png': 'cannot be read',
+        'empty.mp4': 'empty file',
+        'empty.png': 'cannot be read',
+        'empty': 'neither rgb/ nor images',
+        'folder.mp4': 'neither rgb/ nor images',
+        'scene': 'rgb has no frames',
+        'images': 'neither rgb/ nor images',
+        'flat.mp4': '64x36',
+        'flat.png': '64x36',
+        'square.png': '--stereo=top_bottom',
+        'wide.png': '--stereo=left_right',
+        'tiny.png': 'at least 16',
+    }
 
 
 @pytest.mark.parametrize('on_bad', ['refuse', 'skip'])

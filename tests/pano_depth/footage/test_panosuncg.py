@@ -1,4 +1,6 @@
-"""PanoSUNCG's layout, generated here: trajectories in order, 8-bit depth, positions without rotations."""
+"""PanoSUNCG's layout, generated here: trajectories in order, 8-bit depth, positions without
+rotations.
+"""
 
 import cv2
 import numpy as np
@@ -21,7 +23,9 @@ def _write(root, *, scenes=('room_b', 'room_a'), trajectories=(0, 10, 2), n=12, 
                 cv2.imwrite(str(folder / f'{i}_depth.png'), depth)
             labels = root / 'labels' / scene
             labels.mkdir(parents=True, exist_ok=True)
-            (labels / f'{k}.txt').write_text(''.join(f'{5 + 0.1 * i} {1.5} {-i * k}\n' for i in range(n)))
+            (labels / f'{k}.txt').write_text(
+                ''.join(f'{5 + 0.1 * i} {1.5} {-i * k}\n' for i in range(n))
+            )
     return root
 
 
@@ -29,7 +33,8 @@ def _write(root, *, scenes=('room_b', 'room_a'), trajectories=(0, 10, 2), n=12, 
 def test_frames_depth_and_positions(tmp_path, frames_in, given):
     folders = panosuncg.trajectories(_write(tmp_path, frames_in=frames_in) / given)
     assert [(folder.parent.name, folder.name) for folder in folders] == [
-        (scene, f'{k}.txt') for scene in ('room_a', 'room_b') for k in (0, 2, 10)]
+        (scene, f'{k}.txt') for scene in ('room_a', 'room_b') for k in (0, 2, 10)
+    ]
     footage = panosuncg.open_trajectory(folders[1])
     assert (footage.name, footage.length) == ('room_a/2', 12)
     assert footage.has_depth and not footage.has_rotation
@@ -46,7 +51,9 @@ def test_frames_depth_and_positions(tmp_path, frames_in, given):
 
 def test_depth_of_ten_metres(tmp_path):
     cv2.imwrite(str(tmp_path / 'a.png'), np.array([[0, 51, 255, 1]], np.uint8))
-    np.testing.assert_allclose(panosuncg.read_depth(tmp_path / 'a.png'), [[0, 2, 10, 10 / 255]], rtol=1e-6)
+    np.testing.assert_allclose(
+        panosuncg.read_depth(tmp_path / 'a.png'), [[0, 2, 10, 10 / 255]], rtol=1e-6
+    )
 
 
 def test_without_labels_there_are_no_poses(tmp_path):
@@ -64,13 +71,23 @@ def test_what_is_missing_is_refused_or_left_out(tmp_path):
         panosuncg.open_trajectory(folder)
     footage = panosuncg.open_trajectory(folder, on_bad='skip')
     clip = footage.clip()
-    assert len(clip) == 4 and len(footage.skipped) == 2 and '4_depth.png is missing' in footage.skipped[1][1]
+    assert (
+        len(clip) == 4
+        and len(footage.skipped) == 2
+        and '4_depth.png is missing' in footage.skipped[1][1]
+    )
     np.testing.assert_allclose(clip.poses.translation[:, 0], [0, 0.1, 0.3, 0.5], atol=1e-12)
 
 
-@pytest.mark.parametrize('text, words', [
-    ('1 2 3\n', '1 positions for 6 frames'), ('1 2\n' * 6, r'\(6, 2\)'), ('a b c\n', 'cannot be read'),
-    ('1 nan 3\n' * 6, 'finite')])
+@pytest.mark.parametrize(
+    'text, words',
+    [
+        ('1 2 3\n', '1 positions for 6 frames'),
+        ('1 2\n' * 6, r'\(6, 2\)'),
+        ('a b c\n', 'cannot be read'),
+        ('1 nan 3\n' * 6, 'finite'),
+    ],
+)
 def test_labels_that_do_not_fit_are_named(tmp_path, text, words):
     root = _write(tmp_path, scenes=('room',), trajectories=(3,), n=6)
     (root / 'labels/room/3.txt').write_text(text)

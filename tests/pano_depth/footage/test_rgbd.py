@@ -14,15 +14,22 @@ def _write(folder, image, depth, value):
     cv2.imwrite(str(folder / image), np.full((16, 32, 3), value, np.uint8))
     metres = np.full((16, 32), value / 10, np.float32)
     if depth.endswith('.dpt'):
-        (folder / depth).write_bytes(b'PIEH' + struct.pack('<ii', 32, 16) + metres.astype('<f4').tobytes())
+        (folder / depth).write_bytes(
+            b'PIEH' + struct.pack('<ii', 32, 16) + metres.astype('<f4').tobytes()
+        )
     elif depth.endswith('.npy'):
         np.save(folder / depth, metres)
     else:
         cv2.imwrite(str(folder / depth), np.rint(metres * 1000).astype(np.uint16))
 
 
-NAMES = [('a-rgb.png', 'a-depth.dpt'), ('b_color.jpg', 'b_depth.npy'), ('c.rgb.jpeg', 'c.depth.png'),
-         ('d_2.jpg', 'd_2.depth.png'), ('d_10.png', 'd_10-depth.npy')]
+NAMES = [
+    ('a-rgb.png', 'a-depth.dpt'),
+    ('b_color.jpg', 'b_depth.npy'),
+    ('c.rgb.jpeg', 'c.depth.png'),
+    ('d_2.jpg', 'd_2.depth.png'),
+    ('d_10.png', 'd_10-depth.npy'),
+]
 
 
 @pytest.fixture
@@ -36,7 +43,12 @@ def pairs(tmp_path):
 def test_pairs_of_every_naming(pairs):
     assert rgbd.is_pairs(pairs)
     footage = rgbd.open_pairs(pairs)
-    assert (footage.length, footage.has_depth, footage.ordered, footage.poses) == (5, True, False, None)
+    assert (footage.length, footage.has_depth, footage.ordered, footage.poses) == (
+        5,
+        True,
+        False,
+        None,
+    )
     for i, frame in enumerate(footage.frames()):
         assert frame.name == str(pairs / NAMES[i][0])
         np.testing.assert_allclose(frame.depth, 2 + i, rtol=1e-6)
@@ -49,8 +61,10 @@ def test_the_scale_of_depth(tmp_path):
     assert frame.depth[0, 0] == pytest.approx(2000 / 512)
 
 
-@pytest.mark.parametrize('gone, words', [
-    (0, 'b_depth.npy has no image b-rgb'), (1, 'b_color.jpg has no depth file b-depth')])
+@pytest.mark.parametrize(
+    'gone, words',
+    [(0, 'b_depth.npy has no image b-rgb'), (1, 'b_color.jpg has no depth file b-depth')],
+)
 def test_a_file_without_its_partner_is_refused_or_left_out(pairs, gone, words):
     (pairs / NAMES[1][gone]).unlink()
     with pytest.raises(ValueError, match=words):

@@ -1,7 +1,7 @@
 """Spherical metadata: what ffmpeg sees in the files, read and written, and files whose boxes lie.
 
-The boxes that the reader gets here are put into the files by searching for kinds in the bytes, not by walking
-boxes.
+The boxes that the reader gets here are put into the files by searching for kinds in the bytes, not
+by walking boxes.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ TRACK = (b'moov', b'trak')
 TABLE = (*TRACK, b'mdia', b'minf', b'stbl')
 ENTRY = (*TABLE, b'stsd', b'avc1')
 V1_ID = uuid.UUID('ffcc8263-f855-4a93-8814-587a02521fdd').bytes
-V1_XML = b'''<?xml version="1.0"?>
+V1_XML = b"""<?xml version="1.0"?>
 <rdf:SphericalVideo xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"
     xmlns:GSpherical="http://ns.google.com/videos/1.0/spherical/">
   <GSpherical:Spherical>true</GSpherical:Spherical>
@@ -34,7 +34,7 @@ V1_XML = b'''<?xml version="1.0"?>
   <GSpherical:ProjectionType>equirectangular</GSpherical:ProjectionType>
   <GSpherical:StereoMode>top-bottom</GSpherical:StereoMode>
   %s
-</rdf:SphericalVideo>'''
+</rdf:SphericalVideo>"""
 
 
 def _box(kind, *parts):
@@ -50,30 +50,39 @@ def _v2(mode=2, bounds=(0, 0, 0, 0), projection=None):
     projection = projection or _box(b'equi', bytes(4), struct.pack('>4I', *bounds))
     pose = _box(b'prhd', bytes(4), struct.pack('>3i', 90 << 16, -30 << 16, 15 << 16))
     head = _box(b'svhd', bytes(4), b'a camera\0')
-    return _box(b'st3d', bytes(4), bytes([mode])) + _box(b'sv3d', head, _box(b'proj', pose, projection))
+    return _box(b'st3d', bytes(4), bytes([mode])) + _box(
+        b'sv3d', head, _box(b'proj', pose, projection)
+    )
 
 
 def _insert(path, boxes, parents):
     """Puts boxes at the end of the innermost of `parents` in a file whose moov stands first."""
     data = bytearray(path.read_bytes())
     starts = [data.find(kind, data.find(parents[0])) - 4 for kind in parents]
-    sizes = [int.from_bytes(data[start:start + 4], 'big') for start in starts]
+    sizes = [int.from_bytes(data[start : start + 4], 'big') for start in starts]
     for start, size in zip(starts, sizes, strict=True):
-        data[start:start + 4] = (size + len(boxes)).to_bytes(4, 'big')
+        data[start : start + 4] = (size + len(boxes)).to_bytes(4, 'big')
     chunks = data.find(b'stco') + 8
-    for i in range(int.from_bytes(data[chunks:chunks + 4], 'big')):
+    for i in range(int.from_bytes(data[chunks : chunks + 4], 'big')):
         place = chunks + 4 + 4 * i
-        data[place:place + 4] = (int.from_bytes(data[place:place + 4], 'big') + len(boxes)).to_bytes(4, 'big')
+        data[place : place + 4] = (
+            int.from_bytes(data[place : place + 4], 'big') + len(boxes)
+        ).to_bytes(4, 'big')
     end = starts[-1] + sizes[-1]
     path.write_bytes(data[:end] + boxes + data[end:])
 
 
-
 def _says(path):
     """What ffmpeg prints of a video's stereo layout and projection."""
-    text = subprocess.run([FFMPEG, '-nostdin', '-i', str(path)], capture_output=True).stderr.decode().lower()
-    found = {'stereo': re.search(r'stereo ?3d: ([\w ]+)', text),
-             'spherical': re.search(r'spherical(?: mapping)?: (.*)', text)}
+    text = (
+        subprocess.run([FFMPEG, '-nostdin', '-i', str(path)], capture_output=True)
+        .stderr.decode()
+        .lower()
+    )
+    found = {
+        'stereo': re.search(r'stereo ?3d: ([\w ]+)', text),
+        'spherical': re.search(r'spherical(?: mapping)?: (.*)', text),
+    }
     return {name: match[1].strip() for name, match in found.items() if match}
 
 
@@ -103,8 +112,14 @@ def test_v1_is_read_as_ffmpeg_reads_it(path, plain):
     assert spherical.read_spherical(path) is None and _says(path) == {}
     _insert(path, _v1(), TRACK)
     says, found = _says(path), spherical.read_spherical(path)
-    assert says['stereo'].startswith('top and bottom') and says['spherical'].startswith('equirectangular')
-    assert (found.projection, found.stereo, found.versions) == ('equirectangular', 'top-bottom', (1,))
+    assert says['stereo'].startswith('top and bottom') and says['spherical'].startswith(
+        'equirectangular'
+    )
+    assert (found.projection, found.stereo, found.versions) == (
+        'equirectangular',
+        'top-bottom',
+        (1,),
+    )
     assert found.full
     assert found.xml == (V1_XML % b'').decode()
     np.testing.assert_array_equal(_frames(path), _frames(plain))
@@ -127,10 +142,17 @@ def test_v2_goes_before_v1(path):
 
 
 def test_half_a_sphere_is_not_called_full(path, plain, tmp_path):
-    crop = {b'FullPanoWidthPixels': 4000, b'FullPanoHeightPixels': 2000, b'CroppedAreaImageWidthPixels': 2000,
-            b'CroppedAreaImageHeightPixels': 1900, b'CroppedAreaLeftPixels': 1000,
-            b'CroppedAreaTopPixels': 100}
-    tags = (b'<GSpherical:%s>%d</GSpherical:%s>' % (name, value, name) for name, value in crop.items())
+    crop = {
+        b'FullPanoWidthPixels': 4000,
+        b'FullPanoHeightPixels': 2000,
+        b'CroppedAreaImageWidthPixels': 2000,
+        b'CroppedAreaImageHeightPixels': 1900,
+        b'CroppedAreaLeftPixels': 1000,
+        b'CroppedAreaTopPixels': 100,
+    }
+    tags = (
+        b'<GSpherical:%s>%d</GSpherical:%s>' % (name, value, name) for name, value in crop.items()
+    )
     _insert(path, _v1(b''.join(tags)), TRACK)
     found = spherical.read_spherical(path)
     assert found.bounds == pytest.approx((0.05, 0, 0.25, 0.25)) and not found.full
@@ -140,7 +162,9 @@ def test_half_a_sphere_is_not_called_full(path, plain, tmp_path):
     assert spherical.read_spherical(other).bounds == (0, 0, 0.25, 0.25)
 
 
-@pytest.mark.parametrize('kind, projection', [(b'cbmp', 'cubemap'), (b'mshp', 'mesh'), (b'none', 'unknown')])
+@pytest.mark.parametrize(
+    'kind, projection', [(b'cbmp', 'cubemap'), (b'mshp', 'mesh'), (b'none', 'unknown')]
+)
 def test_other_projections_are_named_and_not_written(path, kind, projection):
     _insert(path, _v2(projection=_box(kind, bytes(12))), ENTRY)
     found = spherical.read_spherical(path)
@@ -149,8 +173,15 @@ def test_other_projections_are_named_and_not_written(path, kind, projection):
         spherical.write_spherical(path, found)
 
 
-@pytest.mark.parametrize('stereo, word', [('mono', '2d'), ('top-bottom', 'top and bottom'),
-                                          ('left-right', 'side by side'), (None, None)])
+@pytest.mark.parametrize(
+    'stereo, word',
+    [
+        ('mono', '2d'),
+        ('top-bottom', 'top and bottom'),
+        ('left-right', 'side by side'),
+        (None, None),
+    ],
+)
 @pytest.mark.parametrize('versions', [(1,), (2,), (1, 2)])
 def test_what_is_written_is_seen_by_ffmpeg_and_read_back(path, plain, stereo, word, versions):
     value = Spherical(stereo=stereo, versions=versions)
@@ -159,7 +190,9 @@ def test_what_is_written_is_seen_by_ffmpeg_and_read_back(path, plain, stereo, wo
     assert says['spherical'].startswith('equirectangular')
     assert says['stereo'].startswith(word) if word else 'stereo' not in says
     found = spherical.read_spherical(path)
-    assert dataclasses.replace(found, xml=None) == value and (found.xml is not None) == (1 in versions)
+    assert dataclasses.replace(found, xml=None) == value and (found.xml is not None) == (
+        1 in versions
+    )
     np.testing.assert_array_equal(_frames(path), _frames(plain))
     assert os.listdir(path.parent) == ['a.mp4']
 
@@ -185,14 +218,16 @@ def test_metadata_of_the_file_is_replaced(path):
 def _remuxed(plain, path, *options):
     """The video beside a tone, two tracks in alternating chunks."""
     sources = ('-f', 'lavfi', '-i', 'sine=duration=1', '-i', str(plain))
-    subprocess.run([FFMPEG, '-v', 'error', '-y', *sources, '-c:v', 'copy', *options, str(path)], check=True)
+    subprocess.run(
+        [FFMPEG, '-v', 'error', '-y', *sources, '-c:v', 'copy', *options, str(path)], check=True
+    )
 
 
 def _wide_offsets(path):
     """Turns stco into co64 in a file whose moov stands first and that has one track."""
     data = path.read_bytes()
     start = data.find(b'stco') - 4
-    count, = struct.unpack_from('>I', data, start + 12)
+    (count,) = struct.unpack_from('>I', data, start + 12)
     offsets = struct.unpack_from(f'>{count}I', data, start + 16)
     end = start + 16 + 4 * count
     path.write_bytes(data[:start] + _box(b'free', bytes(end - start - 8)) + data[end:])
@@ -201,7 +236,9 @@ def _wide_offsets(path):
     data = bytearray(path.read_bytes())
     for kind in TABLE:
         place = data.find(kind) - 4
-        data[place:place + 4] = (int.from_bytes(data[place:place + 4], 'big') + len(table)).to_bytes(4, 'big')
+        data[place : place + 4] = (
+            int.from_bytes(data[place : place + 4], 'big') + len(table)
+        ).to_bytes(4, 'big')
     path.write_bytes(data[:start] + table + data[start:])
 
 
@@ -235,7 +272,9 @@ def _write_mono(path):
 
 
 def _reads_or_refuses(path):
-    """Neither reading nor writing does anything else than its job or a sentence with the name of the file."""
+    """Neither reading nor writing does anything else than its job or a sentence with the name of
+    the file.
+    """
     data = path.read_bytes()
     outcomes = []
     for action in (spherical.read_spherical, _write_mono):
@@ -259,8 +298,8 @@ def test_damaged_boxes_never_crash(path):
     for trial in range(300):
         damaged = bytearray(data)
         for place in rng.integers(0, end, 1 + trial % 3):
-            damaged[place] = rng.choice([0, 1, 7, 0x7f, 0xff, rng.integers(256)])
-        path.write_bytes(damaged[:rng.integers(end)] if trial % 10 == 0 else damaged)
+            damaged[place] = rng.choice([0, 1, 7, 0x7F, 0xFF, rng.integers(256)])
+        path.write_bytes(damaged[: rng.integers(end)] if trial % 10 == 0 else damaged)
         refused += isinstance(_reads_or_refuses(path)[0], ValueError)
     assert 20 < refused < 280
 
@@ -271,11 +310,12 @@ def test_impossible_sizes_are_refused(path, kind, size):
     _insert(path, _v2(), ENTRY)
     data = bytearray(path.read_bytes())
     place = data.find(kind, data.find(b'moov')) - 4
-    data[place:place + 4] = size.to_bytes(4, 'big')
+    data[place : place + 4] = size.to_bytes(4, 'big')
     path.write_bytes(data)
     found, written = _reads_or_refuses(path)
     if (kind, size) == (b'moov', 0):
-        # At the top level this means "to the end of the file": it can be read, but the media lie in the box.
+        # At the top level this means "to the end of the file": it can be read, but the media lie in
+        # the box.
         assert isinstance(found, Spherical) and isinstance(written, ValueError)
     else:
         assert isinstance(found, ValueError)
@@ -285,16 +325,24 @@ def test_bombs_of_boxes_end_quickly(path):
     nested = b''
     for _ in range(5000):
         nested = _box(b'trak', nested)
-    for data in (_box(b'ftyp') + _box(b'moov', nested), _box(b'ftyp') + 200_000 * _box(b'free'),
-                 _box(b'moov', 200_000 * _box(b'trak')), _box(b'ftyp') + b'\0\0\0\1moov' + b'\xff' * 8,
-                 b'\0\0\0\1moov'):
+    for data in (
+        _box(b'ftyp') + _box(b'moov', nested),
+        _box(b'ftyp') + 200_000 * _box(b'free'),
+        _box(b'moov', 200_000 * _box(b'trak')),
+        _box(b'ftyp') + b'\0\0\0\1moov' + b'\xff' * 8,
+        b'\0\0\0\1moov',
+    ):
         path.write_bytes(data)
         found, written = _reads_or_refuses(path)
         assert not isinstance(found, Spherical) and isinstance(written, ValueError)
 
 
 def test_other_files_have_no_metadata_and_take_none(tmp_path):
-    contents = {'a.txt': b'no video at all' * 9, 'empty.mp4': b'', 'a.mkv': b'\x1aE\xdf\xa3' + bytes(64)}
+    contents = {
+        'a.txt': b'no video at all' * 9,
+        'empty.mp4': b'',
+        'a.mkv': b'\x1aE\xdf\xa3' + bytes(64),
+    }
     for name, data in contents.items():
         (tmp_path / name).write_bytes(data)
         assert spherical.read_spherical(tmp_path / name) is None
@@ -310,7 +358,10 @@ def test_fragmented_files_and_unknown_values_are_refused(plain, tmp_path):
     _remuxed(plain, path, '-movflags', '+frag_keyframe+empty_moov')
     with pytest.raises(ValueError, match='fragmented'):
         spherical.write_spherical(path, spherical.mono_equirect())
-    for value, word in ((Spherical(stereo='sideways'), 'sideways'), (Spherical(versions=(3,)), 'versions'),
-                        (Spherical(versions=()), 'versions')):
+    for value, word in (
+        (Spherical(stereo='sideways'), 'sideways'),
+        (Spherical(versions=(3,)), 'versions'),
+        (Spherical(versions=()), 'versions'),
+    ):
         with pytest.raises(ValueError, match=word):
             spherical.write_spherical(path, value)

@@ -62,7 +62,7 @@ def test_a_video_cut_short_yields_its_frames_and_then_says_so(tmp_path):
     rng = np.random.default_rng(0)
     path = _write(tmp_path / 'a.mp4', rng.integers(0, 256, (20, 32, 64, 3), np.uint8))
     data = path.read_bytes()
-    path.write_bytes(data[:len(data) * 2 // 3])
+    path.write_bytes(data[: len(data) * 2 // 3])
     frames = []
     with pytest.raises(ValueError, match=r'a\.mp4 is damaged or cut short: \d+ frames') as error:
         for frame in video.iter_video(path):

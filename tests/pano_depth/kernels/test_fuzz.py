@@ -1,6 +1,7 @@
 """Kernels of the depth half on what nobody thought of: a right answer or one clear error.
 
-Shapes are tried on abstract arrays, which compiles nothing; values on one shape per kernel and type.
+Shapes are tried on abstract arrays, which compiles nothing; values on one shape per kernel and
+type.
 """
 
 import jax
@@ -12,12 +13,33 @@ from hypothesis import strategies as st
 from pano_depth.kernels import cube, rigid, sphere, warp
 
 # Derandomised, so that a failure is everybody's failure; the first examples compile.
-quick = settings(max_examples=40, deadline=None, derandomize=True, database=None,
-                 suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+quick = settings(
+    max_examples=40,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 abstractly = settings(quick, max_examples=30)
 
-EXTREMES = (0.0, -0.0, 1.0, -1.0, 0.3, -2.5, 1e-45, 1e-38, 1e-30, -1e-20, 1e20, -1e30, 3e38, np.inf, -np.inf,
-            np.nan)
+EXTREMES = (
+    0.0,
+    -0.0,
+    1.0,
+    -1.0,
+    0.3,
+    -2.5,
+    1e-45,
+    1e-38,
+    1e-30,
+    -1e-20,
+    1e20,
+    -1e30,
+    3e38,
+    np.inf,
+    -np.inf,
+    np.nan,
+)
 DTYPES = (np.float16, np.float32, np.float64, np.int32, np.uint8, np.bool_)
 sizes = st.integers(0, 3)
 dtypes = st.sampled_from(DTYPES)
@@ -36,7 +58,9 @@ def abstract(shape, dtype=np.float32):
 def outcome(function, *arguments):
     """Shapes and types of a result, or None after an error that a person can act on."""
     try:
-        return jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), jax.eval_shape(function, *arguments))
+        return jax.tree.map(
+            lambda leaf: (leaf.shape, leaf.dtype), jax.eval_shape(function, *arguments)
+        )
     except ValueError as error:
         check_message(error)
         return None
@@ -45,7 +69,15 @@ def outcome(function, *arguments):
 def check_message(error):
     text = str(error)
     assert 15 < len(text) < 1000 and 'Traceback' not in text and 'tracer' not in text.lower()
-    accepted = ('expected', 'accepted', 'whole number', 'W = 2H', 'do not broadcast', 'must match', 'must be')
+    accepted = (
+        'expected',
+        'accepted',
+        'whole number',
+        'W = 2H',
+        'do not broadcast',
+        'must match',
+        'must be',
+    )
     assert any(word in text for word in accepted), text
 
 
@@ -70,13 +102,16 @@ def is_equirect(image):
 @abstractly
 @given(batched, shapes(3), dtypes, st.sampled_from(['bilinear', 'nearest', 'cubic']))
 def test_sampling_of_any_shape(image, directions, dtype, method):
-    found = outcome(lambda x, d: sphere.sample_equirect(x, d, method=method), abstract(image, dtype),
-                    abstract(directions))
+    found = outcome(
+        lambda x, d: sphere.sample_equirect(x, d, method=method),
+        abstract(image, dtype),
+        abstract(directions),
+    )
     if not is_equirect(image) or directions[-1:] != (3,) or method == 'cubic':
         assert found is None
         return
     batch, grid = image[:-3], directions[:-1]
-    shared = grid[:len(batch)] != batch
+    shared = grid[: len(batch)] != batch
     assert found == ((batch + grid if shared else grid) + image[-1:], abstract(image, dtype).dtype)
 
 
@@ -88,12 +123,19 @@ def test_cubes_of_any_shape(image, face_size, dtype):
     if not is_equirect(image) or not whole:
         assert found is None
     else:
-        assert found == (image[:-3] + (6, face_size, face_size) + image[-1:], abstract(image, dtype).dtype)
+        assert found == (
+            image[:-3] + (6, face_size, face_size) + image[-1:],
+            abstract(image, dtype).dtype,
+        )
 
 
 @abstractly
-@given(st.one_of(cubes, shapes(6, 2, 2, 1)), st.sampled_from([-1, 0, 1, 2, 5, 1.0, None]), dtypes,
-       st.sampled_from([(2, 4), (2, 5), (0, 0), (-2, -4), (2.0, 4.0), (None, 4)]))
+@given(
+    st.one_of(cubes, shapes(6, 2, 2, 1)),
+    st.sampled_from([-1, 0, 1, 2, 5, 1.0, None]),
+    dtypes,
+    st.sampled_from([(2, 4), (2, 5), (0, 0), (-2, -4), (2.0, 4.0), (None, 4)]),
+)
 def test_faces_of_any_shape(faces, pad, dtype, size):
     fits = len(faces) >= 4 and faces[-4] == 6 and faces[-3] == faces[-2]
     padded = outcome(lambda x: cube.cube_pad(x, pad), abstract(faces, dtype))
@@ -119,7 +161,9 @@ def test_motions_of_any_shape(rotation, vector, other, dtype):
     assert outcome(rigid.so3_log, r) == ((rotation[:-1], np.float32) if is_rotation else None)
     assert outcome(rigid.so3_exp, v) == ((vector + (3,), np.float32) if is_vector else None)
     back = outcome(rigid.inverse, rigid.Motion(r, v))
-    assert (back is None) == (turned is None) and (back is None or back.translation[0] == turned + (3,))
+    assert (back is None) == (turned is None) and (
+        back is None or back.translation[0] == turned + (3,)
+    )
     chained = outcome(rigid.compose, rigid.Motion(r, v), rigid.Motion(o, v))
     fits = turned is not None and other[-2:] == (3, 3)
     if fits and broadcast(rotation[:-2], other[:-2], vector[:-1]) is not None:
@@ -136,11 +180,18 @@ def test_reprojection_of_any_shape(directions, depth, rotation, translation, dty
     found, grid = outcome(warp.reproject, *arguments), broadcast(directions[:-1], depth)
 
     def first(leading):
-        return (grid is not None and len(leading) <= len(grid)
-                and all(n in (1, m) for n, m in zip(leading, grid)))
+        return (
+            grid is not None
+            and len(leading) <= len(grid)
+            and all(n in (1, m) for n, m in zip(leading, grid))
+        )
 
-    fits = (directions[-1:] == translation[-1:] == (3,) and rotation[-2:] == (3, 3)
-            and first(rotation[:-2]) and first(translation[:-1]))
+    fits = (
+        directions[-1:] == translation[-1:] == (3,)
+        and rotation[-2:] == (3, 3)
+        and first(rotation[:-2])
+        and first(translation[:-1])
+    )
     assert found == ((grid + (3,), np.float32) if fits else None)
 
 
@@ -159,7 +210,9 @@ def test_sizes_of_any_kind(height, width):
 
 def test_a_source_whose_batch_is_not_that_of_the_depth_is_refused():
     rays, eye, still = np.zeros((2, 4, 3)), np.eye(3), np.zeros(3)
-    with pytest.raises(ValueError, match=r'source has shape \(3, 2, 4, 1\).*axes of the depth, \(2, 2, 4\)'):
+    with pytest.raises(
+        ValueError, match=r'source has shape \(3, 2, 4, 1\).*axes of the depth, \(2, 2, 4\)'
+    ):
         warp.synthesize(np.zeros((3, 2, 4, 1)), rays, np.ones((2, 2, 4)), eye, still)
 
 
@@ -213,11 +266,16 @@ def test_rotations_of_any_vector_are_rotations_or_no_numbers(omega):
 
 
 @quick
-@given(st.sampled_from([-1.0, 0.3, 1.0]),
-       st.sampled_from([0, 1e-45, 1e-30, 1e-3, 1, 1e3, 1e20, 1e30, 3e38, np.inf]), vectors)
+@given(
+    st.sampled_from([-1.0, 0.3, 1.0]),
+    st.sampled_from([0, 1e-45, 1e-30, 1e-3, 1, 1e3, 1e20, 1e30, 3e38, np.inf]),
+    vectors,
+)
 def test_points_at_any_distance_are_seen_in_their_direction(x, depth, translation):
     ray = np.array([x, 0.5, 0.7]) / np.linalg.norm([x, 0.5, 0.7])
-    translation = np.nan_to_num(translation, nan=0, posinf=1, neginf=-1).clip(-1e20, 1e20).astype(np.float32)
+    translation = (
+        np.nan_to_num(translation, nan=0, posinf=1, neginf=-1).clip(-1e20, 1e20).astype(np.float32)
+    )
     arguments = (np.asarray(a, np.float32) for a in (ray[None], [depth], np.zeros(3), translation))
     found = np.asarray(explore(*arguments))[0]
     point = ray * min(depth, 1e33) + translation.astype(np.float64)
@@ -227,8 +285,10 @@ def test_points_at_any_distance_are_seen_in_their_direction(x, depth, translatio
 
 
 @quick
-@given(st.lists(st.sampled_from(EXTREMES), min_size=8, max_size=8),
-       st.sampled_from([np.float32, np.float16, np.uint8]))
+@given(
+    st.lists(st.sampled_from(EXTREMES), min_size=8, max_size=8),
+    st.sampled_from([np.float32, np.float16, np.uint8]),
+)
 def test_samples_lie_between_their_pixels(pixels, dtype):
     pixels = np.nan_to_num(pixels).clip(0, 255) if dtype is np.uint8 else np.asarray(pixels)
     with np.errstate(over='ignore'):

@@ -34,7 +34,9 @@ def test_integers_are_rounded_to_nearest(dtype):
     table = remap.make_table(list(indices), list(weights))
     found = remap.apply_table(table, source)
     assert found.dtype == dtype
-    np.testing.assert_array_equal(found, np.round(np.asarray(remap.apply_table(table, source.astype(np.float32)))))
+    np.testing.assert_array_equal(
+        found, np.round(np.asarray(remap.apply_table(table, source.astype(np.float32))))
+    )
     exact = np.einsum('tn,tnc->nc', weights, source[indices].astype(np.float64))
     assert np.abs(np.asarray(found, np.float64) - exact).max() <= 0.5 + 1e-4
 
@@ -62,7 +64,9 @@ def test_projections_give_the_same_with_and_without_a_table(method):
     faces = cube.equirect_to_cube(image, 8, method=method)
     found = both(there, back, image)
     np.testing.assert_allclose(found[0], faces, atol=1e-6)
-    np.testing.assert_allclose(found[1], cube.cube_to_equirect(faces, 16, 32, method=method), atol=1e-6)
+    np.testing.assert_allclose(
+        found[1], cube.cube_to_equirect(faces, 16, 32, method=method), atol=1e-6
+    )
 
 
 def test_tables_are_built_once_per_shape_even_under_a_trace():

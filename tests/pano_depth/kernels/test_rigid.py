@@ -12,17 +12,37 @@ from pano_depth.kernels.rigid import Motion
 # Compiled as a whole: operation by operation these tests would take ten times as long.
 so3_exp, so3_log = jax.jit(rigid.so3_exp), jax.jit(rigid.so3_log)
 
-ANGLES = [0.0, 1e-12, 1e-7, 1e-4, 9.9e-3, 1.01e-2, 0.3, 1.5, np.pi / 2, 2.5, 3.0, np.pi - 1e-2, np.pi - 1e-3]
+ANGLES = [
+    0.0,
+    1e-12,
+    1e-7,
+    1e-4,
+    9.9e-3,
+    1.01e-2,
+    0.3,
+    1.5,
+    np.pi / 2,
+    2.5,
+    3.0,
+    np.pi - 1e-2,
+    np.pi - 1e-3,
+]
 
 
 def _axes(seed, count=8):
     axes = np.random.default_rng(seed).normal(size=(count, 3))
-    return np.concatenate([np.eye(3), -np.eye(3), axes / np.linalg.norm(axes, axis=-1, keepdims=True)])
+    return np.concatenate(
+        [np.eye(3), -np.eye(3), axes / np.linalg.norm(axes, axis=-1, keepdims=True)]
+    )
 
 
 def _motion(seed, shape=()):
     rng = np.random.default_rng(seed)
-    rotation = Rotation.random(int(np.prod(shape, dtype=int)), random_state=rng).as_matrix().reshape(shape + (3, 3))
+    rotation = (
+        Rotation.random(int(np.prod(shape, dtype=int)), random_state=rng)
+        .as_matrix()
+        .reshape(shape + (3, 3))
+    )
     return Motion(rotation.astype(np.float32), rng.normal(size=shape + (3,)).astype(np.float32))
 
 
@@ -37,8 +57,12 @@ def _matrix(motion):
 def test_exp_matches_scipy(angle):
     omega = (_axes(0) * angle).astype(np.float32)
     found = np.asarray(so3_exp(omega))
-    np.testing.assert_allclose(found, Rotation.from_rotvec(omega.astype(np.float64)).as_matrix(), atol=1e-6)
-    np.testing.assert_allclose(found @ np.swapaxes(found, -1, -2), np.broadcast_to(np.eye(3), found.shape), atol=2e-6)
+    np.testing.assert_allclose(
+        found, Rotation.from_rotvec(omega.astype(np.float64)).as_matrix(), atol=1e-6
+    )
+    np.testing.assert_allclose(
+        found @ np.swapaxes(found, -1, -2), np.broadcast_to(np.eye(3), found.shape), atol=2e-6
+    )
 
 
 def test_exp_keeps_tiny_angles():
@@ -84,7 +108,9 @@ def test_gradient_of_log_matches_central_differences():
     def moved(v, matrix):
         return rigid.so3_log(jnp.matmul(matrix, rigid.so3_exp(v), precision='highest'))
 
-    found = jax.jit(jax.vmap(jax.jacobian(moved), in_axes=(None, 0)))(jnp.zeros(3), jnp.asarray(starts.as_matrix(), jnp.float32))
+    found = jax.jit(jax.vmap(jax.jacobian(moved), in_axes=(None, 0)))(
+        jnp.zeros(3), jnp.asarray(starts.as_matrix(), jnp.float32)
+    )
     for start, jacobian in zip(starts, np.asarray(found)):
         expected = _differences(lambda e: (start * Rotation.from_rotvec(e)).as_rotvec())
         np.testing.assert_allclose(jacobian, expected, atol=3e-4)
@@ -92,7 +118,12 @@ def test_gradient_of_log_matches_central_differences():
 
 def test_gradients_are_finite_at_the_identity_and_at_half_turns():
     weights = jnp.asarray(np.random.default_rng(5).normal(size=(3, 3)), jnp.float32)
-    rotations = jnp.stack([jnp.diag(jnp.array(d, jnp.float32)) for d in ([1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1])])
+    rotations = jnp.stack(
+        [
+            jnp.diag(jnp.array(d, jnp.float32))
+            for d in ([1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1])
+        ]
+    )
     omegas = jnp.array([[0, 0, 0], [np.pi, 0, 0], [0, 0, 1e-30]], jnp.float32)
     of_log = jax.jit(jax.vmap(jax.grad(lambda r: (rigid.so3_log(r) * weights[0]).sum())))(rotations)
     of_exp = jax.jit(jax.vmap(jax.grad(lambda w: (rigid.so3_exp(w) * weights).sum())))(omegas)
@@ -107,7 +138,9 @@ def test_compose_applies_the_second_motion_first():
     np.testing.assert_allclose(_matrix(found), _matrix(a) @ _matrix(b), atol=1e-6)
     point = np.array([0.3, -2.0, 1.1], np.float32)
     step = rigid.rotate(a.rotation, rigid.rotate(b.rotation, point) + b.translation) + a.translation
-    np.testing.assert_allclose(rigid.rotate(found.rotation, point) + found.translation, step, atol=1e-6)
+    np.testing.assert_allclose(
+        rigid.rotate(found.rotation, point) + found.translation, step, atol=1e-6
+    )
 
 
 def test_compose_broadcasts_and_inverse_undoes():
@@ -115,10 +148,17 @@ def test_compose_broadcasts_and_inverse_undoes():
     both = rigid.compose(many, one)
     assert both.rotation.shape == (4, 2, 3, 3) and both.translation.shape == (4, 2, 3)
     back = rigid.compose(rigid.inverse(many), both)
-    np.testing.assert_allclose(back.rotation, np.broadcast_to(one.rotation, (4, 2, 3, 3)), atol=2e-6)
-    np.testing.assert_allclose(back.translation, np.broadcast_to(one.translation, (4, 2, 3)), atol=2e-6)
-    np.testing.assert_allclose(_matrix(Motion(*(x[1, 1] for x in rigid.inverse(many)))),
-                               np.linalg.inv(_matrix(Motion(many.rotation[1, 1], many.translation[1, 1]))), atol=2e-6)
+    np.testing.assert_allclose(
+        back.rotation, np.broadcast_to(one.rotation, (4, 2, 3, 3)), atol=2e-6
+    )
+    np.testing.assert_allclose(
+        back.translation, np.broadcast_to(one.translation, (4, 2, 3)), atol=2e-6
+    )
+    np.testing.assert_allclose(
+        _matrix(Motion(*(x[1, 1] for x in rigid.inverse(many)))),
+        np.linalg.inv(_matrix(Motion(many.rotation[1, 1], many.translation[1, 1]))),
+        atol=2e-6,
+    )
 
 
 def test_rotate_by_the_identity_changes_no_bit():

@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from pano_depth.learning import augment
 from pano_depth.kernels import rigid, sphere, warp
 from pano_depth.kernels.rigid import Motion
+from pano_depth.learning import augment
 
 # Compiled as a whole: operation by operation these tests would take several times as long.
 views = jax.jit(augment.views, static_argnames=('rotation', 'mirror'))
 sample_equirect, reproject = jax.jit(sphere.sample_equirect), jax.jit(warp.reproject)
-conjugate, colours, recolour = jax.jit(augment.conjugate), jax.jit(augment.colours), jax.jit(augment.recolour)
+conjugate = jax.jit(augment.conjugate)
+colours = jax.jit(augment.colours)
+recolour = jax.jit(augment.recolour)
 
 
 def _keys():
@@ -28,13 +30,18 @@ def _matrix(motion):
 
 def _motion(seed=0):
     rng = np.random.default_rng(seed)
-    return Motion(Rotation.from_rotvec(rng.normal(size=3)).as_matrix().astype(np.float32), rng.normal(size=3).astype(np.float32))
+    return Motion(
+        Rotation.from_rotvec(rng.normal(size=3)).as_matrix().astype(np.float32),
+        rng.normal(size=3).astype(np.float32),
+    )
 
 
 @pytest.mark.parametrize('rotation, mirror', [('none', True), ('yaw', False), ('any', True)])
 def test_views_are_orthogonal_and_mirrored_half_of_the_time(rotation, mirror):
     found = np.asarray(views(_keys(), rotation=rotation, mirror=mirror), np.float64)
-    np.testing.assert_allclose(found @ np.swapaxes(found, -1, -2), np.broadcast_to(np.eye(3), found.shape), atol=3e-6)
+    np.testing.assert_allclose(
+        found @ np.swapaxes(found, -1, -2), np.broadcast_to(np.eye(3), found.shape), atol=3e-6
+    )
     handedness = np.linalg.det(found)
     np.testing.assert_allclose(np.abs(handedness), 1, atol=1e-5)
     assert (0.4 < (handedness < 0).mean() < 0.6) if mirror else (handedness > 0).all()
@@ -53,17 +60,24 @@ def test_views_are_orthogonal_and_mirrored_half_of_the_time(rotation, mirror):
 
 def test_views_depend_on_their_own_key_only():
     keys, found = _keys(), np.asarray(views(_keys(), rotation='any', mirror=True))
-    np.testing.assert_allclose(found[2], views(keys[2:3], rotation='any', mirror=True)[0], atol=1e-6)
+    np.testing.assert_allclose(
+        found[2], views(keys[2:3], rotation='any', mirror=True)[0], atol=1e-6
+    )
     assert np.abs(np.diff(found[:10], axis=0)).max(axis=(1, 2)).min() > 1e-3
 
 
 @pytest.mark.parametrize('mirror', [False, True])
 def test_conjugate_is_the_motion_between_turned_cameras(mirror):
-    motion, turn = _motion(), Rotation.from_rotvec([0.3, -1.0, 0.5]).as_matrix() @ np.diag([-1.0 if mirror else 1.0, 1, 1])
+    motion = _motion()
+    turn = Rotation.from_rotvec([0.3, -1.0, 0.5]).as_matrix() @ np.diag(
+        [-1.0 if mirror else 1.0, 1, 1]
+    )
     found = conjugate(motion, turn.astype(np.float32))
     wide = np.eye(4)
     wide[:3, :3] = turn
-    np.testing.assert_allclose(_matrix(found), np.linalg.inv(wide) @ _matrix(motion) @ wide, atol=1e-6)
+    np.testing.assert_allclose(
+        _matrix(found), np.linalg.inv(wide) @ _matrix(motion) @ wide, atol=1e-6
+    )
     assert np.linalg.det(np.asarray(found.rotation, np.float64)) == pytest.approx(1, abs=1e-5)
 
 
@@ -76,23 +90,32 @@ def test_a_mirror_reverses_yaw_and_sideways_motion():
 
 def test_sampling_through_a_view_is_rotating_the_rays():
     rays = np.asarray(sphere.ray_directions(32, 64), np.float64)
-    colour = lambda d: 0.5 + 0.3 * np.stack([d[..., 0], d[..., 1] * d[..., 2], np.sin(2 * d[..., 2])], axis=-1)
+    colour = lambda d: (
+        0.5 + 0.3 * np.stack([d[..., 0], d[..., 1] * d[..., 2], np.sin(2 * d[..., 2])], axis=-1)
+    )
     matrices = np.asarray(views(_keys(), rotation='any', mirror=True))[:6]
     through = np.einsum('bij,hwj->bhwi', matrices, rays).astype(np.float32)
     images = np.broadcast_to(colour(rays).astype(np.float32), (6, 32, 64, 3))
-    np.testing.assert_allclose(sample_equirect(images, through), colour(through.astype(np.float64)), atol=5e-3)
+    np.testing.assert_allclose(
+        sample_equirect(images, through), colour(through.astype(np.float64)), atol=5e-3
+    )
 
 
 def test_a_mirror_is_the_reversed_image_and_a_yaw_of_whole_pixels_a_rolled_one():
-    image, rays = np.random.default_rng(1).random((16, 32, 3), np.float32), sphere.ray_directions(16, 32)
+    image = np.random.default_rng(1).random((16, 32, 3), np.float32)
+    rays = sphere.ray_directions(16, 32)
     mirrored = sample_equirect(image, rays * jnp.array([-1.0, 1.0, 1.0]))
     np.testing.assert_allclose(mirrored, image[:, ::-1], atol=1e-5)
     yaw = rigid.so3_exp(jnp.array([0.0, 2 * np.pi * 5 / 32, 0.0]))
-    np.testing.assert_allclose(sample_equirect(image, rigid.rotate(yaw, rays)), np.roll(image, -5, axis=1), atol=1e-5)
+    np.testing.assert_allclose(
+        sample_equirect(image, rigid.rotate(yaw, rays)), np.roll(image, -5, axis=1), atol=1e-5
+    )
 
 
 def test_points_seen_through_views_move_by_the_conjugate():
-    """Reprojecting inside the views and turning back is reprojecting in the cameras: what lets one motion answer for augmented pairs."""
+    """Reprojecting inside the views and turning back is reprojecting in the cameras: what lets one
+    motion answer for augmented pairs.
+    """
     motion, rays = _motion(2), sphere.ray_directions(8, 16)
     depth = np.random.default_rng(3).uniform(1, 5, (8, 16)).astype(np.float32)
     for matrix in np.asarray(views(_keys(), rotation='any', mirror=True))[:4]:
@@ -120,8 +143,14 @@ def test_recolour_is_saturation_gain_and_gamma_of_each_example():
     same = augment.Colours(one, one, np.ones((2, 3), np.float32))
     np.testing.assert_allclose(recolour(images, same), images, atol=1e-6)
     gray = recolour(images, same._replace(saturation=np.array([0, 1], np.float32)))
-    np.testing.assert_allclose(gray[0], np.repeat(images[0].mean(axis=-1, keepdims=True), 3, axis=-1), atol=1e-6)
+    np.testing.assert_allclose(
+        gray[0], np.repeat(images[0].mean(axis=-1, keepdims=True), 3, axis=-1), atol=1e-6
+    )
     np.testing.assert_allclose(gray[1], images[1], atol=1e-6)
     brighter = recolour(images, same._replace(gain=np.array([[1, 1, 1], [2, 1, 0.5]], np.float32)))
     np.testing.assert_allclose(brighter[1], np.minimum(images[1] * [2, 1, 0.5], 1), atol=1e-6)
-    np.testing.assert_allclose(recolour(images, same._replace(gamma=np.array([2, 1], np.float32)))[0], images[0]**2, atol=1e-5)
+    np.testing.assert_allclose(
+        recolour(images, same._replace(gamma=np.array([2, 1], np.float32)))[0],
+        images[0] ** 2,
+        atol=1e-5,
+    )

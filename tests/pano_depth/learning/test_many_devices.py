@@ -11,25 +11,29 @@ import pytest
 from common import logs
 from common.run import open_run
 from experiments.benchmarks.kernels import layouts
+from pano_depth.footage.clip import Clip
 from pano_depth.learning import model as models
 from pano_depth.learning import session, train
-from pano_depth.footage.clip import Clip
 from pano_depth.learning.objective import LossConfig
 from pano_depth.learning.sources import ClipSource
 
 pytestmark = pytest.mark.slow
 MODEL = models.ModelConfig(face_size=16, depth_channels=(8, 8), pose_channels=(8, 8))
 LOSS = LossConfig(pyramid=1, ssim_weight=0.0)  # compiles fastest
-CONFIG = train.TrainConfig(steps=20, batch_size=4, warmup=1, depth_start=0)
+CONFIG = train.RecipeConfig(steps=20, batch_size=4, warmup=1, depth_start=0)
 
 
 class Noted(ClipSource):
     """A smooth clip; notes which examples of the global batch are read."""
 
     def __init__(self):
-        lat, lon = np.meshgrid(np.linspace(-1.5, 1.5, 32), np.arange(64) * np.pi / 32, indexing='ij')
+        lat, lon = np.meshgrid(
+            np.linspace(-1.5, 1.5, 32), np.arange(64) * np.pi / 32, indexing='ij'
+        )
         phases = 0.1 * np.arange(7)[:, None, None, None] + np.array([0, 2, 4])
-        frames = 0.5 + 0.4 * np.sin(3 * lon[..., None] + phases) * np.cos(4 * lat[..., None] + phases)
+        frames = 0.5 + 0.4 * np.sin(3 * lon[..., None] + phases) * np.cos(
+            4 * lat[..., None] + phases
+        )
         clip = Clip('made', frames.astype(np.float32))
         super().__init__(clip, stride=2, batch_size=CONFIG.batch_size, near=0.5)
         self.examples = set()
@@ -43,12 +47,21 @@ def refusal():
     """What is said of a batch of 6 examples in a run of several processes."""
     if jax.process_count() > 1:
         with pytest.raises(ValueError) as refused:
-            train.fit(None, Noted(), dataclasses.replace(CONFIG, batch_size=6), MODEL, LOSS, models.make_grid(MODEL))
+            train.fit(
+                None,
+                Noted(),
+                dataclasses.replace(CONFIG, batch_size=6),
+                MODEL,
+                LOSS,
+                models.make_grid(MODEL),
+            )
         return str(refused.value)
 
 
 def run(folder):
-    """Trains once for `Trained` and once in a run directory, each process in one of its own; what a test reads of it."""
+    """Trains once for `Trained` and once in a run directory, each process in one of its own; what a
+    test reads of it.
+    """
     # Compiling takes most of the time.
     jax.config.update('jax_disable_most_optimizations', True)
     train.make_step = functools.cache(train.make_step)
@@ -57,8 +70,13 @@ def run(folder):
     with open_run(place, '--x=1\n') as opened:
         session.train_in(opened, source, CONFIG, MODEL, LOSS, grid, log_every=1)
     losses = [row['loss'] for row in logs.read_metrics(place)]
-    return types.SimpleNamespace(trained=trained, examples=source.examples, losses=losses, refused=refusal(),
-                                 written={path.name for path in folder.glob(f'{jax.process_index()}/*')})
+    return types.SimpleNamespace(
+        trained=trained,
+        examples=source.examples,
+        losses=losses,
+        refused=refusal(),
+        written={path.name for path in folder.glob(f'{jax.process_index()}/*')},
+    )
 
 
 @pytest.fixture(scope='module')
@@ -98,9 +116,17 @@ def test_two_processes_of_two_devices_agree_with_one_and_with_each_other(one_dev
 def test_each_process_reads_its_own_examples_and_process_0_alone_writes(one_device, two_processes):
     first, second = two_processes
     assert (one_device.examples, first.examples, second.examples) == ({0, 1, 2, 3}, {0, 1}, {2, 3})
-    assert {'metrics.jsonl', 'checkpoints', 'run.json', 'flags.txt'} <= first.written and not second.written
+    assert {
+        'metrics.jsonl',
+        'checkpoints',
+        'run.json',
+        'flags.txt',
+    } <= first.written and not second.written
 
 
 def test_a_batch_that_does_not_divide_over_the_processes_is_refused_with_the_numbers(two_processes):
     for one in two_processes:
-        assert one.refused == 'batch_size is 6, it has to be a positive multiple of the 4 devices of 2 processes'
+        assert (
+            one.refused
+            == 'batch_size is 6, it has to be a positive multiple of the 4 devices of 2 processes'
+        )

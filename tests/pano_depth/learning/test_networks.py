@@ -1,4 +1,6 @@
-"""What the paddings of the networks mean: where information crosses from face to face, and what the networks refuse."""
+"""What the paddings of the networks mean: where information crosses from face to face, and what the
+networks refuse.
+"""
 
 import functools
 
@@ -24,25 +26,37 @@ def _conv(images, kernel, padding, stride=1):
 
 def _correlate(padded, kernel):
     """3 x 3 correlation of [h + 2, w + 2, C] in float64."""
-    windows = np.lib.stride_tricks.sliding_window_view(padded.astype(np.float64), (3, 3), axis=(0, 1))
+    windows = np.lib.stride_tricks.sliding_window_view(
+        padded.astype(np.float64), (3, 3), axis=(0, 1)
+    )
     return np.einsum('hwcij,ijcd->hwd', windows, kernel)
 
 
 @functools.cache
 def _depth_net(padding, scales=1):
-    """The network with random parameters (of the heads too), and its compiled function of images and rays."""
+    """The network with random parameters (of the heads too), and its compiled function of images
+    and rays.
+    """
     net = networks.DepthNet(CHANNELS + (8,) * (scales - 1), padding, scales)
-    rays = sphere.ray_directions(16, 32)[None] if padding == 'equirect' else cube.face_directions(16)
-    shapes = jax.eval_shape(net.init, jax.random.key(0), jax.ShapeDtypeStruct((1,) + rays.shape, jnp.float32), rays)
+    rays = (
+        sphere.ray_directions(16, 32)[None] if padding == 'equirect' else cube.face_directions(16)
+    )
+    shapes = jax.eval_shape(
+        net.init, jax.random.key(0), jax.ShapeDtypeStruct((1,) + rays.shape, jnp.float32), rays
+    )
     rng = np.random.default_rng(0)
-    params = jax.tree.map(lambda leaf: rng.normal(scale=0.3, size=leaf.shape).astype(np.float32), shapes)
+    params = jax.tree.map(
+        lambda leaf: rng.normal(scale=0.3, size=leaf.shape).astype(np.float32), shapes
+    )
     return jax.jit(lambda images: net.apply(params, images, rays))
 
 
 def test_cube_convolution_is_one_of_the_unfolded_ring_of_side_faces():
     size = 6
     images, kernel = _noise(0, 1, 6, size, size, 3), _noise(1, 3, 3, 3, 4)
-    ring = np.concatenate([images[0, face] for face in range(4)], axis=1)  # front, right, back, left
+    ring = np.concatenate(
+        [images[0, face] for face in range(4)], axis=1
+    )  # front, right, back, left
     expected = _correlate(np.concatenate([ring[:, -1:], ring, ring[:, :1]], axis=1), kernel)
     found = np.concatenate([_conv(images, kernel, 'cube')[0, face] for face in range(4)], axis=1)
     np.testing.assert_allclose(found[1:-1], expected, atol=1e-4)
@@ -67,10 +81,13 @@ def _yaw(images):
 def test_an_isotropic_kernel_commutes_with_yaw():
     size, kernel = 6, np.array([[1, 2, 1], [2, -3, 2], [1, 2, 1]], np.float32)[..., None, None]
     images = _noise(4, 6, size, size, 1)
-    turned_after, turned_before = _yaw(_conv(images[None], kernel, 'cube')[0]), _conv(_yaw(images)[None], kernel, 'cube')[0]
+    turned_after = _yaw(_conv(images[None], kernel, 'cube')[0])
+    turned_before = _conv(_yaw(images)[None], kernel, 'cube')[0]
     np.testing.assert_allclose(turned_before[:4], turned_after[:4], atol=1e-5)
     corners = np.zeros((size, size), bool)
-    corners[np.ix_([0, -1], [0, -1])] = True  # three faces meet there, which a square image cannot hold
+    corners[np.ix_([0, -1], [0, -1])] = (
+        True  # three faces meet there, which a square image cannot hold
+    )
     np.testing.assert_allclose(turned_before[4:, ~corners], turned_after[4:, ~corners], atol=1e-5)
 
 
@@ -80,7 +97,10 @@ def test_information_crosses_face_edges_only_with_cube_padding(padding, crosses)
     for face in range(6):
         changed = images.copy()
         changed[0, face] += 1
-        moved = np.abs(_conv(changed, kernel, padding) - _conv(images, kernel, padding))[0, ..., 0] > 1e-6
+        moved = (
+            np.abs(_conv(changed, kernel, padding) - _conv(images, kernel, padding))[0, ..., 0]
+            > 1e-6
+        )
         others = {other for other in range(6) if other != face and moved[other].any()}
         opposite = {0: 2, 2: 0, 1: 3, 3: 1, 4: 5, 5: 4}[face]
         assert others == (set(range(6)) - {face, opposite} if crosses else set())
@@ -107,7 +127,7 @@ def test_equirect_pad_and_its_derivatives_are_one_linear_map():
     np.testing.assert_array_equal(tangent, padded)
     collected = np.zeros((2, 32, 3))
     np.add.at(collected, (slice(None), np.ravel(labels)), weights.reshape(2, -1, 3))
-    found, = jax.vjp(pad, jnp.asarray(image))[1](jnp.asarray(weights))
+    (found,) = jax.vjp(pad, jnp.asarray(image))[1](jnp.asarray(weights))
     np.testing.assert_allclose(found, collected.reshape(image.shape), atol=1e-5)
 
 
@@ -118,7 +138,10 @@ def test_unknown_padding_is_refused():
 
 @pytest.mark.parametrize('height, width', [(20, 16), (16, 20), (8, 8), (0, 16)])
 def test_sizes_that_do_not_halve_are_refused(height, width):
-    with pytest.raises(ValueError, match=f'face_size.* is {height} x {width} pixels.*3 times.*multiple of 8 and at least 16'):
+    with pytest.raises(
+        ValueError,
+        match=f'face_size.* is {height} x {width} pixels.*3 times.*multiple of 8 and at least 16',
+    ):
         networks.check_size(height, width, 3, 'face_size')
     networks.check_size(16, 24, 3)
 
@@ -133,7 +156,9 @@ def test_the_networks_refuse_faces_that_they_cannot_halve():
 
 def test_upsample_repeats_pixels():
     images = _noise(7, 2, 6, 3, 4, 5)
-    np.testing.assert_array_equal(networks.upsample(images), np.kron(images, np.ones((1, 1, 2, 2, 1), np.float32)))
+    np.testing.assert_array_equal(
+        networks.upsample(images), np.kron(images, np.ones((1, 1, 2, 2, 1), np.float32))
+    )
 
 
 def test_unfold_puts_channels_in_reading_order():
@@ -145,7 +170,8 @@ def test_unfold_puts_channels_in_reading_order():
 
 
 def test_small_and_large_maps_are_convolved_alike():
-    # Small maps take the matrix product, large ones the convolution: the same kernel has to mean the same on both.
+    # Small maps take the matrix product, large ones the convolution: the same kernel has to mean
+    # the same on both.
     kernel = _noise(11, 3, 3, 2, 3)
     for size, stride in [(4, 1), (8, 1), (8, 2), (16, 2)]:
         images = _noise(12, 1, 1, size, 2 * size, 2)
@@ -155,7 +181,9 @@ def test_small_and_large_maps_are_convolved_alike():
 
 
 def test_depth_network_predicts_every_scale_within_its_bound():
-    outputs = _depth_net('cube', scales=2)(np.random.default_rng(0).uniform(size=(2, 6, 16, 16, 3)).astype(np.float32))
+    outputs = _depth_net('cube', scales=2)(
+        np.random.default_rng(0).uniform(size=(2, 6, 16, 16, 3)).astype(np.float32)
+    )
     assert [output.shape for output in outputs] == [(2, 6, 16, 16), (2, 6, 8, 8)]
     assert all(float(jnp.abs(output).max()) <= networks.DepthNet.bound for output in outputs)
     assert all(float(output.std()) > 1e-3 for output in outputs)
@@ -172,15 +200,21 @@ def test_examples_of_a_batch_do_not_mix():
 def test_equirect_network_commutes_with_yaw():
     images = np.random.default_rng(2).uniform(size=(1, 1, 16, 32, 3)).astype(np.float32)
     run = _depth_net('equirect')
-    np.testing.assert_allclose(run(np.roll(images, 12, axis=3))[0], np.roll(run(images)[0], 12, axis=3), atol=1e-4)
+    np.testing.assert_allclose(
+        run(np.roll(images, 12, axis=3))[0], np.roll(run(images)[0], 12, axis=3), atol=1e-4
+    )
     # Rows are latitudes: what turns about another axis is another image.
-    assert np.abs(run(np.roll(images, 4, axis=2))[0] - np.roll(run(images)[0], 4, axis=2)).max() > 1e-2
+    assert (
+        np.abs(run(np.roll(images, 4, axis=2))[0] - np.roll(run(images)[0], 4, axis=2)).max() > 1e-2
+    )
 
 
 def test_pose_network_gives_a_motion_per_face_that_starts_small():
     images = np.random.default_rng(3).uniform(size=(2, 2, 6, 16, 16, 3)).astype(np.float32)
     config = model.ModelConfig(face_size=16, depth_channels=CHANNELS, pose_channels=CHANNELS)
     params, rays = model.init_params(0, config)['pose'], cube.face_directions(16)
-    rotation, translation = jax.jit(networks.PoseNet(CHANNELS).apply)({'params': params}, *images, rays)
+    rotation, translation = jax.jit(networks.PoseNet(CHANNELS).apply)(
+        {'params': params}, *images, rays
+    )
     assert rotation.shape == translation.shape == (2, 6, 3)
     assert 0 < float(jnp.abs(rotation).max()) < 0.3 and 0 < float(jnp.abs(translation).max()) < 0.3

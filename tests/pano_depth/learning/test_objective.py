@@ -1,4 +1,6 @@
-"""The objective with the networks replaced by known answers: a room of which depth and motion are known exactly."""
+"""The objective with the networks replaced by known answers: a room of which depth and motion are
+known exactly.
+"""
 
 import dataclasses
 import functools
@@ -10,11 +12,11 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from pano_depth.kernels import sphere
+from pano_depth.kernels.rigid import Motion
 from pano_depth.learning import augment
 from pano_depth.learning import model as models
 from pano_depth.learning import objective as objectives
-from pano_depth.kernels import sphere
-from pano_depth.kernels.rigid import Motion
 from pano_depth.learning.sources import Truth
 
 ROOM = np.array([[-2.5, -1.6, -3.0], [3.0, 1.2, 2.5]])
@@ -25,13 +27,17 @@ UPRIGHT = np.eye(3)[None]
 TURNED = Rotation.from_rotvec([0.3, 1.1, -0.4]).as_matrix()[None]
 MIRRORED = TURNED * np.array([-1, 1, 1])
 # Camera to world: previous, target, next.
-POSES = (Rotation.from_rotvec([[0.03, -0.08, 0.02], [0, 0, 0], [-0.05, 0.1, 0.04]]).as_matrix(),
-         np.array([[-0.2, 0.05, -0.15], [0, 0, 0], [0.15, 0.02, 0.25]]))
+POSES = (
+    Rotation.from_rotvec([[0.03, -0.08, 0.02], [0, 0, 0], [-0.05, 0.1, 0.04]]).as_matrix(),
+    np.array([[-0.2, 0.05, -0.15], [0, 0, 0], [0.15, 0.02, 0.25]]),
+)
 
 
 @pytest.fixture(scope='module', autouse=True)
 def compiled_quickly():
-    """Compiling takes most of the time of these tests; what is computed stays the same without optimisations."""
+    """Compiling takes most of the time of these tests; what is computed stays the same without
+    optimisations.
+    """
     jax.config.update('jax_disable_most_optimizations', True)
     yield
     jax.config.update('jax_disable_most_optimizations', False)
@@ -46,8 +52,14 @@ def _range(position, rays):
 
 def _colours(points):
     x, y, z = np.moveaxis(points, -1, 0)
-    return np.stack([0.5 + 0.25 * np.sin(3 * x + 2) * np.cos(2 * y) + 0.2 * np.sin(4 * z), 0.5 + 0.4 * np.sin(2 * x + 3 * y + z),
-                     0.5 + 0.3 * np.cos(4 * y + z) * np.sin(3 * x)], axis=-1)
+    return np.stack(
+        [
+            0.5 + 0.25 * np.sin(3 * x + 2) * np.cos(2 * y) + 0.2 * np.sin(4 * z),
+            0.5 + 0.4 * np.sin(2 * x + 3 * y + z),
+            0.5 + 0.3 * np.cos(4 * y + z) * np.sin(3 * x),
+        ],
+        axis=-1,
+    )
 
 
 @functools.cache
@@ -69,33 +81,67 @@ def _answers(grid, view, *, depth_power=1.0, motion_factor=1.0, reverse=False, r
     rotations, translations = [], []
     for source in (0, 2):
         rotation, position = (part[source] for part in POSES)
-        # X_source = R X_target + t, both seen through the view: A^T R A and A^T t, in units of 1 / mean disparity.
+        # X_source = R X_target + t, both seen through the view: A^T R A and A^T t, in units of 1 /
+        # mean disparity.
         rotation = rotation.T if rotate else np.eye(3)
         rotations.append(view[0].T @ rotation @ view[0])
-        translations.append(view[0].T @ (-POSES[0][source].T @ position) * true_mean * motion_factor)
+        translations.append(
+            view[0].T @ (-POSES[0][source].T @ position) * true_mean * motion_factor
+        )
     if reverse:
         rotations, translations = rotations[::-1], translations[::-1]
     faces = grid.rays.shape[0]
-    per_face = Motion(*(jnp.asarray(np.repeat(np.stack(x)[:, None], faces, axis=1), jnp.float32) for x in (rotations, translations)))
+    per_face = Motion(
+        *(
+            jnp.asarray(np.repeat(np.stack(x)[:, None], faces, axis=1), jnp.float32)
+            for x in (rotations, translations)
+        )
+    )
     return jnp.asarray(disparity / mean, jnp.float32)[None], per_face
 
 
 @functools.cache
 def _compiled(model, loss):
     """The objective with the networks' answers as arguments."""
+
     def run(frames, view, mask, grid, disparity, motion, consistency, truth):
-        with (mock.patch.object(objectives, 'predict_disparity', lambda *_: ([disparity], jnp.log(disparity))),
-              mock.patch.object(objectives, 'predict_motion', lambda *_: (motion, None, consistency))):
-            return objectives.objective(None, frames, view, None, mask, grid, model, loss, truth=truth)
+        with (
+            mock.patch.object(
+                objectives, 'predict_disparity', lambda *_: ([disparity], jnp.log(disparity))
+            ),
+            mock.patch.object(objectives, 'predict_motion', lambda *_: (motion, None, consistency)),
+        ):
+            return objectives.objective(
+                None, frames, view, None, mask, grid, model, loss, truth=truth
+            )
+
     return jax.jit(run)
 
 
-def _metrics(*, view=UPRIGHT, frames=None, mask=None, model=MODEL, loss=LOSS, consistency=0.0, truth=None, **spoil):
+def _metrics(
+    *,
+    view=UPRIGHT,
+    frames=None,
+    mask=None,
+    model=MODEL,
+    loss=LOSS,
+    consistency=0.0,
+    truth=None,
+    **spoil,
+):
     """The metrics as floats when the networks answer `_answers`."""
     grid = models.make_grid(model)
     disparity, motion = _answers(grid, view, **spoil)
-    total, metrics = _compiled(model, loss)(_frames() if frames is None else frames, view.astype(np.float32), mask, grid, disparity, motion,
-                                            np.full(2, consistency, np.float32), truth)
+    total, metrics = _compiled(model, loss)(
+        _frames() if frames is None else frames,
+        view.astype(np.float32),
+        mask,
+        grid,
+        disparity,
+        motion,
+        np.full(2, consistency, np.float32),
+        truth,
+    )
     assert float(total) == float(metrics['loss'])
     return {name: float(value) for name, value in metrics.items()}
 
@@ -105,8 +151,15 @@ def test_true_geometry_has_the_lowest_loss(view):
     loss = lambda **spoil: _metrics(view=view, **spoil)['photometric']
     true = loss()
     assert true < 0.012
-    for wrong in ({'depth_power': 0.0}, {'depth_power': 2.0}, {'motion_factor': 0.5}, {'motion_factor': 2.0}, {'motion_factor': -1.0},
-                  {'rotate': False}, {'reverse': True}):
+    for wrong in (
+        {'depth_power': 0.0},
+        {'depth_power': 2.0},
+        {'motion_factor': 0.5},
+        {'motion_factor': 2.0},
+        {'motion_factor': -1.0},
+        {'rotate': False},
+        {'reverse': True},
+    ):
         assert loss(**wrong) > 1.5 * true, wrong
 
 
@@ -116,18 +169,27 @@ def test_a_view_does_not_change_what_true_geometry_costs():
 
 
 def _truth():
-    """What a data set would say of `_frames`: depth of the target and its motions to both sources."""
+    """What a data set would say of `_frames`: depth of the target and its motions to both
+    sources.
+    """
     depth = _range(np.zeros(3), np.asarray(sphere.ray_directions(HEIGHT, 2 * HEIGHT), np.float64))
     turns, positions = (part[[0, 2]] for part in POSES)
     back = np.swapaxes(turns, 1, 2)
-    return Truth(depth[None].astype(np.float32),
-                 Motion(back.astype(np.float32), -np.einsum('nij,nj->ni', back, positions).astype(np.float32)))
+    return Truth(
+        depth[None].astype(np.float32),
+        Motion(
+            back.astype(np.float32), -np.einsum('nij,nj->ni', back, positions).astype(np.float32)
+        ),
+    )
 
 
 @pytest.mark.parametrize('view', [UPRIGHT, TURNED, MIRRORED], ids=['upright', 'turned', 'mirrored'])
 def test_supervised_terms_vanish_for_the_truth_alone(view):
     loss = dataclasses.replace(LOSS, truth_weight=1.0)
-    terms = lambda **spoil: [_metrics(view=view, loss=loss, truth=_truth(), **spoil)[name] for name in ('truth_depth', 'truth_pose')]
+    terms = lambda **spoil: [
+        _metrics(view=view, loss=loss, truth=_truth(), **spoil)[name]
+        for name in ('truth_depth', 'truth_pose')
+    ]
     depth, pose = terms()
     # What is left are nearest pixels of the true depth.
     assert depth < 0.03 and pose < 0.01
@@ -151,8 +213,9 @@ def test_unknown_depth_does_not_count_and_truth_has_to_be_there():
 @pytest.mark.parametrize('view', [UPRIGHT, TURNED], ids=['upright', 'turned'])
 def test_the_prior_is_about_the_shape_of_what_is_plain(view):
     loss, plain = dataclasses.replace(LOSS, prior_weight=1.0), np.full_like(_frames(), 0.4)
-    prior = lambda factor, frames=plain, **spoil: _metrics(view=view, frames=frames, loss=loss, truth=Truth(prior=factor * _truth().depth),
-                                                           **spoil)['prior']
+    prior = lambda factor, frames=plain, **spoil: _metrics(
+        view=view, frames=frames, loss=loss, truth=Truth(prior=factor * _truth().depth), **spoil
+    )['prior']
     assert prior(1) < 0.03 and prior(7) == pytest.approx(prior(1), rel=1e-4)
     flat = prior(1, depth_power=0.0)
     assert flat > 0.15
@@ -164,25 +227,33 @@ def test_the_prior_is_about_the_shape_of_what_is_plain(view):
 
 def test_equirectangular_grid_has_the_same_minimum():
     model = dataclasses.replace(MODEL, padding='equirect')
-    true, wrong = (_metrics(model=model, **spoil)['photometric'] for spoil in ({}, {'motion_factor': 0.5}))
+    true, wrong = (
+        _metrics(model=model, **spoil)['photometric'] for spoil in ({}, {'motion_factor': 0.5})
+    )
     assert true < 0.012 and wrong > 1.5 * true
 
 
 def test_the_minimum_over_sources_forgives_one_spoilt_source_and_the_mean_does_not():
     frames = _frames().copy()
     frames[:, 0] = 1 - frames[:, 0]
-    minimum, mean = (_metrics(frames=frames, loss=dataclasses.replace(LOSS, selection=selection))['photometric']
-                     for selection in ('minimum', 'mean'))
+    minimum, mean = (
+        _metrics(frames=frames, loss=dataclasses.replace(LOSS, selection=selection))['photometric']
+        for selection in ('minimum', 'mean')
+    )
     assert minimum < 0.02 < 0.1 < mean
 
 
 def test_what_the_mask_hides_does_not_matter():
     mask = np.ones((HEIGHT, 2 * HEIGHT), np.float32)
-    mask[HEIGHT * 3 // 4:] = 0
+    mask[HEIGHT * 3 // 4 :] = 0
     spoilt = _frames().copy()
     # Deep inside the mask: windows of SSIM and the motion reach a little over its border.
-    spoilt[:, :, HEIGHT * 9 // 10:] = np.random.default_rng(0).uniform(size=spoilt[:, :, HEIGHT * 9 // 10:].shape)
-    clean, changed = (_metrics(frames=frames, mask=mask)['photometric'] for frames in (_frames(), spoilt))
+    spoilt[:, :, HEIGHT * 9 // 10 :] = np.random.default_rng(0).uniform(
+        size=spoilt[:, :, HEIGHT * 9 // 10 :].shape
+    )
+    clean, changed = (
+        _metrics(frames=frames, mask=mask)['photometric'] for frames in (_frames(), spoilt)
+    )
     assert changed == pytest.approx(clean, rel=1e-4)
     assert _metrics(frames=spoilt)['photometric'] > clean + 0.005
 
@@ -192,7 +263,9 @@ def test_modes_differ_in_the_pose_term_alone():
     for mode in ('full', 'no_pose_consistency', 'single_pose'):
         metrics = _metrics(model=dataclasses.replace(MODEL, pose_mode=mode), consistency=0.7)
         assert ('pose' in metrics) == (mode == 'full')
-        terms = [metrics[name] for name in ('photometric', 'smooth', 'logit', 'pose') if name in metrics]
+        terms = [
+            metrics[name] for name in ('photometric', 'smooth', 'logit', 'pose') if name in metrics
+        ]
         totals[mode] = metrics['loss']
         assert totals[mode] == pytest.approx(sum(terms), rel=1e-5)
     assert totals['full'] - totals['single_pose'] == pytest.approx(LOSS.pose_weight * 0.7, rel=1e-4)
@@ -201,15 +274,23 @@ def test_modes_differ_in_the_pose_term_alone():
 
 def test_static_scenes_cost_nothing_with_the_auto_mask():
     frames = np.repeat(_frames()[:, 1:2], 3, axis=1)
-    plain, masked = (_metrics(frames=frames, loss=dataclasses.replace(LOSS, automask=automask))['photometric']
-                     for automask in (False, True))
+    plain, masked = (
+        _metrics(frames=frames, loss=dataclasses.replace(LOSS, automask=automask))['photometric']
+        for automask in (False, True)
+    )
     assert plain > 0.02 and masked < 1e-4
 
 
 def _network_arguments():
     frames = np.concatenate([_frames(), _frames()[:, ::-1]])
-    return (models.init_params(0, MODEL), frames, np.concatenate([TURNED, MIRRORED]).astype(np.float32),
-            augment.colours(jax.random.split(jax.random.key(0), 2), 0.2), None, models.make_grid(MODEL))
+    return (
+        models.init_params(0, MODEL),
+        frames,
+        np.concatenate([TURNED, MIRRORED]).astype(np.float32),
+        augment.colours(jax.random.split(jax.random.key(0), 2), 0.2),
+        None,
+        models.make_grid(MODEL),
+    )
 
 
 def test_gradients_of_both_networks_are_finite_and_not_zero():
@@ -228,7 +309,9 @@ def test_face_motions_differ_unless_there_is_a_single_pose(mode):
     params, frames, _, _, _, grid = _network_arguments()
     images = models.look(frames, grid, np.eye(3, dtype=np.float32)[None].repeat(2, 0))
     config = dataclasses.replace(MODEL, pose_mode=mode)
-    per_face, mean, consistency = jax.jit(functools.partial(models.predict_motion, config=config))(params, images[:, 1], images[:, 2], grid)
+    per_face, mean, consistency = jax.jit(functools.partial(models.predict_motion, config=config))(
+        params, images[:, 1], images[:, 2], grid
+    )
     assert per_face.rotation.shape == (2, 6, 3, 3) and mean.translation.shape == (2, 3)
     np.testing.assert_allclose(per_face.translation.mean(axis=1), mean.translation, atol=1e-6)
     spread = float(per_face.translation.std(axis=1).max())

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from pano_depth.learning import spacing
 from pano_depth.kernels import sphere
+from pano_depth.learning import spacing
 
 HEIGHT = spacing.HEIGHT
 ROOM = np.array([[-2.5, -1.6, -3.0], [3.0, 1.2, 2.5]])
@@ -21,8 +21,14 @@ def _rays():
 def _colours(points):
     """Smooth colours [..., 3] in [0, 1] of points."""
     x, y, z = np.moveaxis(points, -1, 0)
-    return np.stack([0.5 + 0.25 * np.sin(3 * x + 2) * np.cos(2 * y) + 0.2 * np.sin(4 * z), 0.5 + 0.4 * np.sin(2 * x + 3 * y + z),
-                     0.5 + 0.3 * np.cos(4 * y + z) * np.sin(3 * x)], axis=-1)
+    return np.stack(
+        [
+            0.5 + 0.25 * np.sin(3 * x + 2) * np.cos(2 * y) + 0.2 * np.sin(4 * z),
+            0.5 + 0.4 * np.sin(2 * x + 3 * y + z),
+            0.5 + 0.3 * np.cos(4 * y + z) * np.sin(3 * x),
+        ],
+        axis=-1,
+    )
 
 
 def _room(rotation, position):
@@ -36,8 +42,20 @@ def _room(rotation, position):
 
 def _walk(step, count=25):
     """uint8 frames of a walk by `step` metres a frame that turns at the same time."""
-    return np.stack([(_room(Rotation.from_rotvec([0, 0.03 * i, 0.01 * i]).as_matrix(), np.array([0.6, 0, 0.8]) * step * (i - count / 2)) * 255
-                      ).round().astype(np.uint8) for i in range(count)])
+    return np.stack(
+        [
+            (
+                _room(
+                    Rotation.from_rotvec([0, 0.03 * i, 0.01 * i]).as_matrix(),
+                    np.array([0.6, 0, 0.8]) * step * (i - count / 2),
+                )
+                * 255
+            )
+            .round()
+            .astype(np.uint8)
+            for i in range(count)
+        ]
+    )
 
 
 @pytest.mark.parametrize('omega', [(0, 0.2, 0), (0.1, -0.15, 0.12), (-0.3, 0, 0.05), (0, 0, 0)])
@@ -57,10 +75,14 @@ def test_translation_leaves_parallax_in_proportion_and_rotation_does_not():
 
     def parallax(rotation, step):
         other = _room(rotation, np.array([0.6, 0, 0.8]) * step)
-        return float(spacing.rotation_between(still.astype(np.float32), other.astype(np.float32))[1])
+        return float(
+            spacing.rotation_between(still.astype(np.float32), other.astype(np.float32))[1]
+        )
+
     assert parallax(turned, 0.0) < 0.1
     near, far, turning = parallax(start, 0.04), parallax(start, 0.08), parallax(turned, 0.08)
-    # A point at range d moves by step / d radians, of which sin of the angle to the motion is seen; walls are 1.2 to 3 m away.
+    # A point at range d moves by step / d radians, of which sin of the angle to the motion is seen;
+    # walls are 1.2 to 3 m away.
     assert 0.04 / 3 * 20 * 0.3 < near < 0.04 / 1.2 * 20
     assert far == pytest.approx(2 * near, rel=0.3) and turning == pytest.approx(far, rel=0.3)
 

@@ -1,4 +1,6 @@
-"""Training steps as they are run: what they change, what stops them, and that devices and interruptions do not matter."""
+"""Training steps as they are run: what they change, what stops them, and that devices and
+interruptions do not matter.
+"""
 
 import dataclasses
 import functools
@@ -13,12 +15,13 @@ import pytest
 from common import logs, parallel
 from common.checkpoint import Checkpoints
 from common.run import open_run
-from pano_depth.learning import augment, model as models, session, train
+from pano_depth.learning import augment, session, train
+from pano_depth.learning import model as models
 from pano_depth.learning.objective import LossConfig, objective
 
 MODEL = models.ModelConfig(face_size=16, depth_channels=(8, 8), pose_channels=(8, 8))
 LOSS = LossConfig(pyramid=1, ssim_weight=0.0)  # compiles fastest
-CONFIG = train.TrainConfig(steps=12, batch_size=4, warmup=1, depth_start=0)
+CONFIG = train.RecipeConfig(steps=12, batch_size=4, warmup=1, depth_start=0)
 
 
 class Source:
@@ -38,9 +41,13 @@ class Source:
     @staticmethod
     def _triplet(step, example):
         rng = np.random.default_rng([step, example])
-        lat, lon = np.meshgrid(np.linspace(-1.5, 1.5, 32), np.arange(64) * np.pi / 32, indexing='ij')
+        lat, lon = np.meshgrid(
+            np.linspace(-1.5, 1.5, 32), np.arange(64) * np.pi / 32, indexing='ij'
+        )
         phases = np.array([-0.1, 0, 0.1])[:, None, None, None] + rng.uniform(0, 6, 3)
-        return (0.5 + 0.4 * np.sin(3 * lon[..., None] + phases) * np.cos(4 * lat[..., None] + phases)).astype(np.float32)
+        return (
+            0.5 + 0.4 * np.sin(3 * lon[..., None] + phases) * np.cos(4 * lat[..., None] + phases)
+        ).astype(np.float32)
 
     @staticmethod
     def sample(batch, shared):
@@ -50,7 +57,9 @@ class Source:
 
 @pytest.fixture(scope='module', autouse=True)
 def compiled_quickly():
-    """Compiling takes most of the time of these tests; what is computed stays the same without optimisations."""
+    """Compiling takes most of the time of these tests; what is computed stays the same without
+    optimisations.
+    """
     jax.config.update('jax_disable_most_optimizations', True)
     yield
     jax.config.update('jax_disable_most_optimizations', False)
@@ -78,13 +87,18 @@ def _fit(config=CONFIG, source=None, **options):
         assert done == len(states)
         states.append(state)
         rows.append(metrics)
-    final = train.fit(states[0], source or Source(), config, MODEL, LOSS, _grid(), on_step=on_step, **options)
+
+    final = train.fit(
+        states[0], source or Source(), config, MODEL, LOSS, _grid(), on_step=on_step, **options
+    )
     assert _same(final, states[-1])
     return states, rows
 
 
 def _same(a, b):
-    return all(np.array_equal(x, y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))
+    return all(
+        np.array_equal(x, y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+    )
 
 
 def test_parameters_survive_the_flat_form():
@@ -103,7 +117,8 @@ def test_steps_change_both_networks_once_their_rates_are_not_zero():
         moved = np.abs(states[3].params[network] - states[2].params[network])
         assert (moved > 0).mean() > 0.9 and moved.max() < 1.1e-2
     assert all(np.isfinite(list(row.values())).all() for row in rows)
-    # The average follows at the decay that grows towards that of the configuration: 1/10, 2/11, 3/12.
+    # The average follows at the decay that grows towards that of the configuration: 1/10, 2/11,
+    # 3/12.
     expected = states[0].params['pose']
     for index in range(3):
         decay = (1 + index) / (10 + index)
@@ -127,7 +142,15 @@ def test_the_depth_network_waits_for_depth_start():
 def test_nan_stops_training_with_the_step_and_the_loss_named():
     states = [train.init_state(CONFIG, MODEL)]
     with pytest.raises(ValueError, match=r"stopped at step 3: the loss 'photometric' is nan"):
-        train.fit(states[0], Source(nan_at=2), CONFIG, MODEL, LOSS, _grid(), on_step=lambda done, state, metrics: states.append(state))
+        train.fit(
+            states[0],
+            Source(nan_at=2),
+            CONFIG,
+            MODEL,
+            LOSS,
+            _grid(),
+            on_step=lambda done, state, metrics: states.append(state),
+        )
     assert len(states) == 3
     assert all(np.isfinite(leaf).all() for state in states for leaf in jax.tree.leaves(state))
 
@@ -152,33 +175,55 @@ def test_a_batch_that_does_not_divide_over_the_devices_is_refused(batch_size):
 def test_four_devices_compute_what_one_does():
     assert jax.local_device_count() == 4
     states, rows = _fit()
-    optimizer, grid, params = train.make_optimizer(CONFIG), _grid(), models.init_params(CONFIG.seed, MODEL)
+    optimizer = train.make_optimizer(CONFIG)
+    grid = _grid()
+    params = models.init_params(CONFIG.seed, MODEL)
     state = optimizer.init(train.flatten(params))
 
     @jax.jit
     def gradient(params, frames, view, colours, progress):
-        return jax.grad(lambda p: objective(p, frames, view, colours, None, grid, MODEL, LOSS, progress=progress), has_aux=True)(params)
+        return jax.grad(
+            lambda p: objective(
+                p, frames, view, colours, None, grid, MODEL, LOSS, progress=progress
+            ),
+            has_aux=True,
+        )(params)
 
     for index in range(3):
-        keys = [jax.random.fold_in(jax.random.fold_in(jax.random.key(CONFIG.seed), index), example) for example in range(4)]
-        view_keys, colour_keys = (jnp.stack(pair) for pair in zip(*(jax.random.split(key) for key in keys)))
+        keys = [
+            jax.random.fold_in(jax.random.fold_in(jax.random.key(CONFIG.seed), index), example)
+            for example in range(4)
+        ]
+        view_keys, colour_keys = (
+            jnp.stack(pair) for pair in zip(*(jax.random.split(key) for key in keys))
+        )
         view = augment.views(view_keys, rotation=CONFIG.rotation, mirror=CONFIG.mirror)
-        gradients, metrics = gradient(params, Source().batch(index, range(4))['frames'], view, augment.colours(colour_keys, CONFIG.colour),
-                                      index / CONFIG.steps)
-        assert rows[index]['gradient'] == pytest.approx(float(optax.global_norm(gradients)), rel=2e-3)
+        gradients, metrics = gradient(
+            params,
+            Source().batch(index, range(4))['frames'],
+            view,
+            augment.colours(colour_keys, CONFIG.colour),
+            index / CONFIG.steps,
+        )
+        assert rows[index]['gradient'] == pytest.approx(
+            float(optax.global_norm(gradients)), rel=2e-3
+        )
         for name, value in metrics.items():
             assert rows[index][name] == pytest.approx(float(value), rel=1e-3, abs=1e-6), name
         flat = train.flatten(params)
         updates, state = optimizer.update(train.flatten(gradients), state, flat)
         params = train.unflatten(optax.apply_updates(flat, updates), MODEL)
     for network, vector in train.flatten(params).items():
-        # Adam turns the rounding of the smallest gradients into steps of full length, of a few parameters.
+        # Adam turns the rounding of the smallest gradients into steps of full length, of a few
+        # parameters.
         assert np.mean(np.abs(vector - states[3].params[network])) < 2e-5
 
 
 def _train_in(path, source, config=CONFIG):
     with open_run(path, '--x=1\n') as run:
-        return session.train_in(run, source, config, MODEL, LOSS, _grid(), log_every=1, checkpoint_every=5)
+        return session.train_in(
+            run, source, config, MODEL, LOSS, _grid(), log_every=1, checkpoint_every=5
+        )
 
 
 @pytest.fixture(scope='module')
@@ -192,13 +237,26 @@ def runs(tmp_path_factory):
     with Checkpoints(folder / 'broken' / 'checkpoints') as checkpoints:
         saved_then = checkpoints.metadata()
     resumed = _train_in(folder / 'broken', Source())
-    return types.SimpleNamespace(folder=folder, unbroken=unbroken, resumed=resumed, steps_then=steps_then, saved_then=saved_then)
+    return types.SimpleNamespace(
+        folder=folder,
+        unbroken=unbroken,
+        resumed=resumed,
+        steps_then=steps_then,
+        saved_then=saved_then,
+    )
 
 
 def test_a_resumed_run_ends_with_the_same_parameters_to_the_bit(runs):
-    assert runs.steps_then[:5] == [1, 2, 3, 4, 5] and len(runs.steps_then) < 8 and runs.saved_then is not None
+    assert (
+        runs.steps_then[:5] == [1, 2, 3, 4, 5]
+        and len(runs.steps_then) < 8
+        and runs.saved_then is not None
+    )
     assert _same(runs.resumed, runs.unbroken)
-    losses = [[row['loss'] for row in logs.read_metrics(runs.folder / name)] for name in ('unbroken', 'broken')]
+    losses = [
+        [row['loss'] for row in logs.read_metrics(runs.folder / name)]
+        for name in ('unbroken', 'broken')
+    ]
     assert losses[0] == losses[1]
 
 
@@ -206,13 +264,16 @@ def test_the_log_of_a_resumed_run_has_each_step_once(runs):
     for name in ('unbroken', 'broken'):
         rows = logs.read_metrics(runs.folder / name)
         assert [row['step'] for row in rows] == list(range(1, CONFIG.steps + 1))
-        assert {'loss', 'photometric', 'smooth', 'pose', 'gradient', 'steps_per_second'} <= set(rows[0])
+        assert {'loss', 'photometric', 'smooth', 'pose', 'gradient', 'steps_per_second'} <= set(
+            rows[0]
+        )
 
 
 def test_a_finished_run_trains_no_further(runs):
     class Forbidden(Source):
         def batch(self, step, examples):
             raise AssertionError('a finished run reads no data')
+
     assert _same(_train_in(runs.folder / 'unbroken', Forbidden()), runs.unbroken)
 
 

@@ -1,4 +1,6 @@
-"""The evaluation protocol on estimates that are known: perfect ones, and ones that are wrong in a known way."""
+"""The evaluation protocol on estimates that are known: perfect ones, and ones that are wrong in a
+known way.
+"""
 
 import json
 
@@ -6,11 +8,11 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from pano_depth.reconstruction import evaluate, infer
 from pano_depth.footage.clip import Clip
 from pano_depth.footage.footage import from_clip
-from pano_depth.learning.model import ModelConfig
 from pano_depth.kernels.rigid import Motion
+from pano_depth.learning.model import ModelConfig
+from pano_depth.reconstruction import evaluate, infer
 
 # Its grid is the equirectangular image of the clips below, so that estimates need no resampling.
 MODEL = ModelConfig(face_size=8, padding='equirect', depth_channels=(4, 4), pose_channels=(4,))
@@ -21,10 +23,17 @@ POSE = {'rotation_deg', 'direction_deg', 'rpe', 'ate', 'path_m', 'ate_percent'}
 
 def _clip(seed, frames=4, *, depth=True, poses=True):
     rng = np.random.default_rng(seed)
-    path = Motion(Rotation.from_rotvec(0.1 * np.arange(frames)[:, None] * rng.normal(size=3)).as_matrix(),
-                  np.cumsum(rng.normal(scale=0.2, size=(frames, 3)), axis=0) * (np.arange(frames) > 0)[:, None])
-    return Clip(f'clip{seed}', rng.integers(0, 256, (frames, 16, 32, 3), np.uint8),
-                depth=rng.uniform(0.5, 8, (frames, 16, 32)).astype(np.float32) if depth else None, poses=path if poses else None)
+    path = Motion(
+        Rotation.from_rotvec(0.1 * np.arange(frames)[:, None] * rng.normal(size=3)).as_matrix(),
+        np.cumsum(rng.normal(scale=0.2, size=(frames, 3)), axis=0)
+        * (np.arange(frames) > 0)[:, None],
+    )
+    return Clip(
+        f'clip{seed}',
+        rng.integers(0, 256, (frames, 16, 32, 3), np.uint8),
+        depth=rng.uniform(0.5, 8, (frames, 16, 32)).astype(np.float32) if depth else None,
+        poses=path if poses else None,
+    )
 
 
 def _says(depth, poses):
@@ -37,15 +46,24 @@ def _says(depth, poses):
 @pytest.fixture
 def evaluated(monkeypatch):
     """Scores clips of which the networks say what a function of the clip answers."""
+
     def run(clips, answer, **options):
         known = {clip.frames.tobytes(): clip for clip in clips}
-        monkeypatch.setattr(infer, 'analyse', lambda params, frames, grid, config, **unused: answer(known[frames.tobytes()]))
+        monkeypatch.setattr(
+            infer,
+            'analyse',
+            lambda params, frames, grid, config, **unused: answer(known[frames.tobytes()]),
+        )
         return evaluate.evaluate(None, map(from_clip, clips), None, MODEL, **options)
+
     return run
 
 
 def _truth_times(factor):
-    return lambda clip: _says(clip.depth * np.float32(factor), Motion(clip.poses.rotation, clip.poses.translation * factor))
+    return lambda clip: _says(
+        clip.depth * np.float32(factor),
+        Motion(clip.poses.rotation, clip.poses.translation * factor),
+    )
 
 
 @pytest.mark.parametrize('factor', [1.0, 0.13, 40.0])
@@ -57,29 +75,48 @@ def test_the_truth_in_another_unit_is_perfect(evaluated, factor):
     for kind in ('plain', 'solid_angle'):
         found = scores['depth'][kind]
         assert set(found) == METRICS
-        assert all(found[name] == pytest.approx(0, abs=1e-5) for name in ('abs_rel', 'sq_rel', 'rmse', 'rmse_log'))
+        assert all(
+            found[name] == pytest.approx(0, abs=1e-5)
+            for name in ('abs_rel', 'sq_rel', 'rmse', 'rmse_log')
+        )
         assert all(found[name] == pytest.approx(1) for name in ('delta1', 'delta2', 'delta3'))
     assert set(scores['pose']) == set(scores['baselines']['identity']) == POSE
-    assert all(scores['pose'][name] == pytest.approx(0, abs=1e-3) for name in ('rotation_deg', 'direction_deg', 'rpe', 'ate', 'ate_percent'))
+    assert all(
+        scores['pose'][name] == pytest.approx(0, abs=1e-3)
+        for name in ('rotation_deg', 'direction_deg', 'rpe', 'ate', 'ate_percent')
+    )
     assert scores['frames'] == 7
     assert json.loads(json.dumps(scores)) == scores
 
 
 def test_baselines_do_not_depend_on_the_networks_and_agree_with_numpy(evaluated):
     clip = _clip(2)
-    scores = evaluated([clip], lambda clip: _says(clip.depth[::-1] ** 2, Motion(np.tile(np.eye(3), (4, 1, 1)), np.zeros((4, 3)))))
+    scores = evaluated(
+        [clip],
+        lambda clip: _says(
+            clip.depth[::-1] ** 2, Motion(np.tile(np.eye(3), (4, 1, 1)), np.zeros((4, 3)))
+        ),
+    )
     assert scores['depth']['plain']['abs_rel'] > 0.3
     truth = clip.depth.astype(np.float64)
     medians = np.median(truth, axis=(1, 2), keepdims=True)
-    assert scores['baselines']['constant']['plain']['abs_rel'] == pytest.approx(np.mean(np.abs(medians - truth) / truth), rel=1e-4)
+    assert scores['baselines']['constant']['plain']['abs_rel'] == pytest.approx(
+        np.mean(np.abs(medians - truth) / truth), rel=1e-4
+    )
     prior = np.median(truth, axis=0)
     blind = np.clip(prior * medians / np.median(prior), evaluate.MIN_DEPTH, evaluate.MAX_DEPTH)
-    assert scores['baselines']['blind']['plain']['abs_rel'] == pytest.approx(np.mean(np.abs(blind - truth) / truth), rel=1e-4)
+    assert scores['baselines']['blind']['plain']['abs_rel'] == pytest.approx(
+        np.mean(np.abs(blind - truth) / truth), rel=1e-4
+    )
     weights = np.cos((0.5 - (np.arange(16) + 0.5) / 16) * np.pi)[:, None] * np.ones(32)
     per_image = [np.average(np.abs(b - t) / t, weights=weights) for b, t in zip(blind, truth)]
-    assert scores['baselines']['blind']['solid_angle']['abs_rel'] == pytest.approx(np.mean(per_image), rel=1e-3)
+    assert scores['baselines']['blind']['solid_angle']['abs_rel'] == pytest.approx(
+        np.mean(per_image), rel=1e-3
+    )
     # A camera that never turns is wrong by the angle between consecutive frames.
-    steps = Rotation.from_matrix(np.swapaxes(clip.poses.rotation[:-1], 1, 2) @ clip.poses.rotation[1:]).magnitude()
+    steps = Rotation.from_matrix(
+        np.swapaxes(clip.poses.rotation[:-1], 1, 2) @ clip.poses.rotation[1:]
+    ).magnitude()
     length = np.linalg.norm(np.diff(clip.poses.translation, axis=0), axis=-1).sum()
     for pose in (scores['pose'], scores['baselines']['identity']):
         assert pose['rotation_deg'] == pytest.approx(np.degrees(steps).mean(), rel=1e-3)
@@ -90,8 +127,10 @@ def test_baselines_do_not_depend_on_the_networks_and_agree_with_numpy(evaluated)
 
 def test_a_prior_of_the_training_set_replaces_the_clips_own(evaluated):
     clip = _clip(3)
-    own, other = (evaluated([clip], _truth_times(1), prior=prior)['baselines']['blind']['plain']['abs_rel']
-                  for prior in (None, np.ones((16, 32), np.float32)))
+    own, other = (
+        evaluated([clip], _truth_times(1), prior=prior)['baselines']['blind']['plain']['abs_rel']
+        for prior in (None, np.ones((16, 32), np.float32))
+    )
     constant = evaluated([clip], _truth_times(1))['baselines']['constant']['plain']['abs_rel']
     assert other == pytest.approx(constant) and own < other
 
@@ -120,18 +159,30 @@ def test_masked_pixels_do_not_count(evaluated):
         depth = clip.depth.copy()
         depth[:, 12:] = 0.2
         return _says(depth, clip.poses)
+
     seen = evaluated([clip], wrong_below)['depth']
     left_out = evaluated([clip], wrong_below, mask=mask)['depth']
-    assert seen['plain']['abs_rel'] > 0.1 and left_out['plain']['abs_rel'] == pytest.approx(0, abs=1e-5)
+    assert seen['plain']['abs_rel'] > 0.1 and left_out['plain']['abs_rel'] == pytest.approx(
+        0, abs=1e-5
+    )
     assert left_out['solid_angle']['abs_rel'] == pytest.approx(0, abs=1e-5)
 
 
 def test_clips_with_only_one_kind_of_truth(evaluated):
     clips = [_clip(6, poses=False)]
     seen = []
-    scores = evaluated(clips, lambda clip: _says(clip.depth, None), on_footage=lambda footage, analysis: lambda frame, depth, position: seen.append(
-        (footage.name, frame.index, position, np.allclose(depth, frame.depth, rtol=1e-5))))
-    assert scores['pose'] is None and scores['baselines']['identity'] is None and scores['frames'] == 4
+    scores = evaluated(
+        clips,
+        lambda clip: _says(clip.depth, None),
+        on_footage=lambda footage, analysis: (
+            lambda frame, depth, position: seen.append(
+                (footage.name, frame.index, position, np.allclose(depth, frame.depth, rtol=1e-5))
+            )
+        ),
+    )
+    assert (
+        scores['pose'] is None and scores['baselines']['identity'] is None and scores['frames'] == 4
+    )
     assert seen == [('clip6', i, i, True) for i in range(4)]
     assert 'AbsRel' in evaluate.summary(scores) and 'camera motion' not in evaluate.summary(scores)
 
@@ -144,4 +195,6 @@ def test_clips_with_only_one_kind_of_truth(evaluated):
 def test_nothing_to_evaluate_against_is_an_error(evaluated):
     clips = [_clip(8, depth=False, poses=False)]
     with pytest.raises(ValueError, match='no footage has depth or poses'):
-        evaluated(clips, lambda clip: _says(None, Motion(np.tile(np.eye(3), (4, 1, 1)), np.zeros((4, 3)))))
+        evaluated(
+            clips, lambda clip: _says(None, Motion(np.tile(np.eye(3), (4, 1, 1)), np.zeros((4, 3))))
+        )

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from pano_depth.reconstruction import metrics
 from pano_depth.kernels.rigid import Motion
+from pano_depth.reconstruction import metrics
 
 
 def _images(seed=0, shape=(8, 16)):
@@ -20,18 +20,24 @@ def _images(seed=0, shape=(8, 16)):
 
 def _loop_oracle(prediction, truth, valid, weights, low, high, align):
     """The definition, pixel by pixel in Python floats."""
-    kept = [i for i in np.ndindex(truth.shape) if valid[i] and math.isfinite(truth[i]) and low <= truth[i] <= high]
+    kept = [
+        i
+        for i in np.ndindex(truth.shape)
+        if valid[i] and math.isfinite(truth[i]) and low <= truth[i] <= high
+    ]
     scale = 1.0
     if align == 'median':
-        scale = float(np.median([truth[i] for i in kept])) / float(np.median([prediction[i] for i in kept]))
+        scale = float(np.median([truth[i] for i in kept])) / float(
+            np.median([prediction[i] for i in kept])
+        )
     sums = dict.fromkeys(metrics.DEPTH_METRICS, 0.0)
     total = sum(weights[i] for i in kept)
     for i in kept:
         p, t, w = min(max(scale * prediction[i], low), high), truth[i], weights[i] / total
         sums['abs_rel'] += w * abs(p - t) / t
-        sums['sq_rel'] += w * (p - t)**2 / t
-        sums['rmse'] += w * (p - t)**2
-        sums['rmse_log'] += w * (math.log(p) - math.log(t))**2
+        sums['sq_rel'] += w * (p - t) ** 2 / t
+        sums['rmse'] += w * (p - t) ** 2
+        sums['rmse_log'] += w * (math.log(p) - math.log(t)) ** 2
         for k in (1, 2, 3):
             sums[f'delta{k}'] += w * (max(p / t, t / p) < 1.25**k)
     return sums | {name: math.sqrt(sums[name]) for name in ('rmse', 'rmse_log')}
@@ -47,7 +53,9 @@ def test_depth_metrics_match_the_definition_with_masks_caps_and_weights(align):
     prediction[~valid] = np.nan
     prediction[3, :3] *= 20
     valid[3, :3] = True
-    found = metrics.depth_metrics(prediction, truth, valid=valid, weights=weights, align=align, min_depth=0.8, max_depth=7.0)
+    found = metrics.depth_metrics(
+        prediction, truth, valid=valid, weights=weights, align=align, min_depth=0.8, max_depth=7.0
+    )
     expected = _loop_oracle(prediction, truth, valid, weights, 0.8, 7.0, align)
     assert set(found) == set(metrics.DEPTH_METRICS)
     for name, value in expected.items():
@@ -76,7 +84,9 @@ def test_depth_metrics_under_jit_and_vmap_equal_single_images():
     pairs = [_images(seed) for seed in range(3)]
     prediction, truth = (jnp.array(x) for x in zip(*pairs, strict=True))
     valid = jnp.arange(truth.size).reshape(truth.shape) % 3 > 0
-    batch = jax.jit(jax.vmap(lambda p, t, v: metrics.depth_metrics(p, t, valid=v)))(prediction, truth, valid)
+    batch = jax.jit(jax.vmap(lambda p, t, v: metrics.depth_metrics(p, t, valid=v)))(
+        prediction, truth, valid
+    )
     for i in range(3):
         single = metrics.depth_metrics(prediction[i], truth[i], valid=valid[i])
         for name in metrics.DEPTH_METRICS:
@@ -89,15 +99,25 @@ def test_what_cannot_be_scored_is_nan_and_never_hidden():
     nothing = metrics.depth_metrics(prediction, np.zeros_like(truth))
     one_nan, zeros = prediction.copy(), np.zeros_like(truth)
     one_nan[2, 2] = np.nan
-    for found in (nothing, metrics.depth_metrics(one_nan, truth), metrics.depth_metrics(zeros, truth)):
+    for found in (
+        nothing,
+        metrics.depth_metrics(one_nan, truth),
+        metrics.depth_metrics(zeros, truth),
+    ):
         assert all(np.isnan(value) for value in found.values())
     infinite = prediction.copy()
     infinite[2, 2] = np.inf
     assert all(np.isfinite(value) for value in metrics.depth_metrics(infinite, truth).values())
 
 
-@pytest.mark.parametrize('options, word', [({'align': 'mean'}, 'align'), ({'min_depth': 0.0}, 'min_depth'),
-                                           ({'valid': np.ones((2, 2), bool)}, 'valid')])
+@pytest.mark.parametrize(
+    'options, word',
+    [
+        ({'align': 'mean'}, 'align'),
+        ({'min_depth': 0.0}, 'min_depth'),
+        ({'valid': np.ones((2, 2), bool)}, 'valid'),
+    ],
+)
 def test_depth_metrics_refuse_bad_options(options, word):
     prediction, truth = _images()
     with pytest.raises(ValueError, match=word):
@@ -127,13 +147,17 @@ def _pose_oracle(predicted, truth):
     for i in range(n - 1):
         a, b = np.linalg.inv(p[i]) @ p[i + 1], np.linalg.inv(q[i]) @ q[i + 1]
         angles.append(Rotation.from_matrix(a[:3, :3].T @ b[:3, :3]).magnitude())
-        errors.append(np.sum((scale * a[:3, 3] - b[:3, 3])**2))
+        errors.append(np.sum((scale * a[:3, 3] - b[:3, 3]) ** 2))
         if np.linalg.norm(b[:3, 3]) >= 0.01:
             cosine = a[:3, 3] @ b[:3, 3] / np.linalg.norm(a[:3, 3]) / np.linalg.norm(b[:3, 3])
             directions.append(np.arccos(np.clip(cosine, -1, 1)))
-    positions = [np.sum((scale * a[:3, 3] - b[:3, 3])**2) for a, b in zip(p, q, strict=True)]
-    return {'rotation_deg': np.degrees(np.mean(angles)), 'direction_deg': np.degrees(np.mean(directions)),
-            'rpe': np.sqrt(np.mean(errors)), 'ate': np.sqrt(np.mean(positions))}
+    positions = [np.sum((scale * a[:3, 3] - b[:3, 3]) ** 2) for a, b in zip(p, q, strict=True)]
+    return {
+        'rotation_deg': np.degrees(np.mean(angles)),
+        'direction_deg': np.degrees(np.mean(directions)),
+        'rpe': np.sqrt(np.mean(errors)),
+        'ate': np.sqrt(np.mean(positions)),
+    }
 
 
 def test_pose_metrics_match_the_definition():
@@ -171,7 +195,7 @@ def test_pose_metrics_known_answers():
     for predicted in (sideways, Motion(eye, -forward)):
         found = metrics.pose_metrics(predicted, truth)
         assert found['rpe'] == pytest.approx(0.5)
-        assert found['ate'] == pytest.approx(0.5 * math.sqrt(np.mean(np.arange(n)**2)))
+        assert found['ate'] == pytest.approx(0.5 * math.sqrt(np.mean(np.arange(n) ** 2)))
     assert metrics.pose_metrics(Motion(eye, -forward), truth)['direction_deg'] == pytest.approx(180)
     identity = metrics.pose_metrics(Motion(eye, 0 * forward), truth)
     assert identity['direction_deg'] == 90 and identity['rpe'] == pytest.approx(0.5)

@@ -3,17 +3,25 @@
 import numpy as np
 import pytest
 
-from pano_depth.reconstruction import scale
 from pano_depth.kernels import sphere
+from pano_depth.reconstruction import scale
 
 HEIGHT = 1.4
 
 
 def _room(*, boxes=(), height=HEIGHT, rows=64):
-    """[rows, 2 rows] range in a room of 5 x 4 m, the floor `height` below the camera, with boxes (x0, x1, z0, z1, top below the camera) on it."""
+    """[rows, 2 rows] range in a room of 5 x 4 m, the floor `height` below the camera, with boxes
+    (x0, x1, z0, z1, top below the camera) on it.
+    """
     rays = np.asarray(sphere.ray_directions(rows, 2 * rows), np.float64)
     x, y, z = np.moveaxis(np.where(np.abs(rays) < 1e-9, 1e-9, rays), -1, 0)
-    depth = np.minimum.reduce([np.where(x > 0, 2.5, -2.5) / x, np.where(z > 0, 2.0, -2.0) / z, np.where(y > 0, height, -1.2) / y])
+    depth = np.minimum.reduce(
+        [
+            np.where(x > 0, 2.5, -2.5) / x,
+            np.where(z > 0, 2.0, -2.0) / z,
+            np.where(y > 0, height, -1.2) / y,
+        ]
+    )
     for x0, x1, z0, z1, top in boxes:
         hit = np.where(y > 0, top / y, np.inf)
         inside = (x0 < hit * x) & (hit * x < x1) & (z0 < hit * z) & (hit * z < z1)
@@ -42,7 +50,9 @@ def test_what_the_mask_leaves_out_does_not_count():
 
 
 def test_a_clip_takes_the_median_of_its_frames():
-    depths = [_room(height=h) for h in (1.40, 1.42, 1.38, 1.41, 3.0)] + [np.zeros((64, 128), np.float32)]
+    depths = [_room(height=h) for h in (1.40, 1.42, 1.38, 1.41, 3.0)] + [
+        np.zeros((64, 128), np.float32)
+    ]
     height, spread = scale.clip_floor_height(depths)
     assert height == pytest.approx(1.41, rel=0.01) and 0 < spread < 0.03
     with pytest.raises(ValueError, match='camera_height.*nothing below'):

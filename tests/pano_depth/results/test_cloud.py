@@ -5,24 +5,30 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from pano_depth.results import cloud
 from pano_depth.kernels import sphere
 from pano_depth.kernels.rigid import Motion
+from pano_depth.results import cloud
 
 
 def _box_depth(height, centre, half):
-    """Range to the walls of the axis-aligned box [-half, half]^3 from a camera at `centre`, camera axes = box axes."""
+    """Range to the walls of the axis-aligned box [-half, half]^3 from a camera at `centre`, camera
+    axes = box axes.
+    """
     rays = np.asarray(sphere.ray_directions(height, 2 * height), np.float64)
     with np.errstate(divide='ignore'):
-        return np.min((np.sign(rays) * half - centre) / rays, axis=-1, where=rays != 0, initial=np.inf)
+        return np.min(
+            (np.sign(rays) * half - centre) / rays, axis=-1, where=rays != 0, initial=np.inf
+        )
 
 
 def test_frames_fuse_onto_the_walls_of_one_room():
     half, centres = 2.0, np.array([[0, 0, 0], [0.5, -0.3, 0.8], [-0.7, 0.2, 0.1]])
-    turn = np.array([[0, 0, 1], [0, 1, 0], [-1, 0, 0.]])
+    turn = np.array([[0, 0, 1], [0, 1, 0], [-1, 0, 0.0]])
     rotations = np.stack([np.eye(3), turn, turn.T])
     # A quarter turn maps the box to itself, so only the centre changes in the camera's axes.
-    depth = np.stack([_box_depth(32, r.T @ c, half) for r, c in zip(rotations, centres, strict=True)])
+    depth = np.stack(
+        [_box_depth(32, r.T @ c, half) for r, c in zip(rotations, centres, strict=True)]
+    )
     frames = np.full((3, 32, 64, 3), 77, np.uint8)
     points, colors = cloud.point_cloud(frames, depth, Motion(rotations, centres), voxel=0.05)
     assert len(points) > 1000 and (colors == 77).all() and points.dtype == np.float32
@@ -75,7 +81,9 @@ def _by_dictionary(frames, depth, poses, voxel):
     for frame, ranges, rotation, translation in zip(frames, depth, *poses, strict=True):
         for v, u in np.argwhere(ranges > 0):
             point = rotation @ rays[v, u] * ranges[v, u] + translation
-            voxels.setdefault(tuple(np.floor(point / voxel).astype(int)), []).append([*point, *frame[v, u]])
+            voxels.setdefault(tuple(np.floor(point / voxel).astype(int)), []).append(
+                [*point, *frame[v, u]]
+            )
     return {cell: np.mean(values, axis=0) for cell, values in voxels.items()}
 
 
@@ -125,15 +133,28 @@ def test_a_fusion_leaves_out_what_is_invalid_or_too_far():
     np.testing.assert_allclose(np.linalg.norm(points, axis=-1), 3, rtol=1e-5)
 
 
-@pytest.mark.parametrize('change, word', [
-    ({'frame': np.zeros((16, 32, 4), np.uint8)}, 'frame is'), ({'depth': np.ones((8, 16))}, 'depth'),
-    ({'rotation': np.eye(4)}, 'rotation'), ({'translation': np.full(3, np.nan)}, 'finite')])
+@pytest.mark.parametrize(
+    'change, word',
+    [
+        ({'frame': np.zeros((16, 32, 4), np.uint8)}, 'frame is'),
+        ({'depth': np.ones((8, 16))}, 'depth'),
+        ({'rotation': np.eye(4)}, 'rotation'),
+        ({'translation': np.full(3, np.nan)}, 'finite'),
+    ],
+)
 def test_a_fusion_refuses_frames_that_do_not_fit(change, word):
-    view = {'frame': np.zeros((16, 32, 3), np.uint8), 'depth': np.ones((16, 32)), 'rotation': np.eye(3),
-            'translation': np.zeros(3)}
+    view = {
+        'frame': np.zeros((16, 32, 3), np.uint8),
+        'depth': np.ones((16, 32)),
+        'rotation': np.eye(3),
+        'translation': np.zeros(3),
+    }
     with pytest.raises(ValueError, match=word):
         cloud.Fusion(16, 32, voxel=0.1).add(**{**view, **change})
-    for options, name in (({'voxel': 0}, 'voxel'), ({'voxel': 1, 'max_points': 0}, 'max_points'),
-                          ({'voxel': 1, 'directions': np.zeros((2, 4, 3))}, 'directions')):
+    for options, name in (
+        ({'voxel': 0}, 'voxel'),
+        ({'voxel': 1, 'max_points': 0}, 'max_points'),
+        ({'voxel': 1, 'directions': np.zeros((2, 4, 3))}, 'directions'),
+    ):
         with pytest.raises(ValueError, match=name):
             cloud.Fusion(16, 32, **options)

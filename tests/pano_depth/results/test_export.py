@@ -1,4 +1,6 @@
-"""pano_depth.results.export: the files give the depth that prediction gives, with every padding and any batch."""
+"""pano_depth.results.export: the files give the depth that prediction gives, with every padding and
+any batch.
+"""
 
 import dataclasses
 import json
@@ -9,9 +11,9 @@ import numpy as np
 import pytest
 
 from common import export as files
-from pano_depth.results import export
-from pano_depth.reconstruction import infer
 from pano_depth.learning import model as models
+from pano_depth.reconstruction import infer
+from pano_depth.results import export
 
 onnx = pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
@@ -20,9 +22,11 @@ pytest.importorskip('flatbuffers')
 CUBE = models.ModelConfig(face_size=16, depth_channels=(8, 12, 8), pose_channels=(4, 4), scales=2)
 SHALLOW = dataclasses.replace(CUBE, depth_channels=(8, 12), scales=1)
 # Networks, rows, type of the frames, formats.
-CASES = {'cube': (CUBE, 64, 'uint8', ('onnx', 'stablehlo')),
-         'zero': (dataclasses.replace(SHALLOW, padding='zero'), 32, 'float32', ('onnx',)),
-         'equirect': (dataclasses.replace(SHALLOW, padding='equirect'), 64, 'float32', ('onnx',))}
+CASES = {
+    'cube': (CUBE, 64, 'uint8', ('onnx', 'stablehlo')),
+    'zero': (dataclasses.replace(SHALLOW, padding='zero'), 32, 'float32', ('onnx',)),
+    'equirect': (dataclasses.replace(SHALLOW, padding='equirect'), 64, 'float32', ('onnx',)),
+}
 
 
 def trained(config):
@@ -38,21 +42,29 @@ def scenes(count):
 
 
 def predicted(params, config, frames, height):
-    """Depth [N, height, 2 height] as prediction makes it of frames [N, 32, 64, 3] uint8, each for itself."""
+    """Depth [N, height, 2 height] as prediction makes it of frames [N, 32, 64, 3] uint8, each for
+    itself.
+    """
     grid, to_depth = models.make_grid(config), infer.depth_maps(config, height)
 
     def predict(frames):
         upright = jnp.broadcast_to(jnp.eye(3), (len(frames), 3, 3))
         images = models.look(frames[:, None].astype(jnp.float32) / 255, grid, upright)[:, 0]
-        return to_depth(models.predict_disparity(params, images, grid, config)[0][0], jnp.ones(len(frames)))
+        return to_depth(
+            models.predict_disparity(params, images, grid, config)[0][0], jnp.ones(len(frames))
+        )
 
     # One call does not repay optimisation.
-    return np.asarray(jax.jit(predict).lower(frames).compile({'xla_backend_optimization_level': 0})(frames))
+    return np.asarray(
+        jax.jit(predict).lower(frames).compile({'xla_backend_optimization_level': 0})(frames)
+    )
 
 
 @pytest.fixture(scope='module', params=CASES)
 def written(request, tmp_path_factory):
-    """(name in `CASES`, folder with the files, frames [3, ...] for them, what prediction says of these)."""
+    """(name in `CASES`, folder with the files, frames [3, ...] for them, what prediction says of
+    these).
+    """
     config, height, pixels, formats = CASES[request.param]
     params, folder = trained(config), tmp_path_factory.mktemp('export')
     network = export.exportable(params, config, height=height, pixels=pixels)
@@ -65,7 +77,9 @@ def written(request, tmp_path_factory):
 
 def test_files_give_the_depth_that_prediction_gives(written):
     name, folder, frames, expected = written
-    assert np.ptp(expected) > 0.5 and np.abs(expected[0] - expected[1]).max() > 0.1  # the images matter
+    assert (
+        np.ptp(expected) > 0.5 and np.abs(expected[0] - expected[1]).max() > 0.1
+    )  # the images matter
     for format in CASES[name][-1]:
         found = files.run_file(folder / f'model.{format}', frames)
         np.testing.assert_allclose(found, expected, rtol=1e-4)

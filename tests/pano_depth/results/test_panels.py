@@ -1,4 +1,6 @@
-"""Figures: colours that can be read back, files of a sensible size, and no global matplotlib state."""
+"""Figures: colours that can be read back, files of a sensible size, and no global matplotlib
+state.
+"""
 
 import os
 
@@ -7,8 +9,8 @@ import numpy as np
 import pytest
 
 from pano_depth.footage import media
-from pano_depth.results import panels
 from pano_depth.kernels.rigid import Motion
+from pano_depth.results import panels
 
 
 def _turbo(fraction):
@@ -38,13 +40,17 @@ def test_depth_range_leaves_out_invalid_pixels_and_outliers():
 
 def _clip(n=5):
     rng = np.random.default_rng(0)
-    return rng.integers(0, 256, (n, 16, 32, 3), np.uint8), rng.uniform(1, 5, (n, 16, 32)).astype(np.float32)
+    return rng.integers(0, 256, (n, 16, 32, 3), np.uint8), rng.uniform(1, 5, (n, 16, 32)).astype(
+        np.float32
+    )
 
 
 def test_clip_panels_grow_with_what_is_shown(tmp_path):
     frames, depth = _clip()
     panels.clip_panels(tmp_path / 'two.png', frames, depth, count=3)
-    panels.clip_panels(tmp_path / 'five.png', frames, depth, truth=2 * depth, warped=frames, count=3, title='clip')
+    panels.clip_panels(
+        tmp_path / 'five.png', frames, depth, truth=2 * depth, warped=frames, count=3, title='clip'
+    )
     two, five = media.read_image(tmp_path / 'two.png'), media.read_image(tmp_path / 'five.png')
     assert two.shape[1] == five.shape[1] > 600 and five.shape[0] > 2 * two.shape[0]
     assert two.std() > 20 and sorted(os.listdir(tmp_path)) == ['five.png', 'two.png']
@@ -66,7 +72,9 @@ def test_trajectory_plot_draws_the_truth_too(tmp_path):
     eye, turn = np.tile(np.eye(3), (n, 1, 1)), np.linspace(0, 3, n)
     truth = Motion(eye, np.stack([np.sin(turn), 0 * turn, turn], axis=-1))
     panels.trajectory_plot(tmp_path / 'one.png', truth)
-    panels.trajectory_plot(tmp_path / 'two.png', Motion(eye, 0.1 * truth.translation + [0, 0, 5.0]), truth)
+    panels.trajectory_plot(
+        tmp_path / 'two.png', Motion(eye, 0.1 * truth.translation + [0, 0, 5.0]), truth
+    )
     one, two = (media.read_image(tmp_path / name).astype(int) for name in ('one.png', 'two.png'))
     orange = [((image[..., 0] - image[..., 2]) > 150).sum() for image in (one, two)]
     assert orange[0] == 0 and orange[1] > 100
@@ -76,7 +84,11 @@ def test_trajectory_plot_draws_the_truth_too(tmp_path):
 
 def test_panels_refuse_shapes_that_do_not_match(tmp_path):
     frames, depth = _clip()
-    for options, word in (({'truth': depth[:2]}, 'truth'), ({'warped': depth}, 'warped'), ({'count': 0}, 'count')):
+    for options, word in (
+        ({'truth': depth[:2]}, 'truth'),
+        ({'warped': depth}, 'warped'),
+        ({'count': 0}, 'count'),
+    ):
         with pytest.raises(ValueError, match=word):
             panels.clip_panels(tmp_path / 'a.png', frames, depth, **options)
     with pytest.raises(ValueError, match='depth'):

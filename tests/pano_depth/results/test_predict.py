@@ -1,4 +1,6 @@
-"""Files from an analysis that is known: footage is read frame by frame, results agree with the analysis and with each other."""
+"""Files from an analysis that is known: footage is read frame by frame, results agree with the
+analysis and with each other.
+"""
 
 import json
 
@@ -6,13 +8,13 @@ import numpy as np
 import pytest
 
 from pano_depth.footage import geometry, media, spherical, video
-from pano_depth.reconstruction import infer
-from pano_depth.results import ply, predict
-from pano_depth.reconstruction.analysis import Frames, flicker, read_frames
 from pano_depth.footage.footage import Footage, Frame
-from pano_depth.learning.model import ModelConfig, make_grid
 from pano_depth.kernels.rigid import Motion
+from pano_depth.learning.model import ModelConfig, make_grid
+from pano_depth.reconstruction import infer
+from pano_depth.reconstruction.analysis import Frames, flicker, read_frames
 from pano_depth.reconstruction.trajectory import UnitStep
+from pano_depth.results import ply, predict
 
 # An equirectangular grid of 16 x 32 pixels: estimates are images themselves.
 MODEL = ModelConfig(face_size=8, padding='equirect', depth_channels=(4, 4), pose_channels=(4,))
@@ -27,16 +29,26 @@ def _footage(frames=FRAMES, **facts):
         alive['passes'] += 1
         height, width = size or (16, 32)
         for index in range(start, frames, stride):
-            yield Frame(index, f'frame {index}', np.full((height, width, 3), 10 + 30 * index, np.uint8))
+            yield Frame(
+                index, f'frame {index}', np.full((height, width, 3), 10 + 30 * index, np.uint8)
+            )
+
     return Footage('grays', 16, 32, 10.0, frames, read, **facts), alive
 
 
 def _analysis(frames=FRAMES):
-    """Everything `FAR` away but for the upper half, which is half as far, in units that change; the camera walks along x."""
+    """Everything `FAR` away but for the upper half, which is half as far, in units that change; the
+    camera walks along x.
+    """
     disparity = np.ones((frames, 1, 16, 32), np.float32)
     disparity[:, :, :8] = 2
     poses = Motion(np.tile(np.eye(3), (frames, 1, 1)), np.arange(frames)[:, None] * [0.1, 0, 0])
-    return infer.Analysis(disparity, np.full(frames, FAR), poses, UnitStep(np.zeros(frames - 1), np.full(frames - 1, 0.01)))
+    return infer.Analysis(
+        disparity,
+        np.full(frames, FAR),
+        poses,
+        UnitStep(np.zeros(frames - 1), np.full(frames - 1, 0.01)),
+    )
 
 
 def test_frames_are_read_into_a_file(tmp_path):
@@ -46,7 +58,11 @@ def test_frames_are_read_into_a_file(tmp_path):
     np.testing.assert_array_equal(frames.indices, [0, 2, 4])
     np.testing.assert_array_equal(frames.images[:, 0, 0, 0], [10, 70, 130])
     other = read_frames(footage, 16, tmp_path / 'other', stride=1, limit=3)
-    assert other.sha256 != frames.sha256 == read_frames(footage, 16, tmp_path / 'again', stride=2, limit=3).sha256
+    assert (
+        other.sha256
+        != frames.sha256
+        == read_frames(footage, 16, tmp_path / 'again', stride=2, limit=3).sha256
+    )
 
 
 @pytest.fixture(scope='module')
@@ -55,7 +71,9 @@ def written(tmp_path_factory):
     footage, alive = _footage(spherical=spherical.mono_equirect())
     mask = np.ones((16, 32), bool)
     mask[8:] = False
-    facts = predict.write_results(folder, footage, _analysis(), MODEL, height=16, npy=True, mask=mask)
+    facts = predict.write_results(
+        folder, footage, _analysis(), MODEL, height=16, npy=True, mask=mask
+    )
     frames = Frames(None, np.arange(FRAMES), '')
     facts.update(predict.write_trajectory(folder, footage, frames, _analysis(), unit='relative'))
     return folder, facts, alive
@@ -65,8 +83,11 @@ def test_depth_images_hold_range_in_thousandths(written):
     folder, facts, alive = written
     assert alive['passes'] == 1
     for index in range(FRAMES):
-        stored, exact = media.read_png16(folder / 'depth' / f'{index:06d}.png'), np.load(folder / 'depth' / f'{index:06d}.npy')
-        np.testing.assert_allclose(exact, np.repeat([[FAR / 2], [FAR]], 8, axis=0) * np.ones((16, 32)), rtol=1e-6)
+        stored = media.read_png16(folder / 'depth' / f'{index:06d}.png')
+        exact = np.load(folder / 'depth' / f'{index:06d}.npy')
+        np.testing.assert_allclose(
+            exact, np.repeat([[FAR / 2], [FAR]], 8, axis=0) * np.ones((16, 32)), rtol=1e-6
+        )
         np.testing.assert_array_equal(stored, np.rint(exact * 1000))
     assert facts['saturated_pixels'] == 0 and facts['frames'] == FRAMES
 
@@ -74,8 +95,11 @@ def test_depth_images_hold_range_in_thousandths(written):
 def test_the_video_shows_each_frame_above_its_depth(written):
     frames = list(video.iter_video(written[0] / 'depth.mp4'))
     assert len(frames) == FRAMES and frames[0].shape == (32, 32, 3)
-    assert [abs(int(frame[:16].mean()) - 10 - 30 * i) <= 3 for i, frame in enumerate(frames)] == [True] * FRAMES
-    near, far = frames[3][18:22].reshape(-1, 3).mean(axis=0), frames[3][26:30].reshape(-1, 3).mean(axis=0)
+    assert [abs(int(frame[:16].mean()) - 10 - 30 * i) <= 3 for i, frame in enumerate(frames)] == [
+        True
+    ] * FRAMES
+    near = frames[3][18:22].reshape(-1, 3).mean(axis=0)
+    far = frames[3][26:30].reshape(-1, 3).mean(axis=0)
     assert near[0] > near[2] + 50 and far[2] > far[0]
     found = spherical.read_spherical(written[0] / 'depth.mp4')
     assert found.projection == 'equirectangular' and found.stereo == 'top-bottom'
@@ -91,14 +115,16 @@ def test_cloud_and_trajectory_are_in_the_same_unit_and_the_mask_holds(written):
     # y up: only the upper half is left, a half sphere around each camera.
     assert points[:, 1].min() > -0.05
     distance = np.linalg.norm(points - [0.3, 0, 0], axis=-1)
-    assert 1.1 < distance.min() and distance.max() < 1.9
+    assert distance.min() > 1.1 and distance.max() < 1.9
 
 
 def test_flicker_is_the_unrest_of_the_scale():
     steady = _analysis()
     assert flicker(steady)['after'] == pytest.approx(0, abs=1e-6)
     own = np.array([1, 1.1, 0.9, 1.2, 1, 0.8, 1.1])
-    restless = steady._replace(disparity=(steady.disparity / own[:, None, None, None]).astype(np.float32))
+    restless = steady._replace(
+        disparity=(steady.disparity / own[:, None, None, None]).astype(np.float32)
+    )
     expected = np.abs(np.diff(np.log(own), 2)).mean()
     assert flicker(restless)['before'] == pytest.approx(expected, rel=1e-4)
     assert flicker(restless._replace(units=FAR / own))['after'] == pytest.approx(0, abs=1e-6)
@@ -106,41 +132,63 @@ def test_flicker_is_the_unrest_of_the_scale():
 
 def test_the_scale_is_relative_or_fixed_by_the_height_of_the_camera():
     relative, facts = predict.fix_scale(_analysis(), MODEL)
-    assert infer.median_depth(relative) == pytest.approx(predict.MEDIAN_UNITS) and facts['scale'].startswith('relative')
+    assert infer.median_depth(relative) == pytest.approx(predict.MEDIAN_UNITS) and facts[
+        'scale'
+    ].startswith('relative')
     floor = np.ones((FRAMES, 1, 16, 32), np.float32)
     down = np.sin((np.arange(16) + 0.5) / 16 * np.pi - np.pi / 2)[8:]
     floor[:, :, 8:] = down[:, None] * 2  # a plane at height 0.5 in the unit of the disparity
     analysis = _analysis()._replace(disparity=floor)
     metric, facts = predict.fix_scale(analysis, MODEL, camera_height=1.6)
-    assert metric.units[0] * 0.5 == pytest.approx(1.6, rel=0.01) and facts['scale'].startswith('metres')
-    np.testing.assert_allclose(metric.poses.translation, analysis.poses.translation * metric.units[0] / FAR, rtol=1e-6)
+    assert metric.units[0] * 0.5 == pytest.approx(1.6, rel=0.01) and facts['scale'].startswith(
+        'metres'
+    )
+    np.testing.assert_allclose(
+        metric.poses.translation, analysis.poses.translation * metric.units[0] / FAR, rtol=1e-6
+    )
 
 
 def test_unrelated_images_get_depth_but_no_path(tmp_path):
     footage, _ = _footage(3, ordered=False)
     analysis = _analysis(3)._replace(poses=None, steps=None)
     facts = predict.write_results(tmp_path, footage, analysis, MODEL, height=16)
-    facts.update(predict.write_trajectory(tmp_path, footage, Frames(None, np.arange(3), ''), analysis, unit='relative'))
+    facts.update(
+        predict.write_trajectory(
+            tmp_path, footage, Frames(None, np.arange(3), ''), analysis, unit='relative'
+        )
+    )
     names = {path.name for path in tmp_path.iterdir()}
-    assert {'depth', 'depth.mp4', 'panels.png'} <= names and not {'trajectory.txt', 'cloud.ply'} & names
+    assert {'depth', 'depth.mp4', 'panels.png'} <= names and not {
+        'trajectory.txt',
+        'cloud.ply',
+    } & names
     assert 'unrelated' in facts['alignment'] and json.dumps(facts)
 
 
 def test_analysis_in_batches_does_not_depend_on_their_ends():
-    """Eleven frames are two batches: what is said of the first frames is what shorter footage gets."""
+    """Eleven frames are two batches: what is said of the first frames is what shorter footage
+    gets.
+    """
     from pano_depth.learning.model import init_params
+
     rng = np.random.default_rng(0)
     frames = rng.integers(0, 256, (11, 16, 32, 3), np.uint8)
     params, grid = init_params(0, MODEL), make_grid(MODEL)
     whole, part = (infer.analyse(params, frames[:count], grid, MODEL) for count in (11, 6))
-    assert whole.disparity.shape == (11, 1, 16, 32) and len(whole.units) == 11 and len(whole.steps.ratio) == 10
+    assert (
+        whole.disparity.shape == (11, 1, 16, 32)
+        and len(whole.units) == 11
+        and len(whole.steps.ratio) == 10
+    )
     np.testing.assert_allclose(whole.disparity[:6], part.disparity, rtol=1e-4)
     np.testing.assert_allclose(whole.units[:6], part.units, rtol=1e-4)
     np.testing.assert_allclose(whole.poses.translation[:6], part.poses.translation, atol=1e-5)
     # Longer links reach across the ends of batches; they change the path, not the depth.
     linked = infer.analyse(params, frames, grid, MODEL, distances=(1, 3, 20))
     np.testing.assert_allclose(linked.disparity, whole.disparity, rtol=1e-4)
-    assert linked.poses.translation.shape == (11, 3) and not np.allclose(linked.poses.translation, whole.poses.translation, atol=1e-5)
+    assert linked.poses.translation.shape == (11, 3) and not np.allclose(
+        linked.poses.translation, whole.poses.translation, atol=1e-5
+    )
     shifted = infer.analyse(params, frames[2:], grid, MODEL)
     np.testing.assert_allclose(shifted.disparity, whole.disparity[2:], rtol=1e-4)
     np.testing.assert_allclose(shifted.steps.ratio, whole.steps.ratio[2:], atol=1e-4)

@@ -14,37 +14,66 @@ from PIL import Image
 
 from common import run
 from pano_depth.footage import geometry
+from pano_depth.kernels.rigid import Motion
 from pano_depth.results import ply
 from pano_depth.results.report import depth_report
-from pano_depth.kernels.rigid import Motion
 
 METRICS = ('abs_rel', 'sq_rel', 'rmse', 'rmse_log', 'delta1', 'delta2', 'delta3')
-POINTS = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [-1, -1, -1], [1, 2, 3]], float)  # y down
+POINTS = np.array(
+    [[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [-1, -1, -1], [1, 2, 3]], float
+)  # y down
 TRACK = np.array([[0, 0, 0], [0.1, -0.2, 0.3], [0.2, -0.5, 0.7]])
 
 
 def _metrics(first):
-    return {weighting: {name: first + 0.01 * i + shift for i, name in enumerate(METRICS)}
-            for weighting, shift in (('plain', 0), ('solid_angle', 0.5))}
+    return {
+        weighting: {name: first + 0.01 * i + shift for i, name in enumerate(METRICS)}
+        for weighting, shift in (('plain', 0), ('solid_angle', 0.5))
+    }
 
 
 def _run(folder, *, blind=0.3, axes='y_up'):
     """A run directory with every file that the report reads."""
-    pose = lambda value: {'rotation_deg': value, 'direction_deg': 2 * value, 'rpe': value, 'ate': value,
-                          'path_m': 5.5, 'ate_percent': value}
-    with run.open_run(folder, '--seed=7\n--input=</script>', argv=['depth_main.py', '--seed=7']) as directory:
+    pose = lambda value: {
+        'rotation_deg': value,
+        'direction_deg': 2 * value,
+        'rpe': value,
+        'ate': value,
+        'path_m': 5.5,
+        'ate_percent': value,
+    }
+    with run.open_run(
+        folder, '--seed=7\n--input=</script>', argv=['depth_main.py', '--seed=7']
+    ) as directory:
         directory.update(data={'name': 'my clip'}, prediction={'scale': 'metres', 'unit': 'metre'})
-    run.write_json(folder / 'eval.json', {
-        'depth': _metrics(0.1), 'pose': pose(0.25),
-        'baselines': {'blind': _metrics(blind), 'constant': _metrics(0.4), 'identity': pose(3.5)},
-        'protocol': {'alignment': 'median'}, 'frames': 32})
-    rows = [{'step': 20 * i, 'loss': 0.5**i, 'photometric': 0.4**i, 'brand_new': i / 7} for i in range(1, 9)]
-    (folder / 'metrics.jsonl').write_text(''.join(json.dumps(row) + '\n' for row in rows) + '{"step": 18')
+    run.write_json(
+        folder / 'eval.json',
+        {
+            'depth': _metrics(0.1),
+            'pose': pose(0.25),
+            'baselines': {
+                'blind': _metrics(blind),
+                'constant': _metrics(0.4),
+                'identity': pose(3.5),
+            },
+            'protocol': {'alignment': 'median'},
+            'frames': 32,
+        },
+    )
+    rows = [
+        {'step': 20 * i, 'loss': 0.5**i, 'photometric': 0.4**i, 'brand_new': i / 7}
+        for i in range(1, 9)
+    ]
+    (folder / 'metrics.jsonl').write_text(
+        ''.join(json.dumps(row) + '\n' for row in rows) + '{"step": 18'
+    )
     Image.new('RGB', (64, 32), (10, 200, 30)).save(folder / 'panels.png')
     Image.new('RGB', (32, 32), (200, 10, 30)).save(folder / 'trajectory.png')
     colors = (40 * np.arange(18).reshape(6, 3) % 256).astype(np.uint8)
     ply.write_ply(folder / 'cloud.ply', POINTS, colors, axes=axes)
-    geometry.write_tum(folder / 'trajectory.txt', np.arange(3) / 6, Motion(np.stack([np.eye(3)] * 3), TRACK))
+    geometry.write_tum(
+        folder / 'trajectory.txt', np.arange(3) / 6, Motion(np.stack([np.eye(3)] * 3), TRACK)
+    )
     return folder
 
 
@@ -53,8 +82,10 @@ def _read(path):
     page = path.read_text(encoding='utf-8')
     bare = lambda text, space: html.unescape(re.sub('<[^>]*>', space, text))
     cells = lambda row: [bare(cell, '') for cell in re.findall(r'<t[hd][^>]*>(.*?)</t[hd]>', row)]
-    tables = [[cells(row) for row in re.findall('<tr>(.*?)</tr>', table)]
-              for table in re.findall('(?s)<table>(.*?)</table>', page)]
+    tables = [
+        [cells(row) for row in re.findall('<tr>(.*?)</tr>', table)]
+        for table in re.findall('(?s)<table>(.*?)</table>', page)
+    ]
     blocks = re.findall(r'<script type="application/json">(.*?)</script>', page)
     text = bare(re.sub(r'(?s)<(script|style).*?</\1>', '', page), '\n')
     return text, tables, [json.loads(block) for block in blocks], page
@@ -78,7 +109,9 @@ def test_a_whole_run(tmp_path):
     loss = next(block for block in blocks if 'series' in block)['series']
     assert [series['name'] for series in loss] == ['loss', 'photometric']
     assert loss[0]['x'] == list(range(20, 180, 20)) and loss[0]['y'][:2] == [0.5, 0.25]
-    pictures = [base64.b64decode(data) for data in re.findall('src="data:image/png;base64,([^"]*)"', page)]
+    pictures = [
+        base64.b64decode(data) for data in re.findall('src="data:image/png;base64,([^"]*)"', page)
+    ]
     assert [Image.open(io.BytesIO(picture)).size for picture in pictures] == [(64, 32), (32, 32)]
 
 
@@ -99,8 +132,16 @@ def test_a_network_that_sees_nothing_is_called_so(tmp_path):
     assert 'does not beat the image-blind predictor' in text and '0.100 against 0.050' in text
 
 
-FILES = ('run.json', 'flags.txt', 'eval.json', 'metrics.jsonl', 'panels.png', 'trajectory.png',
-         'trajectory.txt', 'cloud.ply')
+FILES = (
+    'run.json',
+    'flags.txt',
+    'eval.json',
+    'metrics.jsonl',
+    'panels.png',
+    'trajectory.png',
+    'trajectory.txt',
+    'cloud.ply',
+)
 
 
 @pytest.mark.parametrize('name', FILES)
@@ -110,7 +151,9 @@ def test_one_file_less(tmp_path, name):
     folder = _run(tmp_path / 'run')
     (folder / name).unlink()
     text, _, _, page = _read(depth_report(folder))
-    assert len(page) < whole + 200 and (name.endswith('.png') or f'{name}: this run has none' in text)
+    assert len(page) < whole + 200 and (
+        name.endswith('.png') or f'{name}: this run has none' in text
+    )
     for content in (b'', b'\x00\xff not what it should be'):
         (folder / name).write_bytes(content)
         text, tables, blocks, _ = _read(depth_report(folder))
@@ -121,9 +164,20 @@ def test_one_file_less(tmp_path, name):
         assert len(blocks) == expected
 
 
-@pytest.mark.parametrize('scores', [
-    [], 'text', {'depth': 3}, {'depth': {'plain': None}}, {'depth': _metrics(0.1), 'baselines': [1]},
-    {'depth': {**_metrics(0.1), 'plain': {'abs_rel': 'good'}}, 'baselines': {'blind': _metrics(0.2)}}])
+@pytest.mark.parametrize(
+    'scores',
+    [
+        [],
+        'text',
+        {'depth': 3},
+        {'depth': {'plain': None}},
+        {'depth': _metrics(0.1), 'baselines': [1]},
+        {
+            'depth': {**_metrics(0.1), 'plain': {'abs_rel': 'good'}},
+            'baselines': {'blind': _metrics(0.2)},
+        },
+    ],
+)
 def test_scores_of_another_form(tmp_path, scores):
     folder = _run(tmp_path)
     run.write_json(folder / 'eval.json', scores)
@@ -151,16 +205,35 @@ def test_a_folder_without_a_run(tmp_path):
 
 def test_in_a_browser(tmp_path):
     """The page draws its cloud and the browser has nothing to complain about."""
-    browser = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
+    browser = next(
+        filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None
+    )
     if browser is None:
         pytest.skip('no chromium, chromium-browser or google-chrome on PATH')
     page = depth_report(_run(tmp_path / 'run'))
     result = subprocess.run(
-        [browser, '--headless', '--no-sandbox', '--no-first-run', '--disable-quic', '--disable-sync',
-         '--disable-background-networking', '--disable-component-update', '--disable-3d-apis',
-         f'--user-data-dir={tmp_path / "profile"}', '--window-size=800,3000', '--enable-logging=stderr',
-         '--virtual-time-budget=2000', f'--screenshot={tmp_path / "shot.png"}', page.as_uri()],
-        capture_output=True, text=True, timeout=120, check=True)
+        [
+            browser,
+            '--headless',
+            '--no-sandbox',
+            '--no-first-run',
+            '--disable-quic',
+            '--disable-sync',
+            '--disable-background-networking',
+            '--disable-component-update',
+            '--disable-3d-apis',
+            f'--user-data-dir={tmp_path / "profile"}',
+            '--window-size=800,3000',
+            '--enable-logging=stderr',
+            '--virtual-time-budget=2000',
+            f'--screenshot={tmp_path / "shot.png"}',
+            page.as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
     assert 'CONSOLE' not in result.stderr, result.stderr
     pixels = np.asarray(Image.open(tmp_path / 'shot.png').convert('RGB')).reshape(-1, 3)
     # The middle and the end of the path, colours that nothing else on the page has.

@@ -1,4 +1,5 @@
-"""Faults done for real to what both command lines write with: kill -9, limits on files, damage at random.
+"""Faults done for real to what both command lines write with: kill -9, limits on files, damage at
+random.
 
 Whole command lines under every fault are what `experiments/benchmarks/faults/faults.py` runs.
 """
@@ -26,8 +27,8 @@ from common.run import open_run, write_json
 from experiments.benchmarks.faults import fault_jobs, fault_trials
 from experiments.benchmarks.faults.commands import Command
 from nas.search.evaluations import append_record, read_records
-from pano_depth.reconstruction import analysis
 from pano_depth.footage import media, video
+from pano_depth.reconstruction import analysis
 from pano_depth.results import ply
 
 ROOT = str(pathlib.Path(checkpoint.__file__).parents[1])
@@ -36,7 +37,9 @@ KILLS, DAMAGES = 6, 40
 
 @contextlib.contextmanager
 def files_of_at_most(size):
-    """A limit on what this process and those that it starts may write into a file, as a full disk has one."""
+    """A limit on what this process and those that it starts may write into a file, as a full disk
+    has one.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -75,9 +78,13 @@ for line in sys.stdin:
 
 def test_kill_9_at_random_moments_of_saving_loses_one_checkpoint_at_most(tmp_path, caplog):
     rng, newest = random.Random(0), 0
-    server = subprocess.Popen([sys.executable, '-c', SAVING], text=True, stdin=subprocess.PIPE,
-                              stdout=subprocess.PIPE,
-                              env=os.environ | {'PYTHONPATH': ROOT, 'JAX_PLATFORMS': 'cpu'})
+    server = subprocess.Popen(
+        [sys.executable, '-c', SAVING],
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=os.environ | {'PYTHONPATH': ROOT, 'JAX_PLATFORMS': 'cpu'},
+    )
     with Checkpoints(tmp_path / 'checkpoints') as checkpoints:
         for _ in range(KILLS):
             print(checkpoints.directory, file=server.stdin, flush=True)
@@ -106,8 +113,11 @@ def test_damage_at_any_byte_costs_one_checkpoint_and_is_said(tmp_path, damage, c
     with Checkpoints(whole) as checkpoints:
         for step, saved in states.items():
             checkpoints.save(step, saved, {'step': step})
-    files = sorted(path.relative_to(whole) for path in (whole / '2').rglob('*')
-                   if path.is_file() and path.stat().st_size)
+    files = sorted(
+        path.relative_to(whole)
+        for path in (whole / '2').rglob('*')
+        if path.is_file() and path.stat().st_size
+    )
     for index in range(DAMAGES):
         folder = tmp_path / str(index)
         shutil.copytree(whole, folder)
@@ -124,7 +134,8 @@ def test_damage_at_any_byte_costs_one_checkpoint_and_is_said(tmp_path, damage, c
     assert passed_over > DAMAGES / 8
 
 
-# TensorStore reports writes that were still going on when the first one failed to a closed event loop.
+# TensorStore reports writes that were still going on when the first one failed to a closed event
+# loop.
 @pytest.mark.filterwarnings('ignore::pytest.PytestUnraisableExceptionWarning')
 def test_a_checkpoint_that_finds_no_room_is_one_sentence_and_the_one_before_stays(tmp_path, caplog):
     logger = logging.get_absl_logger()
@@ -136,8 +147,11 @@ def test_a_checkpoint_that_finds_no_room_is_one_sentence_and_the_one_before_stay
                 checkpoints.save(2, state(2))
         finally:
             logger.removeHandler(caplog.handler)
-        assert str(caught.value) == (f'the checkpoint of step 2 cannot be written to {tmp_path}: File too '
-                                     'large; earlier checkpoints are intact')
+        assert (
+            str(caught.value)
+            == f'the checkpoint of step 2 cannot be written to {tmp_path}: File too '
+            'large; earlier checkpoints are intact'
+        )
         assert not caplog.records and checkpoints.restore(state(0))[0] == 1
         checkpoints.save(2, state(2))
         assert checkpoints.restore(state(0))[0] == 2 and sorted(os.listdir(tmp_path)) == ['1', '2']
@@ -173,7 +187,9 @@ def test_an_evaluation_that_finds_no_room_leaves_no_half_line(tmp_path, limit):
     assert notice == '' and len(records) < 20
     for index in range(len(records), 20):
         write(index)
-    assert [record['cell'] for record in read_records(path)[0]] == [f'cell {index}' for index in range(20)]
+    assert [record['cell'] for record in read_records(path)[0]] == [
+        f'cell {index}' for index in range(20)
+    ]
 
 
 def write_a_video(path, frames=30, killed_at=None):
@@ -224,8 +240,15 @@ def test_what_killed_writers_leave_is_cleared_up_by_the_next_run(tmp_path):
         (tmp_path / name).write_bytes(b'mine')
     with open_run(tmp_path, ''):
         found = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob('*') if path.is_file()}
-    assert found == {'.lock', 'flags.txt', 'run.json', '.mine.tmp', '.tmp12', 'notes.tmp12.txt',
-                     'depth/000002.png'}
+    assert found == {
+        '.lock',
+        'flags.txt',
+        'run.json',
+        '.mine.tmp',
+        '.tmp12',
+        'notes.tmp12.txt',
+        'depth/000002.png',
+    }
 
 
 def test_room_for_the_disparity_is_taken_before_it_is_needed(tmp_path):
@@ -269,7 +292,7 @@ def test_a_workdir_that_may_only_be_read_is_one_sentence(folder_of_another_user,
 
 
 def kill_ffmpeg():
-    """kill -9 of the decoder or encoder that this process has started."""
+    """Kill -9 of the decoder or encoder that this process has started."""
     started = Command(os.getpid(), tempfile.gettempdir(), None).descendants()
     found = [pid for pid, line in started.items() if 'ffmpeg' in line]
     assert len(found) == 1
@@ -279,7 +302,9 @@ def kill_ffmpeg():
 def test_a_reader_of_video_that_dies_is_said_with_the_frames_that_came(tmp_path):
     path, frames = tmp_path / 'long.mp4', []
     write_a_video(path, 200)
-    with pytest.raises(ValueError, match=r'long\.mp4 is damaged or cut short: \d+ frames') as caught:
+    with pytest.raises(
+        ValueError, match=r'long\.mp4 is damaged or cut short: \d+ frames'
+    ) as caught:
         for frame in video.iter_video(path):
             frames.append(frame)
             if len(frames) == 3:
@@ -290,6 +315,7 @@ def test_a_reader_of_video_that_dies_is_said_with_the_frames_that_came(tmp_path)
 def test_a_machine_without_ffmpeg_says_so(tmp_path, monkeypatch):
     def missing():
         raise RuntimeError('No ffmpeg exe could be found.')
+
     monkeypatch.setattr(video.imageio_ffmpeg, 'get_ffmpeg_exe', missing)
     with pytest.raises(ValueError, match='video needs ffmpeg: No ffmpeg exe'):
         write_a_video(tmp_path / 'a.mp4')
@@ -297,6 +323,8 @@ def test_a_machine_without_ffmpeg_says_so(tmp_path, monkeypatch):
 
 
 def test_a_writer_of_video_that_dies_leaves_none(tmp_path):
-    with pytest.raises(ValueError, match=r'video .*a\.mp4 cannot be written; ffmpeg says: exit status -9'):
+    with pytest.raises(
+        ValueError, match=r'video .*a\.mp4 cannot be written; ffmpeg says: exit status -9'
+    ):
         write_a_video(tmp_path / 'a.mp4', killed_at=10)
     assert os.listdir(tmp_path) == []

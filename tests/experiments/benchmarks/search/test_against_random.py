@@ -1,4 +1,6 @@
-"""The search beside random search: what is remembered, where volumes are counted from, a comparison."""
+"""The search beside random search: what is remembered, where volumes are counted from, a
+comparison.
+"""
 
 import json
 import pathlib
@@ -27,7 +29,9 @@ SETTINGS = """# A search that trains nothing, in the tests.
 
 
 class Known:
-    """Stands for `Candidates`: errors by a rule of the cell and the seed; remembers what it was asked."""
+    """Stands for `Candidates`: errors by a rule of the cell and the seed; remembers what it was
+    asked.
+    """
 
     asked = []
 
@@ -63,7 +67,10 @@ def test_a_cell_is_evaluated_once_for_each_seed_and_after_a_restart(space, tmp_p
     other = open_again(1)
     assert dict(other.batch([PLAIN]))[0].result['error'] == 2 + 12 % 7 and len(Known.asked) == 3
     params = cost.count(plan.build(PLAIN, skeleton.digits)).params
-    assert other.point(PLAIN, ('params', 'error')) == [params, 2 + 12 % 7] and other.seconds(PLAIN) == 2
+    assert (
+        other.point(PLAIN, ('params', 'error')) == [params, 2 + 12 % 7]
+        and other.seconds(PLAIN) == 2
+    )
 
 
 def test_failures_have_no_point(space, tmp_path):
@@ -86,13 +93,22 @@ def test_random_cells_are_different_complete_and_of_every_level(space):
 
 
 def _run(method, seed, points):
-    return {'method': method, 'seed': seed, 'budget': 4, 'objectives': ['error', 'params'], 'points': points,
-            'cells': [''] * len(points), 'seconds': 10.0}
+    return {
+        'method': method,
+        'seed': seed,
+        'budget': 4,
+        'objectives': ['error', 'params'],
+        'points': points,
+        'cells': [''] * len(points),
+        'seconds': 10.0,
+    }
 
 
 def test_volumes_are_counted_from_one_reference():
-    runs = [_run('search', 0, [[10, 8], None, [5, 9], [12, 2]]),
-            _run('random', 0, [[30, 1], [10, 12], [11, 12], [6, 9]])]
+    runs = [
+        _run('search', 0, [[10, 8], None, [5, 9], [12, 2]]),
+        _run('random', 0, [[30, 1], [10, 12], [11, 12], [6, 9]]),
+    ]
     reference = against_random.reference_of(runs, 20)
     # Below 20 the front is (10, 8), (5, 9), (12, 2): params from 2 to 9.
     np.testing.assert_allclose(reference, [20, 9.7])
@@ -100,21 +116,29 @@ def test_volumes_are_counted_from_one_reference():
     np.testing.assert_allclose(against_random.reference_of(runs, None), [32.5, 9.8])
     reference = np.array([20.0, 10.0])
     # Boxes in units of 20 x 10: (10, 8) has 10 x 2; (5, 9) adds 5 x 1; (12, 2) adds 8 x 6.
-    np.testing.assert_allclose(against_random.hypervolumes(runs[0], reference), [.1, .1, .125, .365])
-    np.testing.assert_allclose(against_random.hypervolumes(runs[1], reference), [0, 0, 0, .07])
+    np.testing.assert_allclose(
+        against_random.hypervolumes(runs[0], reference), [0.1, 0.1, 0.125, 0.365]
+    )
+    np.testing.assert_allclose(against_random.hypervolumes(runs[1], reference), [0, 0, 0, 0.07])
     rows = against_random.summarise(runs, reference, 4)
-    assert rows[0]['hypervolume'] == {'1': [pytest.approx(.1)], '2': [pytest.approx(.1)],
-                                      '4': [pytest.approx(.365)]}
+    assert rows[0]['hypervolume'] == {
+        '1': [pytest.approx(0.1)],
+        '2': [pytest.approx(0.1)],
+        '4': [pytest.approx(0.365)],
+    }
     text = against_random.as_markdown(rows, {'error': 20.0, 'params': 10.0})
     assert '| search | 1 | 0.1000 (0.1000) | 0.1000 (0.1000) | 0.3650 (0.3650) | 10 |' in text
     assert 'ahead at the end in 1 of 1 seeds; median difference +0.2950' in text
 
 
-def test_a_comparison_ends_in_a_table_and_goes_on_where_it_was(space, tmp_path, monkeypatch, capsys):
+def test_a_comparison_ends_in_a_table_and_goes_on_where_it_was(
+    space, tmp_path, monkeypatch, capsys
+):
     settings = tmp_path / 'settings.flags'
     settings.write_text(SETTINGS)
-    options = types.SimpleNamespace(settings=str(settings), budget=None, seeds=1,
-                                    output=str(tmp_path / 'out'))
+    options = types.SimpleNamespace(
+        settings=str(settings), budget=None, seeds=1, output=str(tmp_path / 'out')
+    )
     monkeypatch.setattr(against_random, 'Candidates', Known)
     monkeypatch.setattr(against_random, 'FLAGS', options)
     against_random.main()
@@ -125,7 +149,9 @@ def test_a_comparison_ends_in_a_table_and_goes_on_where_it_was(space, tmp_path, 
     assert (folder / 'curves.png').read_bytes().startswith(b'\x89PNG')
     runs = [json.loads(line) for line in (folder / 'curves.jsonl').read_text().splitlines()]
     assert [(run['method'], len(run['cells']), len(run['points'])) for run in runs] == [
-        ('search', 10, 10), ('random', 10, 10)]
+        ('search', 10, 10),
+        ('random', 10, 10),
+    ]
     # Both share a space of 15 cells: what one has trained, the other has not trained again.
     assert len(Known.asked) == len(set(Known.asked)) <= 15
     asked = len(Known.asked)
@@ -142,7 +168,12 @@ def test_a_comparison_ends_in_a_table_and_goes_on_where_it_was(space, tmp_path, 
 def test_flagfiles_of_searches_are_settings():
     folder = pathlib.Path(against_random.__file__).parents[2] / 'flagfiles'
     digits = against_random.read_settings(folder / 'digits_cpu.flags')
-    assert (digits.dataset, digits.budget, digits.levels, digits.worst_error) == ('digits', 36, 4, 20)
+    assert (digits.dataset, digits.budget, digits.levels, digits.worst_error) == (
+        'digits',
+        36,
+        4,
+        20,
+    )
     cifar = against_random.read_settings(folder / 'cifar10_search_cpu.flags')
     assert against_random.objectives_of(cifar) == ('error', 'latency_ms', 'params')
     # A device in the file would stand beside the one that a second search names.
@@ -150,12 +181,15 @@ def test_flagfiles_of_searches_are_settings():
     assert (cifar.stages, cifar.growth) == ((1, 1, 1), (8, 16, 32))
 
 
-@pytest.mark.parametrize('text, message', [
-    (None, 'is no file; a flagfile of nas-search is accepted'),
-    ('--epoch=3\n', "Unknown command line flag 'epoch'"),
-    ('--mode=train\n', 'a search of images without constraints is accepted'),
-    ('--constraints=params<10\n', '--constraints=params<10; a search of images'),
-])
+@pytest.mark.parametrize(
+    'text, message',
+    [
+        (None, 'is no file; a flagfile of nas-search is accepted'),
+        ('--epoch=3\n', "Unknown command line flag 'epoch'"),
+        ('--mode=train\n', 'a search of images without constraints is accepted'),
+        ('--constraints=params<10\n', '--constraints=params<10; a search of images'),
+    ],
+)
 def test_settings_that_are_no_search_are_refused(tmp_path, text, message):
     path = tmp_path / 'settings.flags'
     if text is not None:

@@ -30,17 +30,31 @@ class Scripted:
 
 
 def test_tables_hold_medians_of_rounds_and_rank_correlations():
-    plans = {f'condensenet-{depth}': zoo.NETWORKS[f'condensenet-{depth}'].plan() for depth in (50, 86, 122)}
+    plans = {
+        f'condensenet-{depth}': zoo.NETWORKS[f'condensenet-{depth}'].plan()
+        for depth in (50, 86, 122)
+    }
     devices = {'a': Scripted([1, 2, 3, 5, 2, 3, 2, 2, 3]), 'b': Scripted([9, None, 7] * 3)}
     said = []
     rows = latency.summarise(plans, latency.measure_all(plans, devices, 3, None, said.append))
-    assert [row['latency_ms'] for row in rows] == [{'a': 2, 'b': 9}, {'a': 2, 'b': None}, {'a': 3, 'b': 7}]
+    assert [row['latency_ms'] for row in rows] == [
+        {'a': 2, 'b': 9},
+        {'a': 2, 'b': None},
+        {'a': 3, 'b': 7},
+    ]
     assert rows[0]['memory_mb'] == {'a': 20, 'b': 90} and rows[1]['params'] == 520202
     assert len(said) == 18 and 'asleep' in said[3]
     ranks = {rank['between']: rank for rank in latency.correlations(rows, ['a', 'b'])}
-    assert set(ranks) == {('flops', 'a'), ('params', 'a'), ('flops', 'b'), ('params', 'b'), ('a', 'b')}
+    assert set(ranks) == {
+        ('flops', 'a'),
+        ('params', 'a'),
+        ('flops', 'b'),
+        ('params', 'b'),
+        ('a', 'b'),
+    }
     assert ranks['flops', 'b']['networks'] == 2 and ranks['flops', 'b']['kendall'] is None
-    # Ranks 1.5, 1.5, 3 against 1, 2, 3: Spearman 1.5 / sqrt(1.5 * 2), Kendall (tau-b) 2 / sqrt(2 * 3).
+    # Ranks 1.5, 1.5, 3 against 1, 2, 3: Spearman 1.5 / sqrt(1.5 * 2), Kendall (tau-b) 2 / sqrt(2 *
+    # 3).
     assert ranks['flops', 'a']['spearman'] == pytest.approx(1.5 / 3**0.5)
     assert ranks['flops', 'a']['kendall'] == pytest.approx(2 / 6**0.5)
     text = latency.as_markdown(rows, list(ranks.values()), ['a', 'b'])
@@ -49,9 +63,13 @@ def test_tables_hold_medians_of_rounds_and_rank_correlations():
 
 
 def test_a_run_prints_and_writes_the_tables(tmp_path):
-    command = [sys.executable, str(ROOT / 'experiments' / 'benchmarks' / 'search' / 'latency.py'),
-               '--compilation_cache=', '--devices=profile:workstation,profile:embedded',
-               f'--output={tmp_path}/out']
+    command = [
+        sys.executable,
+        str(ROOT / 'experiments' / 'benchmarks' / 'search' / 'latency.py'),
+        '--compilation_cache=',
+        '--devices=profile:workstation,profile:embedded',
+        f'--output={tmp_path}/out',
+    ]
     done = subprocess.run(command, text=True, capture_output=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     written = json.loads((tmp_path / 'out' / 'latency.json').read_text())
