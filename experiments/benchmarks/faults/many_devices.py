@@ -33,7 +33,7 @@ from nas.training.recipe import RecipeConfig
 from pano_depth.learning import session
 from pano_depth.learning.objective import LossConfig
 from pano_depth.learning.sources import ClipSource
-from pano_depth.learning.train import RecipeConfig
+from pano_depth.learning.train import RecipeConfig as DepthRecipe
 from pano_depth.rooms import rooms
 
 FLAGS = absl_flags.FLAGS
@@ -57,7 +57,7 @@ def define_flags() -> None:
 def train_depth(steps: int) -> Trained:
     """Adapts the networks of the package to the sample clip."""
     params, model = session.load_model('default')
-    config = RecipeConfig(steps=steps, depth_start=0, warmup=1)
+    config = DepthRecipe(steps=steps, depth_start=0, warmup=1)
     clip = rooms.sample_clip(height=2 * model.face_size, width=4 * model.face_size)
     source = ClipSource(clip, stride=1, batch_size=config.batch_size)
     return layouts.train_depth(source, config, model, LossConfig(), params)

@@ -22,7 +22,7 @@ from nas.training.recipe import RecipeConfig
 from pano_depth.learning import train
 from pano_depth.learning.model import ModelConfig, make_grid
 from pano_depth.learning.objective import LossConfig
-from pano_depth.learning.train import RecipeConfig
+from pano_depth.learning.train import RecipeConfig as DepthRecipe
 
 
 class Layout(NamedTuple):
@@ -114,7 +114,7 @@ class _Clock:
 
 
 def train_depth(
-    source, config: RecipeConfig, model: ModelConfig, loss: LossConfig, params: dict | None = None
+    source, config: DepthRecipe, model: ModelConfig, loss: LossConfig, params: dict | None = None
 ) -> Trained:
     """Trains the depth and pose networks; see `pano_depth.learning.train.fit`.
 
