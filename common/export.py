@@ -12,7 +12,7 @@ import contextlib
 import dataclasses
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,8 +20,8 @@ import numpy as np
 from jax import export as jax_export
 from jax.extend import core
 
+from common.export_config import ExportConfig  # noqa: F401 - handed on
 from common.onnx_graph import BATCH, Port, require
-from common.options import option
 from common.run import atomic_path, open_run, write_json
 
 # What each format needs besides JAX.
@@ -49,16 +49,6 @@ def check_formats(names: Sequence[str]) -> tuple[str, ...]:
         for package in FORMATS[name]:
             require(package)
     return names
-
-
-@dataclasses.dataclass(frozen=True)
-class ExportConfig:
-    """What is written; the same for every network."""
-
-    format: tuple[str, ...] = option(('onnx',), 'files of --mode=export: onnx, stablehlo or both')
-    pixels: Literal['float32', 'uint8'] = option(
-        'float32', 'what images the files take: float32 from 0 to 1, or uint8 from 0 to 255'
-    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -47,7 +47,7 @@ class MetricLog:
             ]
             with atomic_path(path) as temporary:
                 temporary.write_text(''.join(_line(row) for row in kept))
-        self._file = open(path, 'a')
+        self._file = open(path, 'a')  # noqa: SIM115 - it stays open until `close`
         purge = None if resume_step is None else resume_step + 1
         self._events = _Events(directory, purge_step=purge)
 
@@ -155,7 +155,7 @@ def _scalar(name, value):
 
 
 class Progress:
-    """Progress of a long loop: a bar with rate and time left on a terminal, elsewhere lines.
+    """Progress of a long loop: a bar with rate and time left, or lines where none can be drawn.
 
     Lines, one every `interval` seconds at most, read `train 120/1000 3.4 steps/s ETA 04:18 loss
     0.123`. Rates leave out the first update, which compiles.
@@ -185,7 +185,7 @@ class Progress:
         self._text = ''
         self._silent = not parallel.is_main()
         self._bar = None
-        if not self._silent and self._stream.isatty():
+        if not self._silent and _shows_bars(self._stream):
             self._bar = tqdm.tqdm(
                 total=total,
                 initial=initial,
@@ -251,6 +251,17 @@ class Progress:
                 parts.append(f'ETA {format_seconds((self._total - self._done) / rate)}')
         self._printed_at, self._printed_done = now, self._done
         self.write('  '.join(parts + [self._text] * bool(self._text)))
+
+
+def _shows_bars(stream):
+    """Whether a bar can be drawn: on a terminal, or below the cell of a notebook."""
+    return stream.isatty() or type(stream).__module__.partition('.')[0] == 'ipykernel'
+
+
+def say(text: str) -> None:
+    """Prints a line, in the process that prints."""
+    if parallel.is_main():
+        print(text, flush=True)
 
 
 def format_seconds(seconds):

@@ -208,6 +208,20 @@ def open_run(workdir, flags_text, *, argv=None):
     return run
 
 
+def earlier_run(workdir) -> tuple[str | None, dict]:
+    """What an earlier run left in a directory, without opening it.
+
+    Returns:
+        (text of its flags.txt, what its run.json holds); None and {} where there was none.
+
+    Raises:
+        ValueError: its run.json is damaged; names the file.
+    """
+    path = pathlib.Path(workdir).expanduser().absolute()
+    # What is no directory is refused by `open_run`.
+    return (_read_flags(path), _read_record(path)) if path.is_dir() else (None, {})
+
+
 def _check_contents(path):
     names = [
         name

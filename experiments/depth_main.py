@@ -1,55 +1,49 @@
 """Depth and camera motion from 360-degree video: training, evaluation, prediction, export.
 
-python experiments/depth_main.py --flagfile=experiments/flagfiles/clip_cpu.flags --workdir=/tmp/clip
+    python experiments/depth_main.py --flagfile=FILE --workdir=runs/clip
+
+Each mode is one function of `pano_depth` and one configuration, which the flags fill in.
 """
 
-import os
 import pathlib
 import sys
 
 # Works from a checkout, from any directory.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-import jax
 import tensorflow_datasets as tfds
 
-from common import parallel
-from common.memory import keep_memory
+import pano_depth
+from common import parallel, runtime
 from common.stopping import on_signals
-from experiments import depth_eval, depth_export, depth_predict, depth_train, entry
-from experiments.depth_flags import FLAGS
+from experiments import depth_flags, entry, flags
+from experiments.depth_flags import FLAGS, MODES
 
 
-def main():
+def main() -> None:
     """Runs the mode that the flags ask for. Raises ValueError for unusable input."""
-    if FLAGS.compilation_cache:
-        cache = os.path.expanduser(FLAGS.compilation_cache)
-        os.makedirs(cache, exist_ok=True)
-        jax.config.update('jax_compilation_cache_dir', cache)
-        jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
     if not sys.stdout.isatty():
         tfds.disable_progress_bar()  # it would fill a log with its refreshed bars
-    keep_memory()
-    parallel.initialize(
-        coordinator_address=FLAGS.coordinator_address,
-        num_processes=FLAGS.num_processes,
-        process_id=FLAGS.process_id,
-    )
+    if not FLAGS.workdir:
+        raise ValueError("--workdir has to name a directory, new or an earlier run's")
+    config = flags.build(MODES[FLAGS.mode])
+    runtime.start(flags.build(runtime.RuntimeConfig))
     with on_signals() as stop:
         if FLAGS.mode == 'train':
-            depth_train.main(FLAGS, stop)
+            pano_depth.train(config, FLAGS.workdir, stop=stop)
         elif FLAGS.mode == 'eval':
-            depth_eval.main(FLAGS)
+            pano_depth.evaluate(FLAGS.input, FLAGS.workdir, config)
         elif FLAGS.mode == 'export':
-            depth_export.main(FLAGS)
+            pano_depth.export_depth(FLAGS.workdir, config)
         else:
-            depth_predict.main(FLAGS, stop)
+            pano_depth.reconstruct(FLAGS.input, FLAGS.workdir, config, stop=stop)
         parallel.wait_for_all()
 
 
-def run():
+def run() -> None:
     """Entry point of the console script `pano-depth`."""
-    entry.run(main)
+    depth_flags.define()
+    entry.run(main, depth_flags.USAGE)
 
 
 if __name__ == '__main__':

@@ -11,6 +11,7 @@ from absl import flags as absl_flags
 from absl import logging as absl_logging
 
 from common.stopping import Stopped
+from experiments import usage as usages
 from experiments.flags import project_flags
 
 FLAGS = absl_flags.FLAGS
@@ -18,7 +19,7 @@ FLAGS = absl_flags.FLAGS
 absl_flags.DEFINE_bool('traceback', False, 'Show where an error comes from, not only its sentence.')
 
 
-def run(main):
+def run(main, usage=None):
     """Runs a main function with parsed flags and exits: 0, 1 after an error, 128 + its number after
     a signal.
 
@@ -28,6 +29,8 @@ def run(main):
 
     Args:
         main: function without arguments, its result the exit code (None is 0).
+        usage: `usage.Usage`, what `--help` (the flags that users need) and `--helpfull` (all) say;
+            both exit with 0. None: absl's own help.
     """
     sys.unraisablehook = _unraisable
     job = main_with_errors(main)
@@ -39,7 +42,7 @@ def run(main):
             # First of all that is done at exit, which takes JAX and threads seconds.
             atexit.register(_let_exit)
 
-    app.run(to_the_end, flags_parser=_parse)
+    app.run(to_the_end, flags_parser=lambda argv: _parse(argv, usage))
 
 
 def _let_exit():
@@ -70,8 +73,14 @@ def main_with_errors(main):
     return wrapped
 
 
-def _parse(argv):
-    # The project's flags are what --help is about, whichever script was started.
+def _parse(argv, usage):
+    wanted = {
+        argument.lstrip('-').partition('=')[0] for argument in argv[1:] if argument[:1] == '-'
+    }
+    if usage is not None and wanted & {'h', 'help', 'helpshort', 'helpfull'}:
+        sys.stdout.write(usages.text(usage, FLAGS, full='helpfull' in wanted))
+        sys.exit(0)
+    # The project's flags are what absl's --help is about, whichever script was started.
     for flag in project_flags(FLAGS):
         FLAGS.register_key_flag_for_module(argv[0], flag)
     try:

@@ -12,6 +12,7 @@ those of the dataclasses that it holds, become flags of the same names:
     config = flags.build(TrainConfig)            # in main
 """
 
+import dataclasses
 import math
 import sys
 import typing
@@ -21,8 +22,6 @@ from absl import flags as absl_flags
 from common import options
 
 FLAGS = absl_flags.FLAGS
-
-_NOT_PART_OF_A_RUN = ('traceback',)
 
 
 def define(cls, *, help=None, skip=(), flag_values=FLAGS):
@@ -43,7 +42,7 @@ def define(cls, *, help=None, skip=(), flag_values=FLAGS):
         ValueError: if an option's type has no flag, an option in `skip` does not exist, or the name
             is taken by another flag.
     """
-    fields = options.fields_of(cls)
+    fields, headings = options.fields_of(cls), _headings(cls)
     unknown = set(skip) - set(fields)
     if unknown:
         raise ValueError(f'skip names {sorted(unknown)}, which {cls.__name__} does not have')
@@ -55,7 +54,7 @@ def define(cls, *, help=None, skip=(), flag_values=FLAGS):
             continue
         text = (help or {}).get(name) or field.metadata.get('help', '')
         flag = _make_flag(cls, field, kind, text)
-        flag.kind = options.literal(kind)
+        flag.kind, flag.heading = options.literal(kind), headings[name]
         absl_flags.DEFINE_flag(flag, flag_values, module_name=__name__)
 
 
@@ -86,62 +85,6 @@ def is_given(name, *, flag_values=FLAGS):
     return not flag_values[name].using_default_value
 
 
-def define_float(name, default, help, *, lower_bound=None, upper_bound=None, flag_values=FLAGS):
-    """Registers a flag that takes a finite number.
-
-    Args:
-        name, default, help: of the flag.
-        lower_bound, upper_bound: of its value, themselves accepted; or None.
-        flag_values: where to register.
-    """
-    absl_flags.DEFINE(
-        _FloatParser(lower_bound, upper_bound),
-        name,
-        default,
-        help,
-        flag_values,
-        absl_flags.ArgumentSerializer(),
-    )
-
-
-def as_flagfile(*, flag_values=FLAGS):
-    """The flags of this project with their present values, as the text of a flagfile that repeats
-    the run.
-
-    Flags whose value is None are left out, as are those of absl and of other libraries.
-
-    Returns:
-        Lines `--name=value`, booleans `--name` and `--noname`, sorted by name.
-
-    Raises:
-        ValueError: if a value is no text that a line of a flagfile can hold; names the flag.
-    """
-    lines = []
-    for flag in project_flags(flag_values):
-        line = '' if flag.value is None or flag.name in _NOT_PART_OF_A_RUN else flag.serialize()
-        _check_texts(flag)
-        lines += [line] if line else []
-    return ''.join(line + '\n' for line in lines)
-
-
-def _check_texts(flag):
-    """Raises ValueError if a text among the flag's values would come back otherwise from a
-    flagfile.
-    """
-    for text in flag.value if isinstance(flag.value, (list, tuple)) else [flag.value]:
-        text = str(text)
-        if len(text.splitlines()) > 1 or text != text.rstrip() or '\0' in text or _is_broken(text):
-            raise ValueError(
-                f'--{flag.name} is {text!r}; accepted is text in one line, without white space '
-                'at its end'
-            )
-
-
-def _is_broken(text):
-    """Whether a text is no Unicode, as an argument that was not encoded in UTF-8."""
-    return text.encode(errors='replace').decode() != text
-
-
 def project_flags(flag_values):
     """Flags that modules of this package or the started script defined, sorted by name."""
     package = __name__.rpartition('.')[0] + '.'
@@ -152,6 +95,17 @@ def project_flags(flag_values):
         for flag in flags
     }
     return [found[name] for name in sorted(found)]
+
+
+def _headings(cls):
+    """{option: what the dataclass is that has it}, for the help."""
+    kinds, found = typing.get_type_hints(cls), {}
+    for field in dataclasses.fields(cls):
+        kind = kinds[field.name]
+        held = dataclasses.is_dataclass(kind)
+        about = (cls.__doc__ or cls.__name__).strip().partition('\n')[0].rstrip('.')
+        found.update(_headings(kind) if held else {field.name: about})
+    return found
 
 
 def _share(cls, field, kind, flag):

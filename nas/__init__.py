@@ -1,1 +1,36 @@
-"""Device-aware progressive search for Pareto-optimal cell architectures (DPP-Net)."""
+"""Device-aware progressive search for Pareto-optimal cells (DPP-Net), training and export.
+
+Nine rooms on four floors, each of which imports lower floors only: cells, datasets, surrogate;
+networks, search; devices, executors, tables; training.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=[
+        'cells',
+        'datasets',
+        'surrogate',
+        'networks',
+        'search',
+        'devices',
+        'executors',
+        'tables',
+        'training',
+    ],
+    submod_attrs={
+        'training': [
+            'ExportTrainedConfig',
+            'RecipeConfig',
+            'SearchConfig',
+            'SearchResult',
+            'TrainConfig',
+            'Trained',
+            'export_trained',
+            'load_trained',
+            'run_search',
+            'train',
+        ]
+    },
+)

@@ -1,1 +1,28 @@
-"""Self-supervised depth and camera motion from 360-degree video, on cube faces."""
+"""Self-supervised depth and camera motion from 360-degree video, on cube faces.
+
+Six rooms, each of which imports earlier ones only: kernels, footage, rooms, learning,
+reconstruction, results.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=['kernels', 'footage', 'rooms', 'learning', 'reconstruction', 'results'],
+    submod_attrs={
+        'kernels': ['cube', 'remap', 'rigid', 'sphere', 'warp'],
+        'learning': ['losses'],
+        'reconstruction': ['Networks', 'load_networks', 'metrics'],
+        'results': [
+            'EvaluateConfig',
+            'ExportDepthConfig',
+            'Reconstruction',
+            'ReconstructConfig',
+            'TrainConfig',
+            'evaluate',
+            'export_depth',
+            'reconstruct',
+            'train',
+        ],
+    },
+)

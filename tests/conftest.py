@@ -1,5 +1,5 @@
 """Every test runs on the CPU with four faked devices, so that data parallelism is tested on any
-machine.
+machine, and checks the shapes that signatures state.
 """
 
 import os
@@ -7,6 +7,21 @@ import shutil
 import tempfile
 
 import jax
+import jaxtyping
+
+import tests.signatures  # noqa: F401  the hook below looks it up by name
+
+# Every call of these rooms in this process is held against the signature of what is called. The
+# rule: a function speaks first, its signature second. Wrong arguments that a function refuses raise
+# the sentence that users get, which tests expect as they expect it without the check; wrong
+# arguments that it takes all the same, and wrong results, raise `jaxtyping.TypeCheckError`. So a
+# signature states what is true, and need not be widened for the sake of an error message.
+# It works for what is imported from here on, in the workers of pytest-xdist too; processes that
+# tests start have no check.
+jaxtyping.install_import_hook(
+    ('pano_depth.kernels', 'pano_depth.learning', 'pano_depth.reconstruction'),
+    'tests.signatures.checked_after_the_call',
+)
 
 jax.config.update('jax_platforms', 'cpu')
 jax.config.update('jax_num_cpu_devices', 4)

@@ -1,0 +1,9 @@
+"""A page about a run: text, tables, curves, pictures and point clouds in one HTML file that needs
+nothing else.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__, submodules=['blocks', 'page'], submod_attrs={'page': ['Report']}
+)

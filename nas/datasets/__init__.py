@@ -1,1 +1,22 @@
-"""Image data sets: scikit-learn digits, CIFAR-10 and any image folder."""
+"""Images with labels: scikit-learn's digits, CIFAR-10, ImageNet, and folders and tars of images.
+
+`open_images` opens all of them by a text, in memory or decoded as they are needed.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=[
+        'cifar10',
+        'crops',
+        'digits',
+        'image_folder',
+        'imagenet',
+        'images',
+        'open_images',
+        'streamed',
+        'tars',
+    ],
+    submod_attrs={'images': ['Dataset', 'Images'], 'streamed': ['StreamedImages']},
+)

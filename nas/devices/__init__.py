@@ -1,3 +1,31 @@
-"""Devices that networks are timed on: local accelerators, ONNX Runtime, a user's board, published
-rows.
+"""Devices that networks are measured on: JAX, ONNX Runtime, a user's board, published figures.
+
+Measurements are kept on disk, so that nothing is measured twice.
 """
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=[
+        'base',
+        'cache',
+        'command',
+        'config',
+        'lock',
+        'measure',
+        'onnx',
+        'onnx_worker',
+        'profile',
+        'specs',
+        'timing',
+        'xla',
+    ],
+    submod_attrs={
+        'base': ['Device', 'DeviceError', 'Measurement'],
+        'cache': ['Cache'],
+        'config': ['MeasureConfig'],
+        'measure': ['measure_on'],
+        'specs': ['open_device'],
+    },
+)

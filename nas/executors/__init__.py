@@ -1,1 +1,27 @@
-"""Where candidates are evaluated: in this process, in one process each, or on a Ray cluster."""
+"""Where candidates are trained: in this process, in one process each, on Ray or on Slurm.
+
+A candidate that crashes, or takes too long, is a failure of that candidate only.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=[
+        'base',
+        'config',
+        'isolated',
+        'open_executor',
+        'process',
+        'ray',
+        'serial',
+        'slurm',
+        'worker',
+    ],
+    submod_attrs={
+        'base': ['Executor'],
+        'config': ['ExecutorConfig'],
+        'process': ['ProcessExecutor'],
+        'serial': ['SerialExecutor'],
+    },
+)

@@ -35,6 +35,7 @@ class Network(nn.Module):
     axis_name: str | None = None
 
     def setup(self):
+        """Makes the layers that have variables."""
         for layer in self.plan:
             module = ops.make_module(layer, deployed=self.deployed, dtype=self.dtype)
             if module is not None:

@@ -183,6 +183,7 @@ class LearnedGroupConv(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
+        """Channels [B, H, W, out] of images [B, H, W, in]."""
         shapes = variable_shapes(self.layer, deployed=self.deployed)
         if self.deployed:
             index = _variable(self, 'constants', 'index', shapes['constants']['index'])
@@ -235,6 +236,7 @@ class Classifier(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
+        """Logits [B, out] of features [B, ...]."""
         shapes = variable_shapes(self.layer, deployed=self.deployed)
         x = x.reshape(x.shape[0], -1)
         if 'constants' in shapes:

@@ -1,7 +1,8 @@
 """What a search expects of the cells that it has not evaluated.
 
 Costs are known exactly, the error is predicted by a surrogate that reads the cell, and everything
-else that is measured (latency, memory) by a regression on the costs of the cells measured so far.
+else that is measured (latency, memory) by a regression on the costs and features of the cells
+measured so far, or on how often each token occurs in them where a space gives neither.
 """
 
 import math
@@ -73,7 +74,7 @@ class Forecast:
                 no search, and a few of them would take up most of the scale.
         """
         self._forget()
-        self._regressions = {}
+        self._regressions, self._kinds = {}, int(self._family.tokens().max(initial=0))
         for name, exact in zip(self.names, self.known()):
             told = [e for e in evaluations if name in e.objectives]
             if exact or not told:
@@ -112,9 +113,17 @@ class Forecast:
         return self._mean, self._std
 
     def _inputs(self) -> np.ndarray:
-        """What measured objectives are regressed on: [cells, costs + features]."""
+        """What measured objectives are regressed on: [cells, costs + features], or
+        [cells, tokens] where there are none.
+        """
         costs = np.log1p(np.maximum(self._family.costs(self._family.cost_names()), 0))
-        return np.concatenate([costs, self._family.features()], axis=1)
+        known = np.concatenate([costs, self._family.features()], axis=1)
+        if known.shape[1]:
+            return known
+        # A space that tells no numbers: more of a token costs more. Tokens that turned up after the
+        # last fit were not learned from.
+        kinds = np.arange(1, self._kinds + 1)
+        return (self._family.tokens()[..., None] == kinds).sum(axis=1)
 
     def _tokens(self, length: int) -> np.ndarray:
         tokens = self._family.tokens()

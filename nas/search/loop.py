@@ -26,6 +26,7 @@ class Guarded:
         self._evaluate = evaluate
 
     def __call__(self, cell) -> Outcome:
+        """Evaluates a cell."""
         start = time.perf_counter()
         try:
             result = self._evaluate(cell)

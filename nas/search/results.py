@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from common.logs import format_seconds
 from common.report.page import Report
 from common.run import atomic_path, write_json
 from nas.search import pareto
@@ -173,6 +174,30 @@ def text_table(columns: list[str], rows: list[list]) -> str:
         for row in table
     ]
     return '\n'.join(line.rstrip() for line in lines)
+
+
+def story(search, facts: dict) -> str:
+    """What a finished search says on a terminal: its front, and the cells that stand out.
+
+    Args:
+        search: the `nas.search.Search`.
+        facts: by `summary`.
+    """
+    lines = [text_table(*front_rows(search))]
+    for role, cell in facts['chosen'].items():
+        figures = ', '.join(f'{name} {shown(cell[name])}' for name in search.objectives)
+        lines.append(f'{role}: {cell["cell"]} ({figures})')
+    lines.append(f'({BALANCED}: {BALANCE_RULE})')
+    if facts.get('relative_hypervolume'):
+        part = facts['relative_hypervolume'][-1]
+        lines.append(f'hypervolume relative to the true front: {part:.4f}')
+    if facts.get('note'):
+        lines.append(facts['note'])
+    lines.append(
+        f'{facts["evaluations"]} evaluations, {facts["failed"]} failed, {facts["stopped"]} stopped'
+        f' early, in {format_seconds(facts["seconds"])}'
+    )
+    return '\n'.join(lines)
 
 
 def write_results(

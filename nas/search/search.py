@@ -18,13 +18,16 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from scipy import stats
 
+from nas.search.config import PlannerConfig
 from nas.search.evaluations import Constraint, Evaluation, Failure
 from nas.search.forecast import ERROR
 from nas.search.knowledge import Knowledge
 from nas.search.loop import run
-from nas.search.planner import Planner, PlannerConfig
+from nas.search.planner import Planner
 from nas.search.space import as_space
 from nas.surrogate.surrogate import Surrogate
+
+_DEFAULT = PlannerConfig()
 
 __all__ = ['Constraint', 'Evaluation', 'Failure', 'Search', 'PlannerConfig', 'run']
 
@@ -45,7 +48,7 @@ class Search:
         constraints: Sequence[Constraint | str] = (),
         reference: Mapping[str, float] | None = None,
         surrogate: Callable = Surrogate,
-        config: PlannerConfig = PlannerConfig(),
+        config: PlannerConfig = _DEFAULT,
     ):
         """Starts at the root of the space.
 
@@ -53,8 +56,10 @@ class Search:
             space: `nas.search.space.Space` or any object with `root`, `grow(cell)` and
                 `encode(cell)`.
             objectives: names, as a sequence or comma-separated; all are minimised. Those among the
-                space's costs are known of every cell, `error` is predicted by the surrogate, and
-                any other one from the costs of the cells evaluated so far.
+                space's costs are known of every cell, `error` (a percentage or any other number
+                from 0 up) is predicted by the surrogate, and any other one, which has to be
+                positive, from the costs and features of the cells evaluated so far; from how often
+                each token occurs where the space gives neither.
             seed: of every random choice.
             constraints: upper limits such as 'latency_ms<50', on objectives or on costs. A cell
                 whose exact cost is over its limit is not evaluated; a predicted one only puts it

@@ -147,30 +147,37 @@ class CellSpace(Space):
         self.costs = functools.lru_cache(maxsize=None)(self._costs)
 
     def grow(self, cell: Cell) -> tuple[Cell, ...]:
+        """The cells with one op more; none once a cell is as large as any."""
         if cell.level >= self.levels:
             return ()
         return cell.grow(norms=self.norms, convs=self.convs)
 
     def encode(self, cell: Cell) -> tuple[int, ...]:
+        """A number from 1 up for each op; 0 pads."""
         return cell.encode(self.length, vocabulary=self.vocabulary)
 
     def key(self, cell: Cell) -> str:
+        """The canonical form of the cell."""
         return cell.key
 
     def complete(self, cell: Cell) -> bool:
+        """Whether the cell has a convolution that is not depthwise."""
         return cell.complete
 
     def level(self, cell: Cell) -> int:
+        """Number of ops."""
         return cell.level
 
     def _costs(self, cell: Cell) -> dict[str, float]:
         return cost.count(plan.build(cell, self.skeleton))._asdict()
 
     def features(self, cell: Cell) -> tuple[float, ...]:
+        """How often each op occurs, and the logarithms of the exact costs."""
         counts = tuple(float(cell.ops.count(token)) for token in self.vocabulary)
         return counts + tuple(float(np.log1p(value)) for value in self.costs(cell).values())
 
     def parse(self, text: str) -> Cell:
+        """Reads tokens joined by hyphens."""
         return Cell.parse(text)
 
 

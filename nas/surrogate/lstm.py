@@ -28,6 +28,7 @@ class Lstm(nn.Module):
     weight_decay: float = 1.0
 
     def setup(self):
+        """Makes the layers."""
         self.embed = nn.Dense(self.embedding, use_bias=False)
         self.enter = nn.Dense(4 * self.hidden)
         self.recurrent = self.param(

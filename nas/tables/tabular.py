@@ -85,24 +85,31 @@ class TableSpace(Space):
         return None if row is None else self.cells[row]
 
     def grow(self, cell: str) -> tuple[str, ...]:
+        """Rows with another operation in place of a 0."""
         return self._changed(cell, grown=True)
 
     def mutate(self, cell: str) -> tuple[str, ...]:
+        """Rows with another operation, or 0, in place of one that is not 0."""
         return self._changed(cell, grown=False)
 
     def level(self, cell: str) -> int:
+        """Number of operations other than 0."""
         return int((self.ops[self._row[cell]] != 0).sum())
 
     def complete(self, cell: str) -> bool:
+        """Every row can be evaluated."""
         return True
 
     def encode(self, cell: str) -> tuple[int, ...]:
+        """Tokens of the row, for the surrogate."""
         return tuple(self._tokens[self._row[cell]].tolist())
 
     def features(self, cell: str) -> tuple[float, ...]:
+        """Numbers that the surrogate sees beside the tokens."""
         return tuple(self._features[self._row[cell]].tolist())
 
     def costs(self, cell: str) -> dict[str, float]:
+        """All objectives but the error."""
         row = self._row[cell]
         return {name: float(column[row]) for name, column in self.values.items() if name != 'error'}
 
@@ -111,11 +118,13 @@ class TableSpace(Space):
         return {name: float(column[self._row[cell]]) for name, column in self.values.items()}
 
     def parse(self, text: str) -> str:
+        """The text itself. Raises ValueError if the table lacks it."""
         if text not in self._row:
             raise ValueError(f'cell {text!r} is not in the table')
         return text
 
     def record(self, cell: str) -> dict[str, str]:
+        """What the log says besides: the string once more, as `arch`."""
         return {'arch': cell}
 
     def points(self, objectives) -> np.ndarray:

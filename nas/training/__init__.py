@@ -1,0 +1,40 @@
+"""Training and scoring on images, and whole jobs: a search, a training, an export.
+
+Each job is one function of a frozen configuration; the command line calls the same functions.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=[
+        'batches',
+        'candidates',
+        'config',
+        'evaluate',
+        'export',
+        'export_job',
+        'feed',
+        'final',
+        'recipe',
+        'score',
+        'search_job',
+        'session',
+        'throughput',
+        'train_job',
+        'trained',
+    ],
+    submod_attrs={
+        'config': [
+            'EvaluationConfig',
+            'ExportTrainedConfig',
+            'RecipeConfig',
+            'SearchConfig',
+            'TrainConfig',
+        ],
+        'export_job': ['export_trained'],
+        'search_job': ['SearchResult', 'run_search'],
+        'train_job': ['train'],
+        'trained': ['Trained', 'load_trained'],
+    },
+)

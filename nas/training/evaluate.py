@@ -12,7 +12,6 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from common.options import option
 from nas.cells import plan as plan_lib
 from nas.cells.cell import Cell
 from nas.cells.plan import Layer, Plan
@@ -22,26 +21,12 @@ from nas.datasets.open_images import open_images
 from nas.search.evaluations import Failure
 from nas.search.rungs import Rungs
 from nas.training import batches, recipe, score
-from nas.training.recipe import RecipeConfig
-
-
-@dataclasses.dataclass(frozen=True)
-class EvaluationConfig:
-    """How candidates are compared."""
-
-    validation_share: float = option(0.1, 'part of the training split that is held out and scored')
-    split_seed: int = option(0, 'of which part that is, the same for all candidates')
-
-    def __post_init__(self):
-        if not 0 < self.validation_share < 1:
-            raise ValueError(
-                f'validation_share is {self.validation_share}; accepted: between 0 and 1'
-            )
-
+from nas.training.config import EvaluationConfig, RecipeConfig
 
 # What the embedded data set takes to tell cells apart within seconds each.
 DIGITS_RECIPE = RecipeConfig(epochs=10, crop=1, mirror=False)
 DIGITS_EVALUATION = EvaluationConfig(validation_share=0.25)
+_DEFAULT = EvaluationConfig()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,7 +91,7 @@ def evaluate_candidate(
     *,
     seed: int,
     skeleton: Skeleton | None = None,
-    evaluation: EvaluationConfig = EvaluationConfig(),
+    evaluation: EvaluationConfig = _DEFAULT,
     rungs: Rungs | None = None,
     costs: Mapping[str, float] | None = None,
 ) -> Result:
@@ -143,7 +128,8 @@ def evaluate_candidate(
     }
     stops = rungs.epochs(config.epochs) if rungs else ()
     curve, rung_errors, reason = [], [], None
-    for done, state, _ in recipe.train_steps(plan, config, data, state, seed=seed):
+    training = recipe.train_steps(plan, config, data, state, seed=seed)
+    for done, state, _ in training:
         if done not in ends:
             continue
         scores = score_of(state, held_out)

@@ -25,7 +25,7 @@ def exportable(trained: Trained, *, pixels: str = 'float32') -> export.Exportabl
     """Describes a trained network for `common.export.write`.
 
     Args:
-        trained: by `nas.training.trained.open_trained`.
+        trained: by `nas.training.trained.load_trained`.
         pixels: type of the images: 'float32' in [0, 1] or 'uint8'.
 
     Returns:

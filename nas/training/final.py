@@ -6,15 +6,16 @@ from typing import Any
 import numpy as np
 
 from common import parallel
-from common.logs import read_metrics
+from common.logs import format_seconds, read_metrics
 from common.report.page import Report
 from common.run import write_json
 from nas.cells.cost import count
 from nas.datasets.images import Images
 from nas.training import batches, score
-from nas.training.recipe import RecipeConfig, State
+from nas.training.config import RecipeConfig
+from nas.training.recipe import State
 from nas.training.session import Ended
-from nas.training.trained import Trained, open_trained
+from nas.training.trained import Trained, load_trained
 
 RESULTS_FILE, REPORT_FILE = 'train.json', 'report.html'
 
@@ -67,12 +68,12 @@ def finish(
         conversion leaves as they are; 'params', 'flops' and 'macs' are of the converted one.
     """
     workdir = pathlib.Path(workdir)
-    last = open_trained(workdir, which='last')
+    last = load_trained(workdir, which='last')
     scores = score_trained(last, test)
     best = (
         scores
         if ended.best['step'] == ended.last['step']
-        else score_trained(open_trained(workdir), test)
+        else score_trained(load_trained(workdir), test)
     )
     meta = last.meta
     facts = {
@@ -95,6 +96,29 @@ def finish(
         write_json(workdir / RESULTS_FILE, facts)
         _report(workdir, facts).write(workdir / REPORT_FILE)
     return facts
+
+
+def story(facts: dict) -> str:
+    """What a finished training says on a terminal; `facts` is by `finish`."""
+    best, rate = facts['best'], facts['images_per_second']
+    lines = [_line('last', facts['epochs'], facts), _line('best', best['epoch'], best)]
+    lines += [facts['note']] * bool(facts['note'])
+    pace = f', {rate:.4g} images/s' if rate else ''
+    return '\n'.join(
+        [*lines, f'{facts["epochs"]} epochs in {format_seconds(facts["seconds"])}{pace}']
+    )
+
+
+def _line(name: str, epoch: int, found: dict) -> str:
+    """How one of the kept networks did."""
+    errors = {
+        'held-out error': found['held_out_error'],
+        'test error': found['test']['error'],
+        'top-5 test error': found['test']['top5_error'],
+    }
+    return f'{name} (epoch {epoch}): ' + ', '.join(
+        f'{what} {value:.2f} %' for what, value in errors.items() if value is not None
+    )
 
 
 def _report(workdir: pathlib.Path, facts: dict) -> Report:

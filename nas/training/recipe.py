@@ -8,12 +8,11 @@ frame of 4 zero pixels and mirror images.
 """
 
 import contextlib
-import dataclasses
 import functools
 import math
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,53 +20,12 @@ import numpy as np
 import optax
 
 from common import parallel
-from common.options import option
 from common.stopping import Stop
 from nas.cells.plan import Plan
 from nas.networks import condense, network
 from nas.training.batches import Data, augment, batch_indices, normalise, pick
+from nas.training.config import RecipeConfig
 from nas.training.feed import Request, StreamedData
-
-
-@dataclasses.dataclass(frozen=True)
-class RecipeConfig:
-    """How a network is trained; the defaults are those of the published CIFAR-10 networks."""
-
-    epochs: int = option(300, 'passes over the training images')
-    batch_size: int = option(64, 'images in a global batch, a multiple of the devices')
-    learning_rate: float = option(0.1, 'rate of the first step; it falls to zero along a cosine')
-    momentum: float = option(0.9, 'Nesterov momentum')
-    weight_decay: float = option(1e-4, 'L2 penalty on all parameters, normalisation and biases too')
-    lasso: float = option(
-        0.0, 'weight of the group lasso, 1e-5 in the paper and 0 in its public code'
-    )
-    label_smoothing: float = option(0.0, 'share of the target that is spread over all classes')
-    crop: int = option(
-        4, 'zero pixels around an image, out of which a crop of its size is cut at random'
-    )
-    mirror: bool = option(True, 'mirror half of the images left to right')
-    dtype: Literal['float32', 'bfloat16'] = option(
-        'float32', 'type of computation; parameters stay float32'
-    )
-
-    def __post_init__(self):
-        for name in ('epochs', 'batch_size'):
-            if getattr(self, name) < 1:
-                raise ValueError(f'{name} is {getattr(self, name)}, it has to be at least 1')
-        for name in ('learning_rate', 'weight_decay', 'lasso', 'crop'):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f'{name} is {getattr(self, name)}, it has to be at least 0')
-        for name in ('momentum', 'label_smoothing'):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(
-                    f'{name} is {getattr(self, name)}, it has to be at least 0 and below 1'
-                )
-        if self.dtype not in ('float32', 'bfloat16'):
-            raise ValueError(f'dtype is {self.dtype!r}; accepted: float32, bfloat16')
-
-    def steps(self, examples: int) -> int:
-        """Optimiser steps of the whole training on so many examples."""
-        return -(-self.epochs * examples // self.batch_size)
 
 
 class State(NamedTuple):

@@ -120,10 +120,8 @@ class _Keeper:
         `due`.
         """
         error, self.last = point['held_out_error'], point
-        if error is None:
-            better = due
-        else:
-            better = self.best is None or error < self.best['held_out_error']
+        first = self.best is None
+        better = due if error is None else first or error < self.best['held_out_error']
         variables = jax.device_get(recipe.to_variables(state)) if better else None
         # Before its last pruning event a network is larger than the one that is deployed.
         if better and condense.fully_condensed(self._plan, variables):
@@ -260,9 +258,10 @@ def train_in(
             if start:
                 progress.write(f'going on from the checkpoint of step {start}')
             shown, due = {}, True
-            for done, state, metrics in recipe.train_steps(
+            training = recipe.train_steps(
                 plan, config, data, state, seed=seed, start=start, stop=stop
-            ):
+            )
+            for done, state, metrics in training:
                 meter.add(metrics)
                 due = False
                 if done in ends:

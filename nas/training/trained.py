@@ -1,4 +1,7 @@
-"""Trained networks on disk: what a training leaves behind, and opening it again.
+"""Trained networks: what a training leaves on disk, opening it again, and predicting with it.
+
+    trained = load_trained('runs/balanced')
+    trained.classes[trained.predict(images)[0].argmax()]      # images [B, H, W, C] uint8
 
 The workdir of a training holds `network.json`, which says what the network is and what it takes,
 and two folders of `common.checkpoint`: `checkpoints` with whole training states, and `best` with
@@ -6,25 +9,30 @@ the variables that had the lowest held-out error.
 """
 
 import dataclasses
+import functools
 import json
 import pathlib
 from collections.abc import Mapping
 from typing import Any, Literal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from common.checkpoint import Checkpoints
 from common.run import jsonable, write_json
 from nas.cells.architecture import Architecture
+from nas.cells.cost import count
 from nas.cells.plan import Plan
 from nas.datasets.images import Images
 from nas.networks import network
 from nas.networks.convert import convert
 from nas.training import recipe
-from nas.training.recipe import RecipeConfig
+from nas.training.config import RecipeConfig
 
 NETWORK_FILE, LAST, BEST = 'network.json', 'checkpoints', 'best'
+# What `predict` computes at once: 256 images, fewer if they are large (16 of ImageNet).
+_IMAGES_AT_ONCE, _PIXELS_AT_ONCE = 256, 2**20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +51,51 @@ class Trained:
     meta: dict
     step: int
 
+    def __repr__(self) -> str:
+        # Without the weights, which a notebook would show line by line.
+        return (
+            f'Trained({self.meta["name"]}: {count(self.plan).params:,} parameters,'
+            f' {len(self.classes)} classes, step {self.step})'
+        )
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of `predict`."""
+        return tuple(self.meta['classes'])
+
+    @property
+    def architecture(self) -> Architecture:
+        """The cell and its skeleton, or the published network."""
+        return Architecture.from_dict(self.meta)
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        """Probabilities of the classes.
+
+        Any number of images is accepted; they are computed in batches of a few sizes, so that other
+        numbers need no further compilation.
+
+        Args:
+            images: [B, size, size, channels] uint8 from 0 to 255, of the size and the channels of
+                the images that the network was trained on.
+
+        Returns:
+            [B, classes] float32, each row with the sum 1.
+
+        Raises:
+            ValueError: the images have another type, size or number of channels.
+        """
+        images = _check_images(images, self.plan)
+        predict, at_once = _predictor(self.plan), _batch_size(self.plan)
+        mean, std = (np.float32(self.meta[name]) for name in ('mean', 'std'))
+        found = [np.zeros((0, self.plan[-1].out_channels), np.float32)]
+        for first in range(0, len(images), at_once):
+            batch = images[first : first + at_once]
+            # The next power of two: few sizes are ever compiled.
+            padding = (1 << (len(batch) - 1).bit_length()) - len(batch)
+            padded = np.pad(batch, ((0, padding), (0, 0), (0, 0), (0, 0)))
+            found.append(np.asarray(predict(self.variables, padded, mean, std))[: len(batch)])
+        return np.concatenate(found)
+
     def deployed(self) -> dict:
         """The variables of `Network(plan, deployed=True)`.
 
@@ -51,6 +104,37 @@ class Trained:
                 training.
         """
         return convert(self.plan, self.variables)
+
+
+def _check_images(images, plan: Plan) -> np.ndarray:
+    """Images as an array. Raises ValueError if they are not those that a network takes."""
+    images, first = np.asarray(images), plan[0]
+    shape = (first.out_size, first.out_size, first.out_channels)
+    accepted = f'accepted: [B, {", ".join(map(str, shape))}] uint8, values 0 to 255'
+    if images.dtype != np.uint8:
+        raise ValueError(f'images are of the type {images.dtype}; {accepted}')
+    if images.ndim != 4 or images.shape[1:] != shape:
+        raise ValueError(f'images have the shape {list(images.shape)}; {accepted}')
+    return images
+
+
+def _batch_size(plan: Plan) -> int:
+    """Images that are computed at once, a power of two."""
+    fitting = max(1, min(_IMAGES_AT_ONCE, _PIXELS_AT_ONCE // plan[0].out_size ** 2))
+    return 1 << (fitting.bit_length() - 1)
+
+
+@functools.lru_cache(maxsize=4)
+def _predictor(plan: Plan):
+    """(variables, images uint8, mean, std) -> probabilities, compiled once for each batch size."""
+    net = network.Network(plan)
+
+    @jax.jit
+    def predict(variables, images, mean, std):
+        prepared = (images.astype(jnp.float32) / 255 - mean) / std
+        return jax.nn.softmax(net.apply(variables, prepared))
+
+    return predict
 
 
 def make_meta(
@@ -119,7 +203,7 @@ def state_template(plan: Plan, config: RecipeConfig) -> recipe.State:
     return jax.eval_shape(start, network.variable_shapes(plan))
 
 
-def open_trained(workdir, *, which: Literal['best', 'last'] = 'best') -> Trained:
+def load_trained(workdir, *, which: Literal['best', 'last'] = 'best') -> Trained:
     """Opens the network that a training left in its workdir, whether it has ended or still runs.
 
     Args:

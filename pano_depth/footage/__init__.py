@@ -1,0 +1,28 @@
+"""People's files in, trajectories as files out: videos, images, folders, depth, spherical metadata.
+
+Footage is read frame by frame, so that memory does not grow with its length.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=[
+        'clip_folder',
+        'depth_files',
+        'frame_files',
+        'geometry',
+        'masks',
+        'media',
+        'mp4',
+        'panosuncg',
+        'rgbd',
+        'spherical',
+        'video',
+    ],
+    submod_attrs={
+        'clip': ['Clip'],
+        'footage': ['Footage', 'Frame', 'from_clip'],
+        'config': ['FootageConfig'],
+    },
+)

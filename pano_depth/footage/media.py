@@ -80,15 +80,15 @@ def write_image(path, array):
 
     Args:
         path: destination, e.g. `.png` or `.jpg` (quality 95).
-        array: [H, W, 3] uint8.
+        array: [H, W, 3] uint8, or [H, W] uint8 for a gray image.
 
     Raises:
-        ValueError: the array is not [H, W, 3] uint8.
+        ValueError: the array is neither.
     """
     array = np.asarray(array)
-    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[-1] != 3:
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or array.shape[2:] not in ((), (3,)):
         raise ValueError(
-            f'array for {path} is {array.dtype} {array.shape}; accepted: uint8 [H, W, 3]'
+            f'array for {path} is {array.dtype} {array.shape}; accepted: uint8 [H, W, 3] or [H, W]'
         )
     with atomic_path(path) as temporary:
         Image.fromarray(array).save(

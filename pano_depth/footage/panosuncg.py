@@ -1,6 +1,7 @@
 """PanoSUNCG (Wang et al. 2018), for holders of a lawful copy; withdrawn over SUNCG's licence.
 
-    <root>[/rotated]/<scene>/<k>.txt/<i>_color.png    frame i = 0, 1, ... of trajectory k; <k>.txt is a FOLDER
+    <root>[/rotated]/<scene>/<k>.txt/                 a FOLDER, whatever its name: trajectory k
+    <root>[/rotated]/<scene>/<k>.txt/<i>_color.png    frame i = 0, 1, ... of it
     <root>[/rotated]/<scene>/<k>.txt/<i>_depth.png    8 bits, 255 is 10 metres, 0 invalid
     <root>/labels/<scene>/<k>.txt                     one position X Y Z a line, line i = frame i
 

@@ -250,7 +250,7 @@ class _VideoWriter:
     def __init__(self, path, fps, name):
         self._path, self._fps, self._name = path, fps, name
         self._process = self._shape = None
-        self._messages = tempfile.TemporaryFile()
+        self._messages = tempfile.TemporaryFile()  # noqa: SIM115  as long as the writer lives
 
     def append(self, frame):
         """Adds one [H, W, 3] uint8 frame with even sides, all of one size."""

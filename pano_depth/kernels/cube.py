@@ -11,8 +11,11 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float32
 
 from pano_depth.kernels import cube_edges, remap, sphere
+from pano_depth.kernels.remap import Method
+from pano_depth.kernels.shapes import Array, Real, Size
 
 FACES = ('front', 'right', 'back', 'left', 'up', 'down')
 
@@ -59,27 +62,27 @@ def _face_rays(face_size):
     return rays / np.linalg.norm(rays, axis=-1, keepdims=True)
 
 
-def face_directions(face_size):
+def face_directions(face_size: Size) -> Float32[jax.Array, '6 {face_size} {face_size} 3']:
     """Unit viewing rays of the pixel centres of the six faces.
 
     Args:
         face_size: S in pixels.
 
     Returns:
-        [6, S, S, 3] float32 unit vectors in the camera frame.
+        Unit vectors in the camera frame.
     """
     return jnp.asarray(_face_rays(face_size), jnp.float32)
 
 
-def face_solid_angles(face_size):
+def face_solid_angles(face_size: Size) -> Float32[jax.Array, '{face_size} {face_size}']:
     """Exact solid angle of every pixel of a cube face.
 
     Args:
         face_size: S in pixels.
 
     Returns:
-        [S, S] float32 steradians, which sum to 4 pi / 6: a corner pixel is up to 5.2 times smaller
-        than the central one.
+        Steradians, which sum to 4 pi / 6: a corner pixel is up to 5.2 times smaller than the
+        central one.
     """
     _check_size(face_size)
     edge = 2 * np.arange(face_size + 1) / face_size - 1
@@ -91,7 +94,9 @@ def face_solid_angles(face_size):
 
 
 @functools.lru_cache(maxsize=8)
-def equirect_to_cube_table(height, width, face_size, method='bilinear'):
+def equirect_to_cube_table(
+    height: Size, width: Size, face_size: Size, method: Method = 'bilinear'
+) -> remap.Table:
     """The table of `equirect_to_cube`, built once per shape and cached.
 
     Args:
@@ -100,32 +105,37 @@ def equirect_to_cube_table(height, width, face_size, method='bilinear'):
         method: 'bilinear' or 'nearest'.
 
     Returns:
-        `remap.Table` with a [6, S, S] target.
+        The table, with a [6, S, S] target.
 
     Raises:
         ValueError: the image is not 2:1, the face is empty, or the method is unknown.
     """
     sphere.check_equirect(height, width)
     rays = _face_rays(face_size)
-    u = (np.arctan2(rays[..., 0], rays[..., 2]) / (2 * np.pi) + 0.5) * width - 0.5
-    v = (
-        np.arctan2(rays[..., 1], np.hypot(rays[..., 0], rays[..., 2])) / np.pi + 0.5
-    ) * height - 0.5
+    x, y, z = np.moveaxis(rays, -1, 0)
+    u = (np.arctan2(x, z) / (2 * np.pi) + 0.5) * width - 0.5
+    v = (np.arctan2(y, np.hypot(x, z)) / np.pi + 0.5) * height - 0.5
     return remap.make_table(*sphere.equirect_taps(u, v, height, width, method, xp=np))
 
 
-def equirect_to_cube(image, face_size, *, method='bilinear', table=None):
+def equirect_to_cube(
+    image: Real[Array, '*batch height width channels'],
+    face_size: Size,
+    *,
+    method: Method = 'bilinear',
+    table: remap.Table | None = None,
+) -> Real[jax.Array, '*batch 6 {face_size} {face_size} channels']:
     """Resamples equirectangular images to the six faces of a cube.
 
     Args:
-        image: [..., H, W, C], W = 2H; integer types are interpolated in float32 and rounded.
+        image: W = 2H; other types than floats are interpolated in float32 and rounded.
         face_size: S in pixels. S = W / 4 keeps the resolution at the face centres.
         method: 'bilinear' or 'nearest' (depth and masks).
         table: what `equirect_to_cube_table` gives for these shapes and this method; default is a
             cached one.
 
     Returns:
-        [..., 6, S, S, C].
+        The faces, in the type of the image.
 
     Raises:
         ValueError: the image is not 2:1, has no channel axis, the method is unknown, or the table
@@ -142,7 +152,9 @@ def equirect_to_cube(image, face_size, *, method='bilinear', table=None):
 
 
 @functools.lru_cache(maxsize=8)
-def cube_to_equirect_table(face_size, height, width, method='bilinear'):
+def cube_to_equirect_table(
+    face_size: Size, height: Size, width: Size, method: Method = 'bilinear'
+) -> remap.Table:
     """The table of `cube_to_equirect`, built once per shape and cached.
 
     Args:
@@ -151,7 +163,7 @@ def cube_to_equirect_table(face_size, height, width, method='bilinear'):
         method: 'bilinear' or 'nearest'.
 
     Returns:
-        `remap.Table` with a [height, width] target.
+        The table, with a [height, width] target.
 
     Raises:
         ValueError: the target is not 2:1, the face is empty, or the method is unknown.
@@ -176,21 +188,28 @@ def cube_to_equirect_table(face_size, height, width, method='bilinear'):
     return remap.make_table(indices, weights)
 
 
-def cube_to_equirect(faces, height, width, *, method='bilinear', table=None):
+def cube_to_equirect(
+    faces: Real[Array, '*batch 6 size size channels'],
+    height: Size,
+    width: Size,
+    *,
+    method: Method = 'bilinear',
+    table: remap.Table | None = None,
+) -> Real[jax.Array, '*batch {height} {width} channels']:
     """Resamples the six faces of a cube to equirectangular images.
 
     Between the outermost pixel centres of neighbouring faces it interpolates over the edge, so that
     no seam shows.
 
     Args:
-        faces: [..., 6, S, S, C]; integer types are interpolated in float32 and rounded.
+        faces: types other than floats are interpolated in float32 and rounded.
         height, width: size of the result, width = 2 * height.
         method: 'bilinear' or 'nearest' (depth and masks).
         table: what `cube_to_equirect_table` gives for these shapes and this method; default is a
             cached one.
 
     Returns:
-        [..., height, width, C].
+        The images, in the type of the faces.
 
     Raises:
         ValueError: the faces have another shape, the target is not 2:1, the method is unknown, or
@@ -290,7 +309,9 @@ def _pad_jvp(pad, primals, tangents):
     return _pad(faces, pad), jnp.concatenate([above, middle, below], axis=-3)
 
 
-def cube_pad(faces, pad):
+def cube_pad(
+    faces: Real[Array, '*batch 6 size size channels'], pad: Size
+) -> Real[jax.Array, '*batch 6 size+2*{pad} size+2*{pad} channels']:
     """Pads every face with the pixels of its neighbours, as the cube folds (cube padding, Cheng et
     al. 2018).
 
@@ -299,11 +320,8 @@ def cube_pad(faces, pad):
     repeat the end pixels of the strips above and below horizontally.
 
     Args:
-        faces: [..., 6, S, S, C].
-        pad: rings to add, 0 to S.
-
-    Returns:
-        [..., 6, S + 2 pad, S + 2 pad, C].
+        faces: what is padded.
+        pad: rings to add, 0 to the size of the faces.
 
     Raises:
         ValueError: the faces have another shape, or pad is negative or larger than the face.

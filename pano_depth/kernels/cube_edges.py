@@ -1,11 +1,14 @@
 """Which pixels of a cube a direction is interpolated from, inside the faces and across their edges.
 
 Everything here runs on the host in float64 when a table is built (`cube.cube_to_equirect_table`).
-`axes` [6, 3, 3] are the rows right, down, forward of each face in the camera frame
-(`cube.FACE_AXES`); pixels of S x S faces are numbered [6 * S * S] in reading order.
+`axes` are the rows right, down, forward of each face in the camera frame (`cube.FACE_AXES`); pixels
+of S x S faces are numbered [6 * S * S] in reading order.
 """
 
 import numpy as np
+from jaxtyping import Float, Float64, Int64
+
+from pano_depth.kernels.shapes import Size
 
 
 def _to_faces(rays, axes):
@@ -17,16 +20,18 @@ def _to_faces(rays, axes):
     return face, np.einsum('...kc,...c->...k', axes[face], rays)
 
 
-def nearest_pixel(rays, face_size, axes):
+def nearest_pixel(
+    rays: Float64[np.ndarray, '*batch 3'], face_size: Size, axes: Float[np.ndarray, '6 3 3']
+) -> Int64[np.ndarray, '*batch']:
     """The pixel that holds each direction.
 
     Args:
-        rays: [..., 3] float64 directions in the camera frame.
+        rays: directions in the camera frame.
         face_size: S.
-        axes: [6, 3, 3] frames of the faces.
+        axes: frames of the faces.
 
     Returns:
-        [...] int64 flat pixels.
+        Flat pixels.
     """
     face, local = _to_faces(rays, axes)
     position = np.floor((local[..., :2] / local[..., 2:] + 1) * face_size / 2)
@@ -125,16 +130,18 @@ def _edge_taps(face, local, size, axes):
     return [nearest_pixel(ray, size, axes) for ray in rays], weights
 
 
-def bilinear_taps(rays, face_size, axes):
+def bilinear_taps(
+    rays: Float64[np.ndarray, 'rays 3'], face_size: Size, axes: Float[np.ndarray, '6 3 3']
+) -> tuple[list[Int64[np.ndarray, ' rays']], list[Float64[np.ndarray, ' rays']]]:
     """The four pixels between whose centres each direction lies, and their weights.
 
     Args:
-        rays: [N, 3] float64 directions in the camera frame.
+        rays: directions in the camera frame.
         face_size: S.
-        axes: [6, 3, 3] frames of the faces.
+        axes: frames of the faces.
 
     Returns:
-        four [N] int64 flat pixels, four [N] float64 weights, which sum to one.
+        Four flat pixels of each direction and their four weights, which sum to one.
     """
     face, local = _to_faces(rays, axes)
     local = local / local[:, 2:]

@@ -7,11 +7,17 @@ program small: as a constant it costs seconds of compilation.
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float, Float32, Int, Int32
+
+from pano_depth.kernels.shapes import Array, Real
+
+Method = Literal['bilinear', 'nearest']
 
 
 class Table(NamedTuple):
@@ -19,29 +25,29 @@ class Table(NamedTuple):
     functions.
 
     Attributes:
-        indices: [taps, ...] int32 flat source pixels of every target pixel.
-        weights: [taps, ...] float32, which sum to one over the taps; nearest-neighbour tables have
-            one tap and no weights (None).
+        indices: flat source pixels of every target pixel.
+        weights: sum to one over the taps; nearest-neighbour tables have one tap and no weights
+            (None).
     """
 
-    indices: jax.Array
-    weights: jax.Array | None
+    indices: Int32[jax.Array, ' taps *target']
+    weights: Float32[jax.Array, ' taps *target'] | None
 
     @property
-    def target(self):
+    def target(self) -> tuple[int, ...]:
         """Shape of the target grid."""
         return self.indices.shape[1:]
 
 
-def make_table(indices, weights):
+def make_table(
+    indices: Sequence[Int[np.ndarray, '*target']],
+    weights: Sequence[Float[np.ndarray, '*target']] | None,
+) -> Table:
     """Puts a resampling on the device, as concrete arrays even under a trace.
 
     Args:
-        indices: one integer host array per tap, each of the target's shape.
-        weights: float host arrays like the indices, or None for a single tap.
-
-    Returns:
-        `Table`.
+        indices: flat source pixels, one host array per tap.
+        weights: one host array per tap, or None for a single tap.
     """
     with jax.ensure_compile_time_eval():
         return Table(
@@ -67,17 +73,24 @@ def _take(source, indices):
     )
 
 
-def gather(source, indices, weights, *, grid):
+def gather(
+    source: Real[Array, '*batch pixels channels'],
+    indices: Sequence[Int[Array, '*taps']],
+    weights: Sequence[Float[Array, '*taps']] | None,
+    *,
+    grid: tuple[int, ...],
+) -> Real[jax.Array, '... channels']:
     """Weighted sums of gathered pixels.
 
     Args:
-        source: [*batch, P, C] flattened images of any dtype.
-        indices: one integer array per tap: [*grid] if all images share them, else [*batch, *grid].
-        weights: float arrays like the indices, or None to copy the pixels of a single tap.
+        source: flattened images.
+        indices: one array per tap: [*grid] if all images share them, else [*batch, *grid].
+        weights: one array per tap, or None to copy the pixels of a single tap.
         grid: the target shape.
 
     Returns:
-        [*batch, *grid, C]: the source's dtype; integers are interpolated in float32 and rounded.
+        [*batch, *grid, channels] in the source's type; other types than floats are interpolated in
+        float32 and rounded.
     """
     batch = source.shape[:-2]
     shared = indices[0].ndim == len(grid)
@@ -107,15 +120,17 @@ def gather(source, indices, weights, *, grid):
 
 
 @jax.jit
-def apply_table(table, source):
+def apply_table(
+    table: Table, source: Real[Array, '*batch pixels channels']
+) -> Real[jax.Array, '... channels']:
     """Resamples flattened images.
 
     Args:
-        table: a `Table` with [taps, *grid] indices.
-        source: [..., P, C] flattened images.
+        table: with [taps, *grid] indices.
+        source: flattened images.
 
     Returns:
-        [..., *grid, C] in the dtype of the source.
+        [*batch, *grid, channels] in the type of the source.
     """
     if table.weights is None or not jnp.issubdtype(source.dtype, jnp.floating):
         return gather(

@@ -9,18 +9,21 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float
+
+from pano_depth.kernels.shapes import Array, Real
 
 
 class Motion(NamedTuple):
     """A rigid motion `X' = rotation @ X + translation`.
 
     Attributes:
-        rotation: [..., 3, 3] rotation matrices.
-        translation: [..., 3] in metres.
+        rotation: rotation matrices.
+        translation: in metres, or in the unit that goes with it.
     """
 
-    rotation: jax.Array
-    translation: jax.Array
+    rotation: Float[Array, '*#batch 3 3']
+    translation: Float[Array, '*#batch 3']
 
 
 def _check(name, value, last):
@@ -54,15 +57,17 @@ def _check_broadcast(**shapes):
         raise ValueError(f'the leading axes of {listed} do not broadcast') from None
 
 
-def rotate(rotation, vectors):
+def rotate(
+    rotation: Real[Array, '*#batch 3 3'], vectors: Real[Array, '*#batch 3']
+) -> Float[jax.Array, '*#batch 3']:
     """Applies rotations to vectors, in float32 whatever the matmul precision of the backend.
 
     Args:
-        rotation: [..., 3, 3], its leading axes broadcast against those of the vectors.
-        vectors: [..., 3].
+        rotation: rotation matrices.
+        vectors: what they turn.
 
     Returns:
-        [..., 3] rotated vectors.
+        The rotated vectors.
 
     Raises:
         ValueError: the arguments are not [..., 3, 3] and [..., 3], or do not broadcast.
@@ -82,14 +87,14 @@ def _matmul(a, b):
     return jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)
 
 
-def so3_exp(omega):
+def so3_exp(omega: Real[Array, '*batch 3']) -> Float[jax.Array, '*batch 3 3']:
     """Rotation matrix of a rotation vector (Rodrigues' formula).
 
     Args:
-        omega: [..., 3] rotation vectors, radians.
+        omega: rotation vectors, radians.
 
     Returns:
-        [..., 3, 3] rotation matrices.
+        Rotation matrices.
 
     Raises:
         ValueError: omega is not [..., 3].
@@ -143,14 +148,14 @@ def _quaternion(rotation):
     return jnp.where(quaternion[..., :1] < 0, -quaternion, quaternion)
 
 
-def so3_log(rotation):
+def so3_log(rotation: Real[Array, '*batch 3 3']) -> Float[jax.Array, '*batch 3']:
     """Rotation vector of a rotation matrix; the inverse of `so3_exp` for angles up to pi.
 
     Args:
-        rotation: [..., 3, 3] rotation matrices.
+        rotation: rotation matrices.
 
     Returns:
-        [..., 3] rotation vectors, radians, of length at most pi.
+        Rotation vectors, radians, of length at most pi.
 
     Raises:
         ValueError: rotation is not [..., 3, 3].
@@ -168,14 +173,14 @@ def so3_log(rotation):
     return scale[..., None] * vector
 
 
-def compose(a, b):
+def compose(a: Motion, b: Motion) -> Motion:
     """The motion that applies `b` first, then `a`.
 
     Args:
-        a, b: `Motion`s with broadcasting leading axes.
+        a, b: with leading axes that broadcast.
 
     Returns:
-        `Motion` with rotation `Ra @ Rb` and translation `Ra @ tb + ta`.
+        Rotation `Ra @ Rb` and translation `Ra @ tb + ta`.
 
     Raises:
         ValueError: an array is not [..., 3, 3] or [..., 3], or they do not broadcast.
@@ -196,14 +201,11 @@ def compose(a, b):
     )
 
 
-def inverse(motion):
+def inverse(motion: Motion) -> Motion:
     """The motion that undoes `motion`.
 
-    Args:
-        motion: `Motion`.
-
     Returns:
-        `Motion` with rotation `R^T` and translation `-R^T @ t`.
+        Rotation `R^T` and translation `-R^T @ t`.
 
     Raises:
         ValueError: an array is not [..., 3, 3] or [..., 3], or they do not broadcast.

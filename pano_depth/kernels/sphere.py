@@ -10,15 +10,19 @@ on the near side of it, shifted by half the width.
 """
 
 import functools
+import types
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float, Float32, Float64, Int
 
 from pano_depth.kernels import remap
+from pano_depth.kernels.remap import Method
+from pano_depth.kernels.shapes import Array, Real, Size
 
 
-def check_equirect(height, width, name='image'):
+def check_equirect(height: Size, width: Size, name: str = 'image') -> None:
     """Raises ValueError, which calls the image `name`, unless `height` x `width` is an
     equirectangular shape, W = 2H.
     """
@@ -33,8 +37,8 @@ def check_equirect(height, width, name='image'):
 
 
 @functools.lru_cache(maxsize=8)
-def pixel_rays(height, width):
-    """float64 [height, width, 3] unit rays of the pixel centres, on the host; `ray_directions` in
+def pixel_rays(height: Size, width: Size) -> Float64[np.ndarray, '{height} {width} 3']:
+    """Unit rays of the pixel centres of a height x width image, on the host; `ray_directions` in
     double precision.
     """
     lon = ((np.arange(width) + 0.5) / width - 0.5) * 2 * np.pi
@@ -51,14 +55,14 @@ def pixel_rays(height, width):
     return rays
 
 
-def ray_directions(height, width):
+def ray_directions(height: Size, width: Size) -> Float32[jax.Array, '{height} {width} 3']:
     """Unit viewing rays of the pixel centres of an equirectangular image.
 
     Args:
         height, width: image size in pixels, width = 2 * height.
 
     Returns:
-        [height, width, 3] float32 unit vectors in the camera frame.
+        Unit vectors in the camera frame.
 
     Raises:
         ValueError: the size is not 2:1.
@@ -114,17 +118,19 @@ def _latitude_jvp(primals, tangents):
     )
 
 
-def project(directions, height, width):
+def project(
+    directions: Real[Array, '*batch 3'], height: Size, width: Size
+) -> tuple[Float[jax.Array, '*batch'], Float[jax.Array, '*batch']]:
     """Continuous pixel coordinates of viewing directions in an equirectangular image.
 
     Args:
-        directions: [..., 3] vectors in the camera frame, of any positive length. Computed in
-            float32 (or more, if they are).
+        directions: vectors in the camera frame, of any positive length. Computed in float32 (or
+            more, if they are).
         height, width: image size in pixels, width = 2 * height.
 
     Returns:
-        (u, v): column and row, each [...]; integers are pixel centres, u in [-0.5, width - 0.5], v
-        in [-0.5, height - 0.5]. Gradients are finite everywhere, the poles included.
+        (u, v): column and row; integers are pixel centres, u in [-0.5, width - 0.5], v in [-0.5,
+        height - 0.5]. Gradients are finite everywhere, the poles included.
 
     Raises:
         ValueError: the directions are not [..., 3] or the image is not 2:1.
@@ -141,11 +147,18 @@ def project(directions, height, width):
     return u, v
 
 
-def wrap_pixels(rows, columns, height, width, *, xp=jnp):
+def wrap_pixels(
+    rows: Int[Array, '*#batch'],
+    columns: Int[Array, '*#batch'],
+    height: Size,
+    width: Size,
+    *,
+    xp: types.ModuleType = jnp,
+) -> Int[Array, '*#batch']:
     """Flat indices of integer pixels on the sphere, where columns wrap and rows cross the poles.
 
     Args:
-        rows, columns: integer arrays; rows in [-height, 2 * height).
+        rows, columns: of the pixels; rows in [-height, 2 * height).
         height, width: image size, width even.
         xp: the array module, `jax.numpy` or `numpy`.
 
@@ -158,18 +171,26 @@ def wrap_pixels(rows, columns, height, width, *, xp=jnp):
     return rows * width + columns
 
 
-def equirect_taps(u, v, height, width, method, *, xp=jnp):
+def equirect_taps(
+    u: Float[Array, '*grid'],
+    v: Float[Array, '*grid'],
+    height: Size,
+    width: Size,
+    method: Method,
+    *,
+    xp: types.ModuleType = jnp,
+) -> tuple[list[Int[Array, '*grid']], list[Float[Array, '*grid']] | None]:
     """Pixels and weights that interpolate an equirectangular image at continuous coordinates.
 
     Args:
-        u, v: [...] columns and rows as `project` gives them.
+        u, v: columns and rows as `project` gives them.
         height, width: image size.
         method: 'bilinear' (four taps) or 'nearest' (one).
         xp: the array module, `jax.numpy` or `numpy`.
 
     Returns:
-        (indices, weights): lists of [...] flat pixel indices and of the weights, differentiable in
-        u and v; nearest has weights None.
+        (indices, weights): flat pixel indices and weights by tap, the weights differentiable in u
+        and v; nearest has weights None.
     """
     if method == 'nearest':
         rows, columns = (xp.floor(x + 0.5).astype(np.int32) for x in (v, u))
@@ -186,20 +207,25 @@ def equirect_taps(u, v, height, width, method, *, xp=jnp):
     return indices, weights
 
 
-def sample_equirect(image, directions, *, method='bilinear'):
+def sample_equirect(
+    image: Real[Array, '*batch height width channels'],
+    directions: Real[Array, '*grid 3'],
+    *,
+    method: Method = 'bilinear',
+) -> Real[jax.Array, '... channels']:
     """Looks an equirectangular image up along viewing directions.
 
     Args:
-        image: [..., H, W, C] float, or an integer type, which is interpolated in float32 and
-            rounded. W = 2H.
-        directions: [..., 3] in the camera frame. Where its first axes equal the leading axes of the
-            image, each image is sampled along its own directions; otherwise all images are sampled
-            along the same ones.
+        image: equirectangular, W = 2H; other types than floats are interpolated in float32 and
+            rounded.
+        directions: vectors in the camera frame. Where their first axes equal the leading axes of
+            the image, each image is sampled along its own directions; otherwise all images are
+            sampled along the same ones.
         method: 'bilinear' or 'nearest' (depth and masks, so that invalid zeros never mix).
 
     Returns:
-        [..., C]: the leading axes of the image, then those axes of the directions that are not
-        shared with it.
+        In the image's type: its leading axes, then those axes of the directions that are not
+        shared with it, then the channels.
 
     Raises:
         ValueError: the image is not 2:1, has no channel axis, or the method is unknown.
@@ -220,14 +246,14 @@ def sample_equirect(image, directions, *, method='bilinear'):
     return remap.gather(source, indices, weights, grid=grid)
 
 
-def solid_angles(height, width):
+def solid_angles(height: Size, width: Size) -> Float32[jax.Array, '{height} {width}']:
     """Exact solid angle of every pixel of an equirectangular image.
 
     Args:
         height, width: image size in pixels, width = 2 * height.
 
     Returns:
-        [height, width] float32 steradians, which sum to 4 pi.
+        Steradians, which sum to 4 pi.
     """
     check_equirect(height, width, 'solid_angles')
     lat = (0.5 - (np.arange(height) + 0.5) / height) * np.pi

@@ -6,8 +6,11 @@ Every ray of the target meets the source sphere somewhere, so that nothing ever 
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Float
 
 from pano_depth.kernels import rigid, sphere
+from pano_depth.kernels.shapes import Array, Real
 
 _FAR = 1e30  # metres; still a number when rotated and scaled in float32
 
@@ -38,20 +41,24 @@ def _grid(directions, depth):
         ) from None
 
 
-def reproject(directions, depth, rotation, translation):
+def reproject(
+    directions: Real[Array, '*#grid 3'],
+    depth: Real[ArrayLike, '*#grid'],
+    rotation: Real[Array, '... 3 3'],
+    translation: Real[Array, '... 3'],
+) -> Float[jax.Array, '*#grid 3']:
     """Viewing directions, in the source camera, of the points that the target camera sees.
 
     Args:
-        directions: [..., 3] unit rays of the target, which broadcast against the depth ([H, W, 3]
-            or [6, S, S, 3] for depth [B, H, W] or [B, 6, S, S]).
-        depth: [...] range along the rays, metres; infinity is accepted.
-        rotation, translation: [..., 3, 3] and [..., 3], from the target camera to the source
-            camera. Their leading axes align with the FIRST axes of the depth: [B, 6, 3, 3] is a
-            motion per face.
+        directions: unit rays of the target, which broadcast against the depth ([H, W, 3] or
+            [6, S, S, 3] for depth [B, H, W] or [B, 6, S, S]).
+        depth: range along the rays, metres; infinity is accepted.
+        rotation, translation: from the target camera to the source camera. Their leading axes align
+            with the FIRST axes of the depth: [B, 6, 3, 3] is a motion per face.
 
     Returns:
-        [..., 3] unit directions; where the point falls on the source camera's centre, the rotated
-        ray. Gradients are finite everywhere.
+        Unit directions; where the point falls on the source camera's centre, the rotated ray.
+        Gradients are finite everywhere.
 
     Raises:
         ValueError: the shapes do not fit.
@@ -86,19 +93,24 @@ def reproject(directions, depth, rotation, translation):
     return points * jax.lax.rsqrt(jnp.sum(points * points, axis=-1, keepdims=True))
 
 
-def synthesize(source, directions, depth, rotation, translation):
+def synthesize(
+    source: Real[Array, '*batch height width channels'],
+    directions: Real[Array, '*#grid 3'],
+    depth: Real[ArrayLike, '*#grid'],
+    rotation: Real[Array, '... 3 3'],
+    translation: Real[Array, '... 3'],
+) -> Real[jax.Array, '... channels']:
     """The target view, looked up in the source image.
 
     Args:
-        source: [..., H, W, C] equirectangular, float (uint8 is interpolated and rounded, and has no
-            gradient).
+        source: equirectangular, float (uint8 is interpolated and rounded, and has no gradient).
         directions, depth, rotation, translation: as in `reproject`; the first axes of the depth are
             the leading axes of the source, or the depth has none of them (one view, or its six
             faces, for all sources).
 
     Returns:
-        [..., C] image on the grid of the depth. (Occlusions are not seen: what is hidden in the
-        source shows what hides it.)
+        Image on the grid of the depth. (Occlusions are not seen: what is hidden in the source shows
+        what hides it.)
 
     Raises:
         ValueError: the shapes do not fit.

@@ -6,26 +6,31 @@ Images are sampled through it in one go, and a motion of the camera becomes `con
 what the pose network has to answer.
 """
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float, Key
 
 from pano_depth.kernels import rigid
+from pano_depth.kernels.shapes import Array, Scalar
 
-ROTATIONS = ('none', 'yaw', 'any')
+Rotation = Literal['none', 'yaw', 'any']
+ROTATIONS = get_args(Rotation)
 
 
-def views(keys, *, rotation='yaw', mirror=True):
+def views(
+    keys: Key[Array, ' batch'], *, rotation: Rotation = 'yaw', mirror: bool = True
+) -> Float[jax.Array, 'batch 3 3']:
     """Random views of the sphere.
 
     Args:
-        keys: [B] PRNG keys, one per example.
+        keys: PRNG keys, one per example.
         rotation: 'none', 'yaw' (about the vertical), or 'any' (uniform over all rotations).
         mirror: whether half of the views are mirrored left to right.
 
     Returns:
-        [B, 3, 3] orthogonal matrices, camera direction = matrix @ view direction.
+        Orthogonal matrices, camera direction = matrix @ view direction.
 
     Raises:
         ValueError: unknown rotation.
@@ -53,25 +58,20 @@ def views(keys, *, rotation='yaw', mirror=True):
 
 
 class Colours(NamedTuple):
-    """A change of colours of a batch: gamma [B], saturation [B], gain [B, 3]; all ones change
-    nothing.
-    """
+    """A change of colours of a batch; all ones change nothing."""
 
-    gamma: jax.Array
-    saturation: jax.Array
-    gain: jax.Array
+    gamma: Float[jax.Array, ' batch']
+    saturation: Float[jax.Array, ' batch']
+    gain: Float[jax.Array, 'batch 3']
 
 
-def colours(keys, strength):
+def colours(keys: Key[Array, ' batch'], strength: Scalar) -> Colours:
     """Random changes of colours, of all frames of an example alike.
 
     Args:
-        keys: [B] PRNG keys, one per example.
+        keys: PRNG keys, one per example.
         strength: 0 changes nothing. Brightness lies within 1 +- strength, tint within 1 +- strength
             / 4, the logarithms of gamma and saturation within +- strength and +- 2 strength.
-
-    Returns:
-        `Colours`.
     """
 
     def one(key):
@@ -85,12 +85,14 @@ def colours(keys, strength):
     return jax.vmap(one)(keys)
 
 
-def recolour(images, change):
+def recolour(
+    images: Float[Array, 'batch *image 3'], change: Colours
+) -> Float[jax.Array, 'batch *image 3']:
     """Changes the colours of images.
 
     Args:
-        images: [B, ..., 3] float in [0, 1].
-        change: `Colours` of B examples.
+        images: in [0, 1].
+        change: of each example.
 
     Returns:
         Like `images`, clipped to [0, 1]: gray + saturation * (image - gray), times gain, to the
@@ -104,16 +106,16 @@ def recolour(images, change):
     return images ** widen(change.gamma)
 
 
-def conjugate(motion, view):
+def conjugate(motion: rigid.Motion, view: Float[Array, '*batch 3 3']) -> rigid.Motion:
     """The motion as the view sees it: A^T o motion o A.
 
     Args:
-        motion: `Motion` [...] between cameras.
-        view: [..., 3, 3] orthogonal, mirrored ones too.
+        motion: [*batch] between cameras.
+        view: orthogonal, mirrored ones too.
 
     Returns:
-        `Motion` [...] between the views of the same cameras; its rotation is proper even for
-        mirrored views.
+        [*batch] between the views of the same cameras; the rotation is proper even for mirrored
+        views.
     """
     back = jnp.swapaxes(view, -1, -2)
     turn = lambda a, b: jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)

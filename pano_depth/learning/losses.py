@@ -5,13 +5,21 @@ with the same last axes. Means over pixels take weights, their solid angles: a p
 corner covers 5.2 times less of the sphere than one at the centre.
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Float
 
 from pano_depth.kernels.cube import FACE_AXES
+from pano_depth.kernels.shapes import Array, Real
+
+# Pads [..., F, h, w, C] by one pixel on every side, across the faces (`model.pad_one`).
+Pad = Callable[[jax.Array], jax.Array]
 
 
-def check_float(name, image):
+def check_float(name: str, image: Real[Array, '...']) -> None:
     """Raises ValueError, which calls the image `name`, if it is not floating point."""
     if not jnp.issubdtype(jnp.asarray(image).dtype, jnp.floating):
         raise ValueError(
@@ -20,16 +28,15 @@ def check_float(name, image):
         )
 
 
-def weighted_mean(values, weights):
+def weighted_mean(
+    values: Float[Array, ' batch *rest'], weights: Real[ArrayLike, '...']
+) -> Float[jax.Array, '']:
     """Mean over the examples of their weighted means: it does not depend on how a batch is split
     over devices.
 
     Args:
-        values: [B, ...].
+        values: of the examples.
         weights: broadcast against the values; an example whose weights are all 0 counts as 0.
-
-    Returns:
-        Scalar.
     """
     weights = jnp.broadcast_to(weights, values.shape)
     axes = tuple(range(1, values.ndim))
@@ -44,14 +51,17 @@ def _box(image):
     return (rows[..., :-2, :] + rows[..., 1:-1, :] + rows[..., 2:, :]) / 9
 
 
-def ssim(a, b):
+def ssim(
+    a: Float[Array, '*batch padded_height padded_width channels'],
+    b: Float[Array, '*batch padded_height padded_width channels'],
+) -> Float[jax.Array, '*batch padded_height-2 padded_width-2 channels']:
     """Structural similarity (Wang et al. 2004) over 3 x 3 windows.
 
     Args:
-        a, b: [..., h + 2, w + 2, C] float images in [0, 1], already padded by one pixel.
+        a, b: images in [0, 1], already padded by one pixel.
 
     Returns:
-        [..., h, w, C], 1 where they agree.
+        1 where they agree.
     """
     mean_a, mean_b = _box(a), _box(b)
     var_a, var_b = _box(a * a) - mean_a**2, _box(b * b) - mean_b**2
@@ -62,16 +72,22 @@ def ssim(a, b):
     )
 
 
-def photometric_error(a, b, *, pad, ssim_weight=0.85):
+def photometric_error(
+    a: Float[Array, '*batch faces height width channels'],
+    b: Float[Array, '*batch faces height width channels'],
+    *,
+    pad: Pad,
+    ssim_weight: float = 0.85,
+) -> Float[jax.Array, '*batch faces height width']:
     """Per-pixel difference of two images, a mixture of SSIM and L1 (Godard et al. 2017).
 
     Args:
-        a, b: [..., F, h, w, C] float in [0, 1].
-        pad: function that pads such an image by one pixel on every side, across the faces.
+        a, b: images in [0, 1].
+        pad: adds the pixel that windows at the border of a face need.
         ssim_weight: share of (1 - SSIM) / 2; the rest is the absolute difference.
 
     Returns:
-        [..., F, h, w], 0 where the images agree.
+        0 where the images agree.
 
     Raises:
         ValueError: an image is not floating point, or their shapes differ.
@@ -89,43 +105,58 @@ def photometric_error(a, b, *, pad, ssim_weight=0.85):
     return error.mean(axis=-1)
 
 
-def smoothness(disparity, image, *, pad):
+def _steps(image, axis):
+    """Absolute differences between neighbours along an axis, of an image padded by one pixel."""
+    inner = [slice(1, -1), slice(1, -1), slice(None)]
+    following = list(inner)
+    following[axis] = slice(2, None)
+    return jnp.abs(image[(..., *following)] - image[(..., *inner)])
+
+
+def smoothness(
+    disparity: Float[Array, '*batch faces height width'],
+    image: Float[Array, '*batch faces height width channels'],
+    *,
+    pad: Pad,
+) -> Float[jax.Array, '*batch faces height width']:
     """Edge-aware first-order smoothness of a disparity map (Godard et al. 2017), per pixel and
     across the faces.
 
     Args:
-        disparity: [..., F, h, w], divided by its mean by the caller.
-        image: [..., F, h, w, C] float in [0, 1].
-        pad: function that pads [..., F, h, w, C] by one pixel on every side.
+        disparity: divided by its mean by the caller.
+        image: in [0, 1].
+        pad: adds the neighbours beyond the border of a face.
 
-    Returns:
-        [..., F, h, w].
+    Raises:
+        ValueError: the image is not floating point.
     """
     check_float('image', image)
     disparity, image = pad(disparity[..., None]), pad(image)
     total = 0.0
     for axis in (-3, -2):
-        inner = [slice(1, -1), slice(1, -1), slice(None)]
-        following = list(inner)
-        following[axis] = slice(2, None)
-        step = lambda x: jnp.abs(x[(...,) + tuple(following)] - x[(...,) + tuple(inner)])
-        total = total + step(disparity)[..., 0] * jnp.exp(-10 * step(image).mean(axis=-1))
+        edges = _steps(image, axis).mean(axis=-1)
+        total = total + _steps(disparity, axis)[..., 0] * jnp.exp(-10 * edges)
     return total
 
 
-def plainness(image, *, pad, contrast=0.015):
+def plainness(
+    image: Float[Array, '*batch faces height width channels'], *, pad: Pad, contrast: float = 0.015
+) -> Float[jax.Array, '*batch faces height width']:
     """How little an image has to compare around each pixel: 1 on plain surfaces, 0 where there is
     texture.
 
     Args:
-        image: [..., F, h, w, C] float in [0, 1].
-        pad: function that pads [..., F, h, w, C] by one pixel on every side.
+        image: in [0, 1].
+        pad: adds the neighbours beyond the border of a face.
         contrast: mean difference of neighbours, over about 5 x 5 pixels, at which it has fallen to
             1 / e. An overcast sky and asphalt have 0.008 in an image of 128 x 64 pixels, plastered
             walls 0.03 and more.
 
     Returns:
-        [..., F, h, w] in [0, 1], without a gradient.
+        Values in [0, 1], without a gradient.
+
+    Raises:
+        ValueError: the image is not floating point.
     """
     check_float('image', image)
     image = jax.lax.stop_gradient(image)
@@ -138,20 +169,19 @@ def plainness(image, *, pad, contrast=0.015):
     height, width = local.shape[-3:-1]
     for _ in range(2):
         wide = pad(local)
-        local = (
-            sum(wide[..., i : i + height, j : j + width, :] for i in range(3) for j in range(3)) / 9
-        )
+        windows = (wide[..., i : i + height, j : j + width, :] for i in range(3) for j in range(3))
+        local = sum(windows) / 9
     return jnp.exp(-((local[..., 0] / contrast) ** 2))
 
 
-def face_motions_in_camera(vectors):
+def face_motions_in_camera(vectors: Real[Array, '*batch 6 3']) -> Float[jax.Array, '*batch 6 3']:
     """Turns one vector per face from the face frames into the camera frame.
 
     Args:
-        vectors: [..., 6, 3] rotation vectors or translations in the face frames.
+        vectors: rotation vectors or translations in the face frames.
 
     Returns:
-        [..., 6, 3] in the camera frame. (Exact for rotation vectors: w' = B w for R' = B R B^T.)
+        Vectors in the camera frame. (Exact for rotation vectors: w' = B w for R' = B R B^T.)
 
     Raises:
         ValueError: the vectors are not [..., 6, 3].
@@ -166,15 +196,17 @@ def face_motions_in_camera(vectors):
     )
 
 
-def pose_consistency(rotation_vectors, translations):
+def pose_consistency(
+    rotation_vectors: Real[Array, '*batch 6 3'], translations: Real[Array, '*batch 6 3']
+) -> Float[jax.Array, '*batch']:
     """The pose-consistency loss L_pose = sqrt(sum_i ||P_i' - P*||^2 / 6) (Wang et al. 2018).
 
     Args:
-        rotation_vectors: [..., 6, 3] radians, one per face, in the face frames.
-        translations: [..., 6, 3] in the face frames.
+        rotation_vectors: radians, one per face, in the face frames.
+        translations: one per face, in the face frames.
 
     Returns:
-        [...]: 0 if the six describe one rigid motion; the gradient is finite there too.
+        0 if the six describe one rigid motion; the gradient is finite there too.
 
     Raises:
         ValueError: the arguments are not [..., 6, 3].

@@ -6,10 +6,12 @@ from typing import Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from common import init
 from common.options import option
 from pano_depth.kernels import cube, rigid, sphere
+from pano_depth.kernels.shapes import Array
 from pano_depth.learning import losses, networks
 
 
@@ -20,7 +22,7 @@ class ModelConfig:
     face_size: int = option(
         32, 'pixels along a cube face; the EQUI network takes images of 2 x 4 such faces'
     )
-    padding: Literal['cube', 'zero', 'equirect'] = option(
+    padding: networks.Padding = option(
         'cube', 'what lies beyond a face: its neighbours, zeros, or no faces at all (EQUI)'
     )
     pose_mode: Literal['full', 'no_pose_consistency', 'single_pose'] = option(
@@ -45,13 +47,10 @@ class ModelConfig:
                 f'scales is {self.scales}; accepted are 1 to {len(self.depth_channels) - 1} with'
                 ' these depth_channels'
             )
-        size = (
-            (2 * self.face_size, 4 * self.face_size)
-            if self.padding == 'equirect'
-            else (self.face_size, self.face_size)
-        )
+        rows, columns = (2, 4) if self.padding == 'equirect' else (1, 1)
         networks.check_size(
-            *size,
+            rows * self.face_size,
+            columns * self.face_size,
             max(len(self.depth_channels), len(self.pose_channels)),
             f'face_size={self.face_size}: the face',
         )
@@ -62,17 +61,17 @@ class Grid(NamedTuple):
     image.
 
     Attributes:
-        rays: [F, h, w, 3] unit directions in the camera frame.
-        axes: [F, 3, 3] frames of the faces, v_face = axes @ v_camera.
-        weights: [F, h, w] solid angles divided by their mean.
+        rays: unit directions in the camera frame.
+        axes: frames of the faces, v_face = axes @ v_camera.
+        weights: solid angles divided by their mean.
     """
 
-    rays: jax.Array
-    axes: jax.Array
-    weights: jax.Array
+    rays: Float[Array, 'faces rows columns 3']
+    axes: Float[Array, 'faces 3 3']
+    weights: Float[Array, 'faces rows columns']
 
 
-def make_grid(config):
+def make_grid(config: ModelConfig) -> Grid:
     """The `Grid` of a `ModelConfig`."""
     size = config.face_size
     if config.padding == 'equirect':
@@ -85,16 +84,17 @@ def make_grid(config):
     return Grid(rays, axes, angles / angles.mean())
 
 
-def look(frames, grid, view):
+def look(
+    frames: Float[Array, 'batch times height width channels'],
+    grid: Grid,
+    view: Float[Array, 'batch 3 3'],
+) -> Float[jax.Array, 'batch times faces rows columns channels']:
     """Samples equirectangular frames on the grid, through a turned or mirrored view.
 
     Args:
-        frames: [B, T, H, W, C] float.
-        grid: `Grid`.
-        view: [B, 3, 3] orthogonal matrices, camera direction = view @ ray.
-
-    Returns:
-        [B, T, F, h, w, C].
+        frames: some of each example.
+        grid: where they are sampled.
+        view: orthogonal matrices, camera direction = view @ ray.
     """
     directions = rigid.rotate(view[:, None, None, None], grid.rays[None])
     per_frame = jax.vmap(sphere.sample_equirect, in_axes=(0, None))
@@ -108,13 +108,10 @@ def _networks(config):
     )
 
 
-def param_shapes(config):
+def param_shapes(config: ModelConfig) -> dict:
     """Shapes of the parameters {'depth': ..., 'pose': ...}, without computing anything."""
-    size = (
-        (1, 2 * config.face_size, 4 * config.face_size)
-        if config.padding == 'equirect'
-        else (6, config.face_size, config.face_size)
-    )
+    equirect = (1, 2 * config.face_size, 4 * config.face_size)
+    size = equirect if config.padding == 'equirect' else (6, config.face_size, config.face_size)
     rays, image = (jax.ShapeDtypeStruct(shape + size + (3,), jnp.float32) for shape in ((), (1,)))
     depth_net, pose_net = _networks(config)
     key = jax.eval_shape(lambda: jax.random.key(0))
@@ -124,7 +121,7 @@ def param_shapes(config):
     }
 
 
-def init_params(seed, config):
+def init_params(seed: int, config: ModelConfig) -> dict:
     """Initial parameters {'depth': ..., 'pose': ...} of the networks, numpy arrays.
 
     Drawn by `common.init.he_normal`, but for the kernels of the heads, which start near zero.
@@ -136,19 +133,24 @@ def init_params(seed, config):
     return init.he_normal(np.random.default_rng(seed), param_shapes(config), deviation=deviation)
 
 
-def predict_disparity(params, images, grid, config):
+def predict_disparity(
+    params: dict,
+    images: Float[Array, 'batch faces rows columns 3'],
+    grid: Grid,
+    config: ModelConfig,
+) -> tuple[list[Float[jax.Array, 'batch faces _ _']], Float[jax.Array, 'batch faces rows columns']]:
     """Predicts the disparity of images, up to scale.
 
     Args:
         params: as from `init_params`.
-        images: [B, F, h, w, 3] on the grid, float in [0, 1].
-        grid: `Grid`.
-        config: `ModelConfig`.
+        images: on the grid, in [0, 1].
+        grid: of the model.
+        config: of the model.
 
     Returns:
-        (disparities, logit): list of [B, F, h / 2^k, w / 2^k], finest first, each divided by its
-        mean over the sphere, so that neither a free scale nor a drift to infinity is left; and the
-        finest log-disparity before that.
+        (disparities, logit): the finest first, the others at [h / 2^k, w / 2^k], each divided by
+        its mean over the sphere, so that neither a free scale nor a drift to infinity is left; and
+        the finest log-disparity before that.
     """
     logits = _networks(config)[0].apply({'params': params['depth']}, images, grid.rays)
     disparities = []
@@ -160,17 +162,23 @@ def predict_disparity(params, images, grid, config):
     return disparities, logits[0]
 
 
-def predict_motion(params, target, source, grid, config):
+def predict_motion(
+    params: dict,
+    target: Float[Array, 'batch faces rows columns 3'],
+    source: Float[Array, 'batch faces rows columns 3'],
+    grid: Grid,
+    config: ModelConfig,
+) -> tuple[rigid.Motion, rigid.Motion, Float[jax.Array, ' batch']]:
     """Predicts the motions from target to source cameras.
 
     Args:
         params, grid, config: as in `predict_disparity`.
-        target, source: [B, F, h, w, 3] on the grid, float in [0, 1].
+        target, source: images on the grid, in [0, 1].
 
     Returns:
-        (per_face, mean, consistency): `Motion` [B, F] that warps each face (by the mode of the
-        config), `Motion` [B], the mean P* of the faces, both in the camera frame with translations
-        in units of 1 / mean disparity; and L_pose [B].
+        (per_face, mean, consistency): [batch, faces] motions that warp each face (by the mode of
+        the config), [batch] the mean P* of the faces, both in the camera frame with translations in
+        units of 1 / mean disparity; and L_pose.
     """
     omega, translation = _networks(config)[1].apply(
         {'params': params['pose']}, target, source, grid.rays
@@ -190,7 +198,7 @@ def predict_motion(params, target, source, grid, config):
     return rigid.Motion(rigid.so3_exp(omega), translation), mean, consistency
 
 
-def pad_one(padding):
+def pad_one(padding: networks.Padding) -> losses.Pad:
     """Function that pads [..., F, h, w, C] by one pixel for windows that cross the borders of
     faces.
     """

@@ -8,16 +8,20 @@ the EQUI baseline of Wang et al. 2018).
 
 import functools
 from collections.abc import Sequence
+from typing import Literal, get_args
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from common import conv
 from pano_depth.kernels import cube, remap
+from pano_depth.kernels.shapes import Array, Real
 
-PADDINGS = ('cube', 'zero', 'equirect')
+Padding = Literal['cube', 'zero', 'equirect']
+PADDINGS = get_args(Padding)
 
 
 def _concatenate_beyond(images, pad, xp):
@@ -36,15 +40,14 @@ def _equirect_indices(height, width, pad):
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
-def equirect_pad(images, pad):
+def equirect_pad(
+    images: Real[Array, '*batch height width channels'], pad: int
+) -> Real[jax.Array, '*batch height+2*{pad} width+2*{pad} channels']:
     """Pads equirectangular images on the sphere: columns wrap, rows continue beyond the poles.
 
     Args:
-        images: [..., H, W, C], W even.
+        images: of even width.
         pad: pixels on every side, at least 1.
-
-    Returns:
-        [..., H + 2 pad, W + 2 pad, C].
     """
     # One gather forwards, a concatenation for derivatives: as in `cube.cube_pad` and for its
     # reasons.
@@ -58,8 +61,10 @@ def _equirect_pad_jvp(pad, primals, tangents):
     return equirect_pad(*primals, pad), _concatenate_beyond(*tangents, pad, jnp)
 
 
-def pad_faces(images, pad, padding):
-    """Pads [B, F, h, w, C] by `pad` pixels on every side in the way that `padding` names.
+def pad_faces(
+    images: Real[Array, '*batch faces height width channels'], pad: int, padding: Padding
+) -> Real[jax.Array, '*batch faces height+2*{pad} width+2*{pad} channels']:
+    """Pads faces by `pad` pixels on every side in the way that `padding` names.
 
     Raises:
         ValueError: unknown padding.
@@ -69,11 +74,11 @@ def pad_faces(images, pad, padding):
     if padding == 'equirect':
         return equirect_pad(images, pad)
     if padding == 'zero':
-        return jnp.pad(images, ((0, 0), (0, 0), (pad, pad), (pad, pad), (0, 0)))
+        return jnp.pad(images, ((0, 0),) * (images.ndim - 3) + ((pad, pad), (pad, pad), (0, 0)))
     raise ValueError(f'padding is {padding!r}; accepted are {", ".join(PADDINGS)}')
 
 
-def check_size(height, width, levels, name='face'):
+def check_size(height: int, width: int, levels: int, name: str = 'face') -> None:
     """Raises ValueError unless `levels` halvings of height x width leave whole, at least 2-pixel
     maps.
     """
@@ -85,15 +90,19 @@ def check_size(height, width, levels, name='face'):
         )
 
 
-def upsample(images):
-    """Doubles [B, F, h, w, C] by repetition; `jax.image.resize` is far slower on a CPU."""
+def upsample(
+    images: Real[Array, 'batch faces height width channels'],
+) -> Real[jax.Array, 'batch faces 2*height 2*width channels']:
+    """Doubles images by repetition; `jax.image.resize` is far slower on a CPU."""
     b, f, h, w, c = images.shape
     images = jnp.broadcast_to(images[:, :, :, None, :, None, :], (b, f, h, 2, w, 2, c))
     return images.reshape(b, f, 2 * h, 2 * w, c)
 
 
-def unfold(images):
-    """[B, F, h, w, 4] -> [B, F, 2 h, 2 w]: four channels become 2 x 2 pixels."""
+def unfold(
+    images: Real[Array, 'batch faces height width 4'],
+) -> Real[jax.Array, 'batch faces 2*height 2*width']:
+    """Four channels become 2 x 2 pixels."""
     b, f, h, w, _ = images.shape
     return jnp.swapaxes(images.reshape(b, f, h, w, 2, 2), 3, 4).reshape(b, f, 2 * h, 2 * w)
 
@@ -114,7 +123,10 @@ class Conv(nn.Module):
     bias: bool = True
 
     @nn.compact
-    def __call__(self, images):
+    def __call__(
+        self, images: Float[Array, 'batch faces height width channels']
+    ) -> Float[jax.Array, 'batch faces _ _ {self.features}']:
+        """Convolves; a stride of 2 halves the faces."""
         padded = pad_faces(images, 1, self.padding)
         flat = padded.reshape((-1,) + padded.shape[2:])
         flat = nn.Conv(
@@ -141,7 +153,10 @@ class Block(nn.Module):
     stride: int = 1
 
     @nn.compact
-    def __call__(self, images):
+    def __call__(
+        self, images: Float[Array, 'batch faces height width channels']
+    ) -> Float[jax.Array, 'batch faces _ _ {self.features}']:
+        """Computes features; a stride of 2 halves the faces."""
         images = Conv(self.features, self.padding, stride=self.stride, bias=False)(images)
         images = nn.GroupNorm(num_groups=min(8, self.features // 4), epsilon=1e-5)(images)
         return nn.elu(images)
@@ -168,15 +183,19 @@ class DepthNet(nn.Module):
     bound: float = 1.5
 
     @nn.compact
-    def __call__(self, images, rays):
+    def __call__(
+        self,
+        images: Float[Array, 'batch faces height width 3'],
+        rays: Float[Array, 'faces height width 3'],
+    ) -> list[Float[jax.Array, 'batch faces _ _']]:
         """Predicts log-disparity.
 
         Args:
-            images: [B, F, h, w, 3] in [0, 1].
-            rays: [F, h, w, 3] unit directions of the pixels in the camera frame.
+            images: in [0, 1].
+            rays: unit directions of the pixels in the camera frame.
 
         Returns:
-            list of [B, F, h / 2^k, w / 2^k] log-disparities, finest first.
+            Log-disparities at [h / 2^k, w / 2^k], finest first.
 
         Raises:
             ValueError: the faces cannot be halved often enough.
@@ -194,15 +213,12 @@ class DepthNet(nn.Module):
         skips.pop()
         outputs = []
         for level, width in reversed(list(enumerate(self.channels[:-1]))):
-            features = jnp.concatenate(
-                [upsample(Block(width, self.padding)(features)), skips.pop()], axis=-1
-            )
+            coarse = upsample(Block(width, self.padding)(features))
+            features = jnp.concatenate([coarse, skips.pop()], axis=-1)
             features = Block(width, self.padding)(features)
             if level < self.scales:
-                logit = self.bound * jnp.tanh(
-                    Conv(4, self.padding, name=f'head_{level}')(features) / self.bound
-                )
-                outputs.append(unfold(logit))
+                raw = Conv(4, self.padding, name=f'head_{level}')(features)
+                outputs.append(unfold(self.bound * jnp.tanh(raw / self.bound)))
         return outputs[::-1]
 
 
@@ -222,16 +238,20 @@ class PoseNet(nn.Module):
     scale: float = 0.03
 
     @nn.compact
-    def __call__(self, target, source, rays):
+    def __call__(
+        self,
+        target: Float[Array, 'batch faces height width 3'],
+        source: Float[Array, 'batch faces height width 3'],
+        rays: Float[Array, 'faces height width 3'],
+    ) -> tuple[Float[jax.Array, 'batch faces 3'], Float[jax.Array, 'batch faces 3']]:
         """Predicts motions.
 
         Args:
-            target, source: [B, F, h, w, 3] in [0, 1].
-            rays: [F, h, w, 3] unit directions of the pixels in the camera frame.
+            target, source: images in [0, 1].
+            rays: unit directions of the pixels in the camera frame.
 
         Returns:
-            (rotation vectors [B, F, 3] in radians, translations [B, F, 3] in units of the depth),
-            in the face frames.
+            (rotation vectors in radians, translations in units of the depth), in the face frames.
 
         Raises:
             ValueError: the faces cannot be halved often enough.

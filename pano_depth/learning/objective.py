@@ -6,9 +6,11 @@ from typing import Literal
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float
 
 from common.options import option
 from pano_depth.kernels import rigid, sphere, warp
+from pano_depth.kernels.shapes import Array, Real, Scalar
 from pano_depth.learning import augment, losses, networks
 from pano_depth.learning.model import (
     Grid,
@@ -18,6 +20,7 @@ from pano_depth.learning.model import (
     predict_disparity,
     predict_motion,
 )
+from pano_depth.learning.triplets import Truth
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,11 +92,9 @@ def _halve(images, times):
     """[B, F, h, w, C] -> [B, F, h / 2^times, w / 2^times, C] by averaging."""
     b, f, h, w, c = images.shape
     size = 2**times
-    return (
-        images.reshape(b, f, h // size, size, w // size, size, c).mean(axis=(3, 5))
-        if times
-        else images
-    )
+    if not times:
+        return images
+    return images.reshape(b, f, h // size, size, w // size, size, c).mean(axis=(3, 5))
 
 
 def _twice(x):
@@ -105,9 +106,9 @@ def _both(triplets):
     return jnp.concatenate([triplets[:, 0], triplets[:, 2]])
 
 
-def _seen(mask, directions):
-    """1 where directions [..., 3] of a camera meet what its mask [H, W] keeps."""
-    return sphere.sample_equirect(mask[..., None], directions, method='nearest')[..., 0]
+def _seen(image, directions):
+    """What a camera's mask or depth [H, W] holds in directions [..., 3]: the nearest pixels."""
+    return sphere.sample_equirect(image[..., None], directions, method='nearest')[..., 0]
 
 
 def _synthesize(frames, disparity, motion, view, mask, grid):
@@ -169,11 +170,7 @@ def _log_error(depth, disparity, view, weights, grid, importance=1.0):
     Returns:
         (scalar, [B] 1 / metres if depth is in metres).
     """
-    seen = jax.vmap(
-        lambda d, a: sphere.sample_equirect(
-            d[..., None], rigid.rotate(a, grid.rays), method='nearest'
-        )[..., 0]
-    )(depth, view)
+    seen = jax.vmap(_seen)(depth, jax.vmap(rigid.rotate, in_axes=(0, None))(view, grid.rays))
     weights = jnp.where(seen > 0, weights, 0.0)
     known = jnp.where(seen > 0, 1 / jnp.where(seen > 0, seen, 1.0), 0.0)
     # Both disparities have the mean 1 over what is known.
@@ -182,9 +179,8 @@ def _log_error(depth, disparity, view, weights, grid, importance=1.0):
         / jnp.maximum(weights.sum(axis=(1, 2, 3), keepdims=True), 1e-6)
     )
     unit = jnp.maximum(mean(known), 1e-6)
-    ratio = jnp.where(
-        seen > 0, disparity / mean(disparity) / jnp.where(seen > 0, known / unit, 1.0), 1.0
-    )
+    true = jnp.where(seen > 0, known / unit, 1.0)
+    ratio = jnp.where(seen > 0, disparity / mean(disparity) / true, 1.0)
     return losses.weighted_mean(importance * jnp.abs(jnp.log(ratio)), weights), unit[:, 0, 0, 0]
 
 
@@ -200,33 +196,32 @@ def _motion_error(true, unit, motion, view):
 
 
 def objective(
-    params,
-    frames,
-    view,
-    colours,
-    mask,
+    params: dict,
+    frames: Float[Array, 'batch 3 height width 3'],
+    view: Float[Array, 'batch 3 3'],
+    colours: augment.Colours | None,
+    mask: Real[Array, 'height width'] | None,
     grid: Grid,
     model: ModelConfig,
     config: LossConfig,
     *,
-    progress=1.0,
-    truth=None,
-):
+    progress: Scalar = 1.0,
+    truth: Truth | None = None,
+) -> tuple[Float[jax.Array, ''], dict[str, Float[jax.Array, '']]]:
     """The losses of a batch of frame triplets.
 
     Args:
         params: {'depth', 'pose'}.
-        frames: [B, 3, H, W, 3] float in [0, 1], equirectangular: previous, target, next.
-        view: [B, 3, 3] orthogonal, through which the model looks at the frames (`augment.views`).
-        colours: `augment.Colours` that the networks see, not those that are compared; None for the
-            images' own.
-        mask: [H, W] 1 where the image counts, 0 for the tripod or the photographer, who move along;
-            or None.
-        grid: `Grid` of the model.
-        model: `ModelConfig`.
-        config: `LossConfig`.
-        progress: part of the training that is done, 0 to 1; a number or a traced scalar.
-        truth: `sources.Truth` of the batch, or None; used as far as `truth_weight` and
+        frames: equirectangular, in [0, 1]: previous, target, next.
+        view: orthogonal, through which the model looks at the frames (`augment.views`).
+        colours: that the networks see, not those that are compared; None for the images' own.
+        mask: 1 where the image counts, 0 for the tripod or the photographer, who move along; or
+            None.
+        grid: of the model.
+        model: what the networks are.
+        config: weights of the losses.
+        progress: part of the training that is done, 0 to 1.
+        truth: what is known of the batch, or None; used as far as `truth_weight` and
             `prior_weight` are not 0.
 
     Returns:
@@ -251,27 +246,21 @@ def objective(
     if mask is not None:
         weights = weights * _seen(mask, rigid.rotate(view[:, None, None, None], grid.rays[None]))
     # Ramped over a tenth of the training.
-    share = (
-        jnp.clip((progress - config.minimum_from) * 10, 0, 1)
-        if config.selection == 'minimum'
-        else 0.0
-    )
-    compare = lambda views, hidden: _compare(views, hidden, images, weights, share, config, pad)
+    ramp = jnp.clip((progress - config.minimum_from) * 10, 0, 1)
+    share = ramp if config.selection == 'minimum' else 0.0
     photometric = 0.0
     for level, disparity in enumerate(disparities):
         for _ in range(level):
             disparity = networks.upsample(disparity[..., None])[..., 0]
-        photometric = photometric + compare(
-            *_synthesize(frames, disparity, motion, view, mask, grid)
-        ) / len(disparities)
+        views, hidden = _synthesize(frames, disparity, motion, view, mask, grid)
+        error = _compare(views, hidden, images, weights, share, config, pad)
+        photometric = photometric + error / len(disparities)
 
     # Mean-normalised disparity is smoothed, so that shrinking it does not help.
+    rough = losses.weighted_mean(losses.smoothness(disparities[0], target, pad=pad), weights)
     terms = {
         'photometric': photometric,
-        'smooth': (
-            config.smooth_weight
-            * losses.weighted_mean(losses.smoothness(disparities[0], target, pad=pad), weights)
-        ),
+        'smooth': config.smooth_weight * rough,
         'logit': config.logit_weight * jnp.mean(logit**2),
     }
     if model.pose_mode == 'full' and model.padding != 'equirect':
@@ -283,16 +272,13 @@ def objective(
                 ' learn from; accepted: 0'
             )
         depth_error, unit = _log_error(truth.depth, disparities[0], view, weights, grid)
+        motion_error = _motion_error(truth.motion, unit, motion, view)
         terms['truth_depth'] = config.truth_weight * depth_error
-        terms['truth_pose'] = (
-            10 * config.truth_weight * _motion_error(truth.motion, unit, motion, view)
-        )
+        terms['truth_pose'] = 10 * config.truth_weight * motion_error
     if config.prior_weight and truth is not None and truth.prior is not None:
         plain = losses.plainness(target, pad=pad)
-        terms['prior'] = (
-            config.prior_weight
-            * _log_error(truth.prior, disparities[0], view, weights, grid, plain)[0]
-        )
+        error, _ = _log_error(truth.prior, disparities[0], view, weights, grid, plain)
+        terms['prior'] = config.prior_weight * error
     total = sum(terms.values())
     diagnostics = {
         'loss': total,

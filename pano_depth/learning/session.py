@@ -1,76 +1,63 @@
 """Training inside a run directory: checkpoints, metric log, progress, resume."""
 
 import dataclasses
-import json
-import pathlib
 import time
 
-import jax
 import numpy as np
+from jaxtyping import Float
 
-from common import npz
 from common.checkpoint import Checkpoints
 from common.logs import MetricLog, Progress
-from common.run import atomic_path
+from common.options import check_options, option
+from common.run import RunDirectory
 from common.stopping import Stop
-from pano_depth.footage import media
+from pano_depth.learning import checkpoints as stored
 from pano_depth.learning import train
-from pano_depth.learning.model import ModelConfig, param_shapes
+from pano_depth.learning.model import Grid, ModelConfig
+from pano_depth.learning.objective import LossConfig
 
-DEFAULT_WEIGHTS = pathlib.Path(__file__).resolve().parents[1] / 'weights' / 'rooms.npz'
 SHOWN = ('loss', 'photometric', 'disparity_spread')
 
 
-def _to_saved(state, model):
-    return {
-        'params': train.unflatten(state.params, model),
-        'optimizer': state.optimizer,
-        'average': train.unflatten(state.average, model),
-    }
+@dataclasses.dataclass(frozen=True)
+class LogConfig:
+    """What a training writes down, and how often."""
 
-
-def _from_saved(saved):
-    return train.State(
-        train.flatten(saved['params']), saved['optimizer'], train.flatten(saved['average'])
+    log_every: int = option(20, 'steps between two lines of metrics.jsonl', lower_bound=1)
+    checkpoint_every: int = option(
+        200, 'steps between two checkpoints; the last step is always saved', lower_bound=1
     )
 
-
-def _template(config, model):
-    """Shapes of what a checkpoint holds."""
-    params = param_shapes(model)
-    return jax.eval_shape(
-        lambda params: _to_saved(train.init_state(config, model, params), model), params
-    )
+    def __post_init__(self):
+        check_options(self)
 
 
 def train_in(
-    run,
-    source,
-    config,
-    model,
-    loss,
-    grid,
+    run: RunDirectory,
+    source: train.Source,
+    recipe: train.RecipeConfig,
+    model: ModelConfig,
+    loss: LossConfig,
+    grid: Grid,
     *,
-    mask=None,
-    params=None,
-    log_every=20,
-    checkpoint_every=200,
-    description='train',
-    stop=None,
-):
+    mask: Float[np.ndarray, 'height width'] | None = None,
+    params: dict | None = None,
+    logs: LogConfig = LogConfig(),
+    description: str = 'train',
+    stop: Stop | None = None,
+) -> dict:
     """Trains in a run directory; started again, it goes on from the newest checkpoint.
 
     Args:
-        run: `common.run.RunDirectory`.
+        run: the open run directory.
         source: see `sources`.
-        config, model, loss: `RecipeConfig`, `ModelConfig`, `LossConfig`.
-        grid: `Grid` of the model.
+        recipe, model, loss: how the networks are trained, what they are, what they minimise.
+        grid: of the model.
         mask: as for `train.fit`.
         params: {'depth', 'pose'} to start from, or None for fresh ones.
-        log_every: steps between two lines of the metric log.
-        checkpoint_every: steps between two checkpoints; the last step is always saved.
+        logs: what is written down, and how often.
         description: word in front of the progress.
-        stop: `common.stopping.Stop`, or None.
+        stop: asks for an end, or None.
 
     Returns:
         {'depth', 'pose'}: the averaged parameters after the last step.
@@ -80,25 +67,25 @@ def train_in(
         Stopped: `stop` was asked; there is a checkpoint of the step after which training ended.
     """
     stop = stop or Stop()
-    state = train.init_state(config, model, params)
+    state = train.init_state(recipe, model, params)
     with Checkpoints(run.checkpoints) as checkpoints:
-        restored = checkpoints.restore(_template(config, model))
+        restored = checkpoints.restore(stored.template(recipe, model))
         start = 0
         if restored is not None:
             start, saved, metadata = restored
-            stored = metadata['train']
-            if stored['steps'] != config.steps:
+            steps = metadata['train']['steps']
+            if steps != recipe.steps:
                 raise ValueError(
-                    f'the checkpoints in {run.path} belong to a run of {stored["steps"]} steps, not'
-                    f' {config.steps}: the rate of learning depends on it; take another --workdir'
+                    f'the checkpoints in {run.path} belong to a run of {steps} steps, not'
+                    f' {recipe.steps}: the rate of learning depends on it; take another --workdir'
                 )
-            state = _from_saved(saved)
+            state = stored.from_saved(saved)
         started = time.monotonic()
         ended = start
-        facts = {'model': dataclasses.asdict(model), 'train': dataclasses.asdict(config)}
+        facts = {'model': dataclasses.asdict(model), 'train': dataclasses.asdict(recipe)}
         with (
             MetricLog(run.path, resume_step=start) as log,
-            Progress(config.steps, initial=start, description=description) as progress,
+            Progress(recipe.steps, initial=start, description=description) as progress,
         ):
             if start:
                 progress.write(f'going on from the checkpoint of step {start}')
@@ -106,18 +93,18 @@ def train_in(
             def on_step(done, state, metrics):
                 nonlocal ended
                 ended = done
-                if done % log_every == 0 or done == config.steps:
+                if done % logs.log_every == 0 or done == recipe.steps:
                     rate = (done - start) / max(time.monotonic() - started, 1e-9)
                     log.write(done, {**metrics, 'steps_per_second': rate})
-                if done % checkpoint_every == 0 or done == config.steps:
-                    checkpoints.save(done, _to_saved(state, model), facts)
+                if done % logs.checkpoint_every == 0 or done == recipe.steps:
+                    checkpoints.save(done, stored.to_saved(state, model), facts)
                 progress.update(1, {name: metrics[name] for name in SHOWN})
 
             with stop.held('this step'):
                 state = train.fit(
                     state,
                     source,
-                    config,
+                    recipe,
                     model,
                     loss,
                     grid,
@@ -126,111 +113,14 @@ def train_in(
                     on_step=on_step,
                     stop=stop,
                 )
-                if ended < config.steps and checkpoints.latest_step() != ended:
-                    checkpoints.save(ended, _to_saved(state, model), facts)
-                stop.trained(ended, config.steps, run.path)
+                if ended < recipe.steps and checkpoints.latest_step() != ended:
+                    checkpoints.save(ended, stored.to_saved(state, model), facts)
+                stop.trained(ended, recipe.steps, run.path)
     run.update(
         training={
-            'steps': config.steps,
+            'steps': recipe.steps,
             'resumed_from': start,
             'seconds': time.monotonic() - started,
         }
     )
     return train.unflatten(state.average, model)
-
-
-def save_weights(path, params, config):
-    """Writes parameters as one .npz file: float16 arrays and the model's config, a fraction of a
-    checkpoint's size.
-
-    Args:
-        path: destination, `.npz`.
-        params: {'depth', 'pose'} parameters.
-        config: `ModelConfig`.
-    """
-    leaves = {
-        '/'.join(entry.key for entry in keys): np.asarray(leaf, np.float16)
-        for keys, leaf in jax.tree_util.tree_leaves_with_path(params)
-    }
-    with atomic_path(path) as temporary, open(temporary, 'wb') as file:
-        np.savez(file, config=json.dumps(dataclasses.asdict(config)), **leaves)
-
-
-def _config(values):
-    return ModelConfig(
-        **{
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in values.items()
-        }
-    )
-
-
-def _load_weights(path):
-    """({'depth', 'pose'}, ModelConfig) of a file of `save_weights`."""
-    try:
-        with npz.open_npz(path) as stored:
-            config = _config(json.loads(str(stored['config'])))
-            leaf = lambda keys, shape: (
-                stored['/'.join(entry.key for entry in keys)]
-                .astype(np.float32)
-                .reshape(shape.shape)
-            )
-            return jax.tree_util.tree_map_with_path(leaf, param_shapes(config)), config
-    except Exception as error:  # A damaged archive raises whatever its part raises.
-        raise ValueError(
-            f'checkpoint {path} is not a .npz of --save_weights of this version: {error}'
-        ) from error
-
-
-def load_model(path):
-    """Reads trained parameters.
-
-    Args:
-        path: 'default' (`DEFAULT_WEIGHTS`), a `.npz` of `save_weights`, a run directory or its
-            `checkpoints`.
-
-    Returns:
-        (params, config): the averaged {'depth', 'pose'} of the newest intact checkpoint, and its
-        `ModelConfig`.
-
-    Raises:
-        ValueError: there is no checkpoint, or it is of another kind.
-    """
-    path = DEFAULT_WEIGHTS if path == 'default' else pathlib.Path(path)
-    if path.suffix == '.npz':
-        return _load_weights(path)
-    directory = path / 'checkpoints' if (path / 'checkpoints').is_dir() else path
-    with Checkpoints(directory) as checkpoints:
-        metadata = checkpoints.metadata()
-        if metadata is None:
-            raise ValueError(
-                f'checkpoint {path} holds no checkpoint; expected "default", "none", the workdir of'
-                ' a training run or a .npz of --save_weights'
-            )
-        try:
-            config = _config(metadata['model'])
-        except (KeyError, TypeError) as error:
-            raise ValueError(
-                f'checkpoint {path} is not one of a depth network of this version: {error}'
-            ) from error
-        _, saved, _ = checkpoints.restore(_template(train.RecipeConfig(), config))
-    return saved['average'], config
-
-
-def read_mask(path):
-    """A mask image as [H, W] bool: True where it is bright, False where it is dark (the tripod, the
-    photographer).
-
-    Raises:
-        ValueError: the image cannot be read or is not 2:1, or leaves nothing.
-    """
-    image = media.read_image(path)
-    if image.shape[1] != 2 * image.shape[0]:
-        raise ValueError(
-            f'mask {path} is {image.shape[0]} x {image.shape[1]} pixels; an equirectangular mask is'
-            ' H x W with W = 2H'
-        )
-    mask = image.mean(axis=-1) > 127
-    if not mask.any():
-        raise ValueError(f'mask {path} is dark everywhere: bright pixels are those that count')
-    return mask

@@ -1,40 +1,20 @@
-"""Where training triplets come from. Every source has
-
-- `shared`: a pytree of arrays that every device holds (the frames of a clip, say),
-- `batch(step, examples)`: host arrays of the given examples of the global batch of a step, a pure
-  function of its arguments, so that a
-  resumed run and any number of hosts see the same data,
-- `sample(example batch, shared)`: a pure JAX function that makes (frames, truth) of them on the
-  device: [B, 3, H, W, 3] float triplets
-  (previous, target, next), and the `Truth` of the targets where it is known, else None.
-"""
+"""Sources of training triplets (`triplets.Source`): a clip, stored clips, rooms rendered live."""
 
 import functools
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import grain
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
+from pano_depth.footage.clip import Clip
 from pano_depth.kernels import rigid
 from pano_depth.kernels.rigid import Motion
+from pano_depth.kernels.shapes import Array
+from pano_depth.learning.triplets import Truth
 from pano_depth.rooms import render, streams
-
-
-class Truth(NamedTuple):
-    """What is known of a batch of triplets beside the images.
-
-    Attributes:
-        depth: [B, H, W] range of the targets in metres, 0 where invalid; None if the data has none.
-        motion: `Motion` [2B], target to source camera in metres, those to the previous frames
-            first; None if the data has none.
-        prior: [B, H, W] range of the targets in any unit as other networks estimate it, or None.
-    """
-
-    depth: jax.Array | None = None
-    motion: Motion | None = None
-    prior: jax.Array | None = None
 
 
 def _motions_to_sources(rotation, translation):
@@ -53,11 +33,21 @@ def _floats(frames):
 class ClipSource:
     """Triplets of one clip, which lies on the device as a whole."""
 
-    def __init__(self, clip, *, stride, batch_size, seed=0, reach=1, widen_from=0, near=0.0):
+    def __init__(
+        self,
+        clip: Clip,
+        *,
+        stride: int,
+        batch_size: int,
+        seed: int = 0,
+        reach: int = 1,
+        widen_from: int = 0,
+        near: float = 0.0,
+    ):
         """Sets the source up.
 
         Args:
-            clip: `Clip`.
+            clip: what the triplets are of.
             stride: frames between the target and each of its two neighbours.
             batch_size: examples of a global batch.
             seed: of the order.
@@ -85,9 +75,9 @@ class ClipSource:
         self._near = near if stride > 1 else 0.0
         self.shared = {'frames': np.asarray(clip.frames)}
 
-    def add_prior(self, depth):
-        """Lets samples carry what earlier networks say of their targets: [N, H, W] range, one for
-        each frame of the clip.
+    def add_prior(self, depth: Float[Array, 'frames height width']) -> None:
+        """Lets samples carry what earlier networks say of their targets: a range map for each frame
+        of the clip.
         """
         if len(depth) != self._length:
             raise ValueError(
@@ -95,7 +85,7 @@ class ClipSource:
             )
         self.shared['prior'] = np.asarray(depth)
 
-    def batch(self, step, examples):
+    def batch(self, step: int, examples: Sequence[int]) -> dict:
         """{'index': [n, 3]} frame numbers: previous, target, next. Targets come in shuffled rounds,
         so that each is seen equally often.
 
@@ -124,7 +114,10 @@ class ClipSource:
         return {'index': np.array(indices, np.int32)}
 
     @staticmethod
-    def sample(batch, shared):
+    def sample(
+        batch: dict, shared: dict
+    ) -> tuple[Float[Array, 'batch 3 height width 3'], Truth | None]:
+        """The triplets as floats, and the prior of their targets where there is one."""
         prior = (
             Truth(prior=shared['prior'][batch['index'][:, 1]].astype(jnp.float32))
             if 'prior' in shared
@@ -136,7 +129,15 @@ class ClipSource:
 class WindowSource:
     """Triplets of stored clips, shuffled by grain, which gives random access to its order."""
 
-    def __init__(self, clips, *, batch_size, stride=1, seed=0, with_truth=False):
+    def __init__(
+        self,
+        clips: Sequence[Clip],
+        *,
+        batch_size: int,
+        stride: int = 1,
+        seed: int = 0,
+        with_truth: bool = False,
+    ):
         """Sets the source up.
 
         Args:
@@ -162,7 +163,7 @@ class WindowSource:
         self._batch_size, self._with_truth = batch_size, with_truth
         self.shared = {}
 
-    def batch(self, step, examples):
+    def batch(self, step: int, examples: Sequence[int]) -> dict:
         """{'frames': [n, 3, H, W, 3] uint8} and, with truth, {'depth': [n, H, W], 'rotation': [n,
         3, 3, 3], 'translation': [n, 3, 3]}.
         """
@@ -175,7 +176,10 @@ class WindowSource:
         return batch
 
     @staticmethod
-    def sample(batch, shared):
+    def sample(
+        batch: dict, shared: dict
+    ) -> tuple[Float[Array, 'batch 3 height width 3'], Truth | None]:
+        """The triplets as floats, and their depth and motion where those come along."""
         del shared
         truth = (
             Truth(batch['depth'], _motions_to_sources(batch['rotation'], batch['translation']))
@@ -203,7 +207,7 @@ class LiveSource:
     no storage.
     """
 
-    def __init__(self, *, height, batch_size, seed=0):
+    def __init__(self, *, height: int, batch_size: int, seed: int = 0):
         """Sets the source up.
 
         Args:
@@ -214,7 +218,7 @@ class LiveSource:
         self._height, self._batch_size, self._seed = height, batch_size, seed
         self.shared = {}
 
-    def batch(self, step, examples):
+    def batch(self, step: int, examples: Sequence[int]) -> dict:
         """{'scene', 'poses'} stacked over the examples; each is a scene of its own."""
         drawn = [
             streams.live_window(self._seed, step * self._batch_size + example)
@@ -226,7 +230,10 @@ class LiveSource:
             for name, parts in zip(('scene', 'poses'), zip(*drawn))
         }
 
-    def sample(self, batch, shared):
+    def sample(
+        self, batch: dict, shared: dict
+    ) -> tuple[Float[Array, 'batch 3 height width 3'], Truth]:
+        """Rendered triplets, and their depth and motion."""
         del shared
         one = lambda scene, poses: render.render(
             scene, poses.rotation, poses.translation, self._height, 2 * self._height

@@ -2,12 +2,16 @@
 far to match.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float, UInt8
 
 from pano_depth.footage import media
 from pano_depth.kernels import rigid, sphere
+from pano_depth.kernels.shapes import Array
 
 HEIGHT = 64  # rows at which footage is compared
 PARALLAX = 0.6  # wanted median shift in pixels of such an image that rotation does not explain
@@ -26,49 +30,59 @@ def _blur(image, times):
     return jax.lax.fori_loop(0, times, once, image)
 
 
+def _residual(omega, target, source, rays):
+    """What the source, turned by `omega`, leaves of the target unexplained."""
+    return sphere.sample_equirect(source, rigid.rotate(rigid.so3_exp(omega), rays)) - target
+
+
+def _improve(_, omega, residual, weights):
+    """A Gauss-Newton step for a robust norm of the residual."""
+    error, jacobian = residual(omega), jax.jacfwd(residual)(omega)
+    scale = 1.5 * jnp.mean(jnp.abs(error)) + 1e-6
+    robust = weights * scale / (scale + jnp.abs(error))
+    normal = jnp.einsum('hwci,hwcj,hwc->ij', jacobian, jacobian, robust) + 1e-6 * jnp.eye(3)
+    gradient = jnp.einsum('hwci,hwc,hwc->i', jacobian, error, robust)
+    return omega - jnp.linalg.solve(normal, gradient)
+
+
 @jax.jit
-def rotation_between(target, source):
+def rotation_between(
+    target: Float[Array, 'height width channels'], source: Float[Array, 'height width channels']
+) -> tuple[Float[jax.Array, '3'], Float[jax.Array, '']]:
     """The rotation that best explains one image by another: Gauss-Newton on the sphere, from coarse
     to fine.
 
     Args:
-        target, source: [H, W, C] float equirectangular images.
+        target, source: equirectangular images.
 
     Returns:
-        (omega, parallax): rotation vector [3], target to source camera, radians; and the typical
-        shift in pixels of the equator that is left.
+        (omega, parallax): rotation vector, target to source camera, radians; and the typical shift
+        in pixels of the equator that is left.
     """
     rays = sphere.ray_directions(*target.shape[:2])
     weights = jnp.linalg.norm(rays[..., ::2], axis=-1)[..., None]
     omega = jnp.zeros(3)
     for times in (24, 8, 2):
-        a, b = _blur(target, times), _blur(source, times)
-        residual = lambda w: sphere.sample_equirect(b, rigid.rotate(rigid.so3_exp(w), rays)) - a
-
-        def improve(_, omega):
-            error, jacobian = residual(omega), jax.jacfwd(residual)(omega)
-            scale = 1.5 * jnp.mean(jnp.abs(error)) + 1e-6
-            robust = weights * scale / (scale + jnp.abs(error))
-            normal = jnp.einsum('hwci,hwcj,hwc->ij', jacobian, jacobian, robust) + 1e-6 * jnp.eye(3)
-            return omega - jnp.linalg.solve(
-                normal, jnp.einsum('hwci,hwc,hwc->i', jacobian, error, robust)
-            )
-
+        residual = functools.partial(
+            _residual, target=_blur(target, times), source=_blur(source, times), rays=rays
+        )
+        improve = functools.partial(_improve, residual=residual, weights=weights)
         omega = jax.lax.fori_loop(0, 4, improve, omega)
     error, jacobian = residual(omega), jax.jacfwd(residual)(omega)
     # The derivative by a rotation is the image gradient per radian; a pixel of the equator is 2 pi
     # / W radians.
     gradient = jnp.linalg.norm(jacobian, axis=-1) * (2 * np.pi / target.shape[1])
-    return omega, jnp.sum(weights * gradient * jnp.abs(error)) / (
-        jnp.sum(weights * gradient**2) + 1e-9
-    )
+    total = jnp.sum(weights * gradient**2) + 1e-9
+    return omega, jnp.sum(weights * gradient * jnp.abs(error)) / total
 
 
-def choose_stride(frames, *, parallax=PARALLAX, samples=8):
+def choose_stride(
+    frames: UInt8[Array, 'frames height width 3'], *, parallax: float = PARALLAX, samples: int = 8
+) -> tuple[int, float]:
     """Chooses the distance between a target frame and its sources.
 
     Args:
-        frames: [N, H, W, 3] uint8 equirectangular.
+        frames: equirectangular.
         parallax: wanted median shift in pixels of a 64 x 128 image.
         samples: how many pairs are looked at for each candidate.
 
@@ -82,17 +96,14 @@ def choose_stride(frames, *, parallax=PARALLAX, samples=8):
 
     def image(index):
         if index not in small:
-            small[index] = (
-                jnp.asarray(media.resize_equirect(frames[index], HEIGHT, 2 * HEIGHT), jnp.float32)
-                / 255
-            )
+            resized = media.resize_equirect(frames[index], HEIGHT, 2 * HEIGHT)
+            small[index] = jnp.asarray(resized, jnp.float32) / 255
         return small[index]
 
     stride = 1
     while True:
-        starts = np.unique(
-            np.linspace(0, count - 1 - stride, min(samples, count - stride)).astype(int)
-        )
+        starts = np.linspace(0, count - 1 - stride, min(samples, count - stride)).astype(int)
+        starts = np.unique(starts)
         shift = float(np.median([rotation_between(image(i), image(i + stride))[1] for i in starts]))
         if shift >= parallax or stride >= largest:
             return stride, shift

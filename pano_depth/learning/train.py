@@ -3,8 +3,9 @@
 import dataclasses
 import math
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,13 +13,16 @@ import numpy as np
 import optax
 from absl import logging
 from jax import flatten_util
+from jaxtyping import Float
 
 from common import parallel
 from common.options import option
 from common.stopping import Stop
+from pano_depth.kernels.shapes import Array, Real
 from pano_depth.learning import augment
-from pano_depth.learning.model import init_params, param_shapes
-from pano_depth.learning.objective import objective
+from pano_depth.learning.model import Grid, ModelConfig, init_params, param_shapes
+from pano_depth.learning.objective import LossConfig, objective
+from pano_depth.learning.triplets import Source
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +44,7 @@ class RecipeConfig:
         0.995,
         'decay of the running average of the parameters, which is what evaluates and predicts',
     )
-    rotation: Literal['none', 'yaw', 'any'] = option(
+    rotation: augment.Rotation = option(
         'yaw', 'by which rotations of the whole sphere examples are varied'
     )
     mirror: bool = option(True, 'mirror half of the examples left to right')
@@ -50,18 +54,9 @@ class RecipeConfig:
     seed: int = option(0, 'of initialisation, data order and augmentation')
 
     def __post_init__(self):
-        for name, low in (
-            ('steps', 1),
-            ('batch_size', 1),
-            ('warmup', 0),
-            ('depth_start', 0),
-            ('seed', 0),
-            ('learning_rate', 0),
-            ('depth_rate', 0),
-            ('clip_norm', 0),
-            ('average', 0),
-            ('colour', 0),
-        ):
+        least = {'steps': 1, 'batch_size': 1, 'warmup': 0, 'depth_start': 0, 'seed': 0}
+        least |= dict.fromkeys(('learning_rate', 'depth_rate', 'clip_norm', 'average', 'colour'), 0)
+        for name, low in least.items():
             if not low <= getattr(self, name) < math.inf:
                 raise ValueError(f'{name} is {getattr(self, name)}, it has to be at least {low}')
         if self.average >= 1:
@@ -85,7 +80,7 @@ class State(NamedTuple):
     average: dict
 
 
-def make_optimizer(config):
+def make_optimizer(config: RecipeConfig) -> optax.GradientTransformation:
     """Adam for each network, with its own clipping and rate."""
 
     def one(rate, start):
@@ -104,19 +99,19 @@ def make_optimizer(config):
     return optax.multi_transform(transforms, {'depth': 'depth', 'pose': 'pose'})
 
 
-def init_state(config, model, params=None):
+def init_state(config: RecipeConfig, model: ModelConfig, params: dict | None = None) -> State:
     """The state before the first step; `params` to start from, else fresh ones from the seed."""
     params = init_params(config.seed, model) if params is None else params
     flat = flatten(params)
     return State(flat, make_optimizer(config).init(flat), flat)
 
 
-def flatten(params):
+def flatten(params: dict) -> dict[str, Float[jax.Array, ' _']]:
     """{network: parameters} -> {network: vector}, jax arrays."""
     return {name: flatten_util.ravel_pytree(tree)[0] for name, tree in params.items()}
 
 
-def unflatten(flat, model):
+def unflatten(flat: dict[str, Float[Array, ' _']], model: ModelConfig) -> dict:
     """The inverse of `flatten`: {network: vector} -> {network: parameters}."""
     shapes = param_shapes(model)
     return {
@@ -127,14 +122,16 @@ def unflatten(flat, model):
     }
 
 
-def make_step(config, model, loss, sample):
+def make_step(
+    config: RecipeConfig, model: ModelConfig, loss: LossConfig, sample: Callable
+) -> Callable:
     """Compiles the training step for all devices.
 
     Args:
-        config: `RecipeConfig`.
-        model: `ModelConfig`.
-        loss: `LossConfig`.
-        sample: the `sample` function of a source.
+        config: how the networks are trained.
+        model: what the networks are.
+        loss: what they minimise.
+        sample: that of a `Source`.
 
     Returns:
         step(state, batch, shared) -> (state, metrics), to be called with the batch from
@@ -176,26 +173,12 @@ def make_step(config, model, loss, sample):
     return parallel.data_parallel(step, num_shared=4)
 
 
-def check_metrics(step, metrics):
+def check_metrics(step: int, metrics: dict[str, float]) -> None:
     """Raises ValueError naming the step and the loss if a metric is not finite."""
     bad = [name for name, value in metrics.items() if not np.isfinite(value)]
     if bad:
-        culprit = next(
-            (
-                name
-                for name in (
-                    'photometric',
-                    'smooth',
-                    'pose',
-                    'logit',
-                    'truth_depth',
-                    'truth_pose',
-                    'prior',
-                )
-                if name in bad
-            ),
-            bad[0],
-        )
+        terms = 'photometric', 'smooth', 'pose', 'logit', 'truth_depth', 'truth_pose', 'prior'
+        culprit = next((name for name in terms if name in bad), bad[0])
         raise ValueError(
             f'training stopped at step {step}: the loss {culprit!r} is {metrics[culprit]}; the'
             ' parameters and checkpoints are those from before that step. Look for NaN in the'
@@ -203,23 +186,35 @@ def check_metrics(step, metrics):
         )
 
 
-def fit(state, source, config, model, loss, grid, *, mask=None, start=0, on_step=None, stop=None):
+def fit(
+    state: State,
+    source: Source,
+    config: RecipeConfig,
+    model: ModelConfig,
+    loss: LossConfig,
+    grid: Grid,
+    *,
+    mask: Real[Array, 'height width'] | None = None,
+    start: int = 0,
+    on_step: Callable[[int, State, dict[str, float]], None] | None = None,
+    stop: Stop | None = None,
+) -> State:
     """Trains from step `start` to `config.steps`.
 
     Args:
-        state: `State`.
-        source: see `sources`.
-        config: `RecipeConfig`.
-        model: `ModelConfig`.
-        loss: `LossConfig`.
-        grid: `Grid` of the model.
-        mask: [H, W] float, 1 where the images count, or None.
+        state: to start from.
+        source: of the frame triplets.
+        config: how the networks are trained.
+        model: what the networks are.
+        loss: what they minimise.
+        grid: of the model.
+        mask: 1 where the images count, or None.
         start: steps that the state has behind it.
         on_step: called as on_step(done, state, metrics) with the number of steps done, the state
             and the metrics as floats; it logs and saves. It runs one step behind the device, which
             never waits for it.
-        stop: `common.stopping.Stop`; once it or that of another process is asked, training ends
-            after the steps that are under way. None: never.
+        stop: once it or that of another process is asked, training ends after the steps that are
+            under way. None: never.
 
     Returns:
         The state after the last step.

@@ -1,0 +1,12 @@
+"""From trained networks and footage to depth of every frame and one path, in one unit, with scores.
+
+What is long lies in files that are mapped into memory.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=['analysis', 'consistency', 'evaluate', 'infer', 'metrics', 'scale', 'trajectory'],
+    submod_attrs={'pretrained': ['Networks', 'load_networks']},
+)

@@ -5,14 +5,20 @@ memory.
 import hashlib
 import math
 import os
+import pathlib
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Int, UInt8
 
 from common.logs import Progress
-from pano_depth.learning.objective import objective
+from pano_depth.footage.footage import Footage, Frame
+from pano_depth.kernels.shapes import Array, Real
+from pano_depth.learning.model import Grid, ModelConfig
+from pano_depth.learning.objective import LossConfig, objective
 from pano_depth.reconstruction import infer
 
 
@@ -20,27 +26,26 @@ class Frames(NamedTuple):
     """The frames of footage at the resolution of the model, in a file that is mapped into memory.
 
     Attributes:
-        images: [N, H, 2H, 3] uint8.
-        indices: [N] numbers in the footage.
+        images: equirectangular.
+        indices: numbers in the footage.
         sha256: of the images.
     """
 
-    images: np.ndarray
-    indices: np.ndarray
+    images: UInt8[np.ndarray, 'frames height width 3']
+    indices: Int[np.ndarray, ' frames']
     sha256: str
 
 
-def some_frames(footage, stride, limit, size=None):
+def some_frames(
+    footage: Footage, stride: int, limit: int | None, size: tuple[int, int] | None = None
+) -> Iterator[Frame]:
     """The frames of footage that a prediction is about.
 
     Args:
-        footage: `Footage`.
+        footage: what they are of.
         stride: every stride-th frame is taken.
         limit: at most so many frames, or None.
         size: (height, width) of their images, or None for the footage's own.
-
-    Yields:
-        `Frame`.
     """
     for count, frame in enumerate(footage.frames(size=size, stride=stride), 1):
         yield frame
@@ -48,18 +53,22 @@ def some_frames(footage, stride, limit, size=None):
             return
 
 
-def read_frames(footage, height, path, *, stride=1, limit=None):
+def read_frames(
+    footage: Footage,
+    height: int,
+    path: str | pathlib.Path,
+    *,
+    stride: int = 1,
+    limit: int | None = None,
+) -> Frames:
     """Reads footage once, shrunk, into a file.
 
     Args:
-        footage: `Footage`.
+        footage: what is read.
         height: rows.
         path: file to write.
         stride: every stride-th frame is taken.
         limit: at most so many frames, or None.
-
-    Returns:
-        `Frames`.
 
     Raises:
         ValueError: as for `Footage.frames`.
@@ -94,7 +103,16 @@ def _mapped(path, shape):
     return np.memmap(path, np.float32, 'r+', shape=shape)
 
 
-def analyse(params, frames, grid, config, path, *, ordered=True, distances=(1,)):
+def analyse(
+    params: dict,
+    frames: Frames,
+    grid: Grid,
+    config: ModelConfig,
+    path: str | pathlib.Path,
+    *,
+    ordered: bool = True,
+    distances: Sequence[int] = (1,),
+) -> infer.Analysis:
     """`infer.analyse` with its disparity in a file and its progress shown."""
     out = _mapped(path, (len(frames.images), *grid.rays.shape[:3]))
     with Progress(len(frames.images), unit='frame', description='predicting') as progress:
@@ -110,57 +128,50 @@ def analyse(params, frames, grid, config, path, *, ordered=True, distances=(1,))
         )
 
 
-def photometric_error(params, images, stride, grid, config, loss, *, mask=None, samples=32):
+def photometric_error(
+    params: dict,
+    images: UInt8[Array, 'frames height width 3'],
+    stride: int,
+    grid: Grid,
+    config: ModelConfig,
+    loss: LossConfig,
+    *,
+    mask: Real[Array, 'height width'] | None = None,
+    samples: int = 32,
+) -> float:
     """How badly frames are synthesised from their neighbours: the photometric loss without
     augmentation.
 
     Args:
         params: {'depth', 'pose'} parameters.
-        images: [N, H, 2H, 3] uint8 at the size of the model.
+        images: at the size of the model.
         stride: frames between a target and its neighbours.
-        grid: `Grid`.
-        config, loss: `ModelConfig`, `LossConfig`.
-        mask: [H, 2H] float, 1 where images count, or None.
+        grid: of the model.
+        config, loss: what the networks are, and what is computed.
+        mask: 1 where images count, or None.
         samples: triplets that are looked at.
-
-    Returns:
-        Float.
     """
-    targets = np.unique(
-        np.linspace(
-            stride, len(images) - 1 - stride, min(samples, len(images) - 2 * stride)
-        ).astype(int)
-    )
-    one = jax.jit(
-        lambda params, frames, grid, mask: objective(
-            params,
-            frames.astype(jnp.float32) / 255,
-            jnp.eye(3)[None],
-            None,
-            mask,
-            grid,
-            config,
-            loss,
-        )[1]['photometric']
-    )
-    return float(
-        np.mean(
-            [
-                one(params, np.asarray(images[[t - stride, t, t + stride]])[None], grid, mask)
-                for t in targets
-            ]
-        )
-    )
+
+    @jax.jit
+    def one(params, triplet, grid, mask):
+        frames, upright = triplet[None].astype(jnp.float32) / 255, jnp.eye(3)[None]
+        _, metrics = objective(params, frames, upright, None, mask, grid, config, loss)
+        return metrics['photometric']
+
+    last = len(images) - 1 - stride
+    targets = np.linspace(stride, last, min(samples, len(images) - 2 * stride)).astype(int)
+    triplets = (np.asarray(images[[t - stride, t, t + stride]]) for t in np.unique(targets))
+    return float(np.mean([one(params, triplet, grid, mask) for triplet in triplets]))
 
 
-def flicker(analysis):
+def flicker(analysis: infer.Analysis) -> dict[str, float]:
     """How restless the depth of consecutive frames is, as a viewer sees it.
 
     Args:
-        analysis: `infer.Analysis` of at least 3 frames of one moving camera.
+        analysis: of at least 3 frames of one moving camera.
 
     Returns:
-        dict: 'before' and 'after' the frames were brought to one scale, the median over the
+        'before' and 'after' the frames were brought to one scale, the median over the
         directions of the size of the second difference of log depth in time, averaged over the
         frames; a steady walk leaves it near 0. 'overlap', the median relative disagreement of
         neighbours about the surfaces that both see, beyond one factor.

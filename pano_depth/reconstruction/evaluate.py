@@ -1,12 +1,18 @@
 """The evaluation protocol: depth and motion against truth, beside predictors that know nothing."""
 
+from collections.abc import Callable, Iterable
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Bool, Float, Float32
 
 from pano_depth.footage import media
+from pano_depth.footage.footage import Footage
 from pano_depth.kernels import sphere
 from pano_depth.kernels.rigid import Motion
+from pano_depth.kernels.shapes import Array, Real
+from pano_depth.learning.model import Grid, ModelConfig
 from pano_depth.reconstruction import infer, metrics
 
 MIN_DEPTH, MAX_DEPTH = 0.1, 10.0  # metres
@@ -36,16 +42,20 @@ def _depth_scores(prediction, truth, valid, weights):
     return jax.vmap(one, in_axes=(0, 0, None, None))(prediction, truth, valid, weights)
 
 
-def depth_scores(prediction, truth, mask=None):
+def depth_scores(
+    prediction: Float[Array, '... height width'],
+    truth: Float[Array, 'frames height width'],
+    mask: Real[Array, 'height width'] | None = None,
+) -> dict[str, dict[str, Float[np.ndarray, ' frames']]]:
     """Depth metrics of many images.
 
     Args:
-        prediction: [N, H, W], or [H, W] for the same prediction everywhere.
-        truth: [N, H, W] metres, 0 where invalid.
-        mask: [H, W] bool, where the images count, or None.
+        prediction: one for each frame, or the same for all.
+        truth: metres, 0 where invalid.
+        mask: where the images count, or None.
 
     Returns:
-        {'plain': {...}, 'solid_angle': {...}} of [N] float arrays.
+        {'plain': {...}, 'solid_angle': {...}}: the metrics of each frame.
     """
     count, (height, width) = len(truth), truth.shape[1:]
     valid = jnp.ones((height, width), bool) if mask is None else jnp.asarray(mask, bool)
@@ -56,24 +66,25 @@ def depth_scores(prediction, truth, mask=None):
         # The last batch is filled up, so that one program scores them all.
         rows = np.minimum(np.arange(start, start + BATCH), count - 1)
         for name, weights in (('plain', even), ('solid_angle', angles)):
-            scores[name].append(
-                jax.device_get(_depth_scores(prediction[rows], truth[rows], valid, weights))
-            )
+            found = _depth_scores(prediction[rows], truth[rows], valid, weights)
+            scores[name].append(jax.device_get(found))
     return {
         name: jax.tree.map(lambda *x: np.concatenate(x)[:count], *parts)
         for name, parts in scores.items()
     }
 
 
-def blind_prior(truths, height):
+def blind_prior(
+    truths: Iterable[Float[Array, '_ _']], height: int
+) -> Float32[np.ndarray, '{height} 2*{height}']:
     """The image-blind predictor: per pixel the median range over training frames.
 
     Args:
-        truths: iterable of [H, W] training depths, 0 where invalid.
+        truths: training depths, equirectangular of any size, 0 where invalid.
         height: rows of the result.
 
     Returns:
-        [height, 2 height] float32; what no frame knows takes the median of the rest.
+        Range; what no frame knows takes the median of the rest.
     """
     frames = np.stack([media.nearest(truth, height) for truth in truths])
     known = np.where(frames > 0, frames, np.nan)
@@ -85,40 +96,48 @@ def blind_prior(truths, height):
 class Scores:
     """Collects the scores of footage with truth."""
 
-    def __init__(self, prior=None, mask=None):
+    def __init__(
+        self, prior: Float[Array, '_ _'] | None = None, mask: Bool[Array, '_ _'] | None = None
+    ):
         """Starts empty.
 
         Args:
-            prior: [H, W] of `blind_prior` over training data; None takes each clip's own truth.
-            mask: [H, W] bool of any size, where images count, or None.
+            prior: `blind_prior` over training data; None takes each clip's own truth.
+            mask: equirectangular of any size, where images count, or None.
         """
         self._prior, self._mask = prior, mask
         self._depth = {name: [] for name in ('network', 'constant', 'blind')}
         self._pose = {'network': [], 'identity': []}
 
-    def add(self, footage, analysis, config, *, limit=None, on_frame=None):
+    def add(
+        self,
+        footage: Footage,
+        analysis: infer.Analysis,
+        config: ModelConfig,
+        *,
+        limit: int | None = None,
+        on_frame: Callable | None = None,
+    ) -> None:
         """Scores one piece of footage.
 
         Args:
-            footage: `Footage`.
-            analysis: its `infer.Analysis`.
-            config: `ModelConfig`.
+            footage: with its truth.
+            analysis: what the networks say of it.
+            config: of the model.
             limit: at most so many frames, as were analysed; or None.
             on_frame: called with (frame, depth [H, W], position) of every frame with truth.
         """
         indices = []
         if footage.has_depth:
             prior, maps, batch = self._blind(footage, config), {}, []
-            for position, frame in zip(
-                range(len(analysis.units) if limit is None else limit), footage.frames()
-            ):
+            count = len(analysis.units) if limit is None else limit
+            for position, frame in zip(range(count), footage.frames()):
                 indices.append(frame.index)
                 height = frame.depth.shape[0]
                 if height not in maps:
                     maps[height] = infer.depth_maps(config, height)
-                depth = np.asarray(
-                    maps[height](analysis.disparity[position][None], analysis.units[position][None])
-                )[0]
+                found = maps[height](analysis.disparity[[position]], analysis.units[[position]])
+                depth = np.asarray(found)[0]
                 batch.append((depth, frame.depth))
                 if on_frame is not None:
                     on_frame(frame, depth, position)
@@ -129,19 +148,15 @@ class Scores:
                 self._score(batch, prior)
         if footage.poses is not None and analysis.poses is not None and len(analysis.units) > 1:
             kept = np.array(indices) if indices else np.arange(len(analysis.units))
-            self._add_poses(
-                analysis.poses,
-                Motion(*(part[kept] for part in footage.poses)),
-                footage.has_rotation,
-            )
+            truth = Motion(*(part[kept] for part in footage.poses))
+            self._add_poses(analysis.poses, truth, footage.has_rotation)
 
     def _blind(self, footage, config):
         if self._prior is not None:
             return self._prior
         height = 2 * config.face_size
-        return blind_prior(
-            [frame.depth for frame in footage.frames(size=(height, 2 * height))], height
-        )
+        frames = footage.frames(size=(height, 2 * height))
+        return blind_prior((frame.depth for frame in frames), height)
 
     def _score(self, batch, prior):
         depth, truth = (np.stack(part) for part in zip(*batch))
@@ -166,7 +181,7 @@ class Scores:
                 {**scores, 'path_m': length, 'ate_percent': 100 * scores['ate'] / max(length, 1e-9)}
             )
 
-    def result(self):
+    def result(self) -> dict:
         """The form of `eval.json`: depth and pose scores, those of the baselines, the protocol, the
         number of frames.
 
@@ -212,21 +227,30 @@ def _mean_depth(rows):
     }
 
 
-def evaluate(params, footages, grid, config, *, prior=None, mask=None, on_footage=None):
+def evaluate(
+    params: dict,
+    footages: Iterable[Footage],
+    grid: Grid,
+    config: ModelConfig,
+    *,
+    prior: Float[Array, '_ _'] | None = None,
+    mask: Bool[Array, '_ _'] | None = None,
+    on_footage: Callable | None = None,
+) -> dict:
     """Scores the networks on footage with truth.
 
     Args:
         params: {'depth', 'pose'} parameters.
-        footages: iterable of `Footage` with depth or poses or both, each short enough for its
-            frames at the size of the model to be in memory.
-        grid: `Grid`.
-        config: `ModelConfig`.
+        footages: with depth or poses or both, each short enough for its frames at the size of the
+            model to be in memory.
+        grid: of the model.
+        config: of the model.
         prior, mask: see `Scores`.
         on_footage: called with (footage, analysis) before each is scored; may return a function
             `on_frame` for `Scores.add`.
 
     Returns:
-        dict of the form of `eval.json`.
+        Scores in the form of `eval.json`.
 
     Raises:
         ValueError: nothing has truth.
@@ -240,25 +264,21 @@ def evaluate(params, footages, grid, config, *, prior=None, mask=None, on_footag
     return scores.result()
 
 
-def summary(scores):
+def summary(scores: dict) -> str:
     """The scores as a few lines of text for a terminal."""
-    lines = []
+    lines, baselines = [], scores['baselines']
     if scores['depth'] is not None:
-        value = lambda entry: (
-            f'{entry["plain"]["abs_rel"]:.4f} ({entry["solid_angle"]["abs_rel"]:.4f})'
-        )
-        lines.append(
-            'AbsRel, plain (by solid angle): '
-            + ', '.join(
-                f'{name} {value(entry)}'
-                for name, entry in (
-                    ('network', scores['depth']),
-                    ('image-blind', scores['baselines']['blind']),
-                    ('constant', scores['baselines']['constant']),
-                )
-            )
-        )
-    for name, pose in (('network', scores['pose']), ('identity', scores['baselines']['identity'])):
+        entries = {
+            'network': scores['depth'],
+            'image-blind': baselines['blind'],
+            'constant': baselines['constant'],
+        }
+        texts = [
+            f'{name} {entry["plain"]["abs_rel"]:.4f} ({entry["solid_angle"]["abs_rel"]:.4f})'
+            for name, entry in entries.items()
+        ]
+        lines.append('AbsRel, plain (by solid angle): ' + ', '.join(texts))
+    for name, pose in (('network', scores['pose']), ('identity', baselines['identity'])):
         if pose is not None:
             lines.append(
                 f'camera motion, {name}: rotation {pose["rotation_deg"]:.2f} deg, direction'

@@ -3,36 +3,39 @@ one unit.
 """
 
 import functools
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float, Float16, Float32, Float64, UInt8
 
 from pano_depth.kernels import cube
 from pano_depth.kernels.rigid import Motion
+from pano_depth.kernels.shapes import Array
 from pano_depth.learning import model as models
+from pano_depth.learning.model import Grid, ModelConfig
 from pano_depth.reconstruction import trajectory
 
 BATCH = 8
 
 
 class Analysis(NamedTuple):
-    """Depth and poses of footage of N frames.
+    """Depth and poses of footage.
 
     Attributes:
-        disparity: [N, F, h, w] float32 on the grid of the model, divided by its mean over the
-            sphere.
-        units: [N] float64, depth of a frame = units / disparity. All frames share one unit, which
-            is relative: nothing in the images tells metres.
-        poses: `Motion` [N, 3, 3] and [N, 3] float64, camera to world, in that unit; the world is
-            frame 0's camera. None for unrelated images.
-        steps: `trajectory.UnitStep` of [N-1], how neighbours compare before their units were
-            brought together; None for unrelated images.
+        disparity: on the grid of the model, divided by its mean over the sphere.
+        units: depth of a frame = units / disparity. All frames share one unit, which is relative:
+            nothing in the images tells metres.
+        poses: [frames] in float64, camera to world, in that unit; the world is frame 0's camera.
+            None for unrelated images.
+        steps: [frames - 1], how neighbours compare before their units were brought together; None
+            for unrelated images.
     """
 
-    disparity: np.ndarray
-    units: np.ndarray
+    disparity: Float32[np.ndarray, 'frames faces rows columns']
+    units: Float64[np.ndarray, ' frames']
     poses: Motion | None
     steps: trajectory.UnitStep | None
 
@@ -54,27 +57,50 @@ def _motion(params, target, source, grid, config):
     return models.predict_motion(params, target, source, grid, config)[1]
 
 
-def depth_maps(config, height):
+def motion(
+    params: dict,
+    target: UInt8[Array, 'pairs height width 3'],
+    source: UInt8[Array, 'pairs height width 3'],
+    grid: Grid,
+    config: ModelConfig,
+) -> Motion:
+    """Motions between frames, each pair by itself.
+
+    Args:
+        params, grid, config: as for `analyse`.
+        target, source: equirectangular with H = 2 * face_size.
+
+    Returns:
+        [pairs], points of the target camera into the source camera.
+    """
+    target, source = (_images(np.asarray(frames), grid, config) for frames in (target, source))
+    return _motion(params, target, source, grid, config)
+
+
+def depth_maps(
+    config: ModelConfig, height: int
+) -> Callable[
+    [Float[Array, 'frames faces rows columns'], Float[Array, ' frames']],
+    Float32[jax.Array, 'frames height 2*height'],
+]:
     """Makes a function that turns disparity on the grid into equirectangular depth.
 
     Args:
-        config: `ModelConfig`.
+        config: of the model.
         height: rows of the depth maps.
 
     Returns:
-        function(disparity [N, F, h, w], units [N]) -> [N, height, 2 height] float32 range.
+        Function of disparity and units, as an `Analysis` holds them, that gives range.
     """
     size = (height, 2 * height)
-    if config.padding == 'equirect':
-        resample = lambda faces, unused_table: jax.image.resize(
-            faces[:, 0], (len(faces), *size), 'linear'
-        )
-        table = None
-    else:
-        resample = lambda faces, table: cube.cube_to_equirect(faces[..., None], *size, table=table)[
-            ..., 0
-        ]
-        table = cube.cube_to_equirect_table(config.face_size, *size)
+    flat = config.padding == 'equirect'
+    table = None if flat else cube.cube_to_equirect_table(config.face_size, *size)
+
+    def resample(faces, table):
+        if flat:
+            return jax.image.resize(faces[:, 0], (len(faces), *size), 'linear')
+        return cube.cube_to_equirect(faces[..., None], *size, table=table)[..., 0]
+
     # Disparity is what the network predicts smoothly, and planes are linear in it.
     compiled = jax.jit(lambda faces, units, table: units[:, None, None] / resample(faces, table))
     return lambda disparity, units: compiled(
@@ -82,14 +108,16 @@ def depth_maps(config, height):
     )
 
 
-def estimate_depth(params, frames, grid, config):
+def estimate_depth(
+    params: dict, frames: UInt8[Array, 'frames height width 3'], grid: Grid, config: ModelConfig
+) -> Float16[np.ndarray, 'frames height width']:
     """Depth of frames, each for itself.
 
     Args:
         params, frames, grid, config: as for `analyse`.
 
     Returns:
-        [N, H, 2H] float16 range, whose mean disparity is about 1.
+        Range, whose mean disparity is about 1.
     """
     disparity = analyse(params, frames, grid, config, ordered=False).disparity
     depth_of = depth_maps(config, 2 * config.face_size)
@@ -101,6 +129,11 @@ def estimate_depth(params, frames, grid, config):
     return out
 
 
+def _room_for(found, count):
+    """Arrays of `count` rows of what was found, yet without values."""
+    return jax.tree.map(lambda x: np.empty((count, *x.shape[1:]), x.dtype), found)
+
+
 def _put(arrays, start, found):
     """Writes a batch into arrays from a row on, as far as it fits."""
     for array, values in zip(jax.tree.leaves(arrays), jax.tree.leaves(found)):
@@ -109,24 +142,32 @@ def _put(arrays, start, found):
 
 
 def analyse(
-    params, frames, grid, config, *, ordered=True, distances=(1,), out=None, on_frames=None
-):
+    params: dict,
+    frames: UInt8[Array, 'frames height width 3'],
+    grid: Grid,
+    config: ModelConfig,
+    *,
+    ordered: bool = True,
+    distances: Sequence[int] = (1,),
+    out: Float32[np.ndarray, 'frames faces rows columns'] | None = None,
+    on_frames: Callable[[int], None] | None = None,
+) -> Analysis:
     """Predicts depth and trajectory of footage, a few frames at a time.
 
     Args:
         params: {'depth', 'pose'} parameters.
-        frames: [N, H, 2H, 3] uint8 with H = 2 * face_size, in memory or mapped from a file.
-        grid: `Grid`.
-        config: `ModelConfig`.
+        frames: equirectangular with H = 2 * face_size, in memory or mapped from a file.
+        grid: of the model.
+        config: of the model.
         ordered: whether neighbours are frames of one moving camera.
         distances: between which frames motions are predicted, beside direct neighbours, to refine
             the path; those that the networks know.
-        out: [N, F, h, w] float32 to write the disparity to, such as a file in memory; None for a
-            new array.
+        out: what the disparity is written to, such as a file mapped into memory; None for a new
+            array.
         on_frames: called with the number of frames done since the last call.
 
     Returns:
-        `Analysis`; without order every unit is 1.
+        What was found; without order every unit is 1.
     """
     count = len(frames)
     out = np.empty((count, *grid.rays.shape[:3]), np.float32) if out is None else out
@@ -150,21 +191,13 @@ def analyse(
             back = _motion(params, source, target, grid, config)
             known = [((distance, 'there'), there), ((distance, 'back'), back)]
             if distance == 1:
-                known.append(
-                    (
-                        'steps',
-                        trajectory.unit_steps(
-                            coarse_depth(disparity, np.ones(BATCH + 1)), there, back
-                        ),
-                    )
-                )
+                depth = coarse_depth(disparity, np.ones(BATCH + 1))
+                known.append(('steps', trajectory.unit_steps(depth, there, back)))
             for name, found in known:
                 if name not in kept:
                     # All at once: many small arrays that stay between large ones that go would let
                     # the heap grow without end.
-                    kept[name] = jax.tree.map(
-                        lambda x: np.empty((count - distance, *x.shape[1:]), x.dtype), found
-                    )
+                    kept[name] = _room_for(found, count - distance)
                 _put(kept[name], start, found)
         if on_frames is not None:
             on_frames(fresh)
@@ -174,21 +207,20 @@ def analyse(
     steps = kept['steps']
     units = trajectory.frame_units(steps.ratio)
     poses = trajectory.chain(*links[1], units)
-    return Analysis(
-        out, units, trajectory.refine(poses, links, units) if len(links) > 1 else poses, steps
-    )
+    if len(links) > 1:
+        poses = trajectory.refine(poses, links, units)
+    return Analysis(out, units, poses, steps)
 
 
-def scaled(analysis, factor):
+def scaled(analysis: Analysis, factor: float) -> Analysis:
     """An `Analysis` in another unit: depth and translations times `factor`."""
     poses = analysis.poses
     poses = None if poses is None else Motion(poses.rotation, poses.translation * factor)
     return analysis._replace(units=analysis.units * factor, poses=poses)
 
 
-def median_depth(analysis, *, samples=64):
+def median_depth(analysis: Analysis, *, samples: int = 64) -> float:
     """Median depth over evenly spaced frames of an `Analysis`, in its unit."""
-    shown = np.unique(
-        np.linspace(0, len(analysis.units) - 1, min(samples, len(analysis.units))).astype(int)
-    )
+    count = len(analysis.units)
+    shown = np.unique(np.linspace(0, count - 1, min(samples, count)).astype(int))
     return float(np.median(analysis.units[shown, None, None, None] / analysis.disparity[shown]))

@@ -5,13 +5,20 @@ log, median scaling first, the prediction clamped to the caps after it. Motion: 
 and the scale-aligned RPE and ATE of a monocular trajectory.
 """
 
+from typing import Literal, get_args
+
+import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from pano_depth.footage.geometry import from_first_frame, relative_motions
+from pano_depth.kernels.rigid import Motion
+from pano_depth.kernels.shapes import Array, Real
 
 DEPTH_METRICS = ('abs_rel', 'sq_rel', 'rmse', 'rmse_log', 'delta1', 'delta2', 'delta3')
-ALIGNMENTS = ('median', 'none')
+Alignment = Literal['median', 'none']
+ALIGNMENTS = get_args(Alignment)
 
 # A true step shorter than this (metres) has no direction worth scoring.
 MIN_STEP = 0.01
@@ -25,8 +32,15 @@ def _masked_median(values, valid):
 
 
 def depth_metrics(
-    prediction, truth, *, valid=None, weights=None, align='median', min_depth=0.1, max_depth=10.0
-):
+    prediction: Real[Array, 'height width'],
+    truth: Real[Array, 'height width'],
+    *,
+    valid: Real[Array, 'height width'] | None = None,
+    weights: Real[Array, 'height width'] | None = None,
+    align: Alignment = 'median',
+    min_depth: float = 0.1,
+    max_depth: float = 10.0,
+) -> dict[str, Float[jax.Array, '']]:
     """The seven depth metrics of one image; works under `jit` and `vmap`.
 
     A pixel counts where `valid` is true and the truth is finite and within [min_depth, max_depth].
@@ -41,16 +55,15 @@ def depth_metrics(
     too.
 
     Args:
-        prediction: [H, W] range depth, metres or, with `align='median'`, any unit.
-        truth: [H, W] range depth, metres; 0 or non-finite where unknown.
-        valid: [H, W] boolean mask, or None for every pixel.
-        weights: [H, W] non-negative weights of the means, e.g. solid angles, or None for equal
-            weights.
+        prediction: range depth, metres or, with `align='median'`, any unit.
+        truth: range depth, metres; 0 or non-finite where unknown.
+        valid: mask of the pixels that may count, or None for every pixel.
+        weights: non-negative weights of the means, e.g. solid angles, or None for equal weights.
         align: 'median' or 'none'.
         min_depth, max_depth: caps, metres, inclusive.
 
     Returns:
-        Dict of scalars: abs_rel, sq_rel (metres), rmse (metres), rmse_log (natural log), delta1,
+        abs_rel, sq_rel (metres), rmse (metres), rmse_log (natural log), delta1,
         delta2, delta3 (fractions of max(p/t, t/p) < 1.25, 1.25^2, 1.25^3).
 
     Raises:
@@ -97,7 +110,7 @@ def depth_metrics(
     return metrics | {f'delta{k}': mean((ratio < 1.25**k).astype(jnp.float32)) for k in (1, 2, 3)}
 
 
-def trajectory_scale(predicted, truth):
+def trajectory_scale(predicted: Motion, truth: Motion) -> float:
     """The one factor that brings a predicted trajectory closest to the true one.
 
     Least squares over the positions seen from frame 0, s = max(0, sum(p . q) / sum(p . p)). A
@@ -105,10 +118,10 @@ def trajectory_scale(predicted, truth):
     moves keeps s = 1.
 
     Args:
-        predicted, truth: `Motion`s of [N, 3, 3] and [N, 3], camera to world.
+        predicted, truth: [N] poses, camera to world.
 
     Returns:
-        The factor for the predicted translations, a float.
+        The factor for the predicted translations.
 
     Raises:
         ValueError: a trajectory is not [N, 3, 3] and [N, 3], or their lengths differ.
@@ -137,7 +150,7 @@ def _direction_error(predicted, truth):
     return np.where(np.linalg.norm(predicted, axis=-1) == 0, np.pi / 2, angle)
 
 
-def pose_metrics(predicted, truth):
+def pose_metrics(predicted: Motion, truth: Motion) -> dict[str, float]:
     """Camera-motion metrics of one clip, in float64.
 
     Both trajectories are first expressed in their own frame 0. The alignment is by
@@ -145,11 +158,10 @@ def pose_metrics(predicted, truth):
     rotation is fitted, as Umeyama's alignment would: that forgives a wrong heading.
 
     Args:
-        predicted, truth: `Motion`s of [N, 3, 3] and [N, 3], camera to world, N >= 2; metres
-            (predicted: any unit).
+        predicted, truth: [N] poses, camera to world, N >= 2; metres (predicted: any unit).
 
     Returns:
-        Dict of floats. rotation_deg: mean angle between predicted and true relative rotation, over
+        rotation_deg: mean angle between predicted and true relative rotation, over
         consecutive pairs. direction_deg: mean angle between predicted and true relative
         translation, over the pairs whose true motion is at least 1 cm; a prediction without motion
         counts 90; NaN if there is no such pair. rpe: root mean square over the pairs of the error

@@ -1,8 +1,12 @@
 """Metric scale from the known height of the camera over the floor."""
 
+from collections.abc import Iterable
+
 import numpy as np
+from jaxtyping import Bool, Float
 
 from pano_depth.kernels import sphere
+from pano_depth.kernels.shapes import Array
 
 # The floor is looked for between these elevations below the horizon: nearer the nadir stands the
 # tripod, farther out stands furniture.
@@ -10,18 +14,20 @@ STEEP, FLAT = 70, 25  # degrees
 BIN = 0.03  # of the logarithm of height
 
 
-def floor_height(depth, *, mask=None):
+def floor_height(
+    depth: Float[Array, 'height width'], *, mask: Bool[Array, 'height width'] | None = None
+) -> float:
     """Height of the camera over the floor, in the unit of the depth.
 
     Points of the floor all lie equally far below the camera, those of furniture do not: the height
     that most of the solid angle agrees on.
 
     Args:
-        depth: [H, W] range of one frame of an upright camera; 0 where invalid.
-        mask: [H, W] bool, False for what does not count, or None.
+        depth: range of one frame of an upright camera; 0 where invalid.
+        mask: False for what does not count, or None.
 
     Returns:
-        Float, or NaN if nothing below the horizon is known.
+        The height, or NaN if nothing below the horizon is known.
     """
     rays = np.asarray(sphere.ray_directions(*depth.shape))
     down = rays[..., 1]
@@ -38,9 +44,8 @@ def floor_height(depth, *, mask=None):
     height = np.log(depth[counts] * down[counts])
     weights = np.sqrt(1 - down[counts] ** 2)
     edges = np.arange(height.min() - 3 * BIN, height.max() + 4 * BIN, BIN)
-    votes = np.convolve(
-        np.histogram(height, edges, weights=weights)[0], [1, 2, 3, 2, 1], mode='same'
-    )
+    votes, _ = np.histogram(height, edges, weights=weights)
+    votes = np.convolve(votes, [1, 2, 3, 2, 1], mode='same')
     peak = edges[np.argmax(votes)] + BIN / 2
     near = np.abs(height - peak) < 3 * BIN
     order = np.argsort(height[near])
@@ -48,15 +53,19 @@ def floor_height(depth, *, mask=None):
     return float(np.exp(height[near][order][np.searchsorted(cumulative, cumulative[-1] / 2)]))
 
 
-def clip_floor_height(depths, *, mask=None):
+def clip_floor_height(
+    depths: Iterable[Float[Array, 'height width']],
+    *,
+    mask: Bool[Array, 'height width'] | None = None,
+) -> tuple[float, float]:
     """Median of `floor_height` over frames that share one unit.
 
     Args:
-        depths: iterable of [H, W].
+        depths: of the frames.
         mask: as for `floor_height`.
 
     Returns:
-        (height, spread): floats; the spread is the median relative deviation of the frames.
+        (height, spread): the spread is the median relative deviation of the frames.
 
     Raises:
         ValueError: no frame shows anything below the camera.

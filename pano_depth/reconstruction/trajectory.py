@@ -10,11 +10,13 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float, Float64
 from scipy import sparse
 from scipy.sparse import linalg
 
 from pano_depth.kernels import rigid, sphere, warp
 from pano_depth.kernels.rigid import Motion
+from pano_depth.kernels.shapes import Array
 
 
 class UnitStep(NamedTuple):
@@ -26,8 +28,8 @@ class UnitStep(NamedTuple):
             disagree beyond one factor.
     """
 
-    ratio: jax.Array
-    spread: jax.Array
+    ratio: Float[Array, '*pairs']
+    spread: Float[Array, '*pairs']
 
 
 def _weighted_median(values, weights):
@@ -36,16 +38,21 @@ def _weighted_median(values, weights):
     return values[order[jnp.searchsorted(cumulative, cumulative[-1] / 2)]]
 
 
-def unit_step(depth_target, depth_source, motion, rays):
+def unit_step(
+    depth_target: Float[Array, 'height width'],
+    depth_source: Float[Array, 'height width'],
+    motion: Motion,
+    rays: Float[Array, 'height width 3'],
+) -> UnitStep:
     """Compares the units of two frames.
 
     Args:
-        depth_target, depth_source: [H, W] range of two frames, each in a unit of its own.
-        motion: `Motion`, target to source camera, its translation in the target's unit.
-        rays: [H, W, 3].
+        depth_target, depth_source: range of two frames, each in a unit of its own.
+        motion: one motion, target to source camera, its translation in the target's unit.
+        rays: unit rays of the pixels.
 
     Returns:
-        `UnitStep` of scalars: the median over the pixels, weighted by solid angle, of the log ratio
+        Scalars: the median over the pixels, weighted by solid angle, of the log ratio
         between the source's depth and what the target's points make of it.
     """
     points = rigid.rotate(motion.rotation, rays * depth_target[..., None]) + motion.translation
@@ -59,16 +66,18 @@ def unit_step(depth_target, depth_source, motion, rays):
 
 
 @jax.jit
-def unit_steps(depth, forward, backward):
+def unit_steps(
+    depth: Float[Array, 'frames height width'], forward: Motion, backward: Motion
+) -> UnitStep:
     """Compares the units of neighbouring frames, both ways, which cancels what is biased in one.
 
     Args:
-        depth: [N, H, W] range, each frame in a unit of its own.
-        forward: `Motion` [N-1], frame i to frame i+1, in the unit of frame i.
-        backward: `Motion` [N-1], frame i+1 to frame i, in the unit of frame i+1.
+        depth: range, each frame in a unit of its own.
+        forward: [frames - 1] motions, frame i to frame i+1, in the unit of frame i.
+        backward: [frames - 1] motions, frame i+1 to frame i, in the unit of frame i+1.
 
     Returns:
-        `UnitStep` of [N-1], from frame i to frame i+1: log(unit of frame i+1 / unit of frame i).
+        [frames - 1], from frame i to frame i+1: log(unit of frame i+1 / unit of frame i).
     """
     rays = sphere.ray_directions(*depth.shape[1:])
 
@@ -80,31 +89,33 @@ def unit_steps(depth, forward, backward):
     return jax.lax.map(one, (depth[:-1], depth[1:], forward, backward))
 
 
-def frame_units(steps):
+def frame_units(steps: Float[Array, ' steps']) -> Float64[np.ndarray, ' steps+1']:
     """The common unit of a clip's frames.
 
     Args:
-        steps: [N-1] logarithms from `unit_steps`.
+        steps: logarithms from `unit_steps`.
 
     Returns:
-        [N] float64 factors that bring the frames (depth, and motions that start at them) into the
+        Factors that bring the frames (depth, and motions that start at them) into the
         unit of frame 0.
     """
     return np.exp(np.concatenate([[0.0], np.cumsum(np.asarray(steps, np.float64))]))
 
 
-def refine(path, links, units):
+def refine(
+    path: Motion, links: dict[int, tuple[Motion, Motion]], units: Float[np.ndarray, ' frames']
+) -> Motion:
     """Improves the positions of a trajectory by motions over longer distances, whose errors grow
     less than they do.
 
     Args:
-        path: `Motion` [N] from `chain`.
-        links: {distance k: (forward, backward)}, `Motion`s [N-k] of frame i to frame i+k in the
-            unit of frame i, and of i+k to i in that of i+k.
-        units: [N] from `frame_units`.
+        path: [frames] poses from `chain`.
+        links: {distance k: (forward, backward)}, [frames - k] motions of frame i to frame i+k in
+            the unit of frame i, and of i+k to i in that of i+k.
+        units: from `frame_units`.
 
     Returns:
-        `Motion` [N]: the rotations of `path`, and the positions that fit all differences best in
+        [frames] poses: the rotations of `path`, and the positions that fit all differences best in
         the sense of least squares, weighted by 1 / sqrt(distance); frame 0 stays.
     """
     rotation, count = path.rotation, len(units)
@@ -139,15 +150,15 @@ def refine(path, links, units):
     return Motion(rotation, np.concatenate([np.zeros((1, 3)), positions]))
 
 
-def chain(forward, backward, units):
+def chain(forward: Motion, backward: Motion, units: Float[np.ndarray, ' frames']) -> Motion:
     """Chains the motions of neighbouring frames into a trajectory.
 
     Args:
         forward, backward: as in `unit_steps`.
-        units: [N] from `frame_units`.
+        units: from `frame_units`.
 
     Returns:
-        `Motion` of [N, 3, 3] and [N, 3] numpy float64, camera to world, the world is frame 0's
+        [frames] poses, numpy float64, camera to world, the world is frame 0's
         camera, in the unit of frame 0.
     """
     f, b = (

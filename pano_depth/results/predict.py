@@ -1,32 +1,29 @@
-"""From footage to files: depth images, depth video, trajectory, point cloud, panels.
+"""The files of a reconstruction: depth, confidence, video, trajectory, point cloud, panels.
 
 Memory does not grow with the length of the footage.
 """
 
 import contextlib
 import dataclasses
+import functools
 import pathlib
 
 import jax.numpy as jnp
 import numpy as np
 
 from common.logs import Progress
-from common.run import atomic_path
+from common.run import atomic_path, write_json
 from common.stopping import Stop
 from pano_depth.footage import geometry, media, spherical, video
 from pano_depth.kernels import sphere, warp
 from pano_depth.kernels.rigid import Motion
 from pano_depth.reconstruction import infer, scale
-from pano_depth.reconstruction.analysis import flicker, some_frames
-from pano_depth.results import cloud, panels, ply
+from pano_depth.reconstruction.analysis import flicker
+from pano_depth.results import panels, ply
 
 # Without a known scale the median depth of a clip is called this many units, so that 16-bit
 # millimetres resolve it well.
 MEDIAN_UNITS = 2.0
-# What is farther than this many median depths is more than the clip's baseline can tell, and would
-# spray the cloud.
-FAR = 4.0
-CLOUD_ROWS = 256
 PANELS = 4
 
 
@@ -141,44 +138,61 @@ class _Panels:
         )
 
 
-def _write_depth(folder, index, depth, npy):
-    """Writes one depth image; the number of its pixels that saturate."""
-    media.write_png16(folder / f'{index:06d}.png', media.to_millimetres(depth))
+@functools.lru_cache(maxsize=2)
+def rays_of(height):
+    """Unit rays [height, 2 height, 3] of equirectangular pixels, float32 numpy."""
+    return np.asarray(sphere.ray_directions(height, 2 * height))
+
+
+def _write_depth(folder, index, depth, confidence, npy):
+    """Writes the images of one frame; the number of pixels of its depth that saturate."""
+    name = f'{index:06d}'
+    media.write_png16(folder / 'depth' / f'{name}.png', media.to_millimetres(depth))
+    grey = np.rint(confidence * 255).astype(np.uint8)
+    media.write_image(folder / 'confidence' / f'{name}.png', grey)
     if npy:
-        with atomic_path(folder / f'{index:06d}.npy') as temporary:
+        with atomic_path(folder / 'depth' / f'{name}.npy') as temporary:
             np.save(temporary, depth)
     return int((depth >= 65.5355).sum())
 
 
-def write_results(
-    folder,
-    footage,
-    analysis,
-    config,
-    *,
-    height,
-    stride=1,
-    limit=None,
-    npy=False,
-    cloud_axes='y_up',
-    cloud_voxel=None,
-    mask=None,
-    stop=None,
-):
-    """Writes all results of footage into a run directory, reading it a second time, frame by frame.
+def write_all(folder, result, *, npy=False, cloud_axes='y_up', cloud_voxel=None, stop=None):
+    """Writes all files of a reconstruction, with its scores if it has any.
 
     Args:
-        folder: the run directory.
-        footage: `Footage`.
-        analysis: its `infer.Analysis`, scaled.
-        config: `ModelConfig`.
-        height: rows of the results.
-        stride, limit: as for `analysis.read_frames`.
+        folder: a directory, made if it is missing.
+        result: `reconstruction.Reconstruction`.
+        npy, cloud_axes, cloud_voxel, stop: as for `write_results`.
+
+    Returns:
+        dict of facts for `run.json`.
+
+    Raises:
+        Stopped: `stop` was asked; every file that is there is whole.
+    """
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = write_trajectory(folder, result)
+    facts.update(
+        write_results(
+            folder, result, npy=npy, cloud_axes=cloud_axes, cloud_voxel=cloud_voxel, stop=stop
+        )
+    )
+    if result.scores is not None:
+        write_json(folder / 'eval.json', result.scores)
+    return facts
+
+
+def write_results(folder, result, *, npy=False, cloud_axes='y_up', cloud_voxel=None, stop=None):
+    """Writes images, video, cloud and panels, reading the footage once more, frame by frame.
+
+    Args:
+        folder: the directory.
+        result: `reconstruction.Reconstruction`.
         npy: also write depth as float32 arrays.
         cloud_axes: axes of the point cloud, see `ply.CLOUD_AXES`.
         cloud_voxel: side of a voxel of the cloud in the unit of the depth, or None for 1 % of the
             median depth.
-        mask: [H, W] bool of any size, False for what does not belong into the cloud, or None.
         stop: `common.stopping.Stop`, or None.
 
     Returns:
@@ -187,52 +201,26 @@ def write_results(
     Raises:
         Stopped: `stop` was asked; every file that is there is whole.
     """
-    stop = stop or Stop()
-    folder, count, size = pathlib.Path(folder), len(analysis.units), (height, 2 * height)
-    (folder / 'depth').mkdir(parents=True, exist_ok=True)
+    stop, folder, count = stop or Stop(), pathlib.Path(folder), len(result)
+    for name in ('depth', 'confidence'):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    analysis, footage, fps = result.analysis, result.footage, result.footage.fps / result.stride
     low, high = panels.depth_range(
         analysis.units[:, None] / analysis.disparity.reshape(count, -1)[:, ::7]
     )
-    middle = infer.median_depth(analysis)
-    depth_of, saturated, pictures = infer.depth_maps(config, height), 0, _Panels(count)
-    kept = None if mask is None else media.nearest(mask, height)
-    together = analysis.poses is not None or count == 1
-    poses = (
-        analysis.poses if analysis.poses is not None else Motion(np.eye(3)[None], np.zeros((1, 3)))
-    )
-    # The cloud needs no finer rows than these, and fusing it is what takes most of the time.
-    step = max(1, height // CLOUD_ROWS)
-    rays = np.asarray(sphere.ray_directions(*size))[::step, ::step]
-    fusion = (
-        cloud.Fusion(
-            *rays.shape[:2],
-            directions=rays,
-            voxel=cloud_voxel or 0.01 * middle,
-            max_depth=FAR * middle,
-        )
-        if together
-        else None
-    )
+    fusion, saturated, pictures = result.fusion(cloud_voxel), 0, _Panels(count)
     with (
-        video.write_video(folder / 'depth.mp4', footage.fps / stride) as append,
+        video.write_video(folder / 'depth.mp4', fps) as append,
         Progress(count, unit='frame', description='writing') as progress,
         stop.held('this frame'),
-        contextlib.closing(some_frames(footage, stride, count, size)) as stream,
+        contextlib.closing(result.frames()) as stream,
     ):
-        for position, frame in enumerate(stream):
-            depth = np.asarray(
-                depth_of(analysis.disparity[position][None], analysis.units[position][None])
-            )[0]
-            saturated += _write_depth(folder / 'depth', frame.index, depth, npy)
+        for position, frame in stream:
+            depth, confidence = result.depth(position), result.confidence(position)
+            saturated += _write_depth(folder, frame.index, depth, confidence, npy)
             append(np.concatenate([frame.image, panels.depth_colors(depth, low=low, high=high)]))
             if fusion is not None:
-                near = depth if kept is None else np.where(kept, depth, 0)
-                fusion.add(
-                    frame.image[::step, ::step],
-                    near[::step, ::step],
-                    poses.rotation[position],
-                    poses.translation[position],
-                )
+                fusion.add(position, frame.image, depth)
             pictures.add(position, frame, depth)
             progress.update()
             stop.kept = (
@@ -249,56 +237,53 @@ def write_results(
         )
     facts = {
         'frames': count,
-        'fps': footage.fps / stride,
-        'height': height,
-        'width': 2 * height,
+        'fps': fps,
+        'height': result.height,
+        'width': result.width,
         'saturated_pixels': saturated,
         'units': (
             'depth PNG: 1/1000 of the unit, range along the ray; trajectory and cloud: the same'
             ' unit'
         ),
     }
-    pictures.write(folder / 'panels.png', analysis.poses, footage.name)
+    pictures.write(folder / 'panels.png', result.poses, result.name)
     if fusion is not None:
-        points, colors = fusion.result()
-        ply.write_ply(folder / 'cloud.ply', points, colors, axes=cloud_axes)
-        facts.update(cloud_points=len(points), cloud_axes=cloud_axes, cloud_max_depth=FAR * middle)
+        points, colours = fusion.result()
+        ply.write_ply(folder / 'cloud.ply', points, colours, axes=cloud_axes)
+        facts.update(
+            cloud_points=len(points), cloud_axes=cloud_axes, cloud_max_depth=fusion.max_depth
+        )
     return facts
 
 
-def write_trajectory(folder, footage, frames, analysis, *, unit):
+def write_trajectory(folder, result):
     """Writes `trajectory.txt` and its picture; nothing for unrelated images.
 
     Args:
-        folder: the run directory.
-        footage: `Footage`.
-        frames: `Frames`.
-        analysis: `infer.Analysis`.
-        unit: 'metre' or 'relative'.
+        folder: the directory.
+        result: `reconstruction.Reconstruction`.
 
     Returns:
         dict of facts for `run.json`.
     """
-    if analysis.poses is None:
+    if result.poses is None:
         return {'alignment': 'none: the images are unrelated, and each has a scale of its own'}
-    geometry.write_tum(folder / 'trajectory.txt', frames.indices / footage.fps, analysis.poses)
-    if len(analysis.units) == 1:
+    geometry.write_tum(folder / 'trajectory.txt', result.times, result.poses)
+    if len(result) == 1:
         return {'alignment': 'none: there is one frame'}
-    truth = (
-        None
-        if footage.poses is None
-        else geometry.from_first_frame(Motion(*(part[frames.indices] for part in footage.poses)))
-    )
+    truth = result.footage.poses
+    if truth is not None:
+        truth = geometry.from_first_frame(Motion(*(part[result.indices] for part in truth)))
     panels.trajectory_plot(
         folder / 'trajectory.png',
-        analysis.poses,
+        result.poses,
         truth,
-        title=footage.name,
-        unit='m' if unit == 'metre' or truth else 'units',
+        title=result.name,
+        unit='m' if result.unit == 'metre' or truth else 'units',
     )
     facts = {
         'alignment': 'the frames share one scale, found from the overlap of neighbouring frames'
     }
-    if len(analysis.units) > 2:
-        facts['flicker'] = flicker(analysis)
+    if len(result) > 2:
+        facts['flicker'] = flicker(result.analysis)
     return facts

@@ -1,0 +1,10 @@
+"""PanoRooms: procedural indoor scenes, drawn with NumPy and rendered in JAX, as clips with truth.
+
+They are what the networks of the package learn from, and the sample clip comes from here.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__, submodules=['camera_path', 'pano_rooms', 'render', 'rooms', 'scene', 'streams']
+)

@@ -13,6 +13,7 @@ from pano_depth.rooms.materials import between
 STRIDE = 0.06  # metres between the points of the walked line
 BODY = 0.1  # metres: the camera's carrier steps over what is lower
 HEADROOM = 0.2  # metres above the camera
+MAX_TILT = math.radians(15)
 
 
 class Obstacles(NamedTuple):
@@ -232,7 +233,7 @@ def camera_path(
     *,
     step=(0.1, 0.35),
     heights=(0.6, 2.0),
-    max_tilt=math.radians(15),
+    max_tilt=MAX_TILT,
     margin=0.25,
     tries=6,
 ):

@@ -169,8 +169,8 @@ def _irradiance(scene, point, normal, room, lamp):
     direct = jnp.where(is_blocked(scene, start, [d * short for d in to]), 0.0, direct)
     _, soft = lit(room['window'], 0.35)
     return [
-        corners * (a + w * soft) + l * direct
-        for a, w, l in zip(room['ambient'], room['window_colour'], room['light_colour'])
+        corners * (a + w * soft) + b * direct
+        for a, w, b in zip(room['ambient'], room['window_colour'], room['light_colour'])
     ]
 
 
@@ -189,7 +189,7 @@ def _shade(scene, geometry, origin, direction, distance, primitive, lamp, pixel)
     colour = keep(albedo(row, u, v, footprint))
     light = _irradiance(scene, point, normal, room, lamp)
     emission = row[COLUMN['emission']]
-    return tuple(1 - jnp.exp(-EXPOSURE * c * (l + emission)) for c, l in zip(colour, light))
+    return tuple(1 - jnp.exp(-EXPOSURE * c * (lit + emission)) for c, lit in zip(colour, light))
 
 
 def _angles(count, span, samples):

@@ -73,6 +73,11 @@ def _used(half):
     return jnp.max(jnp.where(used, jnp.arange(half.shape[0]) + 1, 0))
 
 
+def _at(tree, index):
+    """One row of every array of a pytree."""
+    return jax.tree.map(lambda part: part[index], tree)
+
+
 def _loop(step, state, items, count, unroll):
     """Folds `step(state, item)` over the first `count` items, `unroll` of them in each turn of the
     loop.
@@ -80,9 +85,9 @@ def _loop(step, state, items, count, unroll):
     blocks = jax.tree.map(lambda part: part.reshape(-1, unroll, *part.shape[1:]), items)
 
     def turn_of_loop(index, state):
-        block = jax.tree.map(lambda part: part[index], blocks)
+        block = _at(blocks, index)
         for item in range(unroll):
-            state = step(state, jax.tree.map(lambda part: part[item], block))
+            state = step(state, _at(block, item))
         return state
 
     return jax.lax.fori_loop(0, (count + unroll - 1) // unroll, turn_of_loop, state)

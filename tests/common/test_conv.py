@@ -2,6 +2,8 @@
 JAX's own.
 """
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -76,9 +78,8 @@ def test_lowerings_agree_with_jax_forwards_and_backwards(case):
         ours = {}
         for name in names:
             forced = {} if name == 'picked' else {'lowering': name}
-            ours[name] = _value_and_gradients(
-                lambda x, w: conv.conv_general_dilated(x, w, **options, **forced), images, weights
-            )
+            lowered = functools.partial(conv.conv_general_dilated, **options, **forced)
+            ours[name] = _value_and_gradients(lowered, images, weights)
         return ours, _value_and_gradients(
             lambda x, w: jax.lax.conv_general_dilated(x, w, **options), images, weights
         )

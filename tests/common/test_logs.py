@@ -152,3 +152,14 @@ def test_a_terminal_gets_a_bar():
         and 'loss 0.25' in stream.getvalue()
         and 'saved\n' in stream.getvalue()
     )
+
+
+def test_below_a_cell_of_a_notebook_there_is_a_bar():
+    class Cell(io.StringIO):
+        """What ipykernel puts in the place of stdout."""
+
+    Cell.__module__ = 'ipykernel.iostream'
+    for stream, bar in ((Cell(), True), (io.StringIO(), False)):
+        with logs.Progress(3, unit='frame', description='reading', stream=stream) as progress:
+            progress.update(3)
+        assert 'reading' in stream.getvalue() and ('3/3 [' in stream.getvalue()) == bar

@@ -7,7 +7,7 @@ import pytest
 
 from common import npz
 from nas.tables.tabular import load_nas_bench_201
-from pano_depth.learning.session import load_model
+from pano_depth.learning.checkpoints import load_model
 
 
 def test_arrays_come_back(tmp_path):

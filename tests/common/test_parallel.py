@@ -198,7 +198,8 @@ if port == 'slurm':
     assert jax.config.values['jax_cuda_visible_devices'] == 'all'
 else:
     parallel.initialize(coordinator_address=f'localhost:{port}', num_processes=2, process_id=rank)
-step = parallel.data_parallel(lambda state, batch, shared: state + parallel.mean(batch.mean()) * shared)
+mean = lambda state, batch, shared: state + parallel.mean(batch.mean()) * shared
+step = parallel.data_parallel(mean)
 batch = np.arange(8, dtype=np.float32)[np.asarray(parallel.local_examples(8))]
 state = np.float32(0)
 for _ in range(2):

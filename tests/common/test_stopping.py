@@ -114,12 +114,12 @@ def test_other_threads_take_no_signals():
 
 def test_one_process_votes_for_itself():
     stop = Stop()
-    with pytest.raises(Stopped, match='step 4 of 9 is saved in folder; the same command goes on'):
-        with stop.held('this step'):
-            assert not stop.carried(stop.vote())
-            stop.on_signal(signal.SIGTERM)
-            assert stop.carried(stop.vote())
-            stop.trained(4, 9, 'folder')
+    said = 'step 4 of 9 is saved in folder; the same command goes on'
+    with pytest.raises(Stopped, match=said), stop.held('this step'):
+        assert not stop.carried(stop.vote())
+        stop.on_signal(signal.SIGTERM)
+        assert stop.carried(stop.vote())
+        stop.trained(4, 9, 'folder')
 
 
 def test_ctrl_c_that_comes_after_the_vote_of_another_process_is_not_a_second_one():
@@ -144,7 +144,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 held = lambda stop: stop.held('this step') if sys.argv[1] == 'held' else contextlib.nullcontext()
 with stopping.on_signals() as stop, held(stop):
     threading.Timer(1, print, ['ready'], {'flush': True}).start()
-    hashlib.pbkdf2_hmac('sha256', b'', b'', 10 ** 9)  # like a compiler: minutes outside of the interpreter
+    # Like a compiler: minutes outside of the interpreter.
+    hashlib.pbkdf2_hmac('sha256', b'', b'', 10 ** 9)
 """
 
 
@@ -187,7 +188,8 @@ from common import parallel, stopping
 signal.signal(signal.SIGINT, signal.default_int_handler)
 port, rank = sys.argv[1], int(sys.argv[2])
 parallel.initialize(coordinator_address=f'localhost:{port}', num_processes=2, process_id=rank)
-step = parallel.data_parallel(lambda state, batch: state + parallel.mean(batch.mean()), num_shared=0)
+mean = lambda state, batch: state + parallel.mean(batch.mean())
+step = parallel.data_parallel(mean, num_shared=0)
 state, votes = np.float32(0), []
 try:
     with stopping.on_signals() as stop, stop.held('this step'):

@@ -12,9 +12,9 @@ import pytest
 
 from common import export
 from common.checkpoint import Checkpoints
-from experiments import depth_export
+from pano_depth.learning import checkpoints
 from pano_depth.learning import model as models
-from pano_depth.learning import session
+from pano_depth.results import export_job
 
 pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
@@ -37,7 +37,7 @@ CASES = {
 BAD = {
     'format': 'format is tflite; accepted: onnx, stablehlo',
     'height': 'multiples of 32',
-    'untrained': 'needs trained networks',
+    'untrained': 'no trained networks',
     'no_workdir': '--workdir has to name',
 }
 
@@ -62,7 +62,7 @@ for name, arguments in json.loads(sys.argv[2]).items():
 def folder(tmp_path_factory):
     """Where every command line of `CASES` was run, with --workdir=run_NAME."""
     folder = tmp_path_factory.mktemp('export')
-    session.save_weights(folder / 'weights.npz', models.init_params(0, MODEL), MODEL)
+    checkpoints.save_weights(folder / 'weights.npz', models.init_params(0, MODEL), MODEL)
     cases = {
         name: ['--mode=export', '--compilation_cache=', f'--workdir=run_{name}', *arguments]
         for name, arguments in CASES.items()
@@ -119,8 +119,8 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(folder, name):
 
 
 def test_networks_of_the_workdir_are_meant_before_those_of_the_package(tmp_path):
-    assert depth_export.default_checkpoint(None) == 'default'
-    assert depth_export.default_checkpoint(str(tmp_path)) == 'default'
+    assert export_job.default_checkpoint(None) == 'default'
+    assert export_job.default_checkpoint(str(tmp_path)) == 'default'
     with Checkpoints(tmp_path / 'checkpoints') as checkpoints:
         checkpoints.save(1, {'x': jax.numpy.zeros(1)})
-    assert depth_export.default_checkpoint(str(tmp_path)) == str(tmp_path)
+    assert export_job.default_checkpoint(str(tmp_path)) == str(tmp_path)

@@ -18,7 +18,7 @@ from pano_depth.footage import geometry, media, video
 from pano_depth.footage.clip import Clip
 from pano_depth.footage.clip_folder import write_clip_folder
 from pano_depth.kernels.rigid import Motion
-from pano_depth.learning import session
+from pano_depth.learning import checkpoints
 from pano_depth.results import ply
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -164,8 +164,8 @@ def test_the_results_agree_with_each_other(runs):
 
 def test_saved_weights_are_the_trained_networks(runs):
     workdir, _ = runs
-    trained, config = session.load_model(workdir)
-    saved, same = session.load_model(workdir.parent / 'weights.npz')
+    trained, config = checkpoints.load_model(workdir)
+    saved, same = checkpoints.load_model(workdir.parent / 'weights.npz')
     assert same == config
     pairs = list(zip(jax.tree.leaves(trained), jax.tree.leaves(saved), strict=True))
     assert all(np.allclose(a, b, rtol=1e-3, atol=1e-6) for a, b in pairs) and any(

@@ -14,7 +14,8 @@ MAIN = """
 '''Trains.'''
 import atexit, dataclasses, os, signal, sys, time
 from absl import flags as absl_flags
-from experiments import entry, flags
+from common import options
+from experiments import entry, flags, usage
 
 @dataclasses.dataclass(frozen=True)
 class Config:
@@ -34,14 +35,17 @@ def main():
     if config.fault == 'bug':
         raise TypeError('a bug')
     if config.fault == 'interrupt':
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in the background start with it ignored
+        # Jobs in the background start with it ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(5)
     if config.fault.startswith('SIG'):
         atexit.register(os.kill, os.getpid(), getattr(signal, config.fault))
-    sys.stdout.write(flags.as_flagfile())
+    sys.stdout.write(options.flagfile(config, workdir=absl_flags.FLAGS.workdir))
 
-entry.run(main)
+EXAMPLES = [('train --steps=3', 'three steps')]
+USAGE = usage.Usage('train', 'trains something.', EXAMPLES, {'How': ('steps', 'workdir')})
+entry.run(main, USAGE)
 """
 
 
@@ -99,5 +103,18 @@ def test_a_whole_main(start, tmp_path):
     code, _, stderr = start('--fault=bug')
     assert code == 1 and 'Traceback' in stderr and 'a bug' in stderr
     assert 'Traceback' in start('--traceback', '--steps=101')[2]
-    code, stdout, _ = start('--help')
-    assert 'Trains.' in stdout and '--steps' in stdout and '--workdir' in stdout
+
+
+@pytest.mark.parametrize('argument', ['--help', '-h', '--helpshort', '--help=true'])
+def test_help_shows_the_flags_that_users_need(start, argument):
+    code, stdout, stderr = start(argument)
+    assert (code, stderr) == (0, '') and 'Trains' not in stdout
+    assert 'train: trains something.' in stdout and 'train --steps=3' in stdout
+    assert 'How:' in stdout and '--steps' in stdout and '--workdir' in stdout
+    assert '--fault' not in stdout and '--helpfull lists all 4 flags' in stdout
+    assert '(default: 10)' in stdout
+
+
+def test_helpfull_shows_all(start):
+    code, stdout, stderr = start('--helpfull')
+    assert (code, stderr) == (0, '') and '--fault' in stdout and '--[no]traceback' in stdout

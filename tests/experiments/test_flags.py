@@ -81,7 +81,7 @@ def test_arguments_are_read_back_by_type():
 def test_the_flagfile_repeats_the_run(tmp_path, arguments):
     first = parse(*arguments)
     path = tmp_path / 'flags.txt'
-    path.write_text(flags.as_flagfile(flag_values=first))
+    path.write_text(options.flagfile(flags.build(Config, flag_values=first)))
     again = absl_flags.FlagValues()
     flags.define(Config, skip=('layout',), flag_values=again)
     absl_flags.DEFINE_string('flagfile', None, '', again)

@@ -11,13 +11,21 @@ from absl import flags as absl_flags
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from common.export import ExportConfig
-from experiments import entry, flags, nas_choice, nas_flags, nas_main, nas_search, nas_train
+from common import options
+from common.export_config import ExportConfig
+from common.options import option
+from experiments import entry, flags, nas_flags
 from nas.cells import zoo
+from nas.cells.choice import Sizes
+from nas.cells.cost_job import CostConfig, cost_of
 from nas.devices import specs
+from nas.executors.open_executor import slurm_options
 from nas.search import rungs
+from nas.search.found import found_cell
 from nas.search.search import PlannerConfig
 from nas.training import evaluate, recipe
+from nas.training.config import SearchConfig
+from nas.training.search_job import limits, objectives_of
 from pano_depth.learning.model import ModelConfig
 from pano_depth.learning.objective import LossConfig
 from pano_depth.learning.train import RecipeConfig
@@ -83,7 +91,7 @@ CONFIGS = {
         ExportConfig,
         recipe.RecipeConfig,
         evaluate.EvaluationConfig,
-        nas_choice.Sizes,
+        Sizes,
     )
 }
 FIELDS = sorted(
@@ -140,14 +148,12 @@ class Texts:
 
     title: str = 'a'
     names: tuple[str, ...] = ()
+    several: tuple[str, ...] = option((), 'may be repeated', repeated=True)
 
 
 def defined():
     made = absl_flags.FlagValues()
     flags.define(Texts, flag_values=made)
-    kind = absl_flags.ArgumentParser(), absl_flags.ArgumentSerializer()
-    several = absl_flags.MultiFlag(*kind, 'several', [], 'may be repeated')
-    absl_flags.DEFINE_flag(several, made, module_name=flags.__name__)
     absl_flags.DEFINE_string('flagfile', None, 'of absl', made)
     return made
 
@@ -159,24 +165,19 @@ def defined():
     st.lists(st.text(max_size=6), max_size=2),
 )
 def test_a_flagfile_repeats_any_text_or_says_that_it_cannot(tmp_path, title, names, several):
-    first, again = defined(), defined()
-    first(['program'])
-    first['title'].value = title
-    first['names'].value = tuple(names)
-    first['several'].value = several
+    first, again = Texts(title, tuple(names), tuple(several)), defined()
     try:
-        text = flags.as_flagfile(flag_values=first)
+        text = options.flagfile(first)
     except ValueError as error:
-        assert '; accepted is text in one line' in str(error)
+        assert '; accepted is text in one line' in str(error) or 'commas separate' in str(error)
         return
     path = tmp_path / 'flags.txt'
     path.write_text(text)
     again(again.read_flags_from_files(['program', f'--flagfile={path}'], force_gnu=False))
     built = flags.build(Texts, flag_values=again)
-    assert built.title == title and again['several'].value == several
-    # Items of a list are separated by commas, and white space around them is none of theirs.
-    if not any(name == '' or set(name) & set(',"') for name in names):
-        assert list(built.names) == [name.strip() for name in names]
+    # White space around the items of a list is none of theirs.
+    assert built == dataclasses.replace(first, names=tuple(name.strip() for name in names))
+    assert options.from_flagfile(Texts, text) == built
 
 
 NAMES = (
@@ -208,7 +209,7 @@ def test_names_of_networks_and_devices(name, text):
             chosen = {'cell': None, 'network': None, 'skeleton': None, name: text}
             if name == 'skeleton':
                 chosen['cell'] = 'bn-conv1x1'
-            assert nas_main.cost_of(**chosen)['params'] > 0
+            assert cost_of(CostConfig(**chosen))['params'] > 0
     except ValueError as error:
         assert (
             any(word in str(error) for word in ('accepted', 'cell', 'not here'))
@@ -223,30 +224,26 @@ def parsed(*arguments):
     return found
 
 
-@pytest.fixture(scope='module')
-def search_flags():
-    return parsed('--workdir=unused')
-
-
 @quick
-@given(st.lists(values, max_size=3), st.lists(values, max_size=3), st.sampled_from(ODD))
-def test_lists_of_a_search(search_flags, constraints, options, objectives):
-    found = search_flags
-    for name, value in (
-        ('constraints', constraints),
-        ('slurm_options', options),
-        ('objectives', objectives),
-    ):
-        found[name].value = value
+@given(st.lists(values, max_size=3), st.lists(values, max_size=3), st.lists(values, max_size=2))
+def test_lists_of_a_search(constraints, slurm, objectives):
+    config = SearchConfig(constraints=tuple(constraints), objectives=tuple(objectives))
     for check, words in (
-        (nas_search._limits, 'constraint'),
-        (nas_search._slurm_options, '--slurm_options'),
+        (lambda: limits(config), 'constraint'),
+        (lambda: slurm_options(tuple(slurm)), '--slurm_options'),
     ):
         try:
-            check(found)
+            check()
         except ValueError as error:
             assert words in str(error)
-    assert all(name == name.strip() for name in nas_search._objectives(found, ()))
+    assert all(name == name.strip() for name in objectives_of(config))
+
+
+def test_values_in_quotes_hold_commas():
+    config = flags.build(
+        SearchConfig, flag_values=parsed('--slurm_options=mem_gb=4,"exclude=a,b"'), table=None
+    )
+    assert slurm_options(config.execution.slurm_options) == {'mem_gb': 4, 'exclude': 'a,b'}
 
 
 FOUND = (*ODD, ':', 'x:', ':0', 'x:0', f'x:{"9" * 5000}', 'x:balanced', '::')
@@ -256,7 +253,7 @@ FOUND = (*ODD, ':', 'x:', ':0', 'x:0', f'x:{"9" * 5000}', 'x:balanced', '::')
 @given(st.one_of(st.sampled_from(FOUND), st.text(alphabet='ab:09. \u0663', max_size=10)))
 def test_names_of_found_cells(tmp_path, text):
     with pytest.raises(ValueError, match='--from_search='):
-        nas_train.found_cell(f'{tmp_path}/{text}')
+        found_cell(f'{tmp_path}/{text}')
 
 
 @pytest.mark.parametrize(
@@ -277,11 +274,6 @@ def test_names_of_found_cells(tmp_path, text):
 def test_numbers_of_the_search_half_are_finite_and_within_bounds(argument):
     with pytest.raises(absl_flags.Error, match=argument.split('=')[0].strip('-')):
         parsed(argument)
-
-
-def test_stages_without_end_are_refused_before_they_are_built():
-    with pytest.raises(ValueError, match='are 1000000001 cells; accepted: at most 10000'):
-        nas_choice.skeleton_of('tiny', nas_choice.Sizes(stages=(10**9, 1)))
 
 
 @pytest.mark.parametrize(

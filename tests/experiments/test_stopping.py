@@ -11,10 +11,8 @@ import signal
 
 import numpy as np
 import pytest
-from absl import flags as absl_flags
 
 from common.checkpoint import Checkpoints
-from experiments import nas_flags, nas_search, nas_train
 from experiments.benchmarks.faults.commands import Commands, alive
 from experiments.benchmarks.faults.fault_jobs import ENVIRONMENTS
 from nas.search.evaluations import read_records
@@ -162,25 +160,3 @@ def test_candidates_in_other_processes_are_ended_and_have_not_failed(nas, tmp_pa
     )
     assert len(running) == 2 and not any(map(alive, running))
     assert read_records(tmp_path / 'evaluations.jsonl')[0] == []
-
-
-MODES = {
-    'search': (nas_search, SEARCH),
-    'train': (
-        nas_train,
-        ('--mode=train', '--skeleton=digits', '--cell=bn_relu-lgconv1x1', '--compilation_cache='),
-    ),
-}
-
-
-@pytest.mark.parametrize('mode', MODES)
-def test_a_workdir_that_cannot_be_written_is_one_sentence(mode, tmp_path):
-    job, arguments = MODES[mode]
-    (tmp_path / 'file').write_text('mine')
-    values = absl_flags.FlagValues()
-    nas_flags.define(values)
-    values(['nas-search', *arguments, f'--workdir={tmp_path}/file/run'])
-    with pytest.raises(ValueError) as caught:
-        job.main(values)
-    assert str(caught.value) == f'workdir {tmp_path}/file/run cannot be written: not a directory'
-    assert (tmp_path / 'file').read_text() == 'mine'

@@ -1,0 +1,1 @@
+"""Benchmarks of depth: what each loss contributes, and predictions beside vertical stereo."""

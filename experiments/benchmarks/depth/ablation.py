@@ -153,13 +153,9 @@ def table(rows):
     for variant in VARIANTS:
         mine = [row for row in rows if row['variant'] == variant]
         if mine:
-            cell = lambda name: (
-                f'{np.mean([row[name] for row in mine]):.3f} ±'
-                f' {np.std([row[name] for row in mine]):.3f}'
-            )
-            lines.append(
-                f'| PanoRooms | {variant} | {len(mine)} | ' + ' | '.join(map(cell, columns)) + ' |'
-            )
+            scores = [[row[name] for row in mine] for name in columns]
+            cells = [f'{np.mean(values):.3f} ± {np.std(values):.3f}' for values in scores]
+            lines.append(f'| PanoRooms | {variant} | {len(mine)} | ' + ' | '.join(cells) + ' |')
     if rows:
         for name in ('blind', 'constant'):
             lines.append(

@@ -1,6 +1,7 @@
 """Predicted depth against the depth that a vertical stereo pair implies.
 
-    python experiments/benchmarks/depth/stereo.py --pairs=room_up.png:room_down.png,hall_up.png:hall_down.png --baseline=0.2 [--output=FOLDER]
+    python experiments/benchmarks/depth/stereo.py --baseline=0.2
+        --pairs=room_up.png:room_down.png,hall_up.png:hall_down.png [--output=FOLDER]
 
 Two panoramas, one camera straight above the other, tell depth without learning: every pixel of the
 upper one is tried at many depths, and the one at which the lower image looks alike counts (a sphere
@@ -24,7 +25,7 @@ from absl import app, flags
 from common.run import write_json
 from pano_depth.footage import media
 from pano_depth.kernels import sphere, warp
-from pano_depth.learning import losses, session
+from pano_depth.learning import checkpoints, losses
 from pano_depth.learning.model import make_grid
 from pano_depth.learning.networks import equirect_pad
 from pano_depth.reconstruction import evaluate, infer
@@ -120,7 +121,7 @@ def compare(upper_path, lower_path, params, config, grid):
 def main(argv):
     """Prints one line a pair and writes pictures."""
     del argv
-    params, config = session.load_model(FLAGS.checkpoint)
+    params, config = checkpoints.load_model(FLAGS.checkpoint)
     grid, rows, shown = make_grid(config), [], []
     for pair in FLAGS.pairs:
         paths = pair.split(':')

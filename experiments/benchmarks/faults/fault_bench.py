@@ -72,11 +72,20 @@ class Bench:
         rng: `random.Random` that draws moments and places.
         clip: the clip in memory that depth jobs learn from.
         clip_folder: the same on disk.
+        commands: function of a main: its `Commands`, started once.
+        confined: function of a main: its `Confined`, or None where the machine forbids it; made
+            once.
+        whole: function of a job's name: its `Whole`, run once. ValueError if the job fails
+            without a fault, or if two runs differ.
     """
 
     def __init__(self, scratch, seed):
         self._scratch, self._count, self._stack = pathlib.Path(scratch), 0, contextlib.ExitStack()
         self.rng = random.Random(seed)
+        # Caches of this bench, which end with it.
+        self.commands = functools.cache(self._commands)
+        self.confined = functools.cache(self._confined)
+        self.whole = functools.cache(self._whole)
         self.clip = rooms.sample_clip(height=HEIGHT, width=2 * HEIGHT, frames=FRAMES)
         self.clip_folder = clip_folder.write_clip_folder(self._scratch / 'footage', self.clip)
 
@@ -107,14 +116,7 @@ class Bench:
         )
         return self._stack.enter_context(commands)
 
-    @functools.cache
-    def commands(self, main):
-        """The `Commands` of a main."""
-        return self._commands(main)
-
-    @functools.cache
-    def confined(self, main):
-        """`Confined` of a main, or None where the machine forbids it."""
+    def _confined(self, main):
         disk, read_only = self.new_folder(), self.new_folder()
         within = *NAMESPACE, 'sh', '-c', MOUNT, 'sh', str(DISK), str(disk), str(read_only)
         try:
@@ -150,13 +152,7 @@ class Bench:
         command.reaches(lambda: fault_jobs.changed(JOBS[name], folder, since))
         return command
 
-    @functools.cache
-    def whole(self, name):
-        """`Whole` of a job.
-
-        Raises:
-            ValueError: it fails without a fault, or two runs differ.
-        """
+    def _whole(self, name):
         found = None
         for folder in (self.folder(), self.folder()):
             command = self.working(name, folder)

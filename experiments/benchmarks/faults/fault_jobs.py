@@ -15,7 +15,7 @@ from PIL import Image
 from common.logs import read_metrics
 from nas.training import trained
 from pano_depth.footage import video
-from pano_depth.learning import session
+from pano_depth.learning import checkpoints
 from pano_depth.results import ply
 
 STEPS = 24
@@ -150,14 +150,14 @@ def networks(folder):
     if not (folder / 'checkpoints').exists():
         return {}
     if (folder / trained.NETWORK_FILE).exists():
-        found = {'last': trained.open_trained(folder, which='last').variables}
+        found = {'last': trained.load_trained(folder, which='last').variables}
         found |= (
-            {'best': trained.open_trained(folder).variables}
+            {'best': trained.load_trained(folder).variables}
             if (folder / trained.BEST).exists()
             else {}
         )
     else:
-        found = session.load_model(folder)[0]
+        found = checkpoints.load_model(folder)[0]
     leaves = jax.tree_util.tree_leaves_with_path(found)
     return {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}
 

@@ -107,22 +107,22 @@ def stop(number, code):
 def stop_twice(bench, count):
     """Ctrl-C again while the first one saves: ends at once, and the checkpoint before is used."""
     for index in range(count):
-        name, folder = TRAININGS[index % len(TRAININGS)], bench.folder()
-        every = (
-            ('--checkpoint_every=1000',)
-            if name == 'depth training'
-            else ('--checkpoint_epochs=1000',)
-        )
-        command = bench.start(name, folder, *every, slow_save=60)
-        command.reaches(lambda: done(JOBS[name], folder))
-        command.send(signal.SIGINT)
-        command.reaches(lambda: 'Ctrl-C again stops at once' in command.said())
-        before, sent = done(JOBS[name], folder), time.monotonic()
-        command.send(signal.SIGINT)
-        wrong = (f'exit {command.wait()}, not 130',) * (command.wait() != 130)
-        wrong += ('it took more than 10 s',) * (time.monotonic() > sent + 10)
-        end, said = bench.ends_well(name, folder)
-        yield Trial(wrong + end, _again(name, before, went_on_from(said)), JOBS[name].work)
+        yield _stopped_twice(bench, TRAININGS[index % len(TRAININGS)])
+
+
+def _stopped_twice(bench, name):
+    folder = bench.folder()
+    every = '--checkpoint_every' if name == 'depth training' else '--checkpoint_epochs'
+    command = bench.start(name, folder, f'{every}=1000', slow_save=60)
+    command.reaches(lambda: done(JOBS[name], folder))
+    command.send(signal.SIGINT)
+    command.reaches(lambda: 'Ctrl-C again stops at once' in command.said())
+    before, sent = done(JOBS[name], folder), time.monotonic()
+    command.send(signal.SIGINT)
+    wrong = (f'exit {command.wait()}, not 130',) * (command.wait() != 130)
+    wrong += ('it took more than 10 s',) * (time.monotonic() > sent + 10)
+    end, said = bench.ends_well(name, folder)
+    return Trial(wrong + end, _again(name, before, went_on_from(said)), JOBS[name].work)
 
 
 def second_run(bench, count):

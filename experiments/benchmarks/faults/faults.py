@@ -1,7 +1,8 @@
 """Everything that goes wrong, done for real to both command lines: what survives it, and what is
 lost.
 
-    python experiments/benchmarks/faults/faults.py [--kills=20] [--tries=4] [--seed=0] [--only=NAMES] [--output=FOLDER]
+    python experiments/benchmarks/faults/faults.py
+        [--kills=20] [--tries=4] [--seed=0] [--only=NAMES] [--output=FOLDER]
 
 Small jobs (`fault_jobs.JOBS`) learn from the rendered sample clip and from the digits. Each of them
 first runs twice without a fault; both runs have to end the same, and the second one is timed. Then
@@ -101,6 +102,7 @@ def table(rows):
 
 
 def main():
+    """Does the faults that the flags name, prints the table, and writes it if asked to."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         '--kills', type=int, default=20, help='kill -9 in all, spread over the jobs'

@@ -1,7 +1,8 @@
 """Trains both halves on one device, on four, and on two processes of two, and tabulates how far
 they agree.
 
-    python experiments/benchmarks/faults/many_devices.py [--trainers=depth,cells] [--steps=20] [--output=FOLDER]
+    python experiments/benchmarks/faults/many_devices.py
+        [--trainers=depth,cells] [--steps=20] [--output=FOLDER]
 
 The depth half trains the networks that come with the package on the rendered sample clip, the
 search half a cell of CondenseNet on the smallest skeleton and the digits. Devices are faked ones of
@@ -30,7 +31,7 @@ from nas.cells.skeleton import tiny
 from nas.datasets.open_images import open_images
 from nas.training import batches
 from nas.training.recipe import RecipeConfig
-from pano_depth.learning import session
+from pano_depth.learning import checkpoints
 from pano_depth.learning.objective import LossConfig
 from pano_depth.learning.sources import ClipSource
 from pano_depth.learning.train import RecipeConfig as DepthRecipe
@@ -56,7 +57,7 @@ def define_flags() -> None:
 
 def train_depth(steps: int) -> Trained:
     """Adapts the networks of the package to the sample clip."""
-    params, model = session.load_model('default')
+    params, model = checkpoints.load_model('default')
     config = DepthRecipe(steps=steps, depth_start=0, warmup=1)
     clip = rooms.sample_clip(height=2 * model.face_size, width=4 * model.face_size)
     source = ClipSource(clip, stride=1, batch_size=config.batch_size)
@@ -138,9 +139,8 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    from experiments.benchmarks.faults import (
-        many_devices,
-    )  # processes cannot import the started script
+    # The processes that it starts cannot import a script by the name __main__.
+    from experiments.benchmarks.faults import many_devices
 
     define_flags()
     entry.run(many_devices.main)

@@ -1,6 +1,7 @@
 """Long runs: does memory stay flat, and is nothing compiled any more once the work goes its way?
 
-    python experiments/benchmarks/faults/soak.py --job=train|nas|predict [--minutes=30] [--output=FOLDER] [more flags of the command line]
+    python experiments/benchmarks/faults/soak.py --job=train|nas|predict
+        [--minutes=30] [--output=FOLDER] [more flags of the command line]
 
 Runs a command line of the project within this process, which samples its own memory and counts what
 XLA compiles, and stops it with SIGTERM when the time is up, as a cluster would:
@@ -108,6 +109,7 @@ class Watch(threading.Thread):
         return 'reading', 0
 
     def run(self):
+        """Samples until `end` is called."""
         start, asked = time.monotonic(), False
         while not self._ended.wait(1):
             now = time.monotonic() - start
@@ -235,6 +237,7 @@ def table(rows):
 
 
 def main():
+    """Runs the job for its time, prints the table, and writes it if asked to."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--job', required=True, choices=['train', 'nas', 'predict'])
     parser.add_argument('--minutes', type=float, default=30)

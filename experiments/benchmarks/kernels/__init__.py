@@ -1,0 +1,3 @@
+"""Benchmarks of speed: projections, convolutions, and the depth network on cubes, each beside what
+people use instead.
+"""

@@ -47,6 +47,7 @@ def jax_layer(arrays, stride, padding, groups, backward):
 
 
 def torch_layer(arrays, stride, padding, groups, backward, memory_format):
+    """The layer by PyTorch, as a function without arguments; `memory_format` is of `torch`."""
     import torch
 
     x, w, dy = (

@@ -2,7 +2,8 @@
 steps.
 
     pip install -e .[bench]
-    python experiments/benchmarks/kernels/convolutions.py [--parts=layers,networks] [--threads=2] [--output=FOLDER]
+    python experiments/benchmarks/kernels/convolutions.py
+        [--parts=layers,networks] [--threads=2] [--output=FOLDER]
 
 Layers are those of CondenseNet-86 and of MobileNetV2 at CIFAR size; a training step is the forward
 pass, the gradients and SGD with Nesterov momentum and weight decay on one fixed batch. PyTorch runs
@@ -15,6 +16,7 @@ has used up --seconds leaves the rounds, but not before two calls: XLA's default
 a step.
 """
 
+import importlib.util
 import os
 import pathlib
 import platform
@@ -256,14 +258,11 @@ def _check_flags():
         ):
             accepted = [key for key, network in zoo.NETWORKS.items() if network.input[0] == 32]
             sys.exit(f'--networks has {name!r}; accepted are mobilenet-like, {", ".join(accepted)}')
-    if 'pytorch' in METHODS.value:
-        try:
-            import torch  # noqa: F401
-        except ImportError:
-            sys.exit(
-                'convolutions.py compares with PyTorch, which is not installed: '
-                "pip install 'pano-dppnet[bench]', or leave it out with --methods=ours,xla"
-            )
+    if 'pytorch' in METHODS.value and importlib.util.find_spec('torch') is None:
+        sys.exit(
+            'convolutions.py compares with PyTorch, which is not installed: '
+            "pip install 'pano-dppnet[bench]', or leave it out with --methods=ours,xla"
+        )
 
 
 def _set_threads(count):
@@ -282,6 +281,7 @@ def _set_threads(count):
 
 
 def main(_):
+    """Measures the parts that the flags name, prints the tables, and writes them if asked to."""
     _check_flags()
     threads = _set_threads(THREADS.value)
     machine = {

@@ -14,7 +14,9 @@ The main programs make glibc keep what is freed (`common.memory`), and so does t
 libraries alike; --nokeep_memory shows what happens otherwise.
 """
 
+import contextlib
 import importlib.metadata
+import importlib.util
 import os
 import pathlib
 import platform
@@ -131,10 +133,8 @@ def describe_machine():
         f'cv2 {cv2.__version__} ({cv2.getNumThreads()} threads)',
     ]
     for package in ('jax', 'jaxlib', 'numpy', 'py360convert', 'pyequilib'):
-        try:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions.append(f'{package} {importlib.metadata.version(package)}')
-        except importlib.metadata.PackageNotFoundError:
-            pass
     versions.append(f'GLIBC_TUNABLES={os.environ.get("GLIBC_TUNABLES", "")!r}')
     return (
         f'{platform.machine()}, {os.cpu_count()} cores, {jax.devices()[0].device_kind}; '
@@ -143,12 +143,10 @@ def describe_machine():
 
 
 def main(_):
+    """Measures both directions at every height, and prints a line of times each."""
     if KEEP_MEMORY.value:
         keep_memory()
-    try:
-        import cv2  # noqa: F401
-        import py360convert  # noqa: F401
-    except ImportError:
+    if not all(map(importlib.util.find_spec, ('cv2', 'py360convert'))):
         sys.exit(MISSING)
     try:
         heights = [int(text) for text in HEIGHTS.value]

@@ -1,7 +1,8 @@
 """Times the depth network on cube faces with cube padding beside the same network on
 equirectangular images.
 
-    python experiments/benchmarks/kernels/speedup.py [--heights=64,128,256,512,1024] [--output=FOLDER]
+    python experiments/benchmarks/kernels/speedup.py
+        [--heights=64,128,256,512,1024] [--output=FOLDER]
 
 An H x 2H image has 8 S^2 pixels and a cube of the same resolution at the equator 6 S^2, S = H / 2,
 so that the pixel count alone makes the cube 1.33 times faster; a column shows what is left per
@@ -225,6 +226,7 @@ def _integers(flag):
 
 
 def main(_):
+    """Measures every height and pass, prints the table, and writes it if asked to."""
     heights = _integers(HEIGHTS)
     # The pose network is not run; with as many levels it accepts the same sizes.
     channels = CHANNELS.value and _integers(CHANNELS)

@@ -76,6 +76,7 @@ class TorchNetwork(nn.Module):
                 raise ValueError(f'layer {layer.name!r}: op {layer.op!r} has no PyTorch twin')
 
     def forward(self, images):
+        """Logits [B, classes] of images [B, C, H, W]."""
         values = [images]
         for layer in self.plan[1:]:
             inputs = [values[i] for i in layer.inputs]

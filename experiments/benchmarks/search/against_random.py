@@ -1,7 +1,7 @@
 """The search on images against random search of the same budget, over the same cells.
 
-    python experiments/benchmarks/search/against_random.py --output=FOLDER [--settings=FLAGFILE] [--budget=N]
-    [--seeds=N]
+    python experiments/benchmarks/search/against_random.py --output=FOLDER
+        [--settings=FLAGFILE] [--budget=N] [--seeds=N]
 
 Both methods train with the settings of a search's flagfile, the default search of scikit-learn's
 digits if none is named, but without early stopping: the error of a cell then depends on the cell
@@ -11,6 +11,7 @@ and the seed alone, and a cell that one method has trained is not trained again 
 Nothing else should run meanwhile.
 """
 
+import dataclasses
 import functools
 import pathlib
 import sys
@@ -23,28 +24,29 @@ import matplotlib
 import numpy as np
 from absl import flags as absl_flags
 
-from common.run import FLAGS_FILE, atomic_path, write_json
-from experiments import entry, flags, nas_choice, nas_flags, nas_search
+from common import options, runtime
+from common.run import FLAGS_FILE, atomic_path, earlier_run, write_json
+from experiments import entry, nas_flags
 from experiments.benchmarks.search.remembered import Remembered
 from experiments.benchmarks.search.searches import ERROR_FLAGS
 from experiments.benchmarks.search.tables import markdown, read_runs, write_text
+from nas.cells import choice
 from nas.cells.cell import Cell
 from nas.devices import cache, specs
-from nas.executors.process import ProcessExecutor
-from nas.executors.serial import SerialExecutor
+from nas.executors.open_executor import open_executor
 from nas.search import loop, pareto
 from nas.search.evaluations import append_record
-from nas.search.search import PlannerConfig, Search
 from nas.search.space import CellSpace
 from nas.training.candidates import MEASURED, Candidates
-from nas.training.evaluate import EvaluationConfig
-from nas.training.recipe import RecipeConfig
+from nas.training.config import SearchConfig
+from nas.training.search_job import make_search, objectives_of
 
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt
 
 _DEFAULT_SETTINGS = pathlib.Path(__file__).resolve().parents[2] / 'flagfiles' / 'digits_cpu.flags'
 _SAME = (*ERROR_FLAGS, 'objectives', 'levels', 'device', 'keep')
+_FREE = tuple(set(options.fields_of(SearchConfig)) - set(_SAME))
 _WALKS = 10_000  # in a row without a new cell, after which a space counts as exhausted
 OURS, RANDOM = 'search', 'random'
 
@@ -63,8 +65,8 @@ def define_flags() -> None:
     absl_flags.DEFINE_string('output', None, 'Folder for the results.', required=True)
 
 
-def read_settings(path) -> absl_flags.FlagValues:
-    """The flags of a search.
+def read_settings(path) -> SearchConfig:
+    """The search of a flagfile.
 
     Raises:
         ValueError: there is no such file, it holds a flag that nas-search does not have, or it is
@@ -76,21 +78,16 @@ def read_settings(path) -> absl_flags.FlagValues:
     nas_flags.define(values)
     try:
         values(['', f'--flagfile={path}'])
-    except absl_flags.Error as error:
+        config = nas_flags.search_config(values)
+    except (absl_flags.Error, ValueError) as error:
         raise ValueError(f'--settings={path}: {error}') from error
-    if values.mode not in (None, 'search') or values.benchmark or values.constraints:
+    if values.mode not in (None, 'search') or config.benchmark or config.constraints:
         raise ValueError(
-            f'--settings={path} has --mode={values.mode}, --benchmark={values.benchmark} and '
-            f'--constraints={",".join(values.constraints)}; a search of images without '
+            f'--settings={path} has --mode={values.mode}, --benchmark={config.benchmark} and '
+            f'--constraints={",".join(config.constraints)}; a search of images without '
             'constraints is accepted'
         )
-    return values
-
-
-def objectives_of(values: absl_flags.FlagValues) -> tuple[str, ...]:
-    """Names of what the settings minimise."""
-    given = values.objectives.split(',') if values.objectives else nas_search.OBJECTIVES
-    return tuple(name.strip() for name in given)
+    return config
 
 
 def random_cells(space: CellSpace, budget: int, seed: int) -> list[Cell]:
@@ -116,17 +113,11 @@ def random_cells(space: CellSpace, budget: int, seed: int) -> list[Cell]:
 
 
 def search_cells(
-    space: CellSpace, evaluator: Remembered, budget: int, seed: int, values: absl_flags.FlagValues
+    space: CellSpace, evaluator: Remembered, budget: int, seed: int, config: SearchConfig
 ) -> list[Cell]:
     """The cells that the search of the settings evaluates, batch by batch."""
-    worst = {} if values.worst_error is None else {'error': values.worst_error}
-    search = Search(
-        space,
-        objectives_of(values),
-        seed=seed,
-        reference=worst,
-        config=flags.build(PlannerConfig, flag_values=values),
-    )
+    config = dataclasses.replace(config, seed=seed, budget=budget)
+    search = make_search(config, space, objectives_of(config))
     loop.run(search, evaluator, budget=budget)
     return [evaluation.cell for evaluation in search.history]
 
@@ -137,7 +128,7 @@ def run_method(
     evaluator: Remembered,
     budget: int,
     seed: int,
-    values: absl_flags.FlagValues,
+    config: SearchConfig,
 ) -> dict:
     """One run: what curves.jsonl holds of it, the cells in order with their objectives."""
     if method == RANDOM:
@@ -145,8 +136,8 @@ def run_method(
         for _ in evaluator.batch(cells):
             pass
     else:
-        cells = search_cells(space, evaluator, budget, seed, values)
-    names = objectives_of(values)
+        cells = search_cells(space, evaluator, budget, seed, config)
+    names = objectives_of(config)
     return {
         'method': method,
         'seed': seed,
@@ -266,45 +257,37 @@ def draw(path: pathlib.Path, runs: Sequence[Mapping], reference: np.ndarray) -> 
 
 def main() -> None:
     """Runs what is missing, seed by seed, then writes the results."""
-    values = read_settings(FLAGS.settings)
-    budget, folder = FLAGS.budget or values.budget, pathlib.Path(FLAGS.output)
-    loop.check_budget(budget, flags.build(PlannerConfig, flag_values=values).keep)
-    skeleton = nas_choice.skeleton_of(
-        values.skeleton or nas_choice.SEARCH_SKELETON,
-        flags.build(nas_choice.Sizes, flag_values=values),
+    config = read_settings(FLAGS.settings)
+    budget, folder = FLAGS.budget or config.budget, pathlib.Path(FLAGS.output)
+    loop.check_budget(budget, config.planner.keep)
+    skeleton = choice.skeleton_of(config.skeleton or choice.SEARCH_SKELETON, config.sizes)
+    names, space = objectives_of(config), CellSpace(skeleton, levels=config.levels)
+    options.check_same(
+        earlier_run(folder)[0], config, workdir=folder, what='comparison', free=_FREE
     )
-    names, space = objectives_of(values), CellSpace(skeleton, levels=values.levels)
-    nas_flags.check_same(values, folder, _SAME, what='comparison')
-    nas_flags.start_jax(values)
-    measured = set(names) & set(MEASURED)
-    device = specs.open_device(values.device[0] if values.device else 'xla') if measured else None
-    executor = (
-        SerialExecutor()
-        if values.executor == 'serial'
-        else ProcessExecutor(
-            workers=values.workers, compilation_cache=nas_flags.cache_folder(values)
-        )
-    )
+    runtime.start(runtime.RuntimeConfig(config.execution.compilation_cache), join=False)
+    measured, devices = set(names) & set(MEASURED), config.measuring.device
+    device = specs.open_device(devices[0] if devices else 'xla') if measured else None
     candidates = functools.partial(
         Candidates,
         skeleton=skeleton,
-        data=values.dataset,
-        recipe=flags.build(RecipeConfig, flag_values=values),
-        evaluation=flags.build(EvaluationConfig, flag_values=values),
-        executor=executor,
+        data=config.dataset,
+        recipe=config.recipe,
+        evaluation=config.evaluation,
+        executor=open_executor(config.execution, folder),
         device=device,
         objectives=names,
-        image_cache=values.image_cache,
+        image_cache=config.image_cache,
         measurement_cache=cache.Cache(folder / 'measured'),
     )
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / FLAGS_FILE, flags.as_flagfile(flag_values=values))
+    write_text(folder / FLAGS_FILE, options.flagfile(config, mode='search'))
     runs = read_runs(folder / 'curves.jsonl', ('method', 'seed', 'budget'))
     for seed in range(FLAGS.seeds):
         evaluator = Remembered(candidates(seed=seed), space, folder / 'evaluated.jsonl', seed)
         for method in (OURS, RANDOM):
             if (method, seed, budget) not in runs:
-                run = run_method(method, space, evaluator, budget, seed, values)
+                run = run_method(method, space, evaluator, budget, seed, config)
                 append_record(folder / 'curves.jsonl', run)
                 runs[method, seed, budget] = run
                 print(
@@ -316,7 +299,7 @@ def main() -> None:
     wanted = [
         run for (_, seed, spent), run in runs.items() if seed < FLAGS.seeds and spent == budget
     ]
-    reference = reference_of(wanted, values.worst_error)
+    reference = reference_of(wanted, config.worst_error)
     rows, named = summarise(wanted, reference, budget), dict(zip(names, reference.tolist()))
     text = as_markdown(rows, named)
     print(text, end='')

@@ -1,7 +1,7 @@
 """DPP-Net's check of device-aware search: is the cell chosen for a device the fastest there?
 
-    python experiments/benchmarks/search/device_aware.py --search=WORKDIR --search=WORKDIR [--device=...]
-    [--tolerance=POINTS | --trained=WORKDIR ...] --output=FOLDER
+    python experiments/benchmarks/search/device_aware.py --search=WORKDIR --search=WORKDIR
+        [--device=...] [--tolerance=POINTS | --trained=WORKDIR ...] --output=FOLDER
 
 Takes finished searches that differ in nothing but the device (and the seed), measures every cell of
 their fronts on every one of the devices, and compares, on each device, the cells that its search
@@ -21,8 +21,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3]))
 import numpy as np
 from absl import flags as absl_flags
 
+from common import runtime
 from common.run import write_json
-from experiments import entry, nas_flags
+from experiments import entry
 from experiments.benchmarks.search import latency
 from experiments.benchmarks.search.searches import Found, check_comparable, read_search
 from experiments.benchmarks.search.tables import markdown, write_text
@@ -167,7 +168,7 @@ def check_choices(
     checks = []
     for search in searches:
         timed = [row for row in rows if row['latency_ms'][search.device] is not None]
-        ms = lambda row: row['latency_ms'][search.device]
+        ms = lambda row, device=search.device: row['latency_ms'][device]
         for role, cell in search.chosen.items():
             own = next((row for row in timed if row['cell'] == cell), None)
             if own is None:
@@ -298,7 +299,8 @@ def sentences(result: Mapping) -> list[str]:
     ]
     for search in result['searches']:
         checks = [check for check in result['checks'] if check['device'] == search['device']]
-        count = lambda *verdicts: sum(check['verdict'] in verdicts for check in checks)
+        found = [check['verdict'] for check in checks]
+        count = lambda *verdicts, found=found: sum(verdict in verdicts for verdict in found)
         compared = len(checks) - count(_ALONE)
         lines.append(
             f'- {search["device"]}: of {compared} chosen cells with others of equal error '
@@ -316,7 +318,7 @@ def main() -> int:
     searches = [read_search(workdir) for workdir in FLAGS.search]
     check_comparable(searches)
     tolerance = seed_noise(FLAGS.trained) if FLAGS.tolerance is None else FLAGS.tolerance
-    nas_flags.start_jax(FLAGS)
+    runtime.start(runtime.RuntimeConfig(FLAGS.compilation_cache or ''), join=False)
     extra = [spec for text in FLAGS.device for spec in specs.split_specs(text)]
     devices = {
         name: specs.open_device(name)

@@ -1,7 +1,7 @@
 """Times published networks on devices, and ranks them by latency and by FLOPs.
 
-    python experiments/benchmarks/search/latency.py [--networks=...] [--devices=xla:cpu,onnx:threads=1]
-    [--output=FOLDER]
+    python experiments/benchmarks/search/latency.py
+        [--networks=...] [--devices=xla:cpu,onnx:threads=1] [--output=FOLDER]
 
 The point of DPP-Net is that a count does not tell a latency: the rank correlation of the two is
 below 1, and that of two devices is too. Networks are measured one after the other in every round,

@@ -21,7 +21,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3]))
 
 from absl import flags as absl_flags
 
-from experiments import entry, nas_flags
+from common import runtime
+from experiments import entry
 from experiments.benchmarks.search import latency
 from experiments.benchmarks.search.tables import markdown, write_text
 from experiments.benchmarks.search.trainings import Training, read_training
@@ -270,7 +271,7 @@ def main() -> int:
                 f'(cifar10, cifar10:PATH), or a folder of {imagenet.classes} classes at '
                 f'{imagenet.size} pixels'
             )
-    nas_flags.start_jax(FLAGS)
+    runtime.start(runtime.RuntimeConfig(FLAGS.compilation_cache or ''), join=False)
     names = (
         [spec for text in FLAGS.device for spec in specs.split_specs(text)] if FLAGS.measure else []
     )

@@ -1,6 +1,7 @@
 """The search against other optimisers on a table, where the true front is known.
 
-    python experiments/benchmarks/search/quality.py --table=nas_bench_201.npz --devices=raspi4,1080ti_1 --output=FOLDER
+    python experiments/benchmarks/search/quality.py
+        --table=nas_bench_201.npz --devices=raspi4,1080ti_1 --output=FOLDER
 
 Hypervolume relative to that of the whole table, after each evaluation, of the search of this
 project and of six others: a boosted-tree surrogate on the same encoding, one-op Pareto local

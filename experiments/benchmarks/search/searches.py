@@ -5,12 +5,14 @@ import json
 import pathlib
 from collections.abc import Sequence
 
-from experiments import flags, nas_choice, nas_flags
+from common import options
+from common.run import earlier_run
+from nas.cells import choice
 from nas.cells.skeleton import Skeleton
 from nas.search.evaluations import EVALUATIONS_FILE, read_records
 from nas.search.results import SUMMARY_FILE
-from nas.training.evaluate import EvaluationConfig
-from nas.training.recipe import RecipeConfig
+from nas.training.config import EvaluationConfig, RecipeConfig
+from nas.training.train_job import read_search_config
 
 # Flags of nas-search that errors depend on; searches that differ in one of them cannot be compared.
 ERROR_FLAGS = (
@@ -60,15 +62,16 @@ def read_search(workdir) -> Found:
             is damaged; names the file.
     """
     folder = pathlib.Path(workdir).expanduser()
-    path, values = folder / SUMMARY_FILE, nas_flags.read_flags(folder)
-    if values is None or not path.is_file():
+    path = folder / SUMMARY_FILE
+    if earlier_run(folder)[0] is None or not path.is_file():
         raise ValueError(
             f'{path} does not exist; the workdir of a finished search (nas-search '
             '--mode=search) is accepted'
         )
-    if values.benchmark:
+    config = read_search_config(folder)
+    if config.benchmark:
         raise ValueError(
-            f'{folder} is a search of the table {values.benchmark}; one of images is accepted'
+            f'{folder} is a search of the table {config.benchmark}; one of images is accepted'
         )
     records = read_records(folder / EVALUATIONS_FILE)[0]
     errors = {
@@ -83,20 +86,18 @@ def read_search(workdir) -> Found:
                 'the search measured on no device; one with latency_ms among its objectives is '
                 'accepted'
             )
-        skeleton = nas_choice.skeleton_of(
-            values.skeleton or nas_choice.SEARCH_SKELETON,
-            flags.build(nas_choice.Sizes, flag_values=values),
-        )
+        skeleton = choice.skeleton_of(config.skeleton or choice.SEARCH_SKELETON, config.sizes)
+        devices, settings = config.measuring.device, options.values_of(config)
         front = {cell: float(errors[cell]) for cell in summary['front']}
         chosen = {role: entry['cell'] for role, entry in summary['chosen'].items()}
         return Found(
             str(workdir),
-            values.device[0] if values.device else 'xla',
+            devices[0] if devices else 'xla',
             summary['device'],
             skeleton,
             front | {cell: float(errors[cell]) for cell in chosen.values()},
             chosen,
-            {name: values[name].value for name in ERROR_FLAGS},
+            {name: settings[name] for name in ERROR_FLAGS},
         )
     except (OSError, KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
         raise ValueError(f'{path} is damaged or not of this version: {error!r}') from error

@@ -9,6 +9,7 @@ warm from level to level, tau on level l + 1. The trees see the same features, a
 token occurs. Needs the extra `[bench]` (scikit-learn).
 """
 
+import functools
 import pathlib
 import sys
 import time
@@ -48,6 +49,7 @@ class Trees:
         return np.concatenate([present, features], axis=1)
 
     def fit(self, tokens, features, errors):
+        """Fits the trees; what an earlier call learned is forgotten."""
         try:
             from sklearn.ensemble import GradientBoostingRegressor
         except ImportError as error:
@@ -64,6 +66,7 @@ class Trees:
         self._trees.fit(self._inputs(tokens, features), np.log(errors))
 
     def predict(self, tokens, features):
+        """Predicted errors, and zeros for their spread, which the trees do not tell."""
         mean = np.exp(self._trees.predict(self._inputs(tokens, features)))
         return mean, np.zeros_like(mean)
 
@@ -153,7 +156,7 @@ def fit_times(inputs, errors, size):
 
     cold = clocked(lambda: fit(size // 2))
     counts = np.linspace(size // 2 + 1, size, 5).astype(int)
-    warm = np.median([clocked(lambda: fit(count)) for count in counts], axis=0)
+    warm = np.median([clocked(functools.partial(fit, count)) for count in counts], axis=0)
     return {
         'cold': cold,
         'warm': warm.tolist(),

@@ -5,7 +5,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from common.report.page import Report
+from common.report import Report
 
 
 def png(size=(8, 4), mode='RGB'):

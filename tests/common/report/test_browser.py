@@ -21,6 +21,10 @@ from tests.common.report.made_pages import sample
 BROWSER = next(
     filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None
 )
+NO_BROWSER = (
+    'the report is tested in a browser, and PATH has no chromium, chromium-browser or '
+    "google-chrome: install Debian's package chromium (apt-get install chromium)"
+)
 
 
 class _Browser:
@@ -58,6 +62,7 @@ class _Browser:
                 '--enable-unsafe-swiftshader',
             ],
             pass_fds=(there, back),
+            env=os.environ | {'TMPDIR': str(profile)},  # what it leaves goes with the profile
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -173,8 +178,10 @@ class _Browser:
 
 @pytest.fixture(scope='module')
 def browser(tmp_path_factory):
+    if BROWSER is None and os.environ.get('CI') == 'true':
+        pytest.fail(NO_BROWSER, pytrace=False)
     if BROWSER is None:
-        pytest.skip('no chromium, chromium-browser or google-chrome on PATH')
+        pytest.skip(NO_BROWSER)
     opened = _Browser(tmp_path_factory.mktemp('profile'))
     yield opened
     opened.close()

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from common.report import blocks
-from common.report.page import Report
+from common.report import Report, blocks
 from tests.common.report.made_pages import png, room, sample
 
 HOSTILE = (

@@ -83,7 +83,8 @@ def test_files_tell_the_same(tmp_path):
     assert (
         len(facts['hypervolume']) == 4 and facts['hypervolume'][-1] == facts['hypervolume'][-2] > 0
     )
-    rows = list(csv.DictReader(open(tmp_path / 'pareto.csv')))
+    with open(tmp_path / 'pareto.csv') as file:
+        rows = list(csv.DictReader(file))
     assert [row['cell'] for row in rows] == ['c', 'b', 'a']  # by error
     assert float(rows[1]['latency_ms']) == 2 and rows[1]['chosen as'] == 'fewest params, balanced'
     assert (tmp_path / 'pareto.png').read_bytes().startswith(b'\x89PNG')

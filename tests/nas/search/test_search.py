@@ -282,6 +282,21 @@ def test_measured_objectives_are_predicted_from_costs_and_both_are_recorded():
     assert one.rank_correlations()[4] > 0
 
 
+class Silent:
+    """The words of `Words`, whose space tells no costs."""
+
+    root, grow, encode = '', Words.grow, Words.encode
+
+
+def test_a_space_without_costs_predicts_measured_objectives_from_its_tokens():
+    one = make('error, time', space=Silent())
+    drive(one, 40)
+    late = [e for e in one.history[25:] if e.predicted]
+    predicted, told = zip(*((e.predicted['time'], e.objectives['time']) for e in late))
+    assert len(late) > 5 and len({round(value, 6) for value in predicted}) > 5
+    assert np.corrcoef(np.log(predicted), np.log(told))[0, 1] > 0.7
+
+
 def test_warm_start_knows_but_does_not_count():
     earlier = make()
     drive(earlier, 30)
@@ -356,7 +371,7 @@ def test_run_logs_every_evaluation_and_a_killed_run_goes_on(tmp_path):
         evaluated, notices = [], []
         again = search.run(
             make(),
-            lambda word: evaluated.append(word) or measure(word),
+            lambda word, evaluated=evaluated: evaluated.append(word) or measure(word),
             budget=40,
             path=broken,
             on_notice=notices.append,

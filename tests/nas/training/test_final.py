@@ -86,7 +86,7 @@ def test_last_and_best_are_scored_on_the_test_split(workdir):
     )
     costs = count(PLAN)
     assert (facts['params'], facts['flops'], facts['macs']) == tuple(costs)
-    assert costs.params == network.count_params(trained.open_trained(workdir).deployed())
+    assert costs.params == network.count_params(trained.load_trained(workdir).deployed())
     assert [facts[name] for name in ('epochs', 'steps', 'seconds', 'images_per_second')] == [
         4,
         16,

@@ -45,15 +45,13 @@ def open_train(folder):
 
 
 def refusal(data):
-    """What is said of a batch of 18 images in a run of several processes."""
-    if jax.process_count() > 1:
-        with pytest.raises(ValueError) as refused:
-            next(
-                recipe.train_steps(
-                    PLAN, dataclasses.replace(CONFIG, batch_size=18), data, None, seed=0
-                )
-            )
-        return str(refused.value)
+    """What is said of a batch of 18 images in a run of several processes; None in one."""
+    if jax.process_count() == 1:
+        return None
+    uneven = dataclasses.replace(CONFIG, batch_size=18)
+    with pytest.raises(ValueError) as refused:
+        next(recipe.train_steps(PLAN, uneven, data, None, seed=0))
+    return str(refused.value)
 
 
 def run(folder, files):

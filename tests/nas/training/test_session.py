@@ -107,7 +107,7 @@ def test_the_best_is_the_lowest_held_out_error_of_those_that_can_be_deployed(who
     lowest = min(found, key=lambda row: row['held_out_error'])
     assert ended.best == {name: lowest[name] for name in ('step', 'epoch', 'held_out_error')}
     assert ended.last == {'step': STEPS, 'epoch': 6, 'held_out_error': found[-1]['held_out_error']}
-    best, last = (trained.open_trained(folder, which=which) for which in ('best', 'last'))
+    best, last = (trained.load_trained(folder, which=which) for which in ('best', 'last'))
     assert (best.step, last.step) == (lowest['step'], STEPS)
     same(best.variables, jax.device_get(recipe.to_variables(states[best.step][0])))
     same(last.variables, jax.device_get(recipe.to_variables(states[STEPS][0])))
@@ -124,8 +124,8 @@ def test_a_network_before_its_last_pruning_is_not_the_best(tmp_path, monkeypatch
     )
     ended = train(tmp_path)
     assert ended.best == {'step': 10, 'epoch': 4, 'held_out_error': 40.0}
-    assert trained.open_trained(tmp_path).step == 10 and ended.last['held_out_error'] == 60.0
-    assert trained.open_trained(tmp_path).deployed()
+    assert trained.load_trained(tmp_path).step == 10 and ended.last['held_out_error'] == 60.0
+    assert trained.load_trained(tmp_path).deployed()
 
 
 class Stop:
@@ -171,7 +171,7 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_end(whole, tmp_path, mo
             caught.value
         )
         assert steps_on_disk(tmp_path / 'checkpoints')[-1] == saved
-        assert trained.open_trained(tmp_path, which='last').step == saved
+        assert trained.load_trained(tmp_path, which='last').step == saved
     ended = train(tmp_path)
     assert ended.resumed_from == saved and (ended.last, ended.best) == (
         whole[1].last,
@@ -181,7 +181,7 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_end(whole, tmp_path, mo
     for which in ('best', 'last'):
         same(
             *(
-                trained.open_trained(folder, which=which).variables
+                trained.load_trained(folder, which=which).variables
                 for folder in (whole[0], tmp_path)
             )
         )
@@ -209,7 +209,7 @@ def test_a_crashed_training_goes_on_to_the_same_end(whole, tmp_path, monkeypatch
     for which in ('best', 'last'):
         same(
             *(
-                trained.open_trained(folder, which=which).variables
+                trained.load_trained(folder, which=which).variables
                 for folder in (whole[0], tmp_path)
             )
         )
@@ -243,7 +243,7 @@ def test_without_held_out_images_the_best_is_the_last(tmp_path, monkeypatch):
     ended = train(tmp_path, held_out=None)
     assert ended.best == ended.last == {'step': STEPS, 'epoch': 6, 'held_out_error': None}
     assert not any('held_out_error' in row for row in rows(tmp_path))
-    same(*(trained.open_trained(tmp_path, which=which).variables for which in ('best', 'last')))
+    same(*(trained.load_trained(tmp_path, which=which).variables for which in ('best', 'last')))
 
 
 @pytest.mark.parametrize(
@@ -273,7 +273,7 @@ def test_a_full_disk_leaves_the_old_checkpoint(whole, tmp_path, monkeypatch, err
         train(tmp_path)
     assert 'step 10' in str(caught.value) and 'earlier checkpoints are intact' in str(caught.value)
     assert '\n' not in str(caught.value) and steps_on_disk(tmp_path / 'checkpoints') == [5]
-    assert trained.open_trained(tmp_path, which='last').step == 5
+    assert trained.load_trained(tmp_path, which='last').step == 5
     assert train(tmp_path).resumed_from == 5 and without_times(tmp_path) == without_times(whole[0])
 
 

@@ -11,6 +11,7 @@ from common.checkpoint import Checkpoints
 from nas.cells import zoo
 from nas.cells.architecture import Architecture
 from nas.cells.cell import Cell
+from nas.cells.cost import count
 from nas.cells.plan import build
 from nas.cells.skeleton import Skeleton, cifar10, imagenet
 from nas.networks import condense, network
@@ -44,16 +45,21 @@ def state_after(seed, progress):
 
 def test_best_and_last_open_as_they_were_saved(workdir):
     for which, step, progress in (('best', 2, 0.2), ('last', 4, 1.0)):
-        opened = trained.open_trained(workdir, which=which)
+        opened = trained.load_trained(workdir, which=which)
         assert (opened.step, opened.plan) == (step, PLAN)
         expected = recipe.to_variables(state_after(step, progress))
         jax.tree.map(np.testing.assert_array_equal, opened.variables, expected)
         assert all(isinstance(leaf, np.ndarray) for leaf in jax.tree.leaves(opened.variables))
-    assert trained.open_trained(workdir).step == 2
+    assert trained.load_trained(workdir).step == 2
+
+
+def test_it_is_shown_in_a_line_without_its_weights(workdir):
+    shown, params = repr(trained.load_trained(workdir)), count(PLAN).params
+    assert shown == f'Trained(made: {params:,} parameters, 3 classes, step 2)'
 
 
 def test_meta_says_what_the_network_takes(workdir):
-    images, meta = make_images(30), trained.open_trained(workdir).meta
+    images, meta = make_images(30), trained.load_trained(workdir).meta
     assert meta == json.loads((workdir / 'network.json').read_text())
     assert (meta['name'], meta['cell'], meta['network']) == ('made', str(CELL), None)
     assert (meta['size'], meta['channels'], meta['classes']) == (4, 1, ['a', 'b', 'c'])
@@ -66,14 +72,61 @@ def test_meta_says_what_the_network_takes(workdir):
 
 
 def test_the_deployed_network_gives_the_same_logits(workdir):
-    opened = trained.open_trained(workdir, which='last')
+    opened = trained.load_trained(workdir, which='last')
     images = jnp.asarray(np.random.default_rng(0).normal(size=(5, 4, 4, 1)), jnp.float32)
     masked = network.Network(PLAN).apply(opened.variables, images)
     deployed = network.Network(PLAN, deployed=True).apply(opened.deployed(), images)
     np.testing.assert_allclose(deployed, masked, rtol=1e-5, atol=1e-6)
     assert np.abs(masked).max() > 0.01
     with pytest.raises(ValueError, match='not fully condensed'):
-        trained.open_trained(workdir, which='best').deployed()
+        trained.load_trained(workdir, which='best').deployed()
+
+
+def some_images(number, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (number, 4, 4, 1)).astype(np.uint8)
+
+
+def test_predictions_are_the_probabilities_of_the_network(workdir):
+    images, found = some_images(259), {}
+    for which, given in (('best', {}), ('last', {'which': 'last'})):
+        opened = trained.load_trained(workdir, **given)
+        found[which] = opened.predict(images)
+        mean, std = (np.array(opened.meta[name]) for name in ('mean', 'std'))
+        logits = network.Network(PLAN).apply(
+            opened.variables, jnp.asarray((images / 255 - mean) / std, jnp.float32)
+        )
+        expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(found[which], expected, atol=1e-5)
+        assert found[which].shape == (259, 3) and found[which].dtype == np.float32
+        assert (opened.classes, opened.architecture) == (('a', 'b', 'c'), ARCHITECTURE)
+    assert np.abs(found['best'] - found['last']).max() > 1e-3
+
+
+def test_any_number_of_images_is_predicted_without_compiling_for_each(workdir):
+    opened, images = trained.load_trained(workdir), some_images(16)
+    whole = opened.predict(images)
+    trained._predictor.cache_clear()
+    for number in (9, 10, 13, 16):
+        np.testing.assert_allclose(opened.predict(images[:number]), whole[:number], atol=1e-6)
+    assert trained._predictor(PLAN)._cache_size() == 1
+    assert opened.predict(images[:0]).shape == (0, 3)
+    np.testing.assert_allclose(opened.predict(jnp.asarray(images[:1])), whole[:1], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    'images, named',
+    [
+        (some_images(2) / 255, 'are of the type float64; accepted: .B, 4, 4, 1. uint8'),
+        (some_images(2).astype(np.int32), 'are of the type int32; accepted: .*values 0 to 255'),
+        (some_images(2)[:, :3], r'have the shape \[2, 3, 4, 1\]; accepted: \[B, 4, 4, 1\]'),
+        (some_images(2)[0], r'have the shape \[4, 4, 1\]'),
+        (np.repeat(some_images(2), 3, axis=-1), r'have the shape \[2, 4, 4, 3\]'),
+    ],
+)
+def test_images_that_the_network_does_not_take_are_refused(workdir, images, named):
+    with pytest.raises(ValueError, match=named) as caught:
+        trained.load_trained(workdir).predict(images)
+    assert '\n' not in str(caught.value)
 
 
 def flip(path):
@@ -108,13 +161,13 @@ def flip(path):
 def test_what_is_missing_or_damaged_is_named(workdir, damage, named):
     damage(workdir)
     with pytest.raises(ValueError, match=named) as caught:
-        trained.open_trained(workdir)
+        trained.load_trained(workdir)
     assert '\n' not in str(caught.value)
 
 
 def test_which_is_best_or_last(workdir):
     with pytest.raises(ValueError, match="'first'; accepted: best, last"):
-        trained.open_trained(workdir, which='first')
+        trained.load_trained(workdir, which='first')
 
 
 @pytest.mark.parametrize(

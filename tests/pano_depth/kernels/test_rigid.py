@@ -96,7 +96,7 @@ def test_gradient_of_exp_matches_central_differences():
     omegas = np.concatenate([_axes(3, 3) * angle for angle in angles])
     found = jax.jit(jax.vmap(jax.jacobian(rigid.so3_exp)))(jnp.asarray(omegas, jnp.float32))
     for omega, jacobian in zip(omegas, np.asarray(found)):
-        expected = _differences(lambda e: Rotation.from_rotvec(omega + e).as_matrix())
+        expected = _differences(lambda e, w=omega: Rotation.from_rotvec(w + e).as_matrix())
         np.testing.assert_allclose(jacobian, expected, atol=1e-4)
 
 
@@ -112,7 +112,7 @@ def test_gradient_of_log_matches_central_differences():
         jnp.zeros(3), jnp.asarray(starts.as_matrix(), jnp.float32)
     )
     for start, jacobian in zip(starts, np.asarray(found)):
-        expected = _differences(lambda e: (start * Rotation.from_rotvec(e)).as_rotvec())
+        expected = _differences(lambda e, r=start: (r * Rotation.from_rotvec(e)).as_rotvec())
         np.testing.assert_allclose(jacobian, expected, atol=3e-4)
 
 

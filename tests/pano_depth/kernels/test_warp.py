@@ -153,9 +153,9 @@ def test_motions_align_with_the_first_axes_of_the_depth():
     )
     per_face, per_image = np.asarray(per_face), np.asarray(per_image)
     for b, f in np.ndindex(2, 6):
-        one = lambda face: reproject(rays[f], depth[b, f], rotation[b, face], translation[b, face])
-        np.testing.assert_allclose(per_face[b, f], one(f), atol=1e-6)
-        np.testing.assert_allclose(per_image[b, f], one(2), atol=1e-6)
+        for found, face in ((per_face, f), (per_image, 2)):
+            one = reproject(rays[f], depth[b, f], rotation[b, face], translation[b, face])
+            np.testing.assert_allclose(found[b, f], one, atol=1e-6)
 
 
 def test_no_motion_returns_white_noise():

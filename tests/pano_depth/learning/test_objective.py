@@ -112,7 +112,7 @@ def _compiled(model, loss):
             mock.patch.object(objectives, 'predict_motion', lambda *_: (motion, None, consistency)),
         ):
             return objectives.objective(
-                None, frames, view, None, mask, grid, model, loss, truth=truth
+                {}, frames, view, None, mask, grid, model, loss, truth=truth
             )
 
     return jax.jit(run)

@@ -15,7 +15,7 @@ import pytest
 from common import logs, parallel
 from common.checkpoint import Checkpoints
 from common.run import open_run
-from pano_depth.learning import augment, session, train
+from pano_depth.learning import augment, checkpoints, session, train
 from pano_depth.learning import model as models
 from pano_depth.learning.objective import LossConfig, objective
 
@@ -220,10 +220,9 @@ def test_four_devices_compute_what_one_does():
 
 
 def _train_in(path, source, config=CONFIG):
+    often = session.LogConfig(log_every=1, checkpoint_every=5)
     with open_run(path, '--x=1\n') as run:
-        return session.train_in(
-            run, source, config, MODEL, LOSS, _grid(), log_every=1, checkpoint_every=5
-        )
+        return session.train_in(run, source, config, MODEL, LOSS, _grid(), logs=often)
 
 
 @pytest.fixture(scope='module')
@@ -284,7 +283,7 @@ def test_a_run_of_another_length_is_refused(runs):
 
 def test_the_model_is_read_back_from_a_run(runs):
     for path in (runs.folder / 'unbroken', runs.folder / 'unbroken' / 'checkpoints'):
-        params, config = session.load_model(path)
+        params, config = checkpoints.load_model(path)
         assert config == MODEL and _same(params, runs.unbroken)
     with pytest.raises(ValueError, match='holds no checkpoint'):
-        session.load_model(runs.folder)
+        checkpoints.load_model(runs.folder)

@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 from pano_depth.footage.clip import Clip
 from pano_depth.footage.footage import from_clip
 from pano_depth.kernels.rigid import Motion
-from pano_depth.learning.model import ModelConfig
+from pano_depth.learning.model import ModelConfig, make_grid
 from pano_depth.reconstruction import evaluate, infer
 
 # Its grid is the equirectangular image of the clips below, so that estimates need no resampling.
@@ -54,7 +54,8 @@ def evaluated(monkeypatch):
             'analyse',
             lambda params, frames, grid, config, **unused: answer(known[frames.tobytes()]),
         )
-        return evaluate.evaluate(None, map(from_clip, clips), None, MODEL, **options)
+        grid = make_grid(MODEL)
+        return evaluate.evaluate({}, map(from_clip, clips), grid, MODEL, **options)
 
     return run
 

@@ -15,6 +15,7 @@ from pano_depth.reconstruction import infer
 from pano_depth.reconstruction.analysis import Frames, flicker, read_frames
 from pano_depth.reconstruction.trajectory import UnitStep
 from pano_depth.results import ply, predict
+from pano_depth.results.reconstruction import Reconstruction
 
 # An equirectangular grid of 16 x 32 pixels: estimates are images themselves.
 MODEL = ModelConfig(face_size=8, padding='equirect', depth_channels=(4, 4), pose_channels=(4,))
@@ -65,17 +66,18 @@ def test_frames_are_read_into_a_file(tmp_path):
     )
 
 
+def _result(footage, analysis, mask=None):
+    frames = Frames(None, np.arange(len(analysis.units)), '')
+    return Reconstruction(footage, frames, analysis, MODEL, height=16, mask=mask)
+
+
 @pytest.fixture(scope='module')
 def written(tmp_path_factory):
     folder = tmp_path_factory.mktemp('results')
     footage, alive = _footage(spherical=spherical.mono_equirect())
     mask = np.ones((16, 32), bool)
     mask[8:] = False
-    facts = predict.write_results(
-        folder, footage, _analysis(), MODEL, height=16, npy=True, mask=mask
-    )
-    frames = Frames(None, np.arange(FRAMES), '')
-    facts.update(predict.write_trajectory(folder, footage, frames, _analysis(), unit='relative'))
+    facts = predict.write_all(folder, _result(footage, _analysis(), mask), npy=True)
     return folder, facts, alive
 
 
@@ -86,9 +88,11 @@ def test_depth_images_hold_range_in_thousandths(written):
         stored = media.read_png16(folder / 'depth' / f'{index:06d}.png')
         exact = np.load(folder / 'depth' / f'{index:06d}.npy')
         np.testing.assert_allclose(
-            exact, np.repeat([[FAR / 2], [FAR]], 8, axis=0) * np.ones((16, 32)), rtol=1e-6
+            exact, np.repeat([[FAR / 2], [0]], 8, axis=0) * np.ones((16, 32)), rtol=1e-6
         )
         np.testing.assert_array_equal(stored, np.rint(exact * 1000))
+        sure = media.read_image(folder / 'confidence' / f'{index:06d}.png')[..., 0]
+        np.testing.assert_array_equal(sure > 0, exact > 0)
     assert facts['saturated_pixels'] == 0 and facts['frames'] == FRAMES
 
 
@@ -99,8 +103,8 @@ def test_the_video_shows_each_frame_above_its_depth(written):
         True
     ] * FRAMES
     near = frames[3][18:22].reshape(-1, 3).mean(axis=0)
-    far = frames[3][26:30].reshape(-1, 3).mean(axis=0)
-    assert near[0] > near[2] + 50 and far[2] > far[0]
+    masked = frames[3][26:30].reshape(-1, 3).mean(axis=0)
+    assert near[0] > near[2] + 50 and masked.max() < 20
     found = spherical.read_spherical(written[0] / 'depth.mp4')
     assert found.projection == 'equirectangular' and found.stereo == 'top-bottom'
 
@@ -151,12 +155,7 @@ def test_the_scale_is_relative_or_fixed_by_the_height_of_the_camera():
 def test_unrelated_images_get_depth_but_no_path(tmp_path):
     footage, _ = _footage(3, ordered=False)
     analysis = _analysis(3)._replace(poses=None, steps=None)
-    facts = predict.write_results(tmp_path, footage, analysis, MODEL, height=16)
-    facts.update(
-        predict.write_trajectory(
-            tmp_path, footage, Frames(None, np.arange(3), ''), analysis, unit='relative'
-        )
-    )
+    facts = predict.write_all(tmp_path, _result(footage, analysis))
     names = {path.name for path in tmp_path.iterdir()}
     assert {'depth', 'depth.mp4', 'panels.png'} <= names and not {
         'trajectory.txt',

@@ -226,7 +226,7 @@ def test_a_run_that_finds_no_room_says_where_in_one_sentence(tmp_path):
         assert os.strerror(code) in str(caught.value) and str(tmp_path / 'run') in str(caught.value)
     # What is no fault of the disk stays what it is.
     with pytest.raises(FileNotFoundError), open_run(tmp_path / 'run', ''):
-        open(tmp_path / 'nothing')
+        (tmp_path / 'nothing').read_bytes()
 
 
 def test_what_killed_writers_leave_is_cleared_up_by_the_next_run(tmp_path):

@@ -177,8 +177,8 @@ def test_flagfiles_of_searches_are_settings():
     cifar = against_random.read_settings(folder / 'cifar10_search_cpu.flags')
     assert against_random.objectives_of(cifar) == ('error', 'latency_ms', 'params')
     # A device in the file would stand beside the one that a second search names.
-    assert cifar.device == [] and cifar.dataset == 'cifar10'
-    assert (cifar.stages, cifar.growth) == ((1, 1, 1), (8, 16, 32))
+    assert cifar.measuring.device == () and cifar.dataset == 'cifar10'
+    assert (cifar.sizes.stages, cifar.sizes.growth) == ((1, 1, 1), (8, 16, 32))
 
 
 @pytest.mark.parametrize(

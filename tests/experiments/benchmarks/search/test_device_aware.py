@@ -10,11 +10,10 @@ import sys
 
 import pytest
 
-from experiments import nas_choice
 from experiments.benchmarks.search import device_aware
 from experiments.benchmarks.search import searches as searches_lib
 from experiments.benchmarks.search.searches import Found
-from nas.cells import skeleton
+from nas.cells import choice, skeleton
 from nas.training.recipe import RecipeConfig
 
 ROOT = pathlib.Path(__file__).parents[4]
@@ -135,7 +134,7 @@ def test_searches_that_differ_in_more_than_the_device_are_refused(searches):
 
 def _trained(folder, cell, error, seed):
     folder.mkdir()
-    architecture = nas_choice.choose(cell, None, 'digits')
+    architecture = choice.choose(cell, None, 'digits')
     facts = {
         **architecture.as_dict(),
         'data': 'digits',

@@ -11,10 +11,9 @@ import sys
 
 import pytest
 
-from experiments import nas_choice
 from experiments.benchmarks.search import latency, paper_tables
 from experiments.benchmarks.search import trainings as trainings_lib
-from nas.cells import published, skeleton, zoo
+from nas.cells import choice, published, skeleton, zoo
 from nas.cells.architecture import Architecture
 from nas.devices.base import Measurement
 from nas.training.recipe import RecipeConfig
@@ -145,14 +144,12 @@ def test_imagenet_has_both_errors_and_a_row_for_what_is_not_ours():
 
 
 def test_trainings_join_the_row_of_their_network_and_reduced_ones_have_their_own(tmp_path):
-    whole = nas_choice.choose(None, 'dpp-net-panacea', None)
+    whole = choice.choose(None, 'dpp-net-panacea', None)
     # The same network under the name of its cell, as --from_search has it.
     as_cell = Architecture(
         'found', zoo.CELLS['dpp-net-panacea'], dataclasses.replace(skeleton.cifar10, name='other')
     )
-    reduced = nas_choice.choose(
-        None, 'dpp-net-panacea', None, nas_choice.Sizes((4, 4, 4), (4, 8, 16))
-    )
+    reduced = choice.choose(None, 'dpp-net-panacea', None, choice.Sizes((4, 4, 4), (4, 8, 16)))
     folders = [
         _trained(tmp_path / 'a', whole, 4.0),
         _trained(tmp_path / 'b', as_cell, 6.0),
@@ -178,7 +175,7 @@ def test_trainings_join_the_row_of_their_network_and_reduced_ones_have_their_own
 
 
 def test_unusable_workdirs_are_named(tmp_path):
-    whole = nas_choice.choose(None, 'condensenet-86', None)
+    whole = choice.choose(None, 'condensenet-86', None)
     with pytest.raises(
         ValueError, match=r'none/train.json does not exist; the workdir of a finished'
     ):
@@ -187,7 +184,7 @@ def test_unusable_workdirs_are_named(tmp_path):
     assert trainings_lib.read_training(digits).table is None
     imagenet = _trained(
         tmp_path / 'folder',
-        nas_choice.choose(None, 'dpp-net-panacea', 'imagenet'),
+        choice.choose(None, 'dpp-net-panacea', 'imagenet'),
         26.0,
         data='folder:x',
     )
@@ -200,7 +197,7 @@ def test_unusable_workdirs_are_named(tmp_path):
 
 
 def test_one_command_writes_both_tables(tmp_path):
-    workdir = _trained(tmp_path / 'run', nas_choice.choose(None, 'condensenet-86', None), 5.25)
+    workdir = _trained(tmp_path / 'run', choice.choose(None, 'condensenet-86', None), 5.25)
     done = _run(
         tmp_path, '--device=profile:workstation', '--device=profile:phone', f'--trained={workdir}'
     )
@@ -231,9 +228,7 @@ def test_one_command_writes_both_tables(tmp_path):
     ],
 )
 def test_nothing_is_written_for_unusable_flags(tmp_path, flag, message):
-    _trained(
-        tmp_path / 'digits', nas_choice.choose(None, 'condensenet-86', None), 1.0, data='digits'
-    )
+    _trained(tmp_path / 'digits', choice.choose(None, 'condensenet-86', None), 1.0, data='digits')
     done = _run(tmp_path, '--device=profile:phone', flag)
     assert done.returncode == 1 and message in done.stderr and 'Traceback' not in done.stderr
     assert not (tmp_path / 'out').exists()

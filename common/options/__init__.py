@@ -1,0 +1,45 @@
+"""Configurations as frozen dataclasses: their fields say what they mean, a flagfile repeats them.
+
+A configuration may hold others: the options of all of them are one flat list of names, which are
+also the names of flags (`experiments.flags`). Nothing here knows absl or JAX.
+
+    @dataclasses.dataclass(frozen=True)
+    class TrainConfig:
+        checkpoint: str = option('none', 'networks to start from')
+        recipe: RecipeConfig = RecipeConfig()
+
+    text = flagfile(TrainConfig(), mode='train')        # '--checkpoint=none', '--batch_size=4' ...
+    config = from_flagfile(TrainConfig, text)
+"""
+
+from common.options.checks import check_options
+from common.options.fields import (
+    default_of,
+    fields_of,
+    is_required,
+    literal,
+    make,
+    option,
+    optional_fields,
+    repeats,
+    values_of,
+)
+from common.options.flagfiles import check_same, differences, flag_lines, flagfile, from_flagfile
+
+__all__ = [
+    'check_options',
+    'check_same',
+    'default_of',
+    'differences',
+    'fields_of',
+    'flag_lines',
+    'flagfile',
+    'from_flagfile',
+    'is_required',
+    'literal',
+    'make',
+    'option',
+    'optional_fields',
+    'repeats',
+    'values_of',
+]

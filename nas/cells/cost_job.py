@@ -1,0 +1,67 @@
+"""What a cell or a published network costs, and the table of all published networks."""
+
+import dataclasses
+
+from common.options import option
+from nas.cells import zoo
+from nas.cells.architecture import Architecture
+from nas.cells.choice import SKELETON_HELP, UNCHANGED, Sizes, choose
+from nas.cells.cost import Cost, count
+
+
+@dataclasses.dataclass(frozen=True)
+class CostConfig:
+    """Which network is counted: exactly one of `cell` and `network` is given."""
+
+    cell: str | None = option(
+        None, '--mode=cost and train: cell, as tokens joined by hyphens or by its published name'
+    )
+    network: str | None = option(None, '--mode=cost and train: published network by name')
+    skeleton: str | None = option(None, SKELETON_HELP)
+    sizes: Sizes = UNCHANGED
+
+
+def architecture_of(config: CostConfig) -> Architecture:
+    """The network that a configuration means.
+
+    Raises:
+        ValueError: both or none of a cell and a network are given, or something does not exist or
+            does not fit.
+    """
+    if (config.cell is None) == (config.network is None):
+        given = 'both were given' if config.cell is not None else 'neither was given'
+        raise ValueError(
+            f'--mode=cost counts either a --cell or a --network, but {given}; '
+            '--table counts all networks'
+        )
+    return choose(config.cell, config.network, config.skeleton, config.sizes)
+
+
+def cost_of(config: CostConfig) -> dict[str, str | int]:
+    """Counts one cell on a skeleton, or one published network.
+
+    Args:
+        config: which one.
+
+    Returns:
+        {'name', 'params', 'flops', 'macs'}.
+
+    Raises:
+        ValueError: as `architecture_of`.
+    """
+    architecture = architecture_of(config)
+    return {'name': architecture.name, **count(architecture.plan)._asdict()}
+
+
+def cost_table() -> str:
+    """The costs of all published networks, with the figures that their publications print."""
+    rows = [('network', *Cost._fields, 'published params', 'published flops')]
+    for network in zoo.NETWORKS.values():
+        costs = (f'{value:,}' for value in count(network.plan()))
+        rows.append((network.name, *costs, *(text or '-' for text in network.published)))
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    lines = []
+    for name, *figures in rows:
+        figures = (text.rjust(width) for text, width in zip(figures, widths[1:]))
+        lines.append('  '.join([name.ljust(widths[0]), *figures]))
+    return '\n'.join(lines)

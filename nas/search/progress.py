@@ -1,0 +1,62 @@
+"""What a search says while it runs."""
+
+import time
+
+from common.logs import Progress, format_seconds
+from nas.search.evaluations import Evaluation
+from nas.search.search import Search
+
+
+class Teller:
+    """Says how a search stands: after each evaluation, and in a line at the end of each batch.
+
+    Attributes:
+        progress: the bar or the lines, a context.
+    """
+
+    def __init__(self, search: Search, budget: int, *, done: int, interval: float = 0.0):
+        """Takes the search that is told of.
+
+        Args:
+            search: the search.
+            budget: evaluations in all.
+            done: those of an earlier run.
+            interval: least number of seconds between two lines, those at the end of a level left
+                out.
+        """
+        self.progress = Progress(
+            budget, unit='cell', description='search', initial=done, interval=interval
+        )
+        self._search, self._budget, self._done, self._interval = search, budget, done, interval
+        self._start, self._before, self._said_at = time.monotonic(), done, -interval
+
+    def __call__(self, evaluation: Evaluation) -> None:
+        """Takes in the next evaluation."""
+        self._done += 1
+        if evaluation.status != 'ok':
+            self.progress.write(f'{evaluation.cell}: {evaluation.status}, {evaluation.reason}')
+        values = evaluation.objectives if evaluation.status != 'failed' else {}
+        self.progress.update(
+            1, {name: values[name] for name in self._search.objectives if name in values}
+        )
+        closed = any(e is evaluation for e in self._search.history)
+        now = time.monotonic()
+        if closed and (self._search.stage == 'levels' or now - self._said_at >= self._interval):
+            self._said_at = now
+            self.progress.write(self._standing(evaluation.level, now))
+
+    def _standing(self, level: int, now: float) -> str:
+        front, first = self._search.front(), self._search.objectives[0]
+        parts = [
+            f'level {level} done' if self._search.stage == 'levels' else 'across all levels',
+            f'{len(front)} cells on the front',
+        ]
+        if front:
+            parts.append(f'lowest {first} {min(e.objectives[first] for e in front):.4g}')
+        tau = (
+            self._search.rank_correlations().get(level) if self._search.stage == 'levels' else None
+        )
+        if tau is not None:
+            parts.append(f'tau of the surrogate {tau:.2f}')
+        left = (now - self._start) / (self._done - self._before) * max(self._budget - self._done, 0)
+        return '-- ' + ', '.join(parts + [f'ETA {format_seconds(left)}'])

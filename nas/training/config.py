@@ -1,0 +1,197 @@
+"""What a search, a training and an export are told, known without JAX.
+
+Each of them is one frozen dataclass, which holds those of its parts. `nas.training.search_job`,
+`train_job` and `export_job` run them; on the command line each option is a flag of the same name.
+"""
+
+import dataclasses
+import math
+from typing import Literal
+
+from common.export_config import ExportConfig
+from common.options import check_options, option
+from nas.cells.choice import SKELETON_HELP, UNCHANGED, Sizes
+from nas.devices.config import MeasureConfig
+from nas.executors.config import ExecutorConfig
+from nas.search.config import PlannerConfig
+from nas.search.rungs import Rungs
+
+_DATASET = (
+    'images: digits (comes with scikit-learn), cifar10 (prepared by TFDS), cifar10:PATH (the'
+    ' official archive or directory, or a folder or tar of images), folder:PATH (images by class;'
+    ' folder:PATH,stream decodes them as they are needed), imagenet (prepared by TFDS),'
+    ' imagenet:PATH (train/CLASS, val/CLASS)'
+)
+_IMAGE_CACHE = 'directory for decoded images of folders and tars'
+_SEED = 'of the search and of every candidate; of the training'
+
+
+@dataclasses.dataclass(frozen=True)
+class RecipeConfig:
+    """How a network is trained; the defaults are those of the published CIFAR-10 networks."""
+
+    epochs: int = option(300, 'passes over the training images')
+    batch_size: int = option(64, 'images in a global batch, a multiple of the devices')
+    learning_rate: float = option(0.1, 'rate of the first step; it falls to zero along a cosine')
+    momentum: float = option(0.9, 'Nesterov momentum')
+    weight_decay: float = option(1e-4, 'L2 penalty on all parameters, normalisation and biases too')
+    lasso: float = option(
+        0.0, 'weight of the group lasso, 1e-5 in the paper and 0 in its public code'
+    )
+    label_smoothing: float = option(0.0, 'share of the target that is spread over all classes')
+    crop: int = option(
+        4, 'zero pixels around an image, out of which a crop of its size is cut at random'
+    )
+    mirror: bool = option(True, 'mirror half of the images left to right')
+    dtype: Literal['float32', 'bfloat16'] = option(
+        'float32', 'type of computation; parameters stay float32'
+    )
+
+    def __post_init__(self):
+        for name in ('epochs', 'batch_size'):
+            if getattr(self, name) < 1:
+                raise ValueError(f'{name} is {getattr(self, name)}, it has to be at least 1')
+        for name in ('learning_rate', 'weight_decay', 'lasso', 'crop'):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f'{name} is {getattr(self, name)}, it has to be at least 0')
+        for name in ('momentum', 'label_smoothing'):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(
+                    f'{name} is {getattr(self, name)}, it has to be at least 0 and below 1'
+                )
+        if self.dtype not in ('float32', 'bfloat16'):
+            raise ValueError(f'dtype is {self.dtype!r}; accepted: float32, bfloat16')
+
+    def steps(self, examples: int) -> int:
+        """Optimiser steps of the whole training on so many examples."""
+        return -(-self.epochs * examples // self.batch_size)
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationConfig:
+    """How candidates are compared."""
+
+    validation_share: float = option(0.1, 'part of the training split that is held out and scored')
+    split_seed: int = option(0, 'of which part that is, the same for all candidates')
+
+    def __post_init__(self):
+        if not 0 < self.validation_share < 1:
+            raise ValueError(
+                f'validation_share is {self.validation_share}; accepted: between 0 and 1'
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchConfig:
+    """A search: cells trained on images, or the rows of a table of trained cells.
+
+    Raises:
+        ValueError: on creation, for a number out of bounds.
+    """
+
+    skeleton: str | None = option(None, SKELETON_HELP)
+    sizes: Sizes = UNCHANGED
+    dataset: str = option('digits', _DATASET)
+    image_cache: str | None = option(None, _IMAGE_CACHE)
+    seed: int = option(0, _SEED, lower_bound=0)
+    benchmark: str | None = option(
+        None,
+        'search a table instead of training: nas_bench_201, nas_bench_macro; needs --table=FILE',
+    )
+    table: str | None = option(None, 'with --benchmark: the FILE')
+    objectives: tuple[str, ...] | None = option(
+        None,
+        'what is minimised: error, latency_ms, memory_mb, params, flops, macs; default'
+        ' error,latency_ms,params, for tables what they are judged by',
+    )
+    worst_error: float | None = option(
+        None,
+        'error in percent from which on a cell is of no use: it may stand on the front, but adds'
+        ' nothing to the hypervolume and is not chosen; default: that of the benchmark, or a little'
+        ' over the worst on the front',
+        lower_bound=0,
+    )
+    constraints: tuple[str, ...] = option((), "upper limits, such as 'latency_ms<50,params<=1e6'")
+    budget: int = option(60, 'evaluations in all, failed ones included', lower_bound=1)
+    levels: int = option(4, 'largest number of operations in a cell', lower_bound=2)
+    early_stopping: bool = option(
+        True, 'stop candidates that are clearly dominated part of the way'
+    )
+    rung_margin: float = option(
+        Rungs.margin,
+        'percentage points of error by which a candidate has to be dominated to be stopped',
+        lower_bound=0,
+    )
+    warm_start: str | None = option(None, 'evaluations.jsonl of an earlier search, to learn from')
+    planner: PlannerConfig = PlannerConfig()
+    recipe: RecipeConfig = RecipeConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    measuring: MeasureConfig = MeasureConfig()
+    execution: ExecutorConfig = ExecutorConfig()
+
+    def __post_init__(self):
+        check_options(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """A training: exactly one of `cell`, `network` and `from_search` says of which network.
+
+    Raises:
+        ValueError: on creation, for a number out of bounds.
+    """
+
+    cell: str | None = option(None, 'cell, as tokens joined by hyphens or by its published name')
+    network: str | None = option(None, 'published network by name')
+    from_search: str | None = option(
+        None,
+        '--mode=train: WORKDIR:INDEX, a cell of an earlier search by its number in'
+        ' evaluations.jsonl, or WORKDIR:ROLE by search.json, such as balanced, most_accurate or'
+        ' fastest',
+    )
+    skeleton: str | None = option(None, SKELETON_HELP)
+    sizes: Sizes = UNCHANGED
+    dataset: str = option('digits', _DATASET)
+    image_cache: str | None = option(None, _IMAGE_CACHE)
+    seed: int = option(0, _SEED, lower_bound=0)
+    holdout: float = option(
+        0.1,
+        '--mode=train: part of the training split that is held out to choose the best network; 0'
+        ' trains on all of it, and the best is the last',
+        lower_bound=0,
+        upper_bound=0.9,
+    )
+    split_seed: int = option(EvaluationConfig.split_seed, 'of which part that is')
+    checkpoint_epochs: int = option(
+        5, '--mode=train: epochs between two checkpoints', lower_bound=1
+    )
+    measure_input: bool = option(
+        False, '--mode=train: measure afterwards how long a step waits for its input'
+    )
+    recipe: RecipeConfig = RecipeConfig()
+
+    def __post_init__(self):
+        check_options(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportTrainedConfig:
+    """An export of a trained network.
+
+    Raises:
+        ValueError: on creation, for an unknown choice.
+    """
+
+    checkpoint: str | None = option(
+        None,
+        '--mode=export: workdir of the --mode=train whose network is exported; default: --workdir'
+        ' itself',
+    )
+    which: Literal['best', 'last'] = option(
+        'best',
+        '--mode=export: the network with the lowest held-out error, or that of the last step',
+    )
+    files: ExportConfig = ExportConfig()
+
+    def __post_init__(self):
+        check_options(self)

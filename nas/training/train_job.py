@@ -1,0 +1,220 @@
+"""A whole training in a run directory: one network to the end of its recipe, scored once."""
+
+import os
+import pathlib
+
+from common import options, parallel
+from common.logs import say
+from common.run import FLAGS_FILE, RunDirectory, earlier_run, open_run
+from common.stopping import Stop
+from nas.cells import choice
+from nas.cells.architecture import Architecture
+from nas.cells.cell import Cell
+from nas.cells.cost import count
+from nas.datasets.images import Dataset, Images
+from nas.datasets.open_images import open_images
+from nas.datasets.streamed import StreamedImages, hold_out
+from nas.search.found import found_cell
+from nas.training import batches, final, recipe, session, throughput, trained
+from nas.training.config import SearchConfig, TrainConfig
+from nas.training.trained import Trained
+
+# What may change when a training goes on.
+FREE = ('image_cache', 'checkpoint_epochs', 'measure_input')
+_Split = Images | StreamedImages
+
+
+def train(config: TrainConfig, workdir, *, stop: Stop | None = None) -> Trained:
+    """Trains a network; started again, it goes on from the newest checkpoint, to the same end.
+
+    It prints a line of progress, and the errors at the end. Settings of the process, and other
+    processes of the run, are those of `common.runtime.start`.
+
+    Args:
+        config: which network, on which images, and how.
+        workdir: directory of the run: new, empty, or that of an earlier run of the same training.
+            It gets network.json, checkpoints, metrics.jsonl, and in the end train.json and
+            report.html.
+        stop: what ends the training early, or None.
+
+    Returns:
+        The network of the lowest held-out error, see `nas.training.trained.load_trained`.
+
+    Raises:
+        ValueError: an option cannot be used, which is named as its flag, the directory is of
+            another training, or the loss is not finite.
+        Stopped: `stop` was asked; there is a checkpoint of the step after which training ended.
+    """
+    architecture = choose_architecture(config)
+    if not workdir:
+        raise ValueError("--workdir has to name a directory, new or an earlier run's")
+    folder = pathlib.Path(workdir).expanduser()
+    _check_same(config, folder)
+    if (folder / final.RESULTS_FILE).exists():
+        say(f'the training in {folder} has ended; its results are in {final.RESULTS_FILE}')
+        return trained.load_trained(folder)
+    parallel.local_examples(config.recipe.batch_size)
+    size, channels, _ = architecture.input
+    dataset = open_images(config.dataset, size=size, channels=channels, cache=config.image_cache)
+    architecture = architecture.for_classes(len(dataset.train.classes))
+    split = _split(config, dataset)
+    meta = trained.make_meta(architecture, split[0], data=config.dataset, config=config.recipe)
+    _check_same_data(folder, meta)
+    text = options.flagfile(config, mode='train', workdir=os.fspath(workdir))
+    with open_run(workdir, text) as run:
+        if parallel.is_main():
+            trained.write_meta(run.path, meta)
+        facts = _train_in(run, config, architecture, dataset, split, stop)
+    parallel.wait_for_all()
+    say(f'{final.story(facts)}; results are in {folder}, {final.REPORT_FILE} shows them')
+    return trained.load_trained(folder)
+
+
+def choose_architecture(config: TrainConfig) -> Architecture:
+    """The network of a configuration. Raises ValueError unless exactly one exists."""
+    given = [
+        name for name in ('cell', 'network', 'from_search') if getattr(config, name) is not None
+    ]
+    if len(given) != 1:
+        raise ValueError(
+            '--mode=train takes exactly one of --cell, --network and --from_search, not '
+            f'{" and ".join(f"--{name}" for name in given) or "none"}'
+        )
+    if config.from_search is not None:
+        return _from_search(config.from_search, config.skeleton, config.sizes)
+    return choice.choose(config.cell, config.network, config.skeleton, config.sizes)
+
+
+def _from_search(text: str, skeleton: str | None, sizes: choice.Sizes) -> Architecture:
+    """A found cell on the skeleton of its search, or on one that is named."""
+    cell, folder = found_cell(text)
+    earlier = read_search_config(folder)
+    if earlier.benchmark:
+        raise ValueError(
+            f'--from_search={text}: a search of the table {earlier.benchmark} finds no cells '
+            'that could be trained'
+        )
+    if skeleton is not None:
+        base = choice.skeleton_of(skeleton)
+    else:
+        base = choice.skeleton_of(earlier.skeleton or choice.SEARCH_SKELETON, earlier.sizes)
+    try:
+        return Architecture(cell, Cell.parse(cell), sizes.of(base))
+    except ValueError as error:
+        raise ValueError(f'--from_search={text}: {error}') from None
+
+
+def read_search_config(workdir) -> SearchConfig:
+    """The configuration of the search in a directory; the default one where there is no flagfile.
+
+    Raises:
+        ValueError: its flags.txt is not one of this version; names the file.
+    """
+    text, _ = earlier_run(workdir)
+    try:
+        return SearchConfig() if text is None else options.from_flagfile(SearchConfig, text)
+    except ValueError as error:
+        path = pathlib.Path(workdir).expanduser() / FLAGS_FILE
+        raise ValueError(f'{path} is not of this version: {error}') from error
+
+
+def _check_same(config: TrainConfig, folder: pathlib.Path) -> None:
+    """Raises ValueError if the directory is of another training, or of something else."""
+    earlier, _ = earlier_run(folder)
+    # First of all whether it is a training; a flagfile without a mode is that of a search.
+    for free in (tuple(options.fields_of(TrainConfig)), FREE):
+        options.check_same(
+            None if earlier is None else f'--mode=search\n{earlier}',
+            config,
+            workdir=folder,
+            what='training',
+            free=free,
+            mode='train',
+        )
+
+
+def _check_same_data(folder: pathlib.Path, meta: dict) -> None:
+    """Raises ValueError if the same options mean something else than in an earlier run."""
+    earlier = trained.read_meta(folder)
+    for name, value in meta.items() if earlier else ():
+        if earlier.get(name) != value:
+            raise ValueError(
+                f'workdir {folder} holds a training with another {name} in '
+                f'{trained.NETWORK_FILE}, so what --dataset or --from_search names has changed; '
+                'another training needs another --workdir'
+            )
+
+
+def _split(config: TrainConfig, dataset: Dataset) -> tuple[_Split, _Split | None]:
+    """(images to train on, held-out images or None)."""
+    if not config.holdout:
+        return dataset.train, None
+    try:
+        return hold_out(dataset.train, config.holdout, config.split_seed)
+    except ValueError as error:
+        raise ValueError(f'--holdout={config.holdout:g}: {error}') from None
+
+
+def _train_in(
+    run: RunDirectory,
+    config: TrainConfig,
+    architecture: Architecture,
+    dataset: Dataset,
+    split: tuple[_Split, _Split | None],
+    stop: Stop | None,
+) -> dict:
+    """Trains and scores in an open run directory; what train.json holds."""
+    (images, held_out), plan = split, architecture.plan
+    sizes = {
+        'train_images': len(images),
+        'held_out_images': len(held_out or ()),
+        'test_images': len(dataset.test),
+    }
+    run.update(data={'name': dataset.train.name, 'note': dataset.note, **sizes})
+    costs = count(plan)
+    say(
+        f'{architecture.name}: {costs.params:,} parameters, {costs.flops:,} FLOPs; {len(images)}'
+        f' training, {sizes["held_out_images"]} held-out and {len(dataset.test)} test images'
+    )
+    try:
+        ended = session.train_in(
+            run,
+            plan,
+            config.recipe,
+            images,
+            held_out=held_out,
+            seed=config.seed,
+            checkpoint_epochs=config.checkpoint_epochs,
+            stop=stop,
+        )
+    except FloatingPointError as error:
+        raise ValueError(
+            f'{error}; try a lower --learning_rate than {config.recipe.learning_rate:g}, in '
+            'another --workdir'
+        ) from error
+    extra = {'seed': config.seed, **sizes}
+    if config.measure_input:
+        extra |= _input_wait(run.path, config, images)
+    facts = final.finish(run.path, dataset.test, ended, note=dataset.note, extra=extra)
+    spent = {name: facts[name] for name in ('steps', 'seconds')}
+    run.update(training={**spent, 'resumed_from': ended.resumed_from})
+    return facts
+
+
+def _input_wait(workdir: pathlib.Path, config: TrainConfig, images: _Split) -> dict[str, float]:
+    """What train.json says of --measure_input."""
+    last, steps = trained.load_trained(workdir, which='last'), config.recipe.steps(len(images))
+    state = recipe.init_state(
+        last.plan, config.recipe, steps=steps, seed=config.seed, variables=last.variables
+    )
+    data = batches.place(images, images.statistics())
+    found = throughput.input_share(last.plan, config.recipe, data, state, seed=config.seed)
+    say(
+        f'input: the device waits {100 * found.share:.2g} % of the time of a step'
+        f' ({found.step_ms:.4g} ms, on a fixed batch {found.fixed_batch_ms:.4g} ms)'
+    )
+    return {
+        'input_wait': found.share,
+        'step_ms': found.step_ms,
+        'fixed_batch_step_ms': found.fixed_batch_ms,
+    }

@@ -1,0 +1,173 @@
+"""Trained networks as files: checkpoints of runs, `.npz` files, those of the package."""
+
+import dataclasses
+import json
+import pathlib
+from typing import Any
+
+import jax
+import numpy as np
+
+from common import npz
+from common.checkpoint import Checkpoints
+from common.options import optional_fields
+from common.run import atomic_path
+from pano_depth.learning import train
+from pano_depth.learning.model import ModelConfig, param_shapes
+
+DEFAULT_WEIGHTS = pathlib.Path(__file__).resolve().parents[1] / 'weights' / 'rooms.npz'
+# Fields of `ModelConfig` that parameters do not depend on.
+FREE_FIELDS = ('face_size', 'pose_mode')
+
+ModelChoice = optional_fields(
+    'ModelChoice',
+    ModelConfig,
+    'What the networks are: None takes what the checkpoint has, or the default of `ModelConfig`.',
+)
+
+
+def to_saved(state: train.State, model: ModelConfig) -> dict:
+    """A training state as a checkpoint holds it: parameters as trees."""
+    return {
+        'params': train.unflatten(state.params, model),
+        'optimizer': state.optimizer,
+        'average': train.unflatten(state.average, model),
+    }
+
+
+def from_saved(saved: dict) -> train.State:
+    """The inverse of `to_saved`."""
+    return train.State(
+        train.flatten(saved['params']), saved['optimizer'], train.flatten(saved['average'])
+    )
+
+
+def template(recipe: train.RecipeConfig, model: ModelConfig) -> dict:
+    """Shapes of what a checkpoint holds."""
+    params = param_shapes(model)
+    return jax.eval_shape(
+        lambda params: to_saved(train.init_state(recipe, model, params), model), params
+    )
+
+
+def save_weights(path: str | pathlib.Path, params: dict, config: ModelConfig) -> None:
+    """Writes parameters as one .npz file: float16 arrays and the model's config, a fraction of a
+    checkpoint's size.
+
+    Args:
+        path: destination, `.npz`.
+        params: {'depth', 'pose'} parameters.
+        config: of the networks.
+    """
+    leaves = {
+        '/'.join(entry.key for entry in keys): np.asarray(leaf, np.float16)
+        for keys, leaf in jax.tree_util.tree_leaves_with_path(params)
+    }
+    with atomic_path(path) as temporary, open(temporary, 'wb') as file:
+        np.savez(file, config=json.dumps(dataclasses.asdict(config)), **leaves)
+
+
+def _config(values):
+    return ModelConfig(
+        **{
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in values.items()
+        }
+    )
+
+
+def _load_weights(path):
+    """({'depth', 'pose'}, ModelConfig) of a file of `save_weights`."""
+    try:
+        with npz.open_npz(path) as stored:
+            config = _config(json.loads(str(stored['config'])))
+            leaf = lambda keys, shape: (
+                stored['/'.join(entry.key for entry in keys)]
+                .astype(np.float32)
+                .reshape(shape.shape)
+            )
+            return jax.tree_util.tree_map_with_path(leaf, param_shapes(config)), config
+    except Exception as error:  # A damaged archive raises whatever its part raises.
+        raise ValueError(
+            f'checkpoint {path} is not a .npz of --save_weights of this version: {error}'
+        ) from error
+
+
+def load_model(path: str | pathlib.Path) -> tuple[dict, ModelConfig]:
+    """Reads trained parameters.
+
+    Args:
+        path: 'default' (`DEFAULT_WEIGHTS`), a `.npz` of `save_weights`, a run directory or its
+            `checkpoints`.
+
+    Returns:
+        (params, config): the averaged {'depth', 'pose'} of the newest intact checkpoint, and its
+        `ModelConfig`.
+
+    Raises:
+        ValueError: there is no checkpoint, or it is of another kind.
+    """
+    path = DEFAULT_WEIGHTS if path == 'default' else pathlib.Path(path).expanduser()
+    if path.suffix == '.npz':
+        return _load_weights(path)
+    directory = path / 'checkpoints' if (path / 'checkpoints').is_dir() else path
+    with Checkpoints(directory) as checkpoints:
+        metadata = checkpoints.metadata()
+        if metadata is None:
+            raise ValueError(
+                f'checkpoint {path} holds no checkpoint; expected "default", "none", the workdir of'
+                ' a training run or a .npz of --save_weights'
+            )
+        try:
+            config = _config(metadata['model'])
+        except (KeyError, TypeError) as error:
+            raise ValueError(
+                f'checkpoint {path} is not one of a depth network of this version: {error}'
+            ) from error
+        _, saved, _ = checkpoints.restore(template(train.RecipeConfig(), config))
+    return saved['average'], config
+
+
+def start_model(checkpoint: str, choice: Any = None) -> tuple[dict | None, ModelConfig]:
+    """The networks that a run starts from.
+
+    Args:
+        checkpoint: 'none' for fresh networks, or as for `load_model`.
+        choice: `ModelChoice`, or None.
+
+    Returns:
+        (params or None, config): for fresh networks no parameters.
+
+    Raises:
+        ValueError: as `load_model`, or the choice differs from the networks of the checkpoint in
+            what their parameters depend on.
+    """
+    choice = ModelChoice() if choice is None else choice
+    given = {name: value for name, value in vars(choice).items() if value is not None}
+    if checkpoint == 'none':
+        return None, ModelConfig(**given)
+    params, config = load_model(checkpoint)
+    for field, value in given.items():
+        stored = getattr(config, field)
+        if field not in FREE_FIELDS and value != stored:
+            raise ValueError(
+                f'--{field} is {value}, the networks of --checkpoint={checkpoint} have {stored};'
+                ' leave the flag out, or take --checkpoint=none'
+            )
+    free = {field: value for field, value in given.items() if field in FREE_FIELDS}
+    return jax.tree.map(np.asarray, params), dataclasses.replace(config, **free)
+
+
+def trained_model(checkpoint: str, choice: Any = None) -> tuple[dict, ModelConfig]:
+    """`start_model` where nothing can be done without parameters.
+
+    Raises:
+        ValueError: as `start_model`, or fresh networks are asked for.
+    """
+    params, config = start_model(checkpoint, choice)
+    if params is None:
+        raise ValueError(
+            '--checkpoint=none has no trained networks; --checkpoint=default, a workdir or a .npz'
+            ' of --save_weights is accepted'
+        )
+    return params, config

@@ -1,0 +1,49 @@
+"""What training asks of its data: frame triplets, and what is known of them beside the images."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+from jaxtyping import Float
+
+from pano_depth.kernels.rigid import Motion
+from pano_depth.kernels.shapes import Array
+
+
+class Truth(NamedTuple):
+    """What is known of a batch of triplets beside the images.
+
+    Attributes:
+        depth: range of the targets in metres, 0 where invalid; None if the data has none.
+        motion: [2 * batch] motions from target to source camera in metres, those to the previous
+            frames first; None if the data has none.
+        prior: range of the targets in any unit as other networks estimate it, or None.
+    """
+
+    depth: Float[Array, 'batch height width'] | None = None
+    motion: Motion | None = None
+    prior: Float[Array, 'batch height width'] | None = None
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Where training triplets come from.
+
+    Attributes:
+        shared: pytree of arrays that every device holds, the frames of a clip say.
+    """
+
+    shared: Any
+
+    def batch(self, step: int, examples: Sequence[int]) -> Any:
+        """A pytree of host arrays of some examples of the global batch of a step.
+
+        It depends on its arguments alone, so that a resumed run and any number of hosts see the
+        same data.
+        """
+
+    def sample(
+        self, batch: Any, shared: Any
+    ) -> tuple[Float[Array, 'batch 3 height width 3'], Truth | None]:
+        """Triplets (previous, target, next) of a batch, computed on the device, and what is known
+        of their targets, or None.
+        """

@@ -1,0 +1,73 @@
+"""The depth network as files for other runtimes, in a run directory."""
+
+import dataclasses
+import pathlib
+
+from common import export, options
+from common.export_config import ExportConfig
+from common.logs import say
+from common.options import check_options, option
+from pano_depth.learning import checkpoints
+from pano_depth.learning.checkpoints import ModelChoice
+from pano_depth.results.export import exportable
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportDepthConfig:
+    """Which network is exported, and how."""
+
+    checkpoint: str | None = option(
+        None,
+        'networks to export: "default" (those of the package), the workdir of a training run, or a'
+        ' .npz of save_weights; default: those of the workdir, or of the package',
+    )
+    export_height: int = option(
+        0,
+        'rows of the panorama that the file takes and of its depth, a multiple of 2 * face_size; 0'
+        ' takes the largest up to 512',
+        lower_bound=0,
+    )
+    model: ModelChoice = ModelChoice()
+    export: ExportConfig = ExportConfig()
+
+    def __post_init__(self):
+        check_options(self)
+
+
+def default_checkpoint(workdir: str | pathlib.Path | None) -> str:
+    """The networks that are meant if none are named: those trained in the workdir, or the
+    package's.
+    """
+    if workdir and (pathlib.Path(workdir).expanduser() / 'checkpoints').is_dir():
+        return str(workdir)
+    return 'default'
+
+
+def export_depth(
+    workdir: str | pathlib.Path, config: ExportDepthConfig = ExportDepthConfig()
+) -> dict:
+    """Writes the depth network as ONNX or StableHLO; each file is compared with JAX before it is
+    kept.
+
+    Args:
+        workdir: a new directory, or the workdir of the networks themselves.
+        config: which network, and how.
+
+    Returns:
+        What `export.json` holds, see `common.export.write`.
+
+    Raises:
+        ValueError: an unknown format, a missing package, a height that does not fit, or a file that
+            does not give the results of JAX.
+    """
+    checkpoint = config.checkpoint or default_checkpoint(workdir)
+    params, model = checkpoints.trained_model(checkpoint, config.model)
+    export.check_formats(config.export.format)
+    network = exportable(params, model, height=config.export_height, pixels=config.export.pixels)
+    text = options.flagfile(config, mode='export', workdir=workdir)
+    with export.destination(workdir, checkpoint, text) as folder:
+        record = export.write(
+            network, folder, config.export.format, source={'checkpoint': checkpoint}
+        )
+    say(f'{export.summary(record)}\nfiles and {export.RECORD_FILE} are in {folder}')
+    return record

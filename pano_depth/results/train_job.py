@@ -1,0 +1,124 @@
+"""Learning to see rooms: networks are trained on PanoRooms and scored on unseen ones."""
+
+import dataclasses
+import pathlib
+from typing import Literal
+
+from common import options, parallel
+from common.logs import say
+from common.options import check_options, option
+from common.run import earlier_run, open_run
+from common.stopping import Stop
+from pano_depth.footage import masks
+from pano_depth.learning import checkpoints, session, sources
+from pano_depth.learning.checkpoints import ModelChoice
+from pano_depth.learning.model import make_grid
+from pano_depth.learning.objective import LossConfig
+from pano_depth.learning.session import LogConfig
+from pano_depth.learning.train import RecipeConfig
+from pano_depth.reconstruction.pretrained import Networks
+from pano_depth.results import inputs
+from pano_depth.results.evaluate_job import RoomsConfig, check_rooms, finish, score_rooms
+from pano_depth.rooms import pano_rooms
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """What networks learn from, and how."""
+
+    checkpoint: str = option(
+        'none',
+        'networks to start from: "none" (fresh ones), "default" (those of the package), the workdir'
+        ' of a training run, or a .npz of save_weights',
+    )
+    train_data: Literal['live', 'stored'] = option(
+        'live', 'rooms to train on: rendered inside the step, or the stored data set'
+    )
+    stride: int = option(
+        0, 'frames between those that are compared, with stored rooms; 0 means 1', lower_bound=0
+    )
+    mask: str | None = option(
+        None, 'image whose dark pixels are left out: the tripod, the photographer'
+    )
+    save_weights: str | None = option(
+        None, 'also write the trained networks as one .npz file, for checkpoint'
+    )
+    data: RoomsConfig = RoomsConfig()
+    model: ModelChoice = ModelChoice()
+    loss: LossConfig = LossConfig()
+    recipe: RecipeConfig = RecipeConfig()
+    logs: LogConfig = LogConfig()
+
+    def __post_init__(self):
+        check_options(self)
+
+
+def train(
+    config: TrainConfig, workdir: str | pathlib.Path, *, stop: Stop | None = None
+) -> Networks:
+    """Trains networks on PanoRooms and scores them on scenes that they have not seen.
+
+    All devices and processes of JAX share each batch. The run goes on from its newest checkpoint
+    when it is started again.
+
+    Args:
+        config: what and how.
+        workdir: directory of the run, new or that of the same training.
+        stop: asks for an end in good order, see `common.stopping`; None: never.
+
+    Returns:
+        The trained networks (averaged parameters). `eval.json` in the workdir has their scores.
+
+    Raises:
+        ValueError: an option that does not fit, or a workdir of another run.
+        Stopped: `stop` was asked; the same call goes on.
+    """
+    inputs.check_weights_path(config.save_weights)
+    options.check_same(
+        earlier_run(workdir)[0],
+        config,
+        workdir=workdir,
+        what='training',
+        free={'log_every', 'checkpoint_every', 'save_weights', 'data_dir'},
+        mode='train',
+    )
+    params, model = checkpoints.start_model(config.checkpoint, config.model)
+    grid, recipe, height = make_grid(model), config.recipe, 2 * model.face_size
+    mask = None if config.mask is None else masks.read_mask(config.mask)
+    check_rooms(config.data.rooms, height if config.train_data == 'stored' else 0)
+    parallel.local_examples(recipe.batch_size)
+    text = options.flagfile(config, mode='train', workdir=workdir)
+    with open_run(workdir, text) as run:
+        run.update(train_data=config.train_data)
+        params = session.train_in(
+            run,
+            _source(config, height),
+            recipe,
+            model,
+            config.loss,
+            grid,
+            mask=masks.mask_of_rows(mask, height),
+            params=params,
+            logs=config.logs,
+            stop=stop,
+        )
+        if config.save_weights and parallel.is_main():
+            checkpoints.save_weights(config.save_weights, params, model)
+        score_rooms(run, config.data, params, model, grid)
+        finish(run)
+    return Networks(params, model)
+
+
+def _source(config, height):
+    """Where triplets come from."""
+    recipe = config.recipe
+    if config.train_data == 'live':
+        return sources.LiveSource(height=height, batch_size=recipe.batch_size, seed=recipe.seed)
+    say(f'opening pano_rooms/{config.data.rooms}')
+    return sources.WindowSource(
+        pano_rooms.load('train', config.data.rooms, config.data.data_dir),
+        batch_size=recipe.batch_size,
+        stride=max(1, config.stride),
+        seed=recipe.seed,
+        with_truth=config.loss.truth_weight > 0,
+    )
