@@ -1,3 +1,1 @@
-"""What both halves of the project need and neither owns: devices, checkpoints, run directories,
-logs.
-"""
+"""Code that both halves share: devices, checkpoints, run directories, logs, options, reports."""

@@ -1,10 +1,10 @@
-"""Checkpoints on Orbax that know when they are damaged.
+"""Checkpoints on Orbax that detect their own damage.
 
 A checkpoint is a directory `<step>` with two Orbax items: `state`, the leaves of the state under
 their dotted names, and `metadata`, JSON with the caller's facts and the shape, dtype and CRC-32 of
 each leaf. Orbax writes under a temporary name and renames, so a killed save leaves the previous
-steps intact; the checksums catch what a rename cannot, a payload that changed on disk, which Orbax
-restores silently.
+steps intact; the checksums find a payload that changed on disk, which Orbax would restore without a
+warning.
 """
 
 import contextlib
@@ -39,7 +39,8 @@ class Checkpoints:
         """Opens a directory of checkpoints.
 
         Args:
-            directory: path, made absolute here because Orbax refuses relative ones, late.
+            directory: path; it is made absolute here, because Orbax refuses relative paths, and
+                does so late.
             keep: how many of the newest checkpoints stay on disk.
 
         Raises:
@@ -74,7 +75,7 @@ class Checkpoints:
         self._orbax.close()
 
     def steps(self):
-        """The steps on disk, ascending; whether they are intact shows when they are restored."""
+        """The steps on disk, ascending; only `restore` finds out whether they are intact."""
         if not os.path.isdir(self.directory):
             return []
         return sorted(int(name) for name in os.listdir(self.directory) if name.isdecimal())
@@ -84,7 +85,7 @@ class Checkpoints:
         return max(self.steps(), default=None)
 
     def save(self, step, state, metadata=None):
-        """Writes a checkpoint and removes the oldest beyond `keep`; does nothing but in process 0.
+        """Writes a checkpoint and removes the oldest beyond `keep`; only process 0 does this.
 
         Checkpoints of this step and of later ones are removed first: they belong to a continuation
         that the caller left by restoring an earlier step.
@@ -96,7 +97,8 @@ class Checkpoints:
 
         Raises:
             ValueError: if the step is negative, the metadata is not JSON, or the checkpoint cannot
-                be written, say because the disk is full; those before it are intact.
+                be written, for example because the disk is full; the checkpoints before it are
+                intact.
         """
         if step < 0:
             raise ValueError(f'step is {step}, it has to be at least 0')
@@ -123,9 +125,8 @@ class Checkpoints:
                         state=ocp.args.PyTreeSave(stored), metadata=ocp.args.JsonSave(record)
                     ),
                 )
-        except (
-            Exception
-        ) as error:  # TensorStore reports a failing disk in other types than OSError.
+        except Exception as error:
+            # TensorStore reports a failing disk by other types than OSError.
             raise ValueError(
                 f'the checkpoint of step {step} cannot be written to {self.directory}: '
                 f'{_reason(error)}; earlier checkpoints are intact'
@@ -188,9 +189,7 @@ class Checkpoints:
         return os.path.join(self.directory, str(step))
 
     def _read(self, step, template):
-        """Returns (state, metadata) of one step, or raises _Damaged, or ValueError where it does
-        not fit.
-        """
+        """(state, metadata) of one step; raises _Damaged, or ValueError if it does not fit."""
         record = self._read_items(step, metadata=ocp.args.JsonRestore())['metadata']
         try:
             saved, facts = record['leaves'], record['metadata']
@@ -231,9 +230,7 @@ class Checkpoints:
             raise _Damaged(reason[:200]) from error
 
     def _discard(self, step):
-        """Removes a step; renamed first, so that a kill in between leaves no half of it under its
-        name.
-        """
+        """Removes a step; renames it first, so that a kill leaves no half of it under its name."""
         os.replace(self._path(step), self._path(step) + _DISCARDED)
         shutil.rmtree(self._path(step) + _DISCARDED, ignore_errors=True)
 
@@ -246,7 +243,7 @@ class Checkpoints:
 
 @contextlib.contextmanager
 def _without_tracebacks():
-    """Keeps Orbax from printing what happens to its threads; saving raises it anyway."""
+    """Keeps Orbax from printing the errors of its threads; saving raises them anyway."""
     logger, silent = logging.get_absl_logger(), lambda record: not record.exc_info
     logger.addFilter(silent)
     try:
@@ -256,7 +253,7 @@ def _without_tracebacks():
 
 
 def _reason(error):
-    """Why something could not be written, briefly."""
+    """The reason why something could not be written, in a few words."""
     number = re.search(r"os_error_code='(\d+)'", str(error))
     code = error.errno if isinstance(error, OSError) else number and int(number[1])
     return os.strerror(code) if code else ' '.join(f'{type(error).__name__}: {error}'.split())[:200]
@@ -311,9 +308,7 @@ def _encode(metadata):
 
 
 def _check_fit(saved, wanted, path):
-    """Raises a ValueError unless the saved leaves have the names, shapes and dtypes of the wanted
-    ones.
-    """
+    """Raises ValueError unless saved and wanted leaves have equal names, shapes and dtypes."""
     for name in wanted.keys() - saved.keys():
         raise ValueError(
             f'the checkpoint {path} has no leaf {name}, which the state to restore has'

@@ -1,13 +1,13 @@
-"""Convolutions that are fast on the device at hand, with the parameters and results of any other.
+"""Convolutions that are fast on the current device, with the usual parameters and results.
 
-XLA's own lowering is the right one on a GPU or TPU. On a CPU it leaves a factor of two (1x1) to
-thirty (grouped) unused, because its loops for grouped and depthwise convolutions and for their
-gradients are not those of a matrix product. `conv_general_dilated` takes the place of
+XLA's own lowering is the right one on a GPU or TPU. On a CPU it is two (1x1) to thirty times
+(grouped) slower than it could be, because its loops for grouped and depthwise convolutions and for
+their gradients are not those of a matrix product. `conv_general_dilated` takes the place of
 `jax.lax.conv_general_dilated`, in `flax.linen.Conv` too:
 
     nn.Conv(features, (3, 3), conv_general_dilated=conv.conv_general_dilated)
 
-Which lowering a convolution gets is decided by `pick_lowering` when it is traced.
+`pick_lowering` decides which lowering a convolution gets, when it is traced.
 """
 
 import functools
@@ -47,23 +47,21 @@ def pick_lowering(
     if kernel == (1, 1):
         return 'matmul' if groups == 1 else 'split_matmul'
     if groups > 1:
-        # Zeros between narrow groups cost less than narrow products, and a third of the
-        # compilation.
+        # Zeros between narrow groups cost less than narrow products; they compile in a third of the
+        # time.
         if in_channels // groups > 16 or in_channels * out_channels > 1024:
             return 'split'
-        # XLA's gradient of a kernel from many to few channels is two to four times slower than that
-        # of products.
+        # For a kernel from many to few channels XLA's gradient is two to four times slower than
+        # products.
         narrowing = (
             2 * out_channels <= in_channels
             and in_channels * out_channels * out_size[0] * out_size[1] >= 2**16
         )
         return 'taps' if narrowing else 'dense'
-    # XLA's gradient of a convolution of tiny maps is ten times slower than that of a matrix
-    # product.
+    # On tiny maps XLA's gradient of a convolution is ten times slower than that of a product.
     if min(out_size) <= 4:
         return 'patches'
-    # Above this, XLA's gradient of the kernel leaves the cache: it becomes up to seven times
-    # slower.
+    # Above this, XLA's gradient of the kernel leaves the cache and is up to seven times slower.
     large = in_channels * out_channels * out_size[0] * out_size[1] >= 2**20
     return 'taps' if large else 'xla'
 
@@ -86,8 +84,8 @@ def conv_general_dilated(
 ):
     """Drop-in for `jax.lax.conv_general_dilated`.
 
-    Two-dimensional NHWC convolutions with HWIO kernels and without dilation get a lowering of their
-    own; all others fall through to JAX.
+    Two-dimensional NHWC convolutions with HWIO kernels and without dilation get the fastest
+    lowering; JAX does all others.
 
     Args:
         lhs: [N, H, W, C] images.
@@ -95,8 +93,8 @@ def conv_general_dilated(
         window_strides: (vertical, horizontal).
         padding: 'SAME', 'VALID' or ((top, bottom), (left, right)) in pixels.
         feature_group_count: groups.
-        lowering: a name in `LOWERINGS` instead of the one that `pick_lowering` would take; 'xla' is
-            JAX's.
+        lowering: a name in `LOWERINGS` instead of the choice of `pick_lowering`; 'xla' is JAX's
+            own.
         lhs_dilation, rhs_dilation, dimension_numbers, batch_group_count, precision,
             preferred_element_type, out_sharding: as in JAX.
 
@@ -109,12 +107,11 @@ def conv_general_dilated(
     if lowering not in (None, *LOWERINGS):
         raise ValueError(f'lowering is {lowering!r}; accepted are {", ".join(LOWERINGS)}')
     strides, groups = tuple(window_strides), feature_group_count
+    dilations = (*(lhs_dilation or ()), *(rhs_dilation or ()))
     plain = (
         batch_group_count == 1
         and out_sharding is None
-        and _is_plain(
-            lhs, rhs, (*(lhs_dilation or ()), *(rhs_dilation or ())), dimension_numbers, groups
-        )
+        and _is_plain(lhs, rhs, dilations, dimension_numbers, groups)
     )
     if not plain and lowering not in (None, 'xla'):
         raise ValueError(
@@ -168,7 +165,7 @@ def conv_general_dilated(
 
 
 def _is_plain(lhs, rhs, dilations, dimension_numbers, groups):
-    """Whether this is a convolution that the lowerings below can do; what JAX refuses is not."""
+    """Whether the lowerings below can do this convolution; False for what JAX refuses."""
     return (
         lhs.ndim == rhs.ndim == 4
         and set(dilations) <= {1}
@@ -183,13 +180,12 @@ def _is_plain(lhs, rhs, dilations, dimension_numbers, groups):
 
 
 def materialize_cotangent(x):
-    """Returns `x`; on a CPU its gradient is computed once, not anew in every operation that reads
-    it.
+    """Returns `x`; on a CPU its gradient is computed once, not by each operation that reads it.
 
-    For concatenations in densely connected networks. There the gradient of a map is a sum over all
-    later layers of cheap elementwise terms, which XLA's CPU compiler repeats in each reader: time
-    and compilation grow with the square of the depth. It drops `optimization_barrier` before it
-    fuses, but does not fuse conditionals.
+    It is for concatenations in densely connected networks. There the gradient of a map is a sum
+    over all later layers of cheap elementwise terms, which XLA's CPU compiler repeats in each
+    operation that reads it: time and compilation grow with the square of the depth. XLA drops
+    `optimization_barrier` before it fuses, but does not fuse conditionals.
 
     Args:
         x: floating array with at least one element.
@@ -210,9 +206,10 @@ def _kept_backward(element, gradient):
 
 
 def _computed_once(x, element=None):
-    """Returns `x`, of one element or more, which XLA then does not compute anew in every reader."""
+    """Returns `x`, not empty; XLA computes it once, not again in each operation that reads it."""
     element = x[(0,) * x.ndim] if element is None else element
-    # Never simplified, since it is false for nan; then the result was nan before.
+    # XLA cannot simplify this condition, since it is false for NaN; in that case `x` holds NaN
+    # anyway.
     return jax.lax.cond(element == element, lambda x: x, lambda x: x * jnp.nan, x)
 
 
@@ -264,9 +261,7 @@ def _dense(images, kernel, strides, padding, groups, **types):
 
 
 def _patches(images, kernel, strides, padding, groups, **types):
-    """One matrix product with the patches [N, H', W', h w C]; for a 1x1 kernel these are the
-    image.
-    """
+    """One matrix product with patches [N, H', W', h w C]; for a 1x1 kernel these are the image."""
     if groups > 1:
         kernel = _ungroup(kernel, groups)
     patches = jnp.concatenate(_windows(images, kernel.shape[:2], strides, padding), axis=-1)
@@ -301,8 +296,8 @@ def _with_tap_gradient_backward(strides, padding, types, inputs, gradient):
         (window - 1 - before, window - 1 - after) for window, (before, after) in zip(size, padding)
     )
     if strides == (1, 1) and gradient.shape[-1] < images.shape[-1] and min(map(min, margins)) >= 0:
-        # Shifting the narrower of the two costs up to ten times less: pixel q meets tap t in output
-        # q + before - t.
+        # Shifting the array with fewer channels costs up to ten times less: pixel q meets tap t in
+        # output q + before - t.
         pairs = [(images, window) for window in _windows(gradient, size, strides, margins)[::-1]]
     else:
         pairs = [(window, gradient) for window in _windows(images, size, strides, padding)]
@@ -314,9 +309,7 @@ _with_tap_gradient.defvjp(_with_tap_gradient_forward, _with_tap_gradient_backwar
 
 
 def _taps(images, kernel, strides, padding, groups, *, precision=None, preferred_element_type=None):
-    """XLA's convolution, but the kernel's gradient is one matrix product per tap; it has no forward
-    mode.
-    """
+    """XLA's convolution with the kernel's gradient as one product per tap; has no forward mode."""
     types = (('precision', precision), ('preferred_element_type', preferred_element_type))
     kernel = _ungroup(kernel, groups) if groups > 1 else kernel
     return _with_tap_gradient(images, kernel, strides, padding, types)
@@ -337,10 +330,8 @@ def _split_matmul(images, kernel, strides, padding, groups, **types):
 def _shift(
     images, kernel, strides, padding, groups, *, precision=None, preferred_element_type=None
 ):
-    """Depthwise: the sum over the taps of the shifted image times the tap's weights; it has no
-    forward mode.
-    """
-    del precision  # of matrix products
+    """Depthwise: the sum over taps of shifted image times weight; it has no forward mode."""
+    del precision  # it concerns matrix products only
     if not groups == images.shape[-1] == kernel.shape[-1]:
         raise _impossible('shift', kernel, groups, 'depthwise convolutions')
     return _tap_sum(images, kernel, strides, padding).astype(preferred_element_type or images.dtype)
@@ -363,8 +354,7 @@ def _tap_sum_forward(images, kernel, strides, padding):
 
 
 def _tap_sum_backward(strides, padding, inputs, gradient):
-    # Otherwise what comes before either of them, activation and normalisation, is computed anew for
-    # every tap.
+    # Otherwise XLA repeats the operations before them, activation and normalisation, for every tap.
     images, gradient = (
         _computed_once(x) if _platform() == 'cpu' and x.size else x for x in (inputs[0], gradient)
     )

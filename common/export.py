@@ -2,8 +2,8 @@
 
 An `Exportable` is a JAX function of one array with everything a user of the file has to know.
 `write` puts it into `model.onnx` and `model.stablehlo`, loads each file back, compares its results
-with those of JAX and keeps it only if they agree; `export.json` beside them says what goes in and
-what comes out. The StableHLO file is what `jax.export.deserialize` reads.
+with those of JAX and keeps it only if they agree; `export.json` beside them describes input and
+output. The StableHLO file is what `jax.export.deserialize` reads.
 
 Needs the packages of the extra `export`.
 """
@@ -34,7 +34,7 @@ TOLERANCE = 1e-4
 
 
 def check_formats(names: Sequence[str]) -> tuple[str, ...]:
-    """The formats that are asked for, each once, whose packages are there.
+    """Checks the names of formats and that their packages are installed; returns each name once.
 
     Raises:
         ValueError: none is named, one does not exist, or a package is missing.
@@ -57,9 +57,9 @@ class Exportable:
 
     Attributes:
         function: JAX function from an array of the input port to one of the output port.
-        reference: the same as it was trained, which files are compared with.
-        write_onnx: `(path, facts) -> None` writes the same as an ONNX file with these facts in its
-            metadata.
+        reference: the function as it was trained; files are compared with its results.
+        write_onnx: `(path, facts) -> None` writes the function as an ONNX file with these facts in
+            its metadata.
         input, output: its ports.
         example: [B, ...] images on which the comparison is made.
         facts: text by name, for the metadata of the ONNX file and for export.json.
@@ -89,8 +89,8 @@ def unit_range(images: jax.Array) -> jax.Array:
 def write_stablehlo(function: Callable[[jax.Array], jax.Array], input: Port, path) -> None:
     """Writes a JAX function as one program for the platforms in `PLATFORMS` and any batch.
 
-    Matrix products and convolutions are in full float32 on every platform, so that what was checked
-    on one holds on the others.
+    Matrix products and convolutions are in full float32 on every platform, so that a check on one
+    holds on the others.
 
     Args:
         function: of an array of the input port.
@@ -99,21 +99,19 @@ def write_stablehlo(function: Callable[[jax.Array], jax.Array], input: Port, pat
     """
     (batch,) = jax_export.symbolic_shape(BATCH)
     images = jax.ShapeDtypeStruct((batch, *input.shape), np.dtype(input.dtype))
-    # `common.conv` looks at the default device. What it takes for an accelerator is XLA's own
-    # convolution, which every platform has; what is fastest on this machine's CPU would be slow
-    # elsewhere.
+    # `common.conv` looks at the default device. For an accelerator it takes XLA's own convolution,
+    # which every platform has; the fastest choice for this machine's CPU would be slow elsewhere.
     with jax.default_device('tpu'), jax.default_matmul_precision('highest'):
         traced = core.jaxpr_as_fun(jax.make_jaxpr(function)(images))
-    exported = jax_export.export(jax.jit(lambda images: traced(images)[0]), platforms=PLATFORMS)(
-        images
-    )
+    program = jax.jit(lambda images: traced(images)[0])
+    exported = jax_export.export(program, platforms=PLATFORMS)(images)
     pathlib.Path(path).write_bytes(exported.serialize())
 
 
 def _compute(function: Callable, images: np.ndarray) -> np.ndarray:
     """Results of a JAX function in full float32."""
     with jax.default_matmul_precision('highest'):
-        # One call does not repay an optimised program, whose compilation takes twice as long.
+        # An optimised program compiles twice as long, which a single call does not repay.
         compiled = jax.jit(function).lower(images).compile({'xla_backend_optimization_level': 0})
     return np.asarray(compiled(images))
 
@@ -142,9 +140,7 @@ def run_file(path, images: np.ndarray) -> np.ndarray:
 
 
 def _difference(found: np.ndarray, expected: np.ndarray) -> float:
-    """Largest difference, relative to the largest value if that is above 1; infinite for other
-    shapes.
-    """
+    """Largest difference, divided by a largest value above 1; infinite if the shapes differ."""
     if found.shape != expected.shape:
         return np.inf
     return float(np.abs(found - expected).max() / max(1.0, np.abs(expected).max()))
@@ -158,8 +154,7 @@ def write(
     source: Mapping[str, Any],
     tolerance: float = TOLERANCE,
 ) -> dict[str, Any]:
-    """Writes a network in some formats, and export.json; all of it, or nothing if one file is not
-    right.
+    """Writes a network in some formats, and export.json: all files, or none if one is wrong.
 
     Args:
         model: the network.
@@ -229,8 +224,8 @@ def destination(workdir: str | None, checkpoint: str, flags_text: str) -> Iterat
     """Opens the directory that an export goes to.
 
     Args:
-        workdir: a run of its own, or the workdir of the network itself, whose flags.txt and
-            run.json then remain those of its training.
+        workdir: directory of a new run, or the workdir of the network itself; there, flags.txt and
+            run.json stay as the training wrote them.
         checkpoint: where the network comes from.
         flags_text: the flagfile that repeats the export.
 
@@ -241,7 +236,9 @@ def destination(workdir: str | None, checkpoint: str, flags_text: str) -> Iterat
         ValueError: no workdir is given, or it cannot be opened.
     """
     if not workdir:
-        raise ValueError('--workdir has to name a directory: a new one, or that of the network')
+        raise ValueError(
+            '--workdir has to name a directory: a new one, or the workdir of the network'
+        )
     path = pathlib.Path(workdir).expanduser()
     if path.resolve() == pathlib.Path(checkpoint).expanduser().resolve():
         yield path

@@ -24,7 +24,8 @@ def he_normal(
         rng: generator that the values are drawn from.
         shapes: nested dict of leaves with `shape` and `dtype`; the last key of a path says what a
             leaf is, 'scale', 'bias' or anything else for a kernel, whose last axis is the output.
-        deviation: `names of the path -> standard deviation`, or None for the rule above.
+        deviation: function of the names of a path that returns the standard deviation, or None for
+            the rule above.
 
     Returns:
         The same nested dict of NumPy arrays.

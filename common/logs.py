@@ -1,4 +1,4 @@
-"""What a run says while it runs: metrics for files and TensorBoard, progress for the terminal."""
+"""The output of a run: metrics for files and TensorBoard, progress for the terminal."""
 
 import json
 import os
@@ -22,7 +22,7 @@ _FLUSH_SECONDS = 10
 class MetricLog:
     """Writes flat dicts of metrics to `metrics.jsonl` and to TensorBoard event files, in process 0.
 
-    A loop that resumes has each step once if it writes a step's metrics before it saves that step's
+    A loop that resumes logs each step once if it writes the metrics of a step before its
     checkpoint, and passes the restored step as `resume_step`.
     """
 
@@ -61,7 +61,7 @@ class MetricLog:
 
         Raises:
             ValueError: if a metric is not a single number or is called `step`.
-            OSError: if the disk is full, say.
+            OSError: for example, the disk is full.
         """
         values = {name: _scalar(name, value) for name, value in metrics.items()}
         if self._file is None:
@@ -89,14 +89,12 @@ class MetricLog:
 class _Events:
     """Scalars in a TensorBoard event file, written by the thread that calls.
 
-    Where the disk is full, the thread and the queue of tensorboardX's SummaryWriter stop a run for
+    On a full disk, the thread and the queue of tensorboardX's SummaryWriter would block a run for
     ever.
     """
 
     def __init__(self, directory, *, purge_step):
-        """Opens a file; with a `purge_step`, TensorBoard hides what other files have from that step
-        on.
-        """
+        """Opens a file; TensorBoard then hides entries of other files from `purge_step` on."""
         self._writer = EventsWriter(os.path.join(directory, 'events'))
         self._flushed = time.monotonic()
         if purge_step is not None:
@@ -119,8 +117,7 @@ class _Events:
 
 
 def read_metrics(directory):
-    """The rows of a run's `metrics.jsonl`, as dicts with `step`; lines that are not whole are left
-    out.
+    """The rows of a run's `metrics.jsonl`, as dicts with `step`; incomplete lines are left out.
 
     Args:
         directory: the run directory.
@@ -155,7 +152,7 @@ def _scalar(name, value):
 
 
 class Progress:
-    """Progress of a long loop: a bar with rate and time left, or lines where none can be drawn.
+    """Progress of a long loop: a bar with rate and time left, or lines where a bar is impossible.
 
     Lines, one every `interval` seconds at most, read `train 120/1000 3.4 steps/s ETA 04:18 loss
     0.123`. Rates leave out the first update, which compiles.
@@ -171,7 +168,7 @@ class Progress:
             unit: what is counted, in the singular.
             initial: number of units done before, in an earlier run.
             description: one word in front.
-            interval: least number of seconds between two lines; the bar is not bound by it.
+            interval: least number of seconds between two lines; it does not limit the bar.
             stream: where to print; default `sys.stdout`.
         """
         self._stream = sys.stdout if stream is None else stream
@@ -259,7 +256,7 @@ def _shows_bars(stream):
 
 
 def say(text: str) -> None:
-    """Prints a line, in the process that prints."""
+    """Prints a line, in process 0 only."""
     if parallel.is_main():
         print(text, flush=True)
 

@@ -1,4 +1,4 @@
-"""How the C library hands memory out and takes it back."""
+"""How the C library allocates and frees memory."""
 
 import ctypes
 
@@ -6,16 +6,17 @@ _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8  # names of mallopt(3)
 
 
 def keep_memory():
-    """Makes glibc keep what is freed, from one heap for all threads.
+    """Makes glibc keep freed memory, in one heap for all threads.
 
     XLA's convolutions on a CPU take scratch space anew in every call. Above 32 MB glibc gets it
     from the system and gives it back each time, and the page faults cost more than the arithmetic.
-    Call it before any computation: the heaps of other threads hold no more than 64 MB, so that
-    larger blocks would come from the system all the same. Thresholds end at 2 GB, less than a
-    training step may take: no block is mapped by itself, and the heap is never trimmed.
+    Call this function before any computation: the heaps of other threads hold no more than 64 MB,
+    so that larger blocks would still come from the system. A threshold cannot exceed 2 GB, less
+    than a training step may take. Hence no block is mapped by itself, and the heap is never
+    trimmed.
 
     Returns:
-        Whether it could; False where the C library is another one.
+        Whether it succeeded; False if the C library is not glibc.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

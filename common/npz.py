@@ -1,6 +1,4 @@
-"""Reading .npz files that nobody vouches for: nothing is unpickled, and what they unpack to is
-bounded.
-"""
+"""Reads .npz files from unknown sources: it unpickles nothing and limits their size in memory."""
 
 import contextlib
 

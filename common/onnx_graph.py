@@ -1,6 +1,4 @@
-"""ONNX files put together operator by operator, where a network is its own best description of
-itself.
-"""
+"""ONNX files built operator by operator, straight from the description of a network."""
 
 import dataclasses
 import importlib
@@ -8,15 +6,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
-OPSET = 17  # read by every runtime of the last years
+OPSET = 17  # every runtime of the last years reads it
 IR_VERSION = 8  # the file format that belongs to it
 BATCH = 'batch'
 
 
 def require(package: str):
-    """Imports a package of the extra `export` and returns it. Raises ValueError if it is not
-    installed.
-    """
+    """Imports and returns a package of the extra `export`; ValueError if it is not installed."""
     try:
         return importlib.import_module(package)
     except ImportError as error:
@@ -45,10 +41,10 @@ class Port:
 
 
 class OnnxGraph:
-    """Collects operators and constants; values go by their names.
+    """Collects operators and constants; each value is known by its name.
 
     Attributes:
-        nodes, weights: ONNX nodes and tensors, in the order of their making.
+        nodes, weights: ONNX nodes and tensors, in the order in which they were made.
 
     Raises:
         ValueError: on creation, if the package `onnx` is missing.
@@ -117,7 +113,7 @@ class OnnxGraph:
 
 
 def save_model(model, path, facts: Mapping[str, str]) -> None:
-    """Checks an ONNX model and writes it with `facts` as its metadata, in place of what it had."""
+    """Checks an ONNX model and writes it; `facts` replace its metadata."""
     onnx = require('onnx')
     onnx.helper.set_model_props(model, dict(facts))
     onnx.checker.check_model(model, full_check=True)

@@ -28,8 +28,8 @@ def initialize(*, coordinator_address=None, num_processes=None, process_id=None,
     """Joins the other processes of a multi-host run; does nothing in a run of one process.
 
     Without arguments it recognises a Slurm step of several tasks and a TPU pod slice that names its
-    workers in the environment. It has to stand before the first JAX operation. A second call does
-    nothing. A Slurm task that is alone on its node computes on all of its GPUs, others on the GPU
+    workers in the environment. Call it before the first JAX operation; a second call does nothing.
+    A Slurm task that is alone on its node computes on all GPUs of the node, other tasks on the GPU
     of their local rank.
 
     Args:
@@ -62,22 +62,20 @@ def initialize(*, coordinator_address=None, num_processes=None, process_id=None,
     if process_id == 0:
         _check_free(coordinator_address)
     jax.config.update('jax_cpu_collectives_implementation', 'gloo')
-    # It takes SIGTERM away from `common.stopping`, which lets processes agree on where to stop
-    # themselves.
+    # This service would take SIGTERM away from `common.stopping`, with which the processes agree on
+    # where to stop.
     jax.config.update('jax_enable_preemption_service', False)
     _join(arguments, timeout)
     if all(missing) and _alone_on_node(os.environ):
-        # Left to itself JAX takes one GPU for each Slurm task.
+        # By default JAX takes one GPU for each Slurm task.
         for name in ('jax_cuda_visible_devices', 'jax_rocm_visible_devices'):
             jax.config.update(name, 'all')
 
 
 def _join(arguments, timeout):
-    """Calls `jax.distributed.initialize`, and raises ValueError where it would abort the
-    process.
-    """
-    # JAX logs a stack and aborts when its own time is over, and lets no Ctrl-C through while it
-    # waits.
+    """Calls `jax.distributed.initialize`; raises ValueError where JAX would abort the process."""
+    # When its own timeout is over, JAX logs a stack and aborts; while it waits, it lets no Ctrl-C
+    # through.
     failed = []
 
     def initialize():
@@ -92,11 +90,9 @@ def _join(arguments, timeout):
     address, count, rank = arguments
     who = 'this process' if rank is None else f'process {rank} of {count}'
     if joining.is_alive():
-        where = (
-            ''
-            if address is None
-            else f'; coordinator_address is {address}, where {_answer(address)}'
-        )
+        where = ''
+        if address is not None:
+            where = f'; coordinator_address is {address}, where {_answer(address)}'
         raise ValueError(
             f'{who} waited {timeout:g} s for the others, which did not all come{where}'
         )
@@ -105,9 +101,7 @@ def _join(arguments, timeout):
 
 
 def _check_free(address):
-    """Raises ValueError if the port of a coordinator is taken; JAX ends in a segmentation fault
-    there.
-    """
+    """Raises ValueError if a port is taken; there, JAX would end in a segmentation fault."""
     try:
         socket.create_server(('', int(address.rpartition(':')[2]))).close()
     except (OSError, OverflowError) as error:
@@ -117,7 +111,7 @@ def _check_free(address):
 
 
 def _answer(address):
-    """What a connection to a coordinator says, in a few words."""
+    """The result of a connection to a coordinator, in a few words."""
     try:
         host, _, port = address.rpartition(':')
         socket.create_connection((host.strip('[]'), int(port)), 5).close()
@@ -128,8 +122,8 @@ def _answer(address):
 
 def _in_cluster(environment):
     """Whether the environment of this process says that it is one of several."""
-    # A batch script that does not use srun sees SLURM_NTASKS too, but is alone: only srun names the
-    # nodes.
+    # A batch script without srun sees SLURM_NTASKS too, but is a single process; only srun names
+    # the nodes.
     slurm = int(environment.get('SLURM_NTASKS', 1)) > 1 and 'SLURM_STEP_NODELIST' in environment
     workers = (
         environment.get('TPU_PROCESS_ADDRESSES') or environment.get('TPU_WORKER_HOSTNAMES') or ''
@@ -138,7 +132,7 @@ def _in_cluster(environment):
 
 
 def _alone_on_node(environment):
-    """Whether every node of this Slurm step runs one task; Slurm counts them as in `1(x4)`."""
+    """Whether every node of this Slurm step runs one task; Slurm writes this as in `1(x4)`."""
     return (
         re.fullmatch(r'1(\(x\d+\))?', environment.get('SLURM_STEP_TASKS_PER_NODE', '')) is not None
     )
@@ -150,14 +144,13 @@ def is_main():
 
 
 def wait_for_all():
-    """Waits in a run of several processes until all of them call this, such as for the one that
-    still writes.
+    """Waits until all processes of a run call this, for example for one that still writes.
 
-    It has to stand before the end of a process: JAX waits there for the others for five minutes
-    only, and then aborts them all.
+    Call it before a process ends: at its end JAX waits only five minutes for the other processes,
+    and then aborts all of them.
     """
-    # JAX's own `sync_global_devices` returns when the first device of this process is through. If
-    # the process then ends, the others are left with half a collective, and never end.
+    # JAX's own `sync_global_devices` returns when the first device of this process is done. If the
+    # process then ends, the collective of the others stays incomplete, and they never end.
     if jax.process_count() > 1:
         barrier = data_parallel(lambda unused_state, one: jax.lax.psum(one, AXIS), num_shared=0)
         jax.block_until_ready(barrier(None, np.ones(jax.local_device_count(), np.int32)))
@@ -194,8 +187,8 @@ def data_parallel(step, *, num_shared=1):
 
     The state and the shared arguments (tables, schedules) are the same on every device, plain
     arrays without a device axis; the batch comes from `local_shard`. The step runs inside the axis
-    `AXIS` and has to make what it returns equal on all devices with `mean`; gradients are those of
-    the local examples until then.
+    `AXIS` and has to make what it returns equal on all devices with `mean`; until then, gradients
+    belong to the local examples only.
 
     Args:
         step: function `(state, batch [B / devices, ...], *shared) -> outputs`.
@@ -209,10 +202,10 @@ def data_parallel(step, *, num_shared=1):
 
 
 def replicate(tree):
-    """Puts a pytree on every device, as the steps of `parallel.data_parallel` return theirs.
+    """Puts a pytree on every device, in the form that steps of `data_parallel` return.
 
-    A step is compiled for where its arguments lie: called first with a state on the host and then
-    with the one that it has returned, it would be compiled twice.
+    A step is compiled for the place of its arguments. If it were called first with a state on the
+    host and then with the state that it returned, it would be compiled twice.
 
     Args:
         tree: arrays on the host or on devices; every process has the same ones.

@@ -1,8 +1,8 @@
-"""Run directories: one run at a time, and the record of what it was.
+"""Run directories: one run at a time, and a record of it.
 
-A run directory holds `flags.txt`, the flagfile that repeats the run, and `run.json`, what it ran
-on; the run adds its metrics, checkpoints and results. Everything is written under a temporary name
-and renamed, so a killed run leaves no half file.
+A run directory holds `flags.txt`, the flagfile that repeats the run, and `run.json`, facts about
+the run and its machine; the run adds its metrics, checkpoints and results. Everything is written
+under a temporary name and renamed, so a killed run leaves no incomplete file.
 """
 
 import contextlib
@@ -36,11 +36,11 @@ _PACKAGES = ('pano-dppnet', 'jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint'
 
 @contextlib.contextmanager
 def atomic_path(path):
-    """Gives a temporary sibling of `path` to write to, and renames it to `path` when the block ends
-    well.
+    """Gives a temporary path to write to, and renames it to `path` when the block ends well.
 
-    The temporary name keeps the suffix, which writers of images and video look at. A block that
-    raises leaves nothing. A folder may be written the same way, where none of that name exists yet.
+    The temporary path is in the same folder and has the same suffix, since writers of images and
+    video look at the suffix. A block that raises leaves nothing. A folder may be written the same
+    way if none of that name exists yet.
 
     Args:
         path: the file to write; its parent has to exist.
@@ -61,8 +61,9 @@ def atomic_path(path):
 
 
 def write_json(path, value):
-    """Writes JSON atomically, with NumPy and JAX values as numbers and lists and non-finite numbers
-    as null.
+    """Writes JSON atomically; NumPy and JAX values become numbers and lists.
+
+    Numbers that are not finite become null.
 
     Args:
         path: the file to write.
@@ -74,8 +75,7 @@ def write_json(path, value):
 
 
 def jsonable(value):
-    """The value in terms that strict JSON has: arrays as lists, paths as strings, NaN and
-    infinities as None.
+    """The value as strict JSON has it: arrays as lists, paths as strings, NaN and infinity as None.
 
     Raises:
         ValueError: if the value has no such form.
@@ -93,9 +93,8 @@ def jsonable(value):
     if hasattr(value, '__array__'):
         array = np.asarray(value)
         # tolist() leaves bfloat16 and the like as NumPy scalars.
-        return jsonable(
-            (array if array.dtype.kind in 'biuU' else array.astype(np.float64)).tolist()
-        )
+        exact = array.dtype.kind in 'biuU'
+        return jsonable((array if exact else array.astype(np.float64)).tolist())
     raise ValueError(f'{value!r} of type {type(value).__name__} has no JSON form')
 
 
@@ -125,13 +124,13 @@ class RunDirectory:
         return self.path / 'checkpoints'
 
     def update(self, **facts):
-        """Adds facts to run.json, at once; does nothing on disk but in process 0."""
+        """Adds facts to run.json at once; only process 0 writes them to disk."""
         self.record.update(jsonable(facts))
         if self._lock is not None:
             write_json(self.path / RECORD_FILE, self.record)
 
     def close(self):
-        """Lets the lock go; the directory stays."""
+        """Releases the lock; the directory stays."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -140,9 +139,7 @@ class RunDirectory:
         return self
 
     def __exit__(self, unused_kind, error, unused_trace):
-        """Lets the lock go. Raises a ValueError of one sentence for an OSError that tells of a full
-        disk.
-        """
+        """Releases the lock; turns the OSError of a full disk into a ValueError of one sentence."""
         self.close()
         if isinstance(error, OSError) and error.errno in _FULL:
             raise ValueError(
@@ -155,8 +152,8 @@ class RunDirectory:
 def open_run(workdir, flags_text, *, argv=None):
     """Opens a run directory, new or an earlier run's, and records the run in it.
 
-    Only process 0 of a multi-host run locks and writes; the others get a directory of the same path
-    that writes nothing.
+    Only process 0 of a multi-host run locks and writes; the other processes get a `RunDirectory` of
+    the same path that writes nothing.
 
     Args:
         workdir: the directory: new, empty, or one in which a run was opened before.
@@ -209,7 +206,7 @@ def open_run(workdir, flags_text, *, argv=None):
 
 
 def earlier_run(workdir) -> tuple[str | None, dict]:
-    """What an earlier run left in a directory, without opening it.
+    """The flags and the record of an earlier run in a directory, without opening it.
 
     Returns:
         (text of its flags.txt, what its run.json holds); None and {} where there was none.
@@ -218,7 +215,7 @@ def earlier_run(workdir) -> tuple[str | None, dict]:
         ValueError: its run.json is damaged; names the file.
     """
     path = pathlib.Path(workdir).expanduser().absolute()
-    # What is no directory is refused by `open_run`.
+    # `open_run` refuses a path that is no directory.
     return (_read_flags(path), _read_record(path)) if path.is_dir() else (None, {})
 
 
@@ -236,9 +233,7 @@ def _check_contents(path):
 
 
 def _remove_leftovers(path):
-    """Removes what killed writers of `atomic_path` left behind; nobody else writes into a locked
-    run.
-    """
+    """Removes what killed writers of `atomic_path` left; nobody else writes into a locked run."""
     for leftover in [found for found in path.rglob('.*.tmp*') if _TEMPORARY.fullmatch(found.name)]:
         if leftover.is_dir():
             shutil.rmtree(leftover, ignore_errors=True)
@@ -293,9 +288,7 @@ def _versions():
 
 
 def _commit():
-    """The commit of this source tree, marked `-dirty` if files differ from it, or None outside a
-    checkout.
-    """
+    """The commit of this source tree, with `-dirty` if files differ; None outside a checkout."""
     here = pathlib.Path(__file__).resolve()
 
     def git(*arguments):

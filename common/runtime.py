@@ -1,7 +1,7 @@
 """Settings of a whole process: its memory, its cache of compiled programs, its fellow processes.
 
 Programs make these settings once, before any computation; functions of the library never do. The
-configuration is known without JAX, which `start` imports.
+configuration needs no JAX; only `start` imports it.
 """
 
 import dataclasses
@@ -12,7 +12,7 @@ from common.options import option
 
 @dataclasses.dataclass(frozen=True)
 class RuntimeConfig:
-    """How a process computes, whatever it computes."""
+    """How a process computes, whatever its job is."""
 
     compilation_cache: str = option(
         '~/.cache/pano_dppnet/jax', 'directory of compiled programs; empty for none'

@@ -1,16 +1,15 @@
-"""Stopping well: a signal asks, the job ends what it is about and keeps it, and the process says
-so.
+"""Stopping well: after a signal, a job ends its current part, saves it and says so.
 
 SIGINT is Ctrl-C. SIGTERM is what Slurm, Kubernetes and preemptible machines send some time before
 they kill, and SIGUSR1 what Slurm sends ahead of the time limit if asked to (`--signal=USR1@60`).
-The first of them ends the job with `Stopped`: at once, or where a loop that holds it off has saved
-what it has. Ctrl-C after it ends the process, whatever it is doing.
+The first signal ends the job with `Stopped`: at once, or, in a loop that holds signals off, when
+the loop has saved its work. A Ctrl-C after the first signal ends the process, whatever it is doing.
 
     with stopping.on_signals() as stop:
         train(..., stop=stop)
 
     def train(..., stop=None):
-        stop = stop or Stop()               # one that nobody asks
+        stop = stop or Stop()               # a request that never comes
         with stop.held('this step'):
             for index in range(steps):
                 ...
@@ -32,16 +31,15 @@ import time
 import numpy as np
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
-_PATIENCE = (
-    1.0  # seconds in which Python usually gets to a signal, and cleans up after the second one
-)
+# Seconds in which Python usually handles a signal, and cleans up after the second one.
+_PATIENCE = 1.0
 _END = b'\0'
 
 
 class Stopped(KeyboardInterrupt):
     """A job has been stopped by a signal.
 
-    As a KeyboardInterrupt it passes whoever catches the failures of a part (`except Exception`).
+    It is a KeyboardInterrupt, so that code that catches failures (`except Exception`) lets it pass.
 
     Attributes:
         number: of the signal.
@@ -49,9 +47,11 @@ class Stopped(KeyboardInterrupt):
     """
 
     def __init__(self, number, kept=''):
-        """Args:
-        number: of the signal.
-        kept: what of the work is kept, and what to do to go on; '' if there is nothing to say.
+        """Says which signal stopped the job.
+
+        Args:
+            number: of the signal.
+            kept: what is saved of the work, and how to go on; '' if there is nothing to say.
         """
         super().__init__(
             f'stopped by {signal.Signals(number).name}' + (f': {kept}' if kept else '')
@@ -60,12 +60,11 @@ class Stopped(KeyboardInterrupt):
 
 
 class Stop:
-    """A request to stop, at first not made.
+    """A request to stop, which a signal may make.
 
     Attributes:
-        number: of the signal that asked, 0 as long as none did.
-        kept: what of the work is kept so far, for the message; whoever saves something says so
-            here.
+        number: of the signal that made the request, 0 as long as there is none.
+        kept: what is saved of the work so far, for the message; code that saves something sets it.
     """
 
     def __init__(self):
@@ -74,13 +73,13 @@ class Stop:
 
     @contextlib.contextmanager
     def held(self, part):
-        """Holds a request off for the block, which looks at `number` or `check` itself.
+        """Holds a request off during the block, which looks at `number` or calls `check` itself.
 
         Args:
-            part: what has to end first, for the message: 'this step'.
+            part: name of what has to end first, for the message, such as 'this step'.
 
         Raises:
-            Stopped: at the end of the block, if there was a request that it did not look at.
+            Stopped: at the end of the block, if there was a request.
         """
         before, self._part = self._part, part
         try:
@@ -96,17 +95,17 @@ class Stop:
             raise Stopped(self.number, self.kept)
 
     def vote(self):
-        """What this process says to the question of all processes of a run whether to stop after a
-        step.
+        """The vote of this process on whether all processes of a run stop after this step.
 
         Signals reach processes at different steps, but a process that stops alone leaves the others
         waiting in their next step for ever. All processes have to vote at the same places.
 
         Returns:
-            For `carried`: the highest number of all processes, an array that is still being
-            computed. None in a run of one process, which can look at its own request at any time.
+            The argument of `carried`: the highest number of all processes, an array that is still
+            being computed. None in a run of one process, which can look at its own request at any
+            time.
         """
-        # The start of a command line that only counts does without JAX.
+        # Imported here, so that commands that compute nothing start without JAX.
         import jax
 
         if jax.process_count() == 1:
@@ -114,22 +113,19 @@ class Stop:
         return _ballot()(None, np.full(jax.local_device_count(), self.number, np.int32))
 
     def carried(self, vote):
-        """Whether any process asked before it gave its `vote`; from then on this one was asked
-        too.
-        """
+        """Whether any process had a request before its `vote`; if so, this one has it now, too."""
         number = self.number
         if vote is not None:
             import jax
 
-            # On all devices: a process that ends before its part in the vote is through leaves
-            # others waiting.
+            # Waits for all devices: a process that ends before its part of the vote is complete
+            # leaves the others waiting.
             number = int(jax.block_until_ready(vote))
         self.number = self.number or number
         return number > 0
 
     def trained(self, step, steps, folder):
-        """Ends a loop that votes and has saved its last step: all processes go on behind it, or
-        none.
+        """Ends a loop that votes and has saved its last step; all processes go on, or none.
 
         Args:
             step: the last one that was done.
@@ -140,11 +136,11 @@ class Stop:
             f'the checkpoint of step {step} of {steps} is saved in {folder}; the same command goes '
             'on from there'
         )
-        # A request after the last vote.
+        # There may be a request after the last vote.
         self.carried(self.vote())
 
     def on_signal(self, number, unused_frame=None):
-        """What the main thread does about a signal.
+        """Handles a signal in the main thread.
 
         Raises:
             Stopped: on the first one, unless it is held off.
@@ -156,17 +152,15 @@ class Stop:
                 raise KeyboardInterrupt
             return
         self._signalled = True
-        # Ctrl-C reaches all processes of a terminal, and another one's vote may be faster than the
-        # signal.
+        # Ctrl-C reaches all processes of a terminal, and the vote of another process may arrive
+        # before the signal.
         if not self.number:
             self.number = number
             if self._part is None:
                 self.check()
 
     def _watch(self, reader):
-        """Follows signals beside the main thread, which sees none while XLA compiles or a device
-        works.
-        """
+        """Follows signals in a thread, which the main thread cannot see while XLA works."""
         asked, silent = False, False
         while True:
             if silent and not select.select([reader], [], [], _PATIENCE)[0]:
@@ -209,12 +203,13 @@ def _say(text):
 
 @contextlib.contextmanager
 def on_signals():
-    """Makes the signals `SIGNALS` requests to stop, for the block; afterwards they mean what they
-    did before.
+    """Turns the signals `SIGNALS` into requests to stop during the block.
 
-    A signal that was ignored before stays so, as for jobs that a shell starts in the background.
-    Outside of the main thread, where Python takes no signals, nothing changes. Other libraries set
-    handlers too when they start (jax.distributed, Ray): start them first.
+    Afterwards they have their earlier handlers.
+
+    A signal that was ignored before stays ignored, for example in jobs that a shell starts in the
+    background. Outside of the main thread, where Python takes no signals, nothing changes. Other
+    libraries set handlers too when they start (jax.distributed, Ray): start them first.
 
     Yields:
         `Stop`.
@@ -235,7 +230,7 @@ def on_signals():
         yield stop
     finally:
         for number, handler in before.items():
-            # None is a handler that is not Python's and cannot be set again.
+            # None means a handler that Python did not set and cannot set again.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         signal.set_wakeup_fd(wakeup)
         os.write(writer, _END)

@@ -1,4 +1,4 @@
-"""The flags of `depth_main`, from the configurations of its jobs, and what `--help` says."""
+"""The flags of `depth_main`, from the configurations of its jobs, and the text of its `--help`."""
 
 from absl import flags as absl_flags
 
@@ -14,14 +14,14 @@ MODES = {
     'train': TrainConfig,
     'export': ExportDepthConfig,
 }
-# Flags that say other things in other modes.
+# Flags that mean something else in each mode.
 _HELP = {
     'checkpoint': (
-        'networks to start from: "default" (those of the package; the default of predict, eval and'
+        'networks to start from: "default" (from the package; the default of predict, eval and'
         ' export), "none" (fresh ones; the default of train), the workdir of a training run, or a'
         ' .npz of --save_weights'
     ),
-    'stride': ('frames between those that are compared in training; 0 chooses it from the footage'),
+    'stride': 'distance in frames of the images that are compared in training; 0: from the footage',
 }
 USAGE = Usage(
     'pano-depth',
@@ -45,13 +45,13 @@ def define(values: absl_flags.FlagValues = FLAGS) -> None:
     """Registers all flags.
 
     Args:
-        values: where; the process's flags unless in a test.
+        values: where to register; the process's flags unless in a test.
     """
     absl_flags.DEFINE_enum('mode', 'predict', list(MODES), 'what to do', flag_values=values)
     absl_flags.DEFINE_string(
         'workdir',
         None,
-        "directory of the run: new, empty, or an earlier run's, which then goes on",
+        'directory of the run: new, empty, or of an earlier run, which then goes on',
         flag_values=values,
     )
     absl_flags.DEFINE_string(

@@ -1,6 +1,4 @@
-"""Mains that end in one sentence instead of a traceback, and with the exit code of what
-happened.
-"""
+"""Runs main functions: an error ends in one sentence, and the exit code tells what happened."""
 
 import atexit
 import signal
@@ -16,21 +14,20 @@ from experiments.flags import project_flags
 
 FLAGS = absl_flags.FLAGS
 
-absl_flags.DEFINE_bool('traceback', False, 'Show where an error comes from, not only its sentence.')
+absl_flags.DEFINE_bool('traceback', False, 'show the traceback of an error, not only its message')
 
 
 def run(main, usage=None):
-    """Runs a main function with parsed flags and exits: 0, 1 after an error, 128 + its number after
-    a signal.
+    """Runs a main with parsed flags and exits: 0, 1 after an error, 128 + number of a signal.
 
-    ValueError, OSError and what huge numbers lead to become one sentence on stderr, and so do
+    ValueError, OSError and errors caused by huge numbers become one sentence on stderr, and so do
     unknown flags and bad values; `--traceback` shows the traceback instead. Other exceptions are
-    faults of the program and keep theirs.
+    faults of the program and keep their traceback.
 
     Args:
-        main: function without arguments, its result the exit code (None is 0).
-        usage: `usage.Usage`, what `--help` (the flags that users need) and `--helpfull` (all) say;
-            both exit with 0. None: absl's own help.
+        main: function without arguments; its result is the exit code (None is 0).
+        usage: `usage.Usage` with the texts of `--help` (the flags that users need) and `--helpfull`
+            (all flags), which both exit with 0. None: absl's own help.
     """
     sys.unraisablehook = _unraisable
     job = main_with_errors(main)
@@ -39,14 +36,14 @@ def run(main, usage=None):
         try:
             return job(argv)
         finally:
-            # First of all that is done at exit, which takes JAX and threads seconds.
+            # Registered last, so it runs first at exit; JAX and threads need seconds after that.
             atexit.register(_let_exit)
 
     app.run(to_the_end, flags_parser=lambda argv: _parse(argv, usage))
 
 
 def _let_exit():
-    """A request to stop that comes when everything is done: the exit code stays that of the job."""
+    """Ignores a request to stop when the work is done: the exit code stays that of the job."""
     for number in (signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
 
@@ -80,7 +77,7 @@ def _parse(argv, usage):
     if usage is not None and wanted & {'h', 'help', 'helpshort', 'helpfull'}:
         sys.stdout.write(usages.text(usage, FLAGS, full='helpfull' in wanted))
         sys.exit(0)
-    # The project's flags are what absl's --help is about, whichever script was started.
+    # absl's --help is about the flags of the started script; the project's flags belong there too.
     for flag in project_flags(FLAGS):
         FLAGS.register_key_flag_for_module(argv[0], flag)
     try:
@@ -94,9 +91,7 @@ def _parse(argv, usage):
 
 
 def _unraisable(ignored):
-    """Says what was ignored, but for what TensorStore still has to tell after a checkpoint has
-    failed.
-    """
+    """Reports an ignored exception, unless it is TensorStore's after a failed checkpoint."""
     if str(ignored.exc_value) != 'Event loop is closed':
         sys.__unraisablehook__(ignored)
 

@@ -1,7 +1,7 @@
 """Flags from dataclasses, and dataclasses from flags.
 
-Each default lives once, in a frozen dataclass of the library; its options (`common.options`), and
-those of the dataclasses that it holds, become flags of the same names:
+Each default is written once, in a frozen dataclass of the library. Its options (`common.options`),
+and those of the dataclasses that it holds, become flags of the same names:
 
     @dataclasses.dataclass(frozen=True)
     class TrainConfig:
@@ -29,12 +29,12 @@ def define(cls, *, help=None, skip=(), flag_values=FLAGS):
 
     Accepted types: bool, int, float, str, `Literal` of strings or ints (an enum), `tuple[T, ...]`
     and `tuple[T, T]` of int, float or str (comma-separated, or repeated if the option says so), and
-    each of them `| None`. An option that an earlier dataclass has too shares its flag, if the type
-    is the same; where their defaults differ, each dataclass takes its own.
+    each of them `| None`. If an earlier dataclass has the same option with the same type, both
+    share one flag; if their defaults differ, each dataclass takes its own.
 
     Args:
         cls: the dataclass.
-        help: dict of option name to help text, over the options' own.
+        help: dict of option name to help text, in place of the options' own.
         skip: names of options that get no flag; `build` takes them as overrides.
         flag_values: where to register, the process's flags unless in a test.
 
@@ -50,21 +50,21 @@ def define(cls, *, help=None, skip=(), flag_values=FLAGS):
         if name in skip:
             continue
         if name in flag_values:
-            _share(cls, field, kind, flag_values[name])
+            _share(cls, name, field, kind, flag_values[name])
             continue
         text = (help or {}).get(name) or field.metadata.get('help', '')
-        flag = _make_flag(cls, field, kind, text)
+        flag = _make_flag(cls, name, field, kind, text)
         flag.kind, flag.heading = options.literal(kind), headings[name]
         absl_flags.DEFINE_flag(flag, flag_values, module_name=__name__)
 
 
 def build(cls, *, flag_values=FLAGS, **overrides):
-    """Makes the dataclass from the flags that are given; the others take its own defaults.
+    """Makes the dataclass from the flags that are given; all other options take its own defaults.
 
     Args:
         cls: a dataclass whose options were registered by `define`.
         flag_values: where to read.
-        **overrides: options to set otherwise, those that were skipped among them.
+        **overrides: values of options that replace their flags, or that have no flag.
 
     Returns:
         An instance of `cls`.
@@ -98,38 +98,41 @@ def project_flags(flag_values):
 
 
 def _headings(cls):
-    """{option: what the dataclass is that has it}, for the help."""
+    """{option: summary of the dataclass that has it}, for the help."""
     kinds, found = typing.get_type_hints(cls), {}
     for field in dataclasses.fields(cls):
         kind = kinds[field.name]
-        held = dataclasses.is_dataclass(kind)
         about = (cls.__doc__ or cls.__name__).strip().partition('\n')[0].rstrip('.')
-        found.update(_headings(kind) if held else {field.name: about})
+        inner = {field.name: about}
+        if dataclasses.is_dataclass(kind):
+            prefix = options.prefix_of(field)
+            inner = {prefix + name: heading for name, heading in _headings(kind).items()}
+        found.update(inner)
     return found
 
 
-def _share(cls, field, kind, flag):
-    """Lets a dataclass use a flag that is there; without a common default it has none to show."""
+def _share(cls, name, field, kind, flag):
+    """Lets a dataclass use an existing flag; if their defaults differ, the flag shows none."""
     if getattr(flag, 'kind', None) != options.literal(kind):
         raise ValueError(
-            f'the option {field.name} of {cls.__name__} needs a flag of its own:'
-            f' --{field.name} is defined with another type'
+            f'the option {name} of {cls.__name__} needs a flag of its own: --{name} is defined with'
+            ' another type'
         )
     if flag.using_default_value and flag.default != options.default_of(field):
         flag.default = flag.value = None
 
 
-def _make_flag(cls, field, kind, text):
+def _make_flag(cls, name, field, kind, text):
     """The flag of an option."""
     parser, serializer = _parser_of(cls, field, kind)
     default = options.default_of(field)
     if field.metadata.get('repeated'):
         return absl_flags.MultiFlag(
-            parser, serializer, field.name, None if default is None else list(default), text
+            parser, serializer, name, None if default is None else list(default), text
         )
     if isinstance(parser, absl_flags.BooleanParser):
-        return absl_flags.BooleanFlag(field.name, default, text)
-    return absl_flags.Flag(parser, serializer, field.name, default, text)
+        return absl_flags.BooleanFlag(name, default, text)
+    return absl_flags.Flag(parser, serializer, name, default, text)
 
 
 class _FloatParser(absl_flags.FloatParser):
@@ -156,7 +159,7 @@ class _ChoiceParser(absl_flags.ArgumentParser):
 
 
 class _TupleParser(absl_flags.ArgumentParser):
-    """Comma-separated values, all of one type, of a fixed number or any."""
+    """Comma-separated values of one type, of a fixed number or any number."""
 
     syntactic_help = 'a comma separated list'
 

@@ -1,4 +1,4 @@
-"""The flags of `nas_main`, from the configurations of its jobs, and what `--help` says of them."""
+"""The flags of `nas_main`, from the configurations of its jobs, and the text of its `--help`."""
 
 from absl import flags as absl_flags
 
@@ -10,7 +10,7 @@ from nas.devices import MeasureConfig
 from nas.training import ExportTrainedConfig, SearchConfig, TrainConfig
 
 FLAGS = absl_flags.FLAGS
-# In the order in which modes give flags that they share their help.
+# If modes share a flag, the first of them gives its help.
 MODES = {
     'cost': CostConfig,
     'search': SearchConfig,
@@ -40,7 +40,7 @@ USAGE = Usage(
 
 
 class _SwitchOrPath(absl_flags.ArgumentParser):
-    """`--table` alone is a switch, `--table=FILE` names a file."""
+    """A flag whose name alone is a switch, and which names a file with a value: `--table=FILE`."""
 
     syntactic_help = 'FILE or nothing'
 
@@ -52,7 +52,7 @@ class _SwitchOrPath(absl_flags.ArgumentParser):
 
 
 class _SwitchOrPathFlag(absl_flags.Flag):
-    """absl lets flags that are `boolean` stand without a value."""
+    """A flag that may stand without a value, which absl allows for `boolean` flags."""
 
     def __init__(self, name, text):
         super().__init__(
@@ -60,7 +60,7 @@ class _SwitchOrPathFlag(absl_flags.Flag):
         )
 
     def serialize(self):
-        """The flag as it stands on a command line; '' if it was not given."""
+        """The flag as it stands on a command line, or '' if it was not given."""
         if self.value is False:
             return ''
         return f'--{self.name}' if self.value is True else f'--{self.name}={self.value}'
@@ -70,7 +70,7 @@ def define(values: absl_flags.FlagValues = FLAGS) -> None:
     """Registers all flags.
 
     Args:
-        values: where; the process's flags unless in a test.
+        values: where to register; the process's flags unless in a test.
     """
     absl_flags.DEFINE_enum(
         'mode',
@@ -82,13 +82,13 @@ def define(values: absl_flags.FlagValues = FLAGS) -> None:
     absl_flags.DEFINE_string(
         'workdir',
         None,
-        "directory of the run: new, empty, or an earlier run's, which then goes on",
+        'directory of the run: new, empty, or of an earlier run, which then goes on',
         flag_values=values,
     )
     table = _SwitchOrPathFlag(
         'table',
         '--mode=cost: print the cost of every published network beside its published figures;'
-        ' with --benchmark: the FILE',
+        ' with --benchmark: the npz FILE of the table',
     )
     absl_flags.DEFINE_flag(table, values)
     for config in (RuntimeConfig, *MODES.values(), MeasureConfig):
@@ -99,7 +99,7 @@ def define(values: absl_flags.FlagValues = FLAGS) -> None:
 def config_of(
     mode: str, values: absl_flags.FlagValues = FLAGS
 ) -> SearchConfig | TrainConfig | ExportTrainedConfig:
-    """What the flags say of a mode.
+    """Reads the configuration of a mode from the flags.
 
     Args:
         mode: 'search', 'train' or 'export'.
@@ -135,7 +135,7 @@ def search_config(values: absl_flags.FlagValues = FLAGS) -> SearchConfig:
 
 
 def cost_config(values: absl_flags.FlagValues = FLAGS) -> tuple[CostConfig, MeasureConfig]:
-    """(what is counted, where it is measured too).
+    """Returns (the network to count, the devices to measure it on).
 
     Raises:
         ValueError: flags do not go together.

@@ -1,13 +1,17 @@
 """Architecture search from the command line: `nas-search` or `python experiments/nas_main.py`.
 
-nas-search --flagfile=experiments/flagfiles/digits_cpu.flags --workdir=runs/digits
-nas-search --benchmark=nas_bench_201 --table=FILE --device=raspi4 --budget=500 --workdir=runs/table
-nas-search --mode=train --from_search=runs/digits:balanced --dataset=digits --workdir=runs/balanced
-nas-search --mode=train --network=dpp-net-panacea --dataset=cifar10:PATH --workdir=runs/panacea
-nas-search --mode=cost --cell=bn_relu-lgconv1x1-bn_relu-gconv3x3 --skeleton=imagenet
-nas-search --mode=cost --network=condensenet-86
-nas-search --mode=cost --table
-nas-search --mode=cost --network=condensenet-86 --device=xla:cpu,onnx:threads=1
+    nas-search --flagfile=experiments/flagfiles/digits_cpu.flags --workdir=runs/digits
+    nas-search --benchmark=nas_bench_201 --table=FILE --device=raspi4 --budget=500
+        --workdir=runs/table
+    nas-search --mode=train --from_search=runs/digits:balanced --dataset=digits
+        --workdir=runs/balanced
+    nas-search --mode=train --network=dpp-net-panacea --dataset=cifar10:PATH --workdir=runs/panacea
+    nas-search --mode=cost --cell=bn_relu-lgconv1x1-bn_relu-gconv3x3 --skeleton=imagenet
+    nas-search --mode=cost --network=condensenet-86
+    nas-search --mode=cost --table
+    nas-search --mode=cost --network=condensenet-86 --device=xla:cpu,onnx:threads=1
+
+Each mode is one function of `nas` and one configuration, which the flags fill in.
 """
 
 import json
@@ -35,7 +39,7 @@ def main(values: absl_flags.FlagValues = FLAGS) -> int:
     Raises:
         ValueError: for unusable input.
     """
-    # Who names one network without a mode wants to know about it.
+    # A named network without a mode asks for its costs.
     counts = values.cell or values.network or values.table is True
     mode = values.mode or ('cost' if counts else 'search')
     if mode == 'cost':
@@ -65,7 +69,7 @@ def print_cost(values: absl_flags.FlagValues) -> int:
 
 
 def run_job(mode: str, values: absl_flags.FlagValues) -> None:
-    """The modes that compute."""
+    """Runs the modes that compute: search, train and export."""
     import nas
     from common import parallel
 

@@ -1,4 +1,4 @@
-"""What `--help` and `--helpfull` say: the flags that users need, in groups, with one example."""
+"""The texts of `--help` and `--helpfull`: the flags that users need, in groups, with examples."""
 
 import dataclasses
 import shutil
@@ -9,7 +9,7 @@ from absl import flags as absl_flags
 
 from experiments import flags
 
-_COLUMN = 26  # where the text behind a flag begins
+_COLUMN = 26  # column where the text of a flag begins
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +79,7 @@ def _entry(flag, width):
 
 
 def _shown(value):
-    """A default as it would be given."""
+    """A default as a user would give it."""
     if isinstance(value, bool):
         return 'yes' if value else 'no'
     return ','.join(map(str, value)) if isinstance(value, (list, tuple)) else value

@@ -16,11 +16,13 @@ from common.options.checks import check_options
 from common.options.fields import (
     default_of,
     fields_of,
+    held,
     is_required,
     literal,
     make,
     option,
     optional_fields,
+    prefix_of,
     repeats,
     values_of,
 )
@@ -35,11 +37,13 @@ __all__ = [
     'flag_lines',
     'flagfile',
     'from_flagfile',
+    'held',
     'is_required',
     'literal',
     'make',
     'option',
     'optional_fields',
+    'prefix_of',
     'repeats',
     'values_of',
 ]

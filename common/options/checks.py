@@ -1,6 +1,6 @@
-"""Checks of a configuration by what its options say of themselves, for users of Python.
+"""Checks the values of a configuration against the bounds and choices of its options.
 
-On a command line the parser of a flag refuses the same values.
+These checks are for users of Python; on a command line the parser of a flag makes the same ones.
 """
 
 import dataclasses
@@ -11,14 +11,14 @@ from common.options.fields import literal
 
 
 def check_options(config) -> None:
-    """Checks the numbers and choices of a configuration; those that it holds check themselves.
+    """Checks the numbers and choices of a configuration; configurations inside it check themselves.
 
     Args:
         config: instance of a dataclass of options.
 
     Raises:
-        ValueError: a number is not finite or outside its bounds, or a value is none of the choices
-            of its `Literal`; names the option.
+        ValueError: a number is not finite or outside its bounds, or a value is not among the
+            choices of its `Literal`; the message names the option.
     """
     kinds = typing.get_type_hints(type(config))
     for field in dataclasses.fields(config):

@@ -14,9 +14,9 @@ def option(default, help, *, lower_bound=None, upper_bound=None, repeated=False)
     Args:
         default: an immutable value.
         help: what the option means, with its unit.
-        lower_bound, upper_bound: of a number, themselves accepted; or None.
-        repeated: the flag of this tuple of texts is given once for each item, which may hold
-            commas.
+        lower_bound, upper_bound: limits of a number, both accepted values; or None.
+        repeated: whether the flag is given once for each item of this tuple of texts; an item may
+            then hold commas.
 
     Returns:
         A `dataclasses.field`.
@@ -32,8 +32,27 @@ def option(default, help, *, lower_bound=None, upper_bound=None, repeated=False)
     )
 
 
+def held(default, *, prefix: str):
+    """A field that holds another configuration, whose options get longer names here.
+
+    Args:
+        default: the configuration.
+        prefix: what the names of its options begin with, so that they differ from others: `bundle_`
+            makes `--bundle_steps` of its `steps`.
+
+    Returns:
+        A `dataclasses.field`.
+    """
+    return dataclasses.field(default=default, metadata={'prefix': prefix})
+
+
+def prefix_of(field: dataclasses.Field) -> str:
+    """What the names of the options begin with that a field holds."""
+    return field.metadata.get('prefix', '')
+
+
 def optional_fields(name: str, cls: type, doc: str) -> type:
-    """A frozen dataclass with the fields of another one, each of them None unless it is given.
+    """A frozen dataclass with the fields of another one, each None unless it is given.
 
     Args:
         name: of the new class.
@@ -54,7 +73,7 @@ def optional_fields(name: str, cls: type, doc: str) -> type:
 
 @functools.cache
 def fields_of(cls: type) -> dict[str, tuple[dataclasses.Field, Any]]:
-    """The options of a configuration and of those that it holds: {name: (field, type)}.
+    """The options of a configuration and of the ones inside it: {name: (field, type)}.
 
     Raises:
         ValueError: two options share a name.
@@ -64,7 +83,9 @@ def fields_of(cls: type) -> dict[str, tuple[dataclasses.Field, Any]]:
         kind = kinds[field.name]
         if not field.init:
             continue
-        inner = fields_of(kind) if dataclasses.is_dataclass(kind) else {field.name: (field, kind)}
+        inner = {field.name: (field, kind)}
+        if dataclasses.is_dataclass(kind):
+            inner = {prefix_of(field) + name: entry for name, entry in fields_of(kind).items()}
         for name, entry in inner.items():
             if name in found:
                 raise ValueError(f'{cls.__name__} has two options of the name {name}')
@@ -73,23 +94,23 @@ def fields_of(cls: type) -> dict[str, tuple[dataclasses.Field, Any]]:
 
 
 def make(cls: type, values: Mapping[str, Any]) -> Any:
-    """Makes a configuration, and those that it holds, from values by option.
+    """Makes a configuration, and the ones inside it, from the values of their options.
 
     Args:
         cls: the dataclass.
-        values: value by name; what is left out takes its default.
+        values: value by name; an option that is left out takes its default.
 
     Raises:
-        ValueError: the dataclass refuses a value, or one without default is left out.
+        ValueError: the dataclass refuses a value, or an option without default is left out.
     """
     arguments, kinds = {}, typing.get_type_hints(cls)
     for field in dataclasses.fields(cls):
         kind = kinds[field.name]
         if dataclasses.is_dataclass(kind):
-            names = fields_of(kind)
-            given = {name: value for name, value in values.items() if name in names}
+            names = {prefix_of(field) + name: name for name in fields_of(kind)}
+            given = {names[name]: value for name, value in values.items() if name in names}
             if given or is_required(field):
-                # What the outer default says of the other fields stays.
+                # The other fields keep the values of the outer default.
                 start = {} if is_required(field) else values_of(default_of(field))
                 arguments[field.name] = make(kind, {**start, **given})
         elif field.name in values:
@@ -112,13 +133,15 @@ def default_of(field: dataclasses.Field) -> Any:
 
 
 def values_of(config) -> dict[str, Any]:
-    """The options of a configuration and of those that it holds, by name."""
+    """The values of the options of a configuration and of the ones inside it, by name."""
     found = {}
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         if field.init:
-            held = dataclasses.is_dataclass(value)
-            found.update(values_of(value) if held else {field.name: value})
+            inner = {field.name: value}
+            if dataclasses.is_dataclass(value):
+                inner = {prefix_of(field) + name: one for name, one in values_of(value).items()}
+            found.update(inner)
     return found
 
 

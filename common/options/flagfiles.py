@@ -24,11 +24,11 @@ def flagfile(config, **beside: Any) -> str:
         **beside: further flags of the command, such as `mode` and `input`.
 
     Returns:
-        Lines `--name=value`, booleans `--name` and `--noname`, sorted by name; what is None is left
-        out.
+        Lines `--name=value`, booleans `--name` and `--noname`, sorted by name; an option that is
+        None is left out.
 
     Raises:
-        ValueError: a value is no text that a line of a flagfile can hold; names the flag.
+        ValueError: a line of a flagfile cannot hold a value; the message names the flag.
     """
     repeated = {name for name, (field, _) in fields_of(type(config)).items() if repeats(field)}
     lines = []
@@ -38,14 +38,14 @@ def flagfile(config, **beside: Any) -> str:
 
 
 def flag_lines(name: str, value: Any, *, repeated: bool = False) -> list[str]:
-    """One flag as lines of a flagfile; none for None. Raises ValueError as `flagfile`."""
+    """One flag as lines of a flagfile; no line for None. Raises ValueError as `flagfile` does."""
     if value is None:
         return []
     if isinstance(value, bool):
         return [f'--{name}' if value else f'--no{name}']
     items = value if isinstance(value, (list, tuple)) else [value]
     for text in map(str, items):
-        broken = text.encode(errors='replace').decode() != text  # no UTF-8
+        broken = text.encode(errors='replace').decode() != text  # not valid UTF-8
         if len(text.splitlines()) > 1 or text != text.rstrip() or '\0' in text or broken:
             raise ValueError(
                 f'--{name} is {text!r}; accepted is text in one line, without white space at its'
@@ -61,7 +61,7 @@ def flag_lines(name: str, value: Any, *, repeated: bool = False) -> list[str]:
 
 
 def _read_lines(text: str, names: Collection[str]) -> dict[str, list[str | bool]]:
-    """{name: values} of the lines of a flagfile, of options in `names` alone."""
+    """{name: values} from the lines of a flagfile, for the options in `names` only."""
     found = {}
     for line in map(str.strip, text.splitlines()):
         if not line.startswith('-'):
@@ -77,11 +77,11 @@ def _read_lines(text: str, names: Collection[str]) -> dict[str, list[str | bool]
 
 
 def from_flagfile(cls: type, text: str) -> Any:
-    """Reads a configuration back from `flagfile`; other flags in the text are passed over.
+    """Reads a configuration back from `flagfile`; other flags in the text are ignored.
 
     Args:
         cls: the dataclass.
-        text: of the flagfile.
+        text: content of the flagfile.
 
     Raises:
         ValueError: a value is not of its option's type, or the dataclass refuses it.
@@ -113,10 +113,10 @@ def _parse(name: str, kind, text: str | bool) -> Any:
 def differences(
     earlier: str, config, free: Collection[str] = (), **beside: Any
 ) -> Iterator[tuple[str, str]]:
-    """What differs between the flagfile of an earlier run and a configuration.
+    """The differences between the flagfile of an earlier run and a configuration.
 
-    An option that the earlier flagfile lacks is compared with its default, so that options of a
-    later version do not make a difference.
+    An option that the earlier flagfile lacks is compared with its default, so that an option of a
+    later version makes no difference.
 
     Args:
         earlier: text of a flagfile.
@@ -155,7 +155,7 @@ def _equal(fields, name, texts, value) -> bool:
 
 
 def _defaults(cls: type) -> dict[str, Any]:
-    """What the options are that nobody has given."""
+    """The defaults of all options."""
     found = {name: default_of(field) for name, (field, _) in fields_of(cls).items()}
     if not any(is_required(field) for field in dataclasses.fields(cls)):
         found.update(values_of(cls()))
@@ -176,14 +176,14 @@ def check_same(
 
     Args:
         earlier: the earlier run's flagfile, or None where there is none.
-        config: the configuration of now.
+        config: the new configuration.
         workdir: the directory, for the message.
         what: what the run is, such as 'search'.
-        free: options that may change when it goes on.
+        free: options that may change when the run goes on.
         **beside: further flags of the command.
 
     Raises:
-        ValueError: an option or flag is another one; names it with both values.
+        ValueError: an option or flag differs; the message names it with both values.
     """
     if earlier is None:
         return

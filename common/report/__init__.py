@@ -1,5 +1,6 @@
-"""A page about a run: text, tables, curves, pictures and point clouds in one HTML file that needs
-nothing else.
+"""A page about a run: text, tables, curves, pictures and point clouds in one HTML file.
+
+The file needs nothing else.
 """
 
 import lazy_loader

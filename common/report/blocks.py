@@ -1,6 +1,4 @@
-"""The blocks of a report page, each a function from values to HTML in which every string is
-escaped.
-"""
+"""The blocks of a report page: functions from values to HTML in which every string is escaped."""
 
 import base64
 import html
@@ -25,8 +23,9 @@ _ARROWS = {
 
 
 def escape(text):
-    """Text as HTML, in elements and in quoted attributes; HTML has no control characters but white
-    space.
+    """Text as HTML, for elements and for quoted attributes.
+
+    HTML allows no control characters except white space; others become U+FFFD.
     """
     return html.escape(
         ''.join(c if c >= ' ' or c in '\n\t' else '\ufffd' for c in str(text)), quote=True
@@ -34,12 +33,12 @@ def escape(text):
 
 
 def code(text, summary=None):
-    """Text in fixed width as it is; with `summary` folded away below that line."""
+    """Text in fixed width, unchanged; with `summary` it is folded away under that line."""
     return _folded(f'<pre>{escape(text)}</pre>', summary)
 
 
 def facts(values, summary=None):
-    """Names and values of a dict; with `summary` folded away below that line."""
+    """Names and values of a dict; with `summary` they are folded away under that line."""
     rows = ''.join(
         f'<dt>{escape(name)}</dt><dd>{escape(_fact(value))}</dd>' for name, value in values.items()
     )
@@ -114,7 +113,7 @@ def image(source, caption, alt):
             kind, (width, height) = picture.format.lower(), picture.size
             if len(data) > MAX_PICTURE_BYTES:
                 data, kind = _jpeg(picture), 'jpeg'
-    # Pillow reports damage as any of these.
+    # Pillow raises any of these for a damaged file.
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f'{name} cannot be read as PNG or JPEG: {error}') from error
     return (
@@ -141,7 +140,7 @@ def point_cloud(points, colors, path, unit, caption, alt):
     if path.ndim != 2 or path.shape[1] != 3:
         raise ValueError(f'path is {path.shape}; accepted: [M, 3]')
     if len(points) == 0 or not np.isfinite(points).all() or not np.isfinite(path).all():
-        raise ValueError('points are none, or points or path hold values that are not finite')
+        raise ValueError('there are no points, or points or path hold values that are not finite')
     data = _packed(points, colors, path) | {'unit': str(unit), 'alt': str(alt)}
     hint = (
         'Drag turns; shift or the right button and drag, or two fingers, move; the wheel or a pinch'
@@ -154,17 +153,15 @@ def point_cloud(points, colors, path, unit, caption, alt):
 
 
 def _data(value):
-    """A JSON block that no content can end early."""
+    """A JSON block; its content cannot end the block early."""
     text = json.dumps(value, allow_nan=False, separators=(',', ':')).replace('<', '\\u003c')
     return f'<script type="application/json">{text}</script>'
 
 
 def _folded(block, summary):
-    return (
-        block
-        if summary is None
-        else f'<details><summary>{escape(summary)}</summary>{block}</details>'
-    )
+    if summary is None:
+        return block
+    return f'<details><summary>{escape(summary)}</summary>{block}</details>'
 
 
 def _base64(data):
@@ -178,7 +175,7 @@ def _is_number(value):
 def _fact(value):
     if isinstance(value, dict):
         parts = [f'{name}: {_fact(item)}' for name, item in value.items()]
-        # Whole sentences stand on lines of their own.
+        # Each whole sentence gets its own line.
         return ('\n' if any(len(part) > 60 for part in parts) else ', ').join(parts) or _DASH
     if isinstance(value, (list, tuple)):
         more = [f'and {len(value) - 20} more'] if len(value) > 20 else []
@@ -197,20 +194,18 @@ def _cell(value):
         return str(value)
     if isinstance(value, numbers.Integral):
         return f'{value:,}'
-    # Below 1 the same decimals for 0.9 as for 0.0801, so that a column lines up.
+    # Numbers below 1 have the same number of decimals, so that a column lines up.
     return f'{value:.4f}' if 1e-3 <= abs(value) < 1 else f'{value:.4g}'
 
 
 def _best(values, sense):
-    """The best of a column's numbers, or None if nothing is to be told apart."""
+    """The best of a column's numbers; None without a sense or with fewer than two numbers."""
     found = [value for value in values if _is_number(value) and np.isfinite(value)]
     return None if sense is None or len(found) < 2 else (min if sense == 'lower' else max)(found)
 
 
 def _thinned(x, y):
-    """At most `MAX_CURVE_POINTS` of a series: the least and the greatest value of each stretch, in
-    order.
-    """
+    """At most `MAX_CURVE_POINTS` of a series: the extremes of each stretch, in order."""
     if len(x) <= MAX_CURVE_POINTS:
         return x, y
     kept = []
@@ -231,7 +226,7 @@ def _numbers(values):
 
 
 def _jpeg(picture):
-    """The JPEG of a picture on white."""
+    """A picture as JPEG, on a white background."""
     canvas = Image.new('RGB', picture.size, 'white')
     rgba = picture.convert('RGBA')
     canvas.paste(rgba, mask=rgba.getchannel('A'))
@@ -241,7 +236,7 @@ def _jpeg(picture):
 
 
 def _packed(points, colors, path):
-    """What the viewer reads: quantised points and the geometry of its first view."""
+    """The data that the viewer reads: quantised points and the geometry of its first view."""
     center = np.median(points, axis=0)
     distance = np.linalg.norm(points - center, axis=-1)
     near = np.flatnonzero(distance <= 4 * np.percentile(distance, 99))
@@ -253,7 +248,7 @@ def _packed(points, colors, path):
     steps = np.rint((points - low) / scale).astype('<u2')
     radius = max(float(np.percentile(distance[near], 90)), 1e-6)
     bottom, top = (float(value) for value in np.percentile(points[:, 1], [1, 99.5]))
-    # What stands above the path, as the ceiling of a room does, would hide the rest from outside.
+    # Points above the path, such as the ceiling of a room, would hide the rest from outside.
     cut = top if len(path) == 0 else min(top, float(path[:, 1].max()) + 0.1 * (top - bottom))
     top = max(top, bottom + 1e-6)
     return {

@@ -1,8 +1,8 @@
 """One self-contained HTML page about a run: text, facts, tables, curves, pictures, point clouds.
 
 The page works offline: pictures, numbers and scripts are inside it, and its content security policy
-lets nothing else be loaded or run. It is built from blocks in reading order and knows nothing of
-what they mean.
+forbids the browser to load or run anything else. The page is built from blocks in reading order; it
+does not know what they mean.
 """
 
 import base64
@@ -41,13 +41,11 @@ class Report:
         self._blocks.append(('section', escape(heading)))
 
     def text(self, text, *, note=False):
-        """A paragraph; with `note` it is marked as something to heed."""
+        """A paragraph; with `note` it is marked as important."""
         self._blocks.append(('text', f'<p{" class=note" if note else ""}>{escape(text)}</p>'))
 
     def code(self, text, *, summary=None):
-        """Text in fixed width as it is, e.g. a command; with `summary` folded away below that
-        line.
-        """
+        """Text in fixed width, unchanged; with `summary` it is folded away under that line."""
         self._blocks.append(('code', blocks.code(text, summary)))
 
     def facts(self, facts, *, summary=None):
@@ -77,12 +75,11 @@ class Report:
         self._blocks.append(('table', blocks.table(title, columns, rows, note, better)))
 
     def curves(self, title, series, *, x_label='step', y_label='', log=False):
-        """A chart of lines over a common axis, with a readout under the pointer and a switch to a
-        log scale.
+        """A chart of lines over one axis, with values under the pointer and a log-scale switch.
 
         Args:
             title: what is drawn.
-            series: dict of names to (x, y), each [N] numbers in the order of x; y may hold None or
+            series: dict of names to (x, y), each [N] numbers, in increasing x; y may hold None or
                 NaN, which leave gaps. A series of more than `blocks.MAX_CURVE_POINTS` is thinned to
                 the least and the greatest value of each stretch, so that peaks stay.
             x_label, y_label: axis labels with units.
@@ -110,10 +107,9 @@ class Report:
     def point_cloud(
         self, points, colors, *, path=None, unit='m', caption='', alt='A coloured point cloud.'
     ):
-        """A point cloud that is turned, moved and zoomed with mouse, touch or keys, with a path
-        drawn in it.
+        """A point cloud to turn, move and zoom with mouse, touch or keys, with a path drawn in it.
 
-        Of more than `blocks.MAX_CLOUD_POINTS` points a fixed random choice is kept. Points farther
+        At most `blocks.MAX_CLOUD_POINTS` points are kept, by a fixed random choice. Points farther
         from the median than four times the 99th percentile of that distance are left out. Positions
         keep 16 bits of their extent along each axis.
 
@@ -148,8 +144,7 @@ class Report:
                 '<meta charset="utf-8">',
                 f'<meta http-equiv="Content-Security-Policy" content="{_policy(scripts)}">',
                 '<meta name="viewport" content="width=device-width, initial-scale=1">',
-                # Without an icon of its own a page served over http would have the browser ask for
-                # one.
+                # Without this icon the browser would ask the server of the page for one.
                 '<link rel="icon" href="data:,">',
                 f'<title>{escape(self.title)}</title>',
                 f'<style>{style}</style>',
@@ -202,7 +197,7 @@ class Report:
 
 
 def _policy(scripts):
-    """The content security policy under which these scripts run and nothing else does."""
+    """The content security policy that allows these scripts and nothing else."""
     digests = [
         base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts
     ]

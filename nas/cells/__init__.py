@@ -1,4 +1,4 @@
-"""Cells, skeletons and published networks, as plans of layers; what they cost.
+"""Cells, skeletons and published networks as plans of layers, and their costs.
 
 Nothing here loads JAX.
 """

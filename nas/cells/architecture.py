@@ -1,6 +1,4 @@
-"""Which network: a cell on a skeleton, or a published network by name; what a run writes down of
-it.
-"""
+"""Architectures: a cell on a skeleton or a published network, and how a run records it."""
 
 import dataclasses
 
@@ -16,9 +14,9 @@ class Architecture:
     """A network that can be written down and built again.
 
     Attributes:
-        name: what to call it: that of the published network or cell, or the cell's tokens.
-        cell, skeleton: what it consists of; None for networks outside the cell space.
-        network: its name in `zoo.NETWORKS`, or None if it is none of those as they were published.
+        name: the published name of the network or cell, or else the tokens of the cell.
+        cell, skeleton: the cell and its skeleton; None for networks outside the cell space.
+        network: its name in `zoo.NETWORKS`; None unless it is a network exactly as published.
     """
 
     name: str
@@ -44,14 +42,14 @@ class Architecture:
 
     @property
     def input(self) -> tuple[int, int, int]:
-        """(size in pixels, channels, classes) of the images that it takes."""
+        """(size in pixels, channels, classes) of the images that the network takes."""
         return zoo.NETWORKS[self.network].input if self.cell is None else self.skeleton.input
 
     def for_classes(self, classes: int) -> 'Architecture':
         """The same network with another number of outputs.
 
         Raises:
-            ValueError: if it is published for a fixed number.
+            ValueError: if the network is published for a fixed number of classes.
         """
         if self.input[2] == classes:
             return self
@@ -64,7 +62,7 @@ class Architecture:
         return Architecture(self.name, self.cell, skeleton)
 
     def as_dict(self) -> dict:
-        """{'name', 'cell', 'network', 'skeleton'} as JSON has it; `from_dict` is the inverse."""
+        """{'name', 'cell', 'network', 'skeleton'} for JSON; `from_dict` is the inverse."""
         return {
             'name': self.name,
             'cell': None if self.cell is None else str(self.cell),
@@ -74,10 +72,11 @@ class Architecture:
 
     @classmethod
     def from_dict(cls, record: dict) -> 'Architecture':
-        """Reads what `as_dict` wrote, other keys aside.
+        """Reads what `as_dict` wrote; ignores other keys.
 
         Raises:
-            ValueError, KeyError, TypeError: if the record is not one of this version.
+            ValueError, KeyError, TypeError: if the record does not have the form that this version
+                writes.
         """
         cell, skeleton = record['cell'], record['skeleton']
         if skeleton is not None:

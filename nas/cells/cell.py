@@ -23,8 +23,9 @@ _roles['dwconv3x3'] = 'depthwise'
 def register_token(token: str, role: str) -> None:
     """Adds a token of the user's own to the ones that a cell may hold.
 
-    `grow` proposes it only when asked to, so registering changes no search space. Most callers want
-    `nas.cells.plan.register_op`, which also says what the token builds and costs.
+    `grow` proposes the token only if its arguments name it, so registering a token changes no
+    search space. Most callers want `nas.cells.plan.register_op`, which also says what the token
+    builds and costs.
 
     Args:
         token: name without `-` or white space, not one of the built-in tokens.
@@ -32,7 +33,7 @@ def register_token(token: str, role: str) -> None:
             the width).
 
     Raises:
-        ValueError: if the name or the role is not acceptable.
+        ValueError: if the name or the role is not accepted.
     """
     if token in NORMS + CONVS:
         raise ValueError(
@@ -48,9 +49,7 @@ def register_token(token: str, role: str) -> None:
 
 
 def token_role(token: str) -> str:
-    """Returns the role of a token: 'norm', 'conv' or 'depthwise'. Raises ValueError for an unknown
-    token.
-    """
+    """Returns a token's role: 'norm', 'conv' or 'depthwise'; an unknown token is a ValueError."""
     if token not in _roles:
         raise ValueError(f'unknown token {token!r}; accepted: {", ".join(_roles)}')
     return _roles[token]
@@ -62,15 +61,14 @@ def _stands_at(token: str, position: int) -> bool:
 
 
 def _short(text: str) -> str:
-    """A text of any length, quoted, as messages can show it."""
+    """Quotes a text and shortens it for messages."""
     quoted = repr(text[:300])
     return quoted if len(text) <= 300 and len(quoted) <= 302 else f'{quoted[:300]}...'
 
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """A cell as a sequence of tokens; immutable, hashable, equal only to a cell with the same
-    tokens.
+    """A cell: an immutable, hashable sequence of tokens. Cells are equal if their tokens are.
 
     Attributes:
         ops: the tokens in order: norm, convolution, norm, convolution, ...
@@ -117,29 +115,27 @@ class Cell:
 
     @property
     def complete(self) -> bool:
-        """Whether a network can be built: some convolution that is not depthwise sets the output
-        width.
-        """
+        """Whether a network can be built: one non-depthwise convolution has to set its width."""
         return any(_roles[token] == 'conv' for token in self.ops)
 
     @property
     def key(self) -> str:
-        """Canonical form: cells of one key build the same network.
+        """Canonical form: cells with the same key build the same network.
 
-        Only strings that differ by a `none` at the end build the same layers. Everything else
-        differs in layers, weights or counts: even a `bn` that the next cell's `bn` makes redundant
-        costs parameters, and equal counts (`gconv1x1`, `lgconv1x1`) are still different networks.
+        Two strings build the same layers only if they differ by a `none` at the end. All other
+        cells differ in layers, weights or counts: a `bn` costs parameters even where the next
+        cell's `bn` makes it redundant, and `gconv1x1` and `lgconv1x1` have equal counts but are
+        different networks.
         """
         return str(self).removesuffix('none').removesuffix('-')
 
     def grow(
         self, *, norms: tuple[str, ...] = NORMS, convs: tuple[str, ...] = CONVS
     ) -> tuple['Cell', ...]:
-        """Returns the cells with ONE more token: 3 normalisations or 6 convolutions, in the order
-        given.
+        """Returns the cells with ONE more token, in the order given: 3 norms or 6 convolutions.
 
-        Level by level from `ROOT` this makes 3, 18, 54, 324, 972, 5832 cells. Incomplete cells are
-        among them: they cannot be built yet, but have to be passed through to reach those that can.
+        Level by level from `ROOT` this makes 3, 18, 54, 324, 972, 5832 cells. Some of them are
+        incomplete: they cannot be built yet, but complete cells grow from them.
 
         Args:
             norms, convs: the tokens to choose from, for a smaller space or one with registered
@@ -150,8 +146,7 @@ class Cell:
     def encode(
         self, length: int, *, vocabulary: tuple[str, ...] = NORMS + CONVS
     ) -> tuple[int, ...]:
-        """Returns token numbers for a sequence model: 1.. by place in `vocabulary`, padded with 0
-        at the end.
+        """Returns the token numbers for a sequence model: places in `vocabulary`, from 1; 0 pads.
 
         Raises:
             ValueError: if the cell is longer than `length` or holds a token that is not in

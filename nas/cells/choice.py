@@ -1,4 +1,4 @@
-"""Which network is meant: a cell on a skeleton, or a published network."""
+"""Chooses a network by name: a cell on a skeleton, or a published network."""
 
 import dataclasses
 
@@ -8,7 +8,7 @@ from nas.cells.architecture import Architecture
 from nas.cells.cell import Cell
 from nas.cells.skeleton import SKELETONS, Skeleton
 
-# What cells stand on where no skeleton is named.
+# The skeletons of cells if none is named.
 SEARCH_SKELETON, CELL_SKELETON = 'digits', 'cifar10'
 SKELETON_HELP = (
     f'skeleton for cells: {", ".join(SKELETONS)}; default: {SEARCH_SKELETON} for a search,'
@@ -18,18 +18,20 @@ SKELETON_HELP = (
 
 @dataclasses.dataclass(frozen=True)
 class Sizes:
-    """What is changed of a skeleton; the stem stays twice the first growth rate, as published."""
+    """Changes to the sizes of a skeleton.
+
+    The stem stays twice the first growth rate, as published.
+    """
 
     stages: tuple[int, ...] | None = option(
-        None, 'cells in each stage, such as 2,2,2, instead of those of the skeleton'
+        None, 'number of cells in each stage, such as 2,2,2; default: as in the skeleton'
     )
     growth: tuple[int, ...] | None = option(
-        None,
-        'channels that a cell adds, by stage, such as 4,8,16, instead of those of the skeleton',
+        None, 'channels that a cell adds in each stage, such as 4,8,16; default: as in the skeleton'
     )
 
     def name(self, whole: str) -> str:
-        """What to call something of these sizes."""
+        """Adds the changed sizes to a name."""
         given = dataclasses.asdict(self).items()
         return ' '.join(
             [whole, *(f'{field} {"-".join(map(str, value))}' for field, value in given if value)]
@@ -54,14 +56,14 @@ UNCHANGED = Sizes()
 
 
 def look_up(flag: str, name: str, known: dict):
-    """The entry of a flag's value. Raises ValueError, naming the flag, if there is none."""
+    """Looks up the value of a flag. An unknown value is a ValueError that names the flag."""
     if name not in known:
         raise ValueError(f'--{flag}={name} is unknown; accepted: {", ".join(known)}')
     return known[name]
 
 
 def skeleton_of(name: str, sizes: Sizes = UNCHANGED) -> Skeleton:
-    """The skeleton of a name in `SKELETONS`, with some sizes changed.
+    """Returns the skeleton with a name in `SKELETONS`, with some sizes changed.
 
     Raises:
         ValueError: the name is unknown, or the sizes do not fit together.
@@ -72,23 +74,23 @@ def skeleton_of(name: str, sizes: Sizes = UNCHANGED) -> Skeleton:
 def choose(
     cell: str | None, network: str | None, skeleton: str | None, sizes: Sizes = UNCHANGED
 ) -> Architecture:
-    """The network that names mean.
+    """Finds the network that the names stand for.
 
     Args:
         cell: tokens joined by hyphens, or a name in `zoo.CELLS`; or None.
         network: a name in `zoo.NETWORKS`, if `cell` is None.
         skeleton: a name in `SKELETONS`, or None for the network's own, or cifar10 for a cell.
-        sizes: what to change of the skeleton.
+        sizes: changes to the sizes of the skeleton.
 
     Raises:
-        ValueError: for anything that does not exist or does not fit.
+        ValueError: if a name is unknown, or the parts do not fit together.
     """
     if network is None:
         parsed = zoo.CELLS.get(cell) or Cell.parse(cell)
         return Architecture(str(parsed), parsed, skeleton_of(skeleton or CELL_SKELETON, sizes))
     published = look_up('network', network, zoo.NETWORKS)
     named = None if skeleton is None else skeleton_of(skeleton)
-    published.plan(named)  # refuses a skeleton that it is not defined for
+    published.plan(named)  # raises ValueError for a skeleton that does not fit
     if published.cell is None:
         if sizes != UNCHANGED:
             raise ValueError(

@@ -1,8 +1,7 @@
-"""Exact costs of a plan, by the rule behind the published figures.
+"""Exact costs of a plan, counted by the rule of the published figures.
 
-The rule is the one of CondenseNet's public code, whose counts DPP-Net's tables continue: it counts
-the deployed network, in which a learned-group convolution has lost all but 1/condensation of its
-weights.
+CondenseNet's public code counts by this rule, and so do DPP-Net's tables. It counts the deployed
+network, in which a learned-group convolution keeps only 1/condensation of its weights.
 """
 
 from typing import NamedTuple
@@ -17,7 +16,7 @@ class Cost(NamedTuple):
         params: trainable parameters of the deployed network.
         flops: the published measure: multiply-adds of convolutions and classifiers, plus one per
             rectified element, k^2 per pooled output, and one per bias of a classifier.
-            Normalisation and additions count nothing.
+            Normalisation and additions add nothing.
         macs: multiply-adds of convolution and classifier weights alone.
     """
 
@@ -94,8 +93,8 @@ def count_layer(layer: Layer) -> Cost:
 def count(plan: Plan) -> Cost:
     """Returns the cost of the deployed (converted) network, for one image.
 
-    Source: `measure_model` of the CondenseNet code (Huang et al., CVPR 2018), whose figures are
-    reproduced to the unit: CondenseNet-86 has 520,202 parameters and 65,816,394 FLOPs.
+    Source: `measure_model` of the CondenseNet code (Huang et al., CVPR 2018). The counts are
+    exactly the published ones: CondenseNet-86 has 520,202 parameters and 65,816,394 FLOPs.
 
     Args:
         plan: the layer records of `nas.cells.plan.build` or of a network in `nas.cells.zoo`.

@@ -1,4 +1,4 @@
-"""What a cell or a published network costs, and the table of all published networks."""
+"""Counts the costs of a cell or a published network, or of all published networks in a table."""
 
 import dataclasses
 
@@ -22,11 +22,11 @@ class CostConfig:
 
 
 def architecture_of(config: CostConfig) -> Architecture:
-    """The network that a configuration means.
+    """Returns the network that a configuration names.
 
     Raises:
-        ValueError: both or none of a cell and a network are given, or something does not exist or
-            does not fit.
+        ValueError: unless either a cell or a network is given, or if a name is unknown or the parts
+            do not fit together.
     """
     if (config.cell is None) == (config.network is None):
         given = 'both were given' if config.cell is not None else 'neither was given'
@@ -41,7 +41,7 @@ def cost_of(config: CostConfig) -> dict[str, str | int]:
     """Counts one cell on a skeleton, or one published network.
 
     Args:
-        config: which one.
+        config: the network to count.
 
     Returns:
         {'name', 'params', 'flops', 'macs'}.
@@ -54,7 +54,7 @@ def cost_of(config: CostConfig) -> dict[str, str | int]:
 
 
 def cost_table() -> str:
-    """The costs of all published networks, with the figures that their publications print."""
+    """Makes a table of all published networks: their costs beside their published figures."""
     rows = [('network', *Cost._fields, 'published params', 'published flops')]
     for network in zoo.NETWORKS.values():
         costs = (f'{value:,}' for value in count(network.plan()))

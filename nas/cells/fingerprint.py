@@ -10,9 +10,9 @@ from nas.cells.plan import Plan
 def plan_hash(plan: Plan) -> str:
     """SHA-256 of the plan's records in hexadecimal; the names of layers are left out.
 
-    Two plans of one hash describe the same computation, so that what was measured for one holds for
-    the other (a registered op goes by its token: another layer under the same token has the same
-    hash).
+    Two plans with the same hash describe the same computation, so that a measurement of one holds
+    for the other. A registered op enters by its token only: another layer under the same token
+    gives the same hash.
     """
     records = [dataclasses.asdict(layer) for layer in plan]
     for record in records:

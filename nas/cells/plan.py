@@ -1,9 +1,9 @@
 """Plans: a network as a tuple of layer records, the one description that everything else reads.
 
-Costs, the Flax network, the exporter and the analytic device all walk the same tuple, so none of
-them can disagree about what the network is. A record names the records it reads (`inputs` are
-indices into the plan); the first record is the input image and the last one gives the logits.
-Images are square.
+Costs, the Flax network, the exporter and the analytic device all read the same tuple, so they
+cannot disagree about the network. A record names the records that it reads (`inputs` are indices
+into the plan); the first record is the input image and the last one gives the logits. Images are
+square.
 """
 
 import dataclasses
@@ -28,10 +28,10 @@ class Layer:
         in_channels, out_channels: widths; a concatenation's `in_channels` is the sum over its
             inputs.
         in_size, out_size: height and width in pixels.
-        kernel, stride, padding: of convolutions and pools, in pixels; `padding` on every side,
-            zeros.
+        kernel, stride, padding: of convolutions and pools, in pixels; `padding` zeros on every
+            side.
         groups: of a convolution; equal to `in_channels` for a depthwise one.
-        condensation: one in this many weights survives conversion (learned groups, condensed
+        condensation: conversion keeps one in this many weights (learned groups, condensed
             classifier).
         bias: whether a convolution or classifier has one.
     """
@@ -99,7 +99,7 @@ class Builder:
     """Appends records one at a time; every method takes and returns indices of records.
 
     Attributes:
-        scope: prefix of the names of the records to come; names are numbered by op within it.
+        scope: prefix of the names of the next records; within it, names are numbered by op.
     """
 
     def __init__(self, size: int, channels: int):
@@ -181,9 +181,7 @@ class Builder:
         )
 
     def lgconv(self, x: int, out_channels: int, *, groups: int, condensation: int) -> int:
-        """A learned 1x1 group convolution, which keeps 1/condensation of its inputs in each
-        group.
-        """
+        """A learned 1x1 group convolution; each group keeps 1/condensation of the inputs."""
         self._check_groups('a learned-group convolution', x, out_channels, groups)
         if self.width(x) % condensation:
             raise ValueError(
@@ -200,7 +198,7 @@ class Builder:
         return self.append(relu, self.append('bn', x))
 
     def pool(self, x: int, kind: str, *, kernel: int = 2, stride: int = 2, padding: int = 0) -> int:
-        """'avg' or 'max' pooling; zeros of the padding take part in averages."""
+        """'avg' or 'max' pooling; averages include the zeros of the padding."""
         return self._window(f'{kind}pool', x, kernel=kernel, stride=stride, padding=padding)
 
     def classifier(self, x: int, classes: int, *, condensation: int = 1) -> int:
@@ -230,8 +228,10 @@ _EXPAND: dict[str, Callable[[Builder, int, int, Skeleton], int]] = {
 
 
 def _append_cell(b: Builder, x: int, cell: Cell, growth: int, skeleton: Skeleton) -> int:
-    """The last non-depthwise convolution gives `growth` channels, earlier ones `bottleneck` times
-    as many.
+    """Appends a cell.
+
+    The last non-depthwise convolution gives `growth` channels, the earlier ones give `bottleneck`
+    times as many.
     """
     roles = [cell_lib.token_role(token) for token in cell.ops]
     last = max(i for i, role in enumerate(roles) if role == 'conv')

@@ -1,8 +1,8 @@
-"""The tables of DPP-Net as printed: what was published, to stand beside figures of our own.
+"""The tables of DPP-Net as printed, to stand beside our own figures.
 
 Source: DPP-Net (Dong et al., ECCV 2018), the tables of results on CIFAR-10 and on ImageNet. Figures
-are texts, since the paper rounds some and truncates others; '' is what it does not print. Nothing
-here is computed or measured, and nothing here is ever taken for a figure of ours.
+are texts, since the paper rounds some and truncates others; '' stands for a figure that the paper
+does not print. Nothing here is computed or measured by us.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ class Row:
     Attributes:
         model: its name in the paper.
         network: the same network in `nas.cells.zoo.NETWORKS`, or None if it is not there.
-        error, top5_error: test errors in percent, the second on ImageNet.
+        error, top5_error: top-1 and top-5 test errors in percent; the second on ImageNet only.
         params, flops: counts.
         workstation, embedded, phone: seconds per image on the paper's three devices: i5-7600 with
             Titan X, Jetson TX1, Redmi Note 4 (Cortex-A53). CIFAR-10 only.

@@ -1,15 +1,16 @@
-"""Skeletons: everything about a network that a cell does not say.
+"""Skeletons: everything about a network except its cell.
 
-A skeleton is CondenseNet's (Huang et al., CVPR 2018), which DPP-Net searches on: a 3x3 stem without
-normalisation, stages of repeated cells whose outputs are concatenated to their inputs, a bare 2x2
-average pool between stages, and a tail of BN, ReLU, global average pool and a linear classifier.
+Every skeleton has the form of CondenseNet (Huang et al., CVPR 2018), on which DPP-Net searches: a
+3x3 stem without normalisation, stages of repeated cells whose outputs are concatenated to their
+inputs, a bare 2x2 average pool between stages, and a tail of BN, ReLU, global average pool and a
+linear classifier.
 """
 
 import dataclasses
 
 from common.options import option
 
-# A plan holds every layer; the deepest published networks have a hundred cells.
+# A plan holds every layer, so the number is limited; published networks have up to 100 cells.
 _MAX_CELLS = 10_000
 
 
@@ -37,7 +38,7 @@ class Skeleton:
         4, 'a learned-group convolution keeps one in this many of its weights'
     )
     classifier_condensation: int = option(
-        1, 'the same for the classifier, if the cell has learned groups'
+        1, 'the classifier keeps one in this many of its weights, if the cell has learned groups'
     )
 
     def __post_init__(self):
@@ -65,7 +66,7 @@ class Skeleton:
 
     @property
     def input(self) -> tuple[int, int, int]:
-        """(size in pixels, channels, classes): what a data set must offer to fit."""
+        """(size in pixels, channels, classes) of the data sets that fit."""
         return self.size, self.channels, self.classes
 
 

@@ -1,5 +1,4 @@
-"""Published cells and networks by name, built from the same layer records as every searched
-network.
+"""Published cells and networks by name, built from the same layer records as searched networks.
 
 Sources: DPP-Net (Dong et al., ECCV 2018), CondenseNet (Huang et al., CVPR 2018), DenseNet (Huang et
 al., CVPR 2017), MobileNetV2 (Sandler et al., CVPR 2018), ShuffleNet (Zhang et al., CVPR 2018). The
@@ -36,11 +35,10 @@ class Network:
         name: its key in `NETWORKS`.
         input: (size in pixels, channels, classes) that it was published for.
         make: builds the plan for the published input.
-        cell, skeleton: what it consists of, for networks of the cell space; None for the others.
-        swappable: whether the publication is a cell, which other skeletons can hold too.
-        published: (parameters, FLOPs) as printed elsewhere (the papers' tables; torchvision for
-            DenseNet on ImageNet), '' where we know of none. MobileNetV2 and ShuffleNet print
-            multiply-adds.
+        cell, skeleton: its parts, for networks of the cell space; None for the others.
+        swappable: whether the publication is a cell, which also fits other skeletons.
+        published: (parameters, FLOPs) as printed by others (the papers' tables; torchvision for
+            DenseNet on ImageNet), '' if unknown. MobileNetV2 and ShuffleNet print multiply-adds.
     """
 
     name: str
@@ -55,8 +53,8 @@ class Network:
         """Returns the layer records.
 
         Args:
-            skeleton: places a DPP-Net cell in another skeleton. The other networks are defined by
-                their own, so for them it must merely be one for the same images and classes.
+            skeleton: another skeleton for a DPP-Net cell. All other networks are fixed; for them
+                the skeleton only has to take the same images and classes.
 
         Raises:
             ValueError: if the network is not defined for the inputs of `skeleton`.
@@ -98,9 +96,7 @@ def _dpp_net(name: str, published: tuple[str, str]) -> Network:
 def _condensenet(
     depth: int, published: tuple[str, str], growth: tuple[int, ...] = (8, 16, 32)
 ) -> Network:
-    """CondenseNet on CIFAR: `depth` counts the stem, the classifier and two convolutions per
-    cell.
-    """
+    """CondenseNet on CIFAR; `depth` counts the stem, the classifier and two convolutions a cell."""
     cells = (depth - 2) // 6
     skeleton = Skeleton(
         name=f'condensenet-{depth}', stages=(cells,) * 3, growth=growth, stem=2 * growth[0]
@@ -109,9 +105,7 @@ def _condensenet(
 
 
 def _densenet(size: int, classes: int, blocks: tuple[int, ...], growth: int) -> Plan:
-    """DenseNet-BC: bottleneck 4k, half the channels after a block, the ImageNet stem for large
-    images.
-    """
+    """DenseNet-BC: bottleneck 4k, channels halved after blocks, ImageNet stem for large images."""
     b = Builder(size, 3)
     b.scope = 'stem'
     if size > 64:
@@ -167,8 +161,8 @@ def mobilenet_v2(
     Args:
         size: side of the images in pixels, 224 in the paper.
         classes: 1000 in the paper.
-        strides: of the stem and of the first block of each of the seven stages; ones suit small
-            images.
+        strides: of the stem and of the first block of each of the seven stages; stride 1 suits
+            small images.
     """
     rows = ((1, 16, 1), (6, 24, 2), (6, 32, 3), (6, 64, 4), (6, 96, 3), (6, 160, 3), (6, 320, 1))
     b = Builder(size, 3)
@@ -188,9 +182,7 @@ def mobilenet_v2(
 def _shuffle_unit(
     b: Builder, x: int, out_channels: int, stride: int, groups: int, first_groups: int
 ) -> int:
-    """ShuffleNet unit (Figure 2 b and c): the strided one is concatenated to an average pool, not
-    added.
-    """
+    """ShuffleNet unit (Figure 2 b, c); the strided one is concatenated to an average pool."""
     middle = out_channels // 4
     y = b.bn_relu(b.conv(x, middle, groups=first_groups))
     y = b.append('shuffle', y, groups=groups)

@@ -1,6 +1,6 @@
 """Images with labels: scikit-learn's digits, CIFAR-10, ImageNet, and folders and tars of images.
 
-`open_images` opens all of them by a text, in memory or decoded as they are needed.
+`open_images` opens each of them by a short text. Images are in memory, or decoded when needed.
 """
 
 import lazy_loader

@@ -1,5 +1,4 @@
-"""CIFAR-10 as its holders have it: prepared by TFDS, the official Python archive, or a folder of
-images.
+"""Reads CIFAR-10: as prepared by TFDS, as the official Python archive, or as a folder of images.
 
 Source: A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images (2009): 50,000 training
 and 10,000 test images of 32 x 32 pixels in ten classes.
@@ -38,18 +37,17 @@ def open_cifar10(
     cache=None,
     archive_md5: str = ARCHIVE_MD5,
 ) -> Dataset:
-    """Reads CIFAR-10 from a path, of whichever kind it is.
+    """Reads CIFAR-10 from a path of any accepted kind.
 
     Args:
-        path: the official archive or its folder, or an image folder or tar of one. The note of the
-            last two says that they are not the official pixels.
-        size, channels, cache: as in `image_folder.open_folder`; the official files know nothing of
-            them.
+        path: the official archive or its folder, or an image folder or tar of one. For the last
+            two, the note says that they are not the official pixels.
+        size, channels, cache: as in `image_folder.open_folder`; not used for the official files.
         archive_md5: the checksum of the official archive.
 
     Raises:
-        ValueError: nothing there, a wrong checksum, damaged files, or classes that are not
-            CIFAR-10's. The message names the file.
+        ValueError: the path does not exist, the checksum is wrong, files are damaged, or the
+            classes are not CIFAR-10's. The message names the file.
     """
     path = pathlib.Path(path).expanduser()
     if not path.exists():
@@ -69,14 +67,14 @@ def open_cifar10(
             f'cifar10: {path} has the classes {found}; CIFAR-10 has {", ".join(CLASSES)} '
             '(folder:PATH reads any classes)'
         )
-    # PNG files are exact, but whether the pixels in them are, no reader can know.
+    # PNG is lossless, but no reader can know whether the pixels in a file are the official ones.
     return Dataset(
         dataset.train, dataset.test, '; '.join(filter(None, (FOLDER_NOTE, dataset.note)))
     )
 
 
 def open_tfds(data_dir=None) -> Dataset:
-    """Reads what TFDS has prepared as `cifar10` in array_record files, and downloads nothing.
+    """Reads CIFAR-10 as TFDS prepared it, in array_record files; downloads nothing.
 
     Args:
         data_dir: TFDS's folder, or None for its default.
@@ -89,7 +87,7 @@ def open_tfds(data_dir=None) -> Dataset:
     builder = tfds.builder('cifar10', data_dir=data_dir, file_format='array_record')
     try:
         sources = [builder.as_data_source(split) for split in ('train', 'test')]
-    except Exception as error:  # TFDS raises whatever the file system or the format raised.
+    except Exception as error:  # TFDS passes on exceptions of many types.
         where = builder.data_path.parent.parent
         raise ValueError(
             f'cifar10 is not prepared by TFDS as array_record in {where}; '
@@ -109,21 +107,20 @@ def open_tfds(data_dir=None) -> Dataset:
 
 
 class _Dtype:
-    """Stands for `numpy.dtype` while a batch is read; it is what it was called with."""
+    """Replaces `numpy.dtype` while a batch is read; keeps only the code of the type."""
 
     def __init__(self, code, *unused):
         self.code = code
 
     def __setstate__(self, unused):
-        pass  # byte order and alignment, of which bytes have none
+        pass  # byte order and alignment, which bytes do not have
 
 
 class _Bytes:
-    """Stands for a NumPy array of bytes; NumPy's own way of restoring one believes whatever the
-    file says.
+    """Replaces an array of bytes; NumPy itself would restore an array without checking the file.
 
     Attributes:
-        array: uint8, once the state was set.
+        array: uint8, after `__setstate__`.
     """
 
     def __init__(self, *unused):
@@ -136,14 +133,12 @@ class _Bytes:
             or dtype.code not in ('u1', b'u1')
             or not isinstance(data, bytes)
         ):
-            raise pickle.UnpicklingError('it has an array of something else than bytes')
+            raise pickle.UnpicklingError('it has an array of another type than bytes')
         self.array = np.frombuffer(data, np.uint8).reshape(shape, order='F' if fortran else 'C')
 
 
 class _BatchUnpickler(pickle.Unpickler):
-    """Reads bytes, text, numbers, containers, arrays of bytes, and calls nothing that a pickle may
-    name.
-    """
+    """Reads plain values and arrays of bytes; calls nothing else that a pickle may name."""
 
     _STANDS_FOR = {
         ('numpy', 'ndarray'): 'ndarray',
@@ -163,7 +158,7 @@ class _BatchUnpickler(pickle.Unpickler):
 def _unpickle(payload: bytes):
     """The value of a pickled batch; its arrays are `_Bytes`."""
     for opcode, argument, _ in pickletools.genops(payload):
-        # The memory for a memo is taken at once, up to the largest number in it.
+        # Pickle allocates its memo at once, up to the largest number in it.
         if opcode.name.endswith('PUT') and argument > len(payload):
             raise pickle.UnpicklingError(f'it numbers a value {argument}')
     return _BatchUnpickler(io.BytesIO(payload), encoding='bytes').load()
@@ -204,7 +199,7 @@ def _read(path: pathlib.Path) -> tuple[str, bytes]:
 
 
 def _assemble(read: Callable[[str], tuple[str, bytes]]) -> Dataset:
-    """`read` gives a file's name for messages and its bytes."""
+    """Builds the data set; `read(name)` gives a file's name for messages and its bytes."""
     parts = [_batch(*read(name)) for name in _TRAIN]
     images, labels = map(np.concatenate, zip(*parts))
     return Dataset(
@@ -214,17 +209,15 @@ def _assemble(read: Callable[[str], tuple[str, bytes]]) -> Dataset:
 
 
 def _batch(name: str, payload: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """Images [N, 32, 32, 3] and labels [N] of a pickled batch, whose rows are red, green and blue
-    planes.
-    """
+    """Images [N, 32, 32, 3] and labels [N] of a pickled batch; its rows hold planes of colour."""
     try:
         batch = _unpickle(payload)
         rows, labels = batch[b'data'].array, batch[b'labels']
-        # Lists that hold one another may stand for more numbers than there is memory.
+        # Lists that contain each other can expand to more numbers than memory holds.
         if not all(isinstance(label, int) for label in labels):
             raise ValueError('its labels are not whole numbers')
         labels = np.asarray(labels, np.int64)
         images = rows.reshape(len(labels), 3, 32, 32).transpose(0, 2, 3, 1)
-    except Exception as error:  # A damaged pickle raises almost anything.
+    except Exception as error:  # A damaged pickle can raise almost any exception.
         raise ValueError(f'cifar10: {name} is not a batch of CIFAR-10: {error}') from error
     return np.ascontiguousarray(images), labels

@@ -1,4 +1,4 @@
-"""Which part of an image a network sees, and decoding no more of the file than that takes.
+"""Chooses the part of an image that a network sees, and decodes only what is needed for it.
 
 A box is (left, top, right, bottom) in pixels of the whole image.
 """
@@ -14,7 +14,7 @@ from nas.datasets.images import FORMATS
 
 Box = tuple[float, float, float, float]
 
-# Of 256 pixels the middle 224, whatever the size that a network takes.
+# The middle 224 of 256 pixels, for networks of any input size.
 _EVALUATION_SHARE = 224 / 256
 _AREA, _ASPECT, _ATTEMPTS = (0.08, 1.0), (3 / 4, 4 / 3), 10
 
@@ -26,8 +26,8 @@ def random_box(rng: np.random.Generator, width: int, height: int) -> Box:
     the area, sides in a ratio of 3/4 to 4/3. The ratio is drawn uniformly in its logarithm.
 
     Args:
-        rng: of the draw.
-        width, height: of the image, pixels.
+        rng: random generator.
+        width, height: size of the image in pixels.
 
     Returns:
         Whole numbers; the largest box of an accepted shape in the middle if ten draws do not fit
@@ -64,8 +64,8 @@ def decode(
 ) -> np.ndarray:
     """Decodes a box of an image file, bilinear and antialiased.
 
-    A JPEG is decoded at a half, a quarter or an eighth of its size, in a fraction of the time,
-    where that leaves the box large enough.
+    If the box stays large enough, a JPEG is decoded at a half, a quarter or an eighth of its size,
+    which takes a fraction of the time.
 
     Args:
         payload: the file.
@@ -91,7 +91,7 @@ def decode(
                 math.ceil(oversampling * size * height / (bottom - top)),
             ),
         )
-        # The last pixel of a smaller image may hang over the edge of the whole one.
+        # The last pixel of a reduced image may extend past the edge of the whole image.
         columns, rows = smaller[1][2:] if smaller else image.size
         mode = 'L' if channels == 1 else 'RGB'
         image = image if image.mode == mode else image.convert(mode)

@@ -1,6 +1,4 @@
-"""Scikit-learn's handwritten digits, the data set that is always there: 1,797 grey images of 8 x 8
-pixels.
-"""
+"""Scikit-learn's handwritten digits, always available: 1,797 grey images of 8 x 8 pixels."""
 
 import numpy as np
 from sklearn import datasets
@@ -15,7 +13,7 @@ NOTE = (
 
 
 def open_digits() -> Dataset:
-    """Reads the digits, with a fixed test split of a fifth, each class in proportion.
+    """Reads the digits. A fixed fifth of them is the test split, each class in proportion.
 
     Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits (UCI, 1998), the
     test part, as bundled with scikit-learn. Grey levels 0..16 become 0..255.

@@ -1,6 +1,4 @@
-"""Any folder of images, or a tar of one: a folder per class, with or without `train/` and `test/`
-above.
-"""
+"""Reads a folder of images or a tar of one: a folder per class, `train/` and `test/` optional."""
 
 import contextlib
 import hashlib
@@ -28,23 +26,22 @@ _ACCEPTED = (
 def open_folder(
     path, *, size: int | None = None, channels: int | None = None, cache=None
 ) -> Dataset:
-    """Reads a folder of images or a tar of one (.tar, .tar.gz, .tar.xz, ...), of which nothing is
-    unpacked.
+    """Reads a folder of images, or a tar of one (.tar, .tar.gz, ...) without unpacking it.
 
-    The names of classes, sorted, are numbered. Where `train/` and `test/` (or `val/`) are missing,
-    a fixed fifth of each class is the test split, and the note says so.
+    Classes are numbered in the order of their names. If `train/` and `test/` (or `val/`) are
+    missing, a fixed fifth of each class is the test split, and the note says so.
 
     Args:
         path: the folder or tar.
-        size: side in pixels to which images are brought; None if all are squares of one size
+        size: side in pixels to which images are resized; None if all are squares of the same size
             already.
         channels: 1, 3, or None for those of the first image.
-        cache: folder in which the decoded images are kept for the next time, as one file, or None.
+        cache: folder that keeps the decoded images for later runs, as one file, or None.
 
     Raises:
-        ValueError: nothing there, no images, a damaged image, images of different sizes without
-            `size`, classes without training images, or a tar that `tars.files` refuses. The message
-            names the file.
+        ValueError: the path does not exist or has no images; an image is damaged; images differ in
+            size and `size` is None; a class has no training images; or `tars.files` refuses the
+            tar. The message names the file.
     """
     path = pathlib.Path(path).expanduser()
     if not path.exists():
@@ -53,7 +50,7 @@ def open_folder(
         None if cache is None else pathlib.Path(cache) / f'{_identity(path, size, channels)}.npz'
     )
     if stored is not None and stored.exists():
-        with contextlib.suppress(Exception):  # A damaged archive raises whatever its part raises.
+        with contextlib.suppress(Exception):  # A damaged archive can raise any exception.
             return _load(stored, path.name)
     dataset = _decode(path, _walk(path) if path.is_dir() else tars.files(path), size, channels)
     if stored is not None:
@@ -72,9 +69,7 @@ def _walk(root: pathlib.Path) -> Iterator[tars.Entry]:
 def _decode(
     path: pathlib.Path, entries: Iterator[tars.Entry], size: int | None, channels: int | None
 ) -> Dataset:
-    """Decodes one image at a time; the examples are in the order of their names, whatever that of
-    the tar.
-    """
+    """Decodes one image at a time; sorts the examples by name, whatever the order in the tar."""
     found: list[tuple[str, str, str, np.ndarray]] = []  # (name, split, class, pixels)
     for name, read in entries:
         parts = pathlib.PurePosixPath(name).parts
@@ -85,7 +80,7 @@ def _decode(
         try:
             with Image.open(io.BytesIO(read()), formats=FORMATS) as image:
                 pixels = fit_image(image, size, channels)
-        except Exception as error:  # Damaged images raise almost anything.
+        except Exception as error:  # A damaged image can raise almost any exception.
             raise ValueError(f'{path}: image {name} cannot be read: {error}') from error
         channels = channels or pixels.shape[2]
         height, width, _ = pixels.shape
@@ -133,7 +128,7 @@ def _assemble(path: pathlib.Path, found: list[tuple[str, str, str, np.ndarray]])
 
 
 def _identity(path: pathlib.Path, size: int | None, channels: int | None) -> str:
-    """Changes with the names, sizes and dates of the files."""
+    """A key that changes with the names, sizes and dates of the files."""
     digest = hashlib.sha256(repr((str(path.resolve()), size, channels)).encode())
     for file in sorted(path.rglob('*')) if path.is_dir() else [path]:
         status = file.stat()

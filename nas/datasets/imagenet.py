@@ -16,8 +16,8 @@ from nas.datasets.images import Dataset, split
 from nas.datasets.streamed import StreamedImages
 
 SIZE, CHANNELS = 224, 3
-# Of the training images in [0, 1], as they are in common use since Krizhevsky's and ResNet's code
-# in Torch.
+# Mean and deviation of the training images in [0, 1], in common use since Krizhevsky's code and
+# ResNet's code in Torch.
 MOMENTS = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 _TRAIN, _TESTS = 'train', ('val', 'validation', 'test')
@@ -26,9 +26,7 @@ _ACCEPTED = 'accepted: PATH/train/<class>/x.jpg and PATH/val/<class>/x.jpg, or P
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ImageFiles:
-    """An `Encoded` of files below a folder; `names` are relative to `root`, `labels` are [N]
-    int32.
-    """
+    """`Encoded` files below a folder; `names` are relative to `root`, `labels` are [N] int32."""
 
     root: pathlib.Path
     names: tuple[str, ...]
@@ -49,12 +47,12 @@ class ImageFiles:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Records:
-    """An `Encoded` of a random-access source of TFDS, whose images are not decoded."""
+    """`Encoded` records of a random-access source of TFDS, which leaves the images encoded."""
 
     source: object
     title: str
 
-    labels = None  # known with the images only
+    labels = None  # known only when an image is read
 
     def __len__(self) -> int:
         return len(self.source)
@@ -70,9 +68,7 @@ class Records:
 
 
 def decoded_bytes(path, *, size: int, channels: int | None) -> int:
-    """The memory that the images below a folder would take, in bytes; 0 for what is not a
-    folder.
-    """
+    """The memory in bytes that the images below a folder would take; 0 if it is not a folder."""
     return (
         sum(len(files) for _, files in _walk(pathlib.Path(path)))
         * size
@@ -84,22 +80,23 @@ def decoded_bytes(path, *, size: int, channels: int | None) -> int:
 def open_files(
     path, *, size: int | None = None, channels: int | None = None, moments=None
 ) -> Dataset:
-    """Opens a folder of images that is not held in memory; lists the files and decodes none.
+    """Opens a folder of images for streaming: lists the files and decodes none.
 
-    Where there is a folder `train`, classes are the folders in it, sorted, and the first there is
-    of `val`, `validation` and `test` is the test split. Elsewhere classes are the folders of
-    `path`, and a fixed fifth of each is the test split. Images may lie in folders below that of
-    their class.
+    If there is a folder `train`, the classes are the folders in it, sorted, and the test split is
+    the first of `val`, `validation` and `test` that exists. Otherwise the classes are the folders
+    of `path`, and a fixed fifth of each is the test split. Images may lie in subfolders of their
+    class.
 
     Args:
         path: the folder.
-        size: side in pixels to which crops are brought; None for 224.
+        size: side in pixels to which crops are resized; None for 224.
         channels: 1 or 3; None for 3.
         moments: (mean, std) by which images are normalised, or None for those of a sample.
 
     Raises:
-        ValueError: nothing there, a tar, no images, a class folder without images, an image in no
-            class, classes that are in one split only. The message names the file or folder.
+        ValueError: the path does not exist or is a tar; there are no images; a class folder has no
+            images; an image is in no class folder; or classes are in one split only. The message
+            names the file or folder.
     """
     path = pathlib.Path(path).expanduser()
     if not path.is_dir():
@@ -127,12 +124,12 @@ def open_files(
 
 
 def open_folder(path, *, size: int | None = None, channels: int | None = None) -> Dataset:
-    """ImageNet as a folder of images; arguments and errors are those of `open_files`."""
+    """Opens ImageNet as a folder of images; arguments and errors are those of `open_files`."""
     return open_files(path, size=size, channels=channels, moments=_moments(channels))
 
 
 def open_tfds(*, size: int | None = None, channels: int | None = None, data_dir=None) -> Dataset:
-    """Opens what TFDS has prepared as `imagenet2012` in array_record files, and downloads nothing.
+    """Opens `imagenet2012` as TFDS prepared it, in array_record files; downloads nothing.
 
     Args:
         size, channels: as for `open_files`.
@@ -144,14 +141,14 @@ def open_tfds(*, size: int | None = None, channels: int | None = None, data_dir=
     import tensorflow_datasets as tfds
 
     builder = tfds.builder('imagenet2012', data_dir=data_dir, file_format='array_record')
-    # Decoding is left to the readers of the images, who need a part of each only.
+    # The images are decoded when they are read, since only a part of each is needed.
     decoders = {'image': tfds.decode.SkipDecoding()}
     try:
         sources = {
             name: builder.as_data_source(name, decoders=decoders)
             for name in ('train', 'validation')
         }
-    except Exception as error:  # TFDS raises whatever the file system or the format raised.
+    except Exception as error:  # TFDS passes on exceptions of many types.
         where = builder.data_path.parent.parent
         raise ValueError(
             f'imagenet2012 is not prepared by TFDS as array_record in {where}; give '
@@ -184,9 +181,7 @@ def _note(size: int) -> str:
 
 
 def _walk(root: pathlib.Path) -> Iterator[tuple[str, list[str]]]:
-    """(path below the root, names of images) of every folder with images, both sorted, hidden ones
-    aside.
-    """
+    """(path below the root, names of images) of every visible folder with images, both sorted."""
     for folder, below, files in os.walk(root, followlinks=True):
         below[:] = sorted(name for name in below if name[0] != '.')
         found = sorted(name for name in files if name[0] != '.' and name.lower().endswith(SUFFIXES))

@@ -1,4 +1,4 @@
-"""Labelled images in memory: the one form in which every data set arrives."""
+"""Labelled images in memory, data sets of two splits, and resizing of images."""
 
 import dataclasses
 import hashlib
@@ -6,8 +6,8 @@ import hashlib
 import numpy as np
 from PIL import Image
 
-# What image files are decoded from. Pillow knows more, among them PostScript, which it hands to a
-# program.
+# Image formats that are read. Pillow knows more, among them PostScript, which it passes to an
+# external program.
 FORMATS = ('BMP', 'GIF', 'JPEG', 'PNG', 'PPM', 'TIFF', 'WEBP')
 
 
@@ -16,7 +16,7 @@ class Images:
     """One split of a data set.
 
     Attributes:
-        name: of the data set and split, for messages and records.
+        name: of the data set and the split, for messages and records.
         images: [N, S, S, C] uint8, C 1 or 3.
         labels: [N] int32, indices into `classes`.
         classes: names of the classes.
@@ -61,9 +61,7 @@ class Images:
         return Images(name or self.name, self.images[indices], self.labels[indices], self.classes)
 
     def statistics(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation of every channel, over all pixels in [0, 1]: two arrays [C]
-        float32.
-        """
+        """Mean and standard deviation [C] float32 of each channel, over all pixels in [0, 1]."""
         values = np.arange(256) / 255
         channels = np.moveaxis(self.images, -1, 0)
         counts = [np.bincount(channel.ravel(), minlength=256) for channel in channels]
@@ -71,11 +69,11 @@ class Images:
         variances = [
             np.average((values - mean) ** 2, weights=count) for mean, count in zip(means, counts)
         ]
-        # A channel without contrast divides by one instead of by zero.
+        # A channel without contrast is divided by one instead of by zero.
         return np.float32(means), np.float32([np.sqrt(variance) or 1 for variance in variances])
 
     def digest(self) -> str:
-        """SHA-256 of images and labels, in hexadecimal: which data a result was made with."""
+        """SHA-256 of images and labels, in hexadecimal: identifies the data behind a result."""
         digest = hashlib.sha256(repr((self.images.shape, self.classes)).encode())
         digest.update(np.ascontiguousarray(self.images))
         digest.update(np.ascontiguousarray(self.labels))
@@ -84,13 +82,12 @@ class Images:
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """A data set: what is trained on, what is looked at once, and what to say beside every figure.
+    """A data set: images to train on, images to test on, and a note for every figure.
 
     Attributes:
         train, test: the splits, with the same classes and sizes. A search holds its validation
             images out of `train` and never reads `test`.
-        note: such as 'JPEG re-encoded', to be printed with results; empty if there is nothing to
-            say.
+        note: a remark to print with results, such as 'JPEG re-encoded'; may be empty.
     """
 
     train: Images
@@ -116,14 +113,14 @@ def split(labels: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.n
 
     Args:
         labels: [N] integers.
-        share: part of each class in the second half, rounded, in (0, 1).
-        seed: of the choice.
+        share: part of each class that goes into the second set, rounded, in (0, 1).
+        seed: of the random choice.
 
     Returns:
-        Ascending indices of the first and of the second half.
+        Ascending indices of the first and of the second set.
 
     Raises:
-        ValueError: if the share is out of range, or so small or large that either half is empty.
+        ValueError: if the share is out of range, or so small or large that one set is empty.
     """
     if not 0 < share < 1:
         raise ValueError(f'share is {share}; a number between 0 and 1 is accepted')
@@ -138,18 +135,18 @@ def split(labels: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.n
 
 
 def hold_out(images: Images, share: float, seed: int) -> tuple[Images, Images]:
-    """Splits a training split into what is trained on and a validation part. See `split`."""
+    """Splits the training images into training and validation images. See `split`."""
     train, validation = split(images.labels, share, seed)
     return images.take(train), images.take(validation, f'{images.name}, held out')
 
 
 def fit_image(image: Image.Image, size: int | None, channels: int | None) -> np.ndarray:
-    """Brings one image to a size and number of channels.
+    """Converts one image to a size and a number of channels.
 
     Args:
         image: of any size and mode.
-        size: side in pixels: the middle square of the image is resampled, bilinear and antialiased.
-            None keeps it.
+        size: side in pixels: the middle square of the image is resized to it, bilinear and
+            antialiased. None keeps the size.
         channels: 1 for grey, 3 for RGB, None for grey only if the image is grey.
 
     Returns:
@@ -166,9 +163,7 @@ def fit_image(image: Image.Image, size: int | None, channels: int | None) -> np.
 
 
 def fit(images: Images, size: int | None, channels: int | None) -> Images:
-    """Brings all images to a size and number of channels, as `fit_image` does; None keeps what they
-    have.
-    """
+    """Converts all images by `fit_image`; None keeps their size or channels."""
     shape = images.images.shape
     if size in (None, shape[1]) and channels in (None, shape[3]):
         return images

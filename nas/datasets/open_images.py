@@ -1,4 +1,4 @@
-"""Opens a data set by a short text, as flags have it."""
+"""Opens a data set by a short text, the value of `--dataset`."""
 
 import pathlib
 
@@ -9,8 +9,8 @@ ACCEPTED = (
     'digits, cifar10 (prepared by TFDS), cifar10:PATH, imagenet (prepared by TFDS), imagenet:PATH, '
     'folder:PATH or folder:PATH,stream'
 )
-# Decoded images of a folder beyond these are streamed: every device holds a copy of those in
-# memory.
+# Folders whose decoded images take more bytes are streamed, since every device holds a copy of all
+# images in memory.
 MEMORY_BYTES = 2_000_000_000
 _STREAM = ',stream'
 
@@ -23,16 +23,17 @@ def open_images(
     Args:
         spec: 'digits', 'cifar10', 'cifar10:PATH' (`cifar10.open_cifar10`), 'imagenet' or
             'imagenet:PATH' (`imagenet.open_tfds`, `imagenet.open_folder`) or 'folder:PATH'
-            (`image_folder.open_folder`). ImageNet is streamed, see `StreamedImages`; so is a
-            folder, by `imagenet.open_files`, whose images would take more than 2 GB at the given
-            size, or if ',stream' stands behind its path.
-        size: side in pixels, None for that of the images, of streamed ones 224.
-        channels: 1 for grey, 3 for RGB, None for those of the images, of streamed ones 3.
-        cache: folder for decoded images, or None; only images in memory, of folders and tars, make
-            use of it.
+            (`image_folder.open_folder`). ImageNet is streamed, see `StreamedImages`. A folder is
+            streamed by `imagenet.open_files` if its images would take more than 2 GB at the given
+            size, or if ',stream' follows its path.
+        size: side in pixels; None keeps that of the images, or takes 224 for streamed images.
+        channels: 1 for grey, 3 for RGB; None keeps those of the images, or takes 3 for streamed
+            images.
+        cache: folder for decoded images, or None; used only for folders and tars that are held in
+            memory.
 
     Raises:
-        ValueError: for an unknown text, or as the readers do.
+        ValueError: if the text is unknown, or a reader refuses the data.
     """
     if size is not None and size < 1 or channels not in (None, 1, 3):
         raise ValueError(
@@ -61,7 +62,7 @@ def open_images(
 
 
 def _is_streamed(path: str, size: int | None, channels: int | None) -> bool:
-    """Whether a folder asks to be streamed, or is too large for anything else."""
+    """Whether a folder is streamed: its path asks for it, or its images are too large."""
     if path.endswith(_STREAM):
         return path != _STREAM
     folder = pathlib.Path(path).expanduser()

@@ -1,8 +1,8 @@
-"""Labelled images that stay in their files, for data sets that memory does not hold: decoded when
-asked for.
+"""Labelled images that stay in their files and are decoded on demand, for large data sets.
 
-`StreamedImages` stands wherever `Images` does. What is seen of an image differs: in training a
-random-resized crop instead of a crop out of zero padding, elsewhere the middle 224/256 of it.
+`StreamedImages` can be used wherever `Images` can. Only the part of an image that a network sees
+differs: in training a random-resized crop instead of a crop out of zero padding, otherwise the
+middle 224/256 of the image.
 """
 
 import dataclasses
@@ -35,13 +35,11 @@ class Encoded(Protocol):
         """The file and its label."""
 
     def name(self, index: int) -> str:
-        """What to call it in messages."""
+        """Its name in messages."""
 
 
 class LazyPixels:
-    """What `Images.images` is, as an array that is decoded where it is indexed: [N, S, S, C]
-    uint8.
-    """
+    """`Images.images` as an array [N, S, S, C] uint8 that is decoded where it is indexed."""
 
     dtype = np.dtype(np.uint8)
 
@@ -53,7 +51,7 @@ class LazyPixels:
         return self.shape[0]
 
     def __getitem__(self, which) -> np.ndarray:
-        """Middle crops of the examples that an index, a slice or an array of indices chooses."""
+        """Middle crops of the examples at an index, a slice or an array of indices."""
         chosen = np.arange(len(self))[which]
         with futures.ThreadPoolExecutor() as pool:
             pixels = list(pool.map(lambda index: self._images.example(index)[0], chosen.ravel()))
@@ -117,14 +115,14 @@ class StreamedImages:
 
         Args:
             index: 0 <= index < N.
-            seed: integers of at least 0, of which the random-resized crop is a function, or None
-                for the middle of the image.
+            seed: integers of at least 0 that determine the random-resized crop, or None for the
+                middle of the image.
 
         Returns:
             ([S, S, C] uint8, label).
 
         Raises:
-            ValueError: the file cannot be read; names it.
+            ValueError: the file cannot be read; the message names it.
         """
         row = int(self.rows[index])
         try:
@@ -132,8 +130,8 @@ class StreamedImages:
             if seed is None:
                 box_of, oversampling = crops.centre_box, 2.0
             else:
-                # Twice the pixels cost more than they show where the crop is another one every
-                # time.
+                # The crop differs every time, so that decoding twice the pixels would cost more
+                # than it helps.
                 box_of = functools.partial(crops.random_box, np.random.default_rng(seed))
                 oversampling = 1.0
             return (
@@ -152,10 +150,9 @@ class StreamedImages:
             ) from error
 
     def statistics(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and deviation [C] float32 of images in [0, 1]: the known ones, or those of 1,000
-        middle crops.
+        """Mean and deviation [C] float32 of images in [0, 1]: known, or from 1,000 middle crops.
 
-        The sample is a function of the number of examples alone.
+        The sample depends only on the number of examples.
         """
         if self.moments is not None:
             return tuple(np.float32(moment) for moment in self.moments)
@@ -169,13 +166,12 @@ class StreamedImages:
 
 
 def hold_out(images: Images | StreamedImages, share: float, seed: int) -> tuple:
-    """As `images.hold_out`; without regard to classes where labels are not known before images are
-    read.
+    """Like `images.hold_out`; ignores classes if labels are unknown before images are read.
 
     Args:
         images: the training split.
         share: part that is held out, in (0, 1).
-        seed: of the choice.
+        seed: of the random choice.
 
     Returns:
         (what is trained on, what is held out), of the type of `images`.

@@ -1,4 +1,4 @@
-"""What a device is and what it returns: the protocol and the measurement."""
+"""The protocol of devices, and the measurement that they return."""
 
 import dataclasses
 import functools
@@ -12,15 +12,13 @@ import jax
 from nas.cells.plan import Layer, Plan
 from nas.networks import network as network_lib
 
-# Latency does not depend on the weights, so a plan alone is enough; with weights, it is (plan,
-# variables).
+# A plan alone is enough, since latency does not depend on the weights. With weights, a network is
+# (plan, variables).
 Network = Plan | tuple[Plan, Any]
 
 
 class DeviceError(OSError):
-    """A device could not measure a network: one sentence with the reason. Never taken as a
-    number.
-    """
+    """A device could not measure a network; the message is one sentence with the reason."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,15 +28,17 @@ class Measurement:
     Attributes:
         latency_ms: median time of one call of the whole batch, in milliseconds, in the quietest of
             the timed rounds.
-        p10_ms, p90_ms: 10th and 90th percentile of that round, None where a device does not say.
-        memory_mb: peak memory in megabytes (10^6 bytes); `note` says of what. None where unknown.
-        baseline_mb: the part of `memory_mb` that was there before the network was loaded, None
-            where unknown.
-        batch_size: images in one call, None where unknown.
+        p10_ms, p90_ms: 10th and 90th percentile of that round, None if a device does not report
+            them.
+        memory_mb: peak memory in megabytes (10^6 bytes); `note` says what it includes. None if
+            unknown.
+        baseline_mb: the part of `memory_mb` that was there before the network was loaded, None if
+            unknown.
+        batch_size: images in one call, None if unknown.
         device: the full name of the device, with what may change its figures.
         repeats: timed calls of that round, 0 if nothing was timed here.
         estimated: whether the figures come from a model instead of a clock.
-        note: what a reader of the figures has to know, one or two sentences.
+        note: one or two sentences that a reader of the figures has to know.
 
     Raises:
         ValueError: on creation, for a latency that is not a positive number or a negative memory.
@@ -81,9 +81,7 @@ class Measurement:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> 'Measurement':
-        """The inverse of `as_dict`; raises ValueError if the fields are not those of a
-        measurement.
-        """
+        """The inverse of `as_dict`; raises ValueError for other fields than a measurement's."""
         names = {field.name for field in dataclasses.fields(cls)}
         if not isinstance(values, dict) or 'latency_ms' not in values or set(values) - names:
             raise ValueError(
@@ -111,16 +109,14 @@ class Device(Protocol):
                 network.
 
         Raises:
-            DeviceError: if no figure could be had; the message is the reason.
+            DeviceError: if the measurement failed; the message is the reason.
             ValueError: if the network cannot be built at all.
         """
         ...
 
 
 def split_network(network: Network) -> tuple[Plan, Any | None]:
-    """Returns (plan, variables), with None for those of a bare plan. Raises ValueError for
-    neither.
-    """
+    """Returns (plan, variables), with variables None for a bare plan; else raises ValueError."""
     if isinstance(network, tuple) and network:
         if all(isinstance(layer, Layer) for layer in network):
             return network, None
@@ -154,7 +150,7 @@ def cores() -> int:
 
 @functools.cache
 def processor() -> str:
-    """Model of this machine's processor, or its architecture where the system does not tell."""
+    """Model of this machine's processor, or its architecture if the system does not name it."""
     try:
         with open('/proc/cpuinfo') as lines:
             models = [

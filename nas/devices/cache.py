@@ -11,30 +11,32 @@ from nas.cells.fingerprint import plan_hash
 from nas.devices import lock
 from nas.devices.base import Device, Measurement, Network, split_network
 
-# How devices measure; figures of another method are measured anew.
+# The way devices measure is a part of the key, so that a new way measures everything again.
 _METHOD = 'quietest round, '
 
 
 class Cache:
-    """A folder of measurements: one subfolder by device, one JSON file by plan.
+    """A folder of measurements: one subfolder for each device, one JSON file for each plan.
 
     Files are written under a temporary name and renamed, so several processes may share a folder.
     """
 
     def __init__(self, folder):
-        """Args:
-        folder: made with the first measurement; `~` is expanded.
+        """Names the folder.
+
+        Args:
+            folder: created with the first measurement; `~` is expanded.
         """
         self.folder = pathlib.Path(folder).expanduser()
 
     @property
     def timing_lock(self) -> pathlib.Path:
-        """A lock file for `nas.devices.lock`, for all that share the folder."""
+        """The lock file for `nas.devices.lock`, shared by all users of the folder."""
         return self.folder / 'timing.lock'
 
     def path(self, device_name: str, key: str) -> pathlib.Path:
         """The file of one measurement; `key` is a `plan_hash`."""
-        # Names hold spaces and slashes, and two of them may read alike when these are gone.
+        # Names hold spaces and slashes. Without these two names may look alike; the digest differs.
         readable = re.sub(r'[^A-Za-z0-9._=-]+', '_', device_name)[:60].strip('_')
         digest = hashlib.sha256(f'{_METHOD}{device_name}'.encode()).hexdigest()[:12]
         return self.folder / f'{readable}-{digest}' / f'{key}.json'
@@ -59,9 +61,9 @@ def measure(
 ) -> Measurement:
     """Measures a network on a device, or looks the measurement up.
 
-    Processes that ask for the same device take turns, so that what one has measured the next one
-    finds. Estimates are neither stored nor looked up: they cost nothing. Failures are not stored:
-    the next call tries again.
+    Processes that ask for the same device take turns, so that each of them finds what the others
+    have measured. Estimates are neither stored nor looked up: they cost nothing. Failures are not
+    stored: the next call tries again.
 
     Args:
         device: where to measure.

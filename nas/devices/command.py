@@ -16,8 +16,7 @@ _FIELDS = ('latency_ms', 'p10_ms', 'p90_ms', 'memory_mb', 'baseline_mb', 'repeat
 
 
 class CommandDevice:
-    """Runs a command for each network, such as a script that copies the file to a board and times
-    it there.
+    """Runs a command for each network, such as a script that times the file on a board.
 
     The command is started without a shell. Its last line on stdout has to be a JSON object with
     `latency_ms` (milliseconds for one call of the whole batch) and, if it knows them, `p10_ms`,
@@ -27,10 +26,12 @@ class CommandDevice:
         name, exclusive: see `nas.devices.base.Device`.
     """
 
-    exclusive = True  # the command may well run here
+    exclusive = True  # the command may run on this machine
 
     def __init__(self, template: str, *, batch: int = 1, timeout: int = 600):
-        """Args:
+        """Checks the command template.
+
+        Args:
             template: the command; `{model}` becomes the path of the ONNX file, `{batch}` the batch
                 size.
             batch: images in one call.
@@ -67,9 +68,7 @@ class CommandDevice:
         return self._parse(output)
 
     def _run(self, arguments: list[str]) -> str:
-        """The command's stdout. A session of its own lets everything that it started be killed with
-        it.
-        """
+        """Returns the command's stdout; its own session lets a kill reach all that it started."""
         try:
             process = subprocess.Popen(
                 arguments,

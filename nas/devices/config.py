@@ -1,4 +1,4 @@
-"""Where networks are measured, known without JAX."""
+"""The configuration of measurements, which loads no JAX."""
 
 import dataclasses
 
@@ -7,16 +7,16 @@ from common.options import option
 
 @dataclasses.dataclass(frozen=True)
 class MeasureConfig:
-    """Devices, and where their measurements are kept."""
+    """Devices, and the directory of their measurements."""
 
     device: tuple[str, ...] = option(
         (),
         'device to measure on: xla, xla:gpu,batch=64, onnx:threads=1, profile:phone,'
         ' "command:TEMPLATE" with {model} and {batch}, ...; --mode=cost takes several, with commas'
-        ' or by repeating the flag; with --benchmark: the NAME of a column lat_NAME',
+        ' or by repeating the flag; with --benchmark: NAME of a latency column lat_NAME',
         repeated=True,
     )
     measurement_cache: str = option(
         '~/.cache/pano_dppnet/measurements',
-        'directory of what was measured before, which is not measured again; empty for none',
+        'directory that keeps measurements, so that nothing is measured twice; empty for none',
     )

@@ -1,8 +1,8 @@
-"""Timing with nothing else running: candidates train side by side, a latency is measured alone.
+"""A lock for timing: candidates train side by side, but a latency is measured alone.
 
-Both sides name one lock file. Training holds it shared, timing exclusively. A second file is a
-turnstile: who waits to time holds it, so that no new training can slip in before and keep the
-timing waiting for ever. The system lets the locks of a process go when it dies.
+Both sides use one lock file. Training holds it shared, timing holds it exclusively. A second file
+is a turnstile: a process that waits to time holds it, so that no new training can start first and
+keep the timing waiting for ever. The system releases the locks of a process when it dies.
 """
 
 import contextlib
@@ -13,13 +13,12 @@ import pathlib
 
 @contextlib.contextmanager
 def training(path):
-    """Holds the lock `path` together with other trainings; waits while something is timed or about
-    to be.
+    """Holds the lock `path` together with other trainings; waits while a timing runs or waits.
 
     A block must not time anything itself: it would wait for its own training to end.
 
     Args:
-        path: the lock file; it is made where it does not exist, its folder too.
+        path: the lock file; it and its folder are created if they do not exist.
     """
     with alone(_turnstile(path)):
         held = _take(path, fcntl.LOCK_SH)
@@ -31,7 +30,7 @@ def training(path):
 
 @contextlib.contextmanager
 def timing(path):
-    """Holds the lock `path` alone: waits for the trainings that run and lets no other begin.
+    """Holds the lock `path` alone: waits for running trainings and lets no other training start.
 
     Args:
         path: the lock file of `training`.
@@ -42,9 +41,7 @@ def timing(path):
 
 @contextlib.contextmanager
 def alone(path):
-    """Holds the lock of one file that has nothing to do with training, against others who do the
-    same.
-    """
+    """Holds the lock of one file alone, against other callers; does not concern training."""
     held = _take(path, fcntl.LOCK_EX)
     try:
         yield
@@ -58,7 +55,7 @@ def _turnstile(path):
 
 
 def _take(path, operation):
-    """Waits for the lock of a file; returns the descriptor whose closing lets it go."""
+    """Waits for the lock of a file; closing the returned descriptor releases it."""
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)

@@ -1,4 +1,4 @@
-"""One network on several devices."""
+"""Measures one network on several devices."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from nas.devices.config import MeasureConfig
 
 
 def open_cache(config: MeasureConfig) -> cache.Cache | None:
-    """Where measurements are kept, or None for nowhere."""
+    """Opens the cache of measurements, or returns None if there is none."""
     return cache.Cache(config.measurement_cache) if config.measurement_cache else None
 
 
@@ -18,14 +18,14 @@ def measure_on(plan: Plan, config: MeasureConfig) -> dict[str, dict[str, Any]]:
 
     Args:
         plan: the network.
-        config: the devices, see `nas.devices.specs.open_device`; each text may name several with
-            commas between.
+        config: the devices, see `nas.devices.specs.open_device`; each text may name several,
+            separated by commas.
 
     Returns:
-        By spec, the fields of a `Measurement`, or {'error': reason} where the device gave none.
+        By device text: the fields of a `Measurement`, or {'error': reason} if the device failed.
 
     Raises:
-        ValueError: a device does not exist or is not there; before anything is measured.
+        ValueError: a device is unknown or absent; raised before anything is measured.
     """
     names = [spec for text in config.device for spec in specs.split_specs(text)]
     devices = {spec: specs.open_device(spec) for spec in names}

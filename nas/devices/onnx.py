@@ -1,6 +1,4 @@
-"""ONNX Runtime on this machine's CPU with a given number of threads: a deployed phone or embedded
-board.
-"""
+"""ONNX Runtime on this CPU with a given number of threads, in place of a phone or a board."""
 
 import json
 import os
@@ -43,12 +41,14 @@ class OnnxDevice:
         min_seconds: int = 2,
         timeout: int = 600,
     ):
-        """Args:
+        """Checks the options and the packages.
+
+        Args:
             threads: threads of ONNX Runtime, at most this machine's cores.
             batch: images in one call.
             warmup: calls before the timed ones.
             repeats: timed calls of a round.
-            min_seconds: round follows round for this long; the quietest counts.
+            min_seconds: rounds are repeated for this long; the quietest one counts.
             timeout: seconds after which the process is killed.
 
         Raises:
@@ -67,9 +67,7 @@ class OnnxDevice:
         self.name = f'onnx:{processor()} threads={threads} batch={batch} onnxruntime={version}'
 
     def measure(self, network: Network) -> Measurement:
-        """Median and percentiles of one call, peak resident memory of the process. See
-        `Device.measure`.
-        """
+        """Median and percentiles of a call, and peak resident memory. See `Device.measure`."""
         plan, variables = with_variables(network)
         with tempfile.TemporaryDirectory(prefix='pano_dppnet_') as folder:
             path = pathlib.Path(folder) / 'model.onnx'

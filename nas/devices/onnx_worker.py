@@ -2,8 +2,8 @@
 
     python -m nas.devices.onnx_worker FILE THREADS BATCH WARMUP REPEATS MIN_SECONDS
 
-Prints one JSON line. The process loads nothing but NumPy and ONNX Runtime, so that its memory is
-that of a deployed network.
+Prints one JSON line. The process loads only NumPy and ONNX Runtime, so that its memory is that of a
+deployed network.
 """
 
 import json
@@ -20,8 +20,7 @@ def peak_bytes() -> int:
     """Peak resident memory of this process."""
     try:
         with open('/proc/self/status') as lines:
-            # Unlike ru_maxrss, which on Linux begins at the size of the process that started this
-            # one.
+            # Unlike ru_maxrss, which on Linux starts at the size of the parent process.
             return next(int(line.split()[1]) * 1024 for line in lines if line.startswith('VmHWM'))
     except (OSError, StopIteration):
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,10 +1,10 @@
-"""Estimates for devices that nobody has at hand, fitted to the published rows of DPP-Net.
+"""Estimates for the devices of the DPP-Net paper, fitted to its published rows.
 
 DPP-Net (Dong et al., ECCV 2018) timed six or seven networks on CIFAR-10 images on a workstation
 (i5-7600 and Titan X), an embedded board (Jetson TX1) and a phone (Redmi Note 4, Cortex-A53), and
 printed the phone's memory. A figure is modelled as a constant and at most two more terms, with
-non-negative weights, chosen by leave-one-out error. So few rows cannot carry more, and what they
-carry is weak: the error is part of the name and of every result.
+non-negative weights, chosen by leave-one-out error. So few rows support no more terms, and even
+these fits are weak: the error is part of the device's name and of every result.
 """
 
 import dataclasses
@@ -32,8 +32,8 @@ _PUBLISHED = {
 }
 _MAX_TERMS = 3
 
-# What a figure may depend on beside a constant: time on work, memory traffic and calls that
-# libraries do badly; memory on weights and activations.
+# Possible terms besides the constant. Time depends on work, memory traffic and calls that libraries
+# run slowly; memory depends on weights and activations.
 _OF_LATENCY = ('gflops', 'mb', 'grouped', 'learned')
 _OF_MEMORY = ('mparams', 'mb')
 _logger = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ def terms(plan: Plan) -> dict[str, float]:
     Returns:
         'constant'; 'gflops', the published measure in 10^9; 'mparams', parameters in 10^6; 'mb',
         megabytes that layers read and write, in float32; 'grouped', hundreds of convolutions with
-        groups; 'learned', hundreds of those whose groups are learned, which gather their inputs
+        groups; 'learned', hundreds of convolutions with learned groups, which gather their inputs
         first.
     """
     cost = count(plan)
@@ -72,8 +72,8 @@ class Fit:
     Attributes:
         weights: by term, non-negative.
         rows: number of published rows behind it.
-        error: leave-one-out error: mean relative error of the rows, each predicted from the others,
-            which choose the terms anew.
+        error: leave-one-out error: mean relative error of the rows, each predicted by a fit to the
+            others, with terms chosen anew.
     """
 
     weights: dict[str, float]
@@ -92,9 +92,7 @@ def _solve(columns: np.ndarray, figures: np.ndarray) -> np.ndarray:
 
 
 def _left_out_errors(rows: np.ndarray, figures: np.ndarray, choose) -> np.ndarray:
-    """Relative error [n] of every row, predicted from the others with terms that `choose` finds in
-    them.
-    """
+    """Relative error [n] of every row, predicted from the others; `choose` finds the terms."""
     errors = []
     for row, figure in enumerate(figures):
         rest_rows, rest = np.delete(rows, row, axis=0), np.delete(figures, row)
@@ -107,8 +105,8 @@ def _choose(rows: np.ndarray, figures: np.ndarray) -> list[int]:
     """Columns with the least leave-one-out error: the constant, column 0, and up to two others."""
     others = range(1, rows.shape[1])
     choices = [[0, *more] for n in range(_MAX_TERMS) for more in itertools.combinations(others, n)]
-    # Rounded, since a term of weight 0 changes the last digit only: the first, shortest choice is
-    # meant to win.
+    # Rounded, since a term of weight 0 changes only the last digit, and then the shortest choice,
+    # which comes first, has to win.
     return min(
         choices,
         key=lambda chosen: _left_out_errors(rows, figures, lambda *_: chosen).mean().round(6),
@@ -117,9 +115,7 @@ def _choose(rows: np.ndarray, figures: np.ndarray) -> list[int]:
 
 @functools.cache
 def fit(column: int) -> Fit:
-    """Fits a column of the published table: 0 to 2 in milliseconds by device, 3 in the phone's
-    megabytes.
-    """
+    """Fits a column of the published table: 0 to 2 are milliseconds, 3 is the phone's megabytes."""
     published = {name: row[column] for name, row in _PUBLISHED.items() if row[column] is not None}
     figures = np.array(list(published.values())) * (1 if column == _MEMORY else 1e3)
     names = ('constant', *(_OF_MEMORY if column == _MEMORY else _OF_LATENCY))
@@ -135,15 +131,16 @@ class ProfileDevice:
 
     Attributes:
         name, exclusive: see `nas.devices.base.Device`.
-        latency, memory: the fits behind it, with their leave-one-out errors; memory is None but for
-            the
-        phone.
+        latency, memory: the fits behind it, with their leave-one-out errors; memory is None except
+            for the phone.
     """
 
     exclusive = False  # it computes, it does not time
 
     def __init__(self, device: str):
-        """Args:
+        """Fits the published rows of a device.
+
+        Args:
             device: 'workstation', 'embedded' or 'phone'.
 
         Raises:

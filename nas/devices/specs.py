@@ -1,4 +1,4 @@
-"""Devices by their names on the command line."""
+"""Opens devices by their names on the command line."""
 
 from nas.devices.base import Device
 from nas.devices.command import CommandDevice
@@ -27,12 +27,11 @@ def open_device(spec: str) -> Device:
 
     Args:
         spec: 'xla', 'xla:gpu,batch=64', 'onnx:threads=1,batch=1', 'profile:phone',
-            'command,timeout=60:ssh board time_onnx {model} {batch}'. A command's own options stand
-            before the colon, since all behind it is the command.
+            'command,timeout=60:ssh board time_onnx {model} {batch}'. Options of a command stand
+            before the colon; everything after the colon is the command.
 
     Raises:
-        ValueError: for a kind, variant or option that does not exist, or a device that is not
-            there.
+        ValueError: if a kind, variant or option does not exist, or the device is absent.
     """
     head, colon, tail = spec.partition(':')
     kind, *words = head.split(',')

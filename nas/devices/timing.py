@@ -1,4 +1,4 @@
-"""How long one call takes, on a machine that other programs use too. Needs NumPy alone."""
+"""Times a call on a machine that other programs use too. Needs only NumPy."""
 
 import math
 import time
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-_CALLS = 5  # that a slow network is timed for in any case
+_CALLS = 5  # least number of timed calls, also of a slow network
 
 
 def quietest_round(
@@ -19,20 +19,20 @@ def quietest_round(
 ) -> list[float]:
     """Times rounds of calls, and keeps the one with the lowest median.
 
-    What else runs on a processor, in other virtual machines too, only ever adds to a time, and it
-    comes and goes within seconds: medians of single rounds of a small network differ by a factor of
-    two, those of the quietest round mostly by a few percent. The argument for the least instead of
-    the mean is that of Chen and Revels (2016, arXiv:1608.04295).
+    Other load on the processor, also from other virtual machines, can only make a call slower, and
+    it comes and goes within seconds. Medians of single rounds of a small network differ by a factor
+    of two, medians of the quietest round mostly by a few percent. Chen and Revels (2016,
+    arXiv:1608.04295) argue for the least time instead of the mean in the same way.
 
     Args:
-        call: returns when its work is done.
+        call: function that returns when its work is done.
         warmup: calls before the timed ones.
         repeats: calls of a round.
-        min_seconds: round follows round for this long; there is one in any case.
-        max_seconds: seconds after which timing ends, but for five calls in any case.
+        min_seconds: rounds are repeated for this long; there is at least one.
+        max_seconds: timing ends after this many seconds, but not before five calls.
 
     Returns:
-        Milliseconds of every call of that round.
+        Milliseconds of every call of the quietest round.
     """
     for _ in range(warmup):
         call()

@@ -19,9 +19,7 @@ PLATFORMS = ('cpu', 'gpu', 'tpu')
 
 
 def _find(platform: str) -> jax.Device:
-    """The first local device of a platform, '' for JAX's own choice. Raises ValueError if there is
-    none.
-    """
+    """The first local device of a platform, '' for JAX's own choice; else raises ValueError."""
     if platform not in ('', *PLATFORMS):
         raise ValueError(f'platform {platform!r} is unknown; accepted: {", ".join(PLATFORMS)}')
     try:
@@ -41,9 +39,7 @@ def _present(platform: str) -> bool:
 
 
 def _peak_bytes(compiled) -> int | None:
-    """What the compiler plans for one call: arguments, results, temporaries and code, each byte
-    once.
-    """
+    """Memory that the compiler plans for one call: arguments, results, temporaries and code."""
     plan = compiled.memory_analysis()
     if plan is None:
         return None
@@ -75,14 +71,16 @@ class XlaDevice:
         seconds: int = 20,
         min_seconds: int = 2,
     ):
-        """Args:
+        """Finds the device and checks the options.
+
+        Args:
             platform: 'cpu', 'gpu' or 'tpu'; '' for the one that JAX prefers.
             batch: images in one call.
             warmup: calls before the timed ones.
             repeats: timed calls of a round.
-            seconds: a slow network is timed no longer than this, but for five calls in any case.
-            min_seconds: round follows round for this long, but no longer than `seconds`; the
-                quietest counts.
+            seconds: a slow network is timed no longer than this, but for at least five calls.
+            min_seconds: rounds are repeated for this long, but no longer than `seconds`; the
+                quietest one counts.
 
         Raises:
             ValueError: for a number out of range, or a platform that is not there.
@@ -102,9 +100,7 @@ class XlaDevice:
         self.name = f'xla:{self._device.platform} {hardware} batch={batch} jax={jax.__version__}'
 
     def measure(self, network: Network) -> Measurement:
-        """Median and percentiles of one call, memory as the compiler plans it. See
-        `Device.measure`.
-        """
+        """Median and percentiles of a call, memory as compiled. See `Device.measure`."""
         plan, variables = with_variables(network)
         size, channels = plan[0].out_size, plan[0].out_channels
         images = np.random.default_rng(0).random((self._batch, size, size, channels), np.float32)

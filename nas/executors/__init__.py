@@ -1,6 +1,6 @@
 """Where candidates are trained: in this process, in one process each, on Ray or on Slurm.
 
-A candidate that crashes, or takes too long, is a failure of that candidate only.
+If a candidate crashes or takes too long, only that candidate fails.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""The protocol of executors, and what becomes of an exception."""
+"""The protocol of executors, and failures in place of exceptions."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
@@ -12,12 +12,12 @@ class Executor(Protocol):
     def map(self, function: Callable[[Any], Any], jobs: Sequence[Any]) -> Iterator[tuple[int, Any]]:
         """Calls a function on every job.
 
-        What a job needs is in the job, its seed too: no result depends on the worker that computes
-        it or on when.
+        A job holds everything that it needs, also its seed, so that its result does not depend on
+        the worker or on the time.
 
         Args:
-            function: of one argument; it has to be importable from its module for all executors but
-                the serial one.
+            function: takes one argument. For all executors but the serial one it has to be
+                importable from its module.
             jobs: values that can be pickled.
 
         Yields:
@@ -27,7 +27,7 @@ class Executor(Protocol):
 
 
 def attempt(function: Callable[[Any], Any], job: Any) -> Any:
-    """Returns the function's result, or a `Failure` with the sentence of its exception."""
+    """Returns the function's result, or a `Failure` that describes its exception."""
     try:
         return function(job)
     except Exception as error:
@@ -35,7 +35,7 @@ def attempt(function: Callable[[Any], Any], job: Any) -> Any:
 
 
 def describe(error: BaseException) -> str:
-    """One line for an exception, with its type unless the sentence was made for users."""
+    """Describes an exception in one line; names its type unless the text was written for users."""
     sentence = ' '.join(str(error).split())[:400]
     if sentence and isinstance(error, (ValueError, FloatingPointError)):
         return sentence

@@ -1,4 +1,4 @@
-"""Who trains candidates, known without JAX."""
+"""The configuration of executors, which loads no JAX."""
 
 import dataclasses
 from typing import Literal
@@ -9,7 +9,7 @@ from common.runtime import RuntimeConfig
 
 @dataclasses.dataclass(frozen=True)
 class ExecutorConfig:
-    """Who trains candidates, and with what.
+    """Where candidates are trained, and with which resources.
 
     Raises:
         ValueError: on creation, for a number out of bounds or an unknown executor.
@@ -17,34 +17,36 @@ class ExecutorConfig:
 
     executor: Literal['serial', 'process', 'ray', 'slurm'] = option(
         'serial',
-        'who trains candidates: this process, processes of their own, a Ray cluster, or jobs of a'
-        ' Slurm cluster',
+        'where candidates are trained: serial (one after the other in this process), process'
+        ' (several processes on this machine), ray (a Ray cluster) or slurm (a Slurm cluster)',
     )
-    workers: int = option(1, '--executor=process: candidates at once', lower_bound=1)
+    workers: int = option(1, '--executor=process: number of candidates at once', lower_bound=1)
     candidate_timeout: float | None = option(
-        None, 'seconds after which a candidate has failed (process, ray, slurm)', lower_bound=1
+        None,
+        'seconds after which a candidate is stopped and counts as failed (process, ray, slurm)',
+        lower_bound=1,
     )
     cuda_devices: tuple[str, ...] = option(
-        (), '--executor=process: CUDA devices to share out, such as 0,1,2,3'
+        (), '--executor=process: CUDA devices to divide among candidates, such as 0,1,2,3'
     )
     devices_per_candidate: int = option(
         1,
-        'devices that each candidate gets (process with --cuda_devices, ray on nodes with GPUs)',
+        'number of devices per candidate (process with --cuda_devices, ray on nodes with GPUs)',
         lower_bound=0,
     )
     ray_address: str | None = option(
         None,
-        '--executor=ray: the cluster, "auto" for the one of this machine; default a new local one',
+        '--executor=ray: cluster address; "auto" joins that of this machine; default: a new one',
     )
     slurm_options: tuple[str, ...] = option(
         (),
-        '--executor=slurm: options of the jobs as submitit and sbatch name them, such as'
+        '--executor=slurm: options of the jobs, named as in submitit and sbatch, such as'
         ' partition=gpu,timeout_min=120,gpus_per_node=1,cpus_per_task=4,mem_gb=16,'
         'array_parallelism=8; cluster=local runs them on this machine, for a trial',
     )
     compilation_cache: str = option(
         RuntimeConfig.compilation_cache,
-        'directory of compiled programs of candidates in processes of their own; empty for none',
+        'directory in which processes of candidates keep compiled programs; empty for none',
     )
 
     def __post_init__(self):

@@ -1,7 +1,7 @@
-"""One call in a process of its own, whose crash, kill or time-out is a `Failure` and nothing more.
+"""Runs one call in a process of its own; a crash, kill or time-out is only a `Failure`.
 
-The process is a fresh interpreter, not a fork: JAX holds threads and devices that no fork survives.
-It ends with the process that started it, however that ends.
+The process is a fresh interpreter, not a fork: threads and devices of JAX do not survive a fork.
+The process ends when the process that started it ends, however that happens.
 """
 
 import functools
@@ -17,7 +17,7 @@ from typing import Any
 
 from nas.search.evaluations import Failure
 
-# Set before the child imports JAX, which reads them once.
+# Set before the child imports JAX, which reads them only once.
 PLATFORM = 'JAX_PLATFORMS'
 DEVICES = 'CUDA_VISIBLE_DEVICES'
 PREALLOCATE = 'XLA_PYTHON_CLIENT_PREALLOCATE'
@@ -38,13 +38,13 @@ def check_importable(function: Callable) -> None:
         ) from error
     if main:
         raise ValueError(
-            f'function {inner!r} is of the started script, which other processes cannot import; '
-            'move it into a module'
+            f'function {inner!r} is defined in the started script, which other processes cannot '
+            'import; move it into a module'
         )
 
 
 def search_path() -> str:
-    """PYTHONPATH of a process that is to import what this one can."""
+    """PYTHONPATH with which another process can import what this one can."""
     return os.pathsep.join(filter(None, sys.path))
 
 
@@ -62,7 +62,7 @@ def run(
         function, job: see `check_importable`; the job and the result can be pickled.
         environment: variables of the process besides those of this one.
         timeout: seconds after which it is killed, start-up included; None waits for ever.
-        on_start: told the process, for whoever wants to kill it.
+        on_start: called with the process, for a caller that may want to kill it.
 
     Returns:
         The result, or a `Failure` whose reason is the exception, the signal, the exit status or the
@@ -74,7 +74,7 @@ def run(
         job_path.write_bytes(pickle.dumps((function, job)))
         variables = os.environ | dict(environment or {}) | {'PYTHONPATH': search_path()}
         with open(log_path, 'wb') as log:
-            # The child ends when its standard input does, which is when this process does.
+            # The child ends when its standard input closes, that is, when this process ends.
             command = [
                 sys.executable,
                 '-m',

@@ -1,4 +1,4 @@
-"""Executors by their configuration."""
+"""Opens an executor by its configuration."""
 
 import contextlib
 import csv
@@ -15,7 +15,7 @@ def open_executor(config: ExecutorConfig, workdir) -> Executor:
     """Opens the executor of a search.
 
     Args:
-        config: which one, with its settings.
+        config: the executor and its settings.
         workdir: of the search; jobs of a Slurm cluster keep their files in it.
 
     Raises:
@@ -61,13 +61,13 @@ def _open_ray(config: ExecutorConfig, common: dict) -> Executor:
 
 
 def slurm_options(texts: tuple[str, ...]) -> dict[str, int | float | str]:
-    """Texts 'name=value' as values by name; those of a flag may be quoted: '"exclude=a,b"'.
+    """Reads texts 'name=value' into a dict; a text of a flag may be quoted: '"exclude=a,b"'.
 
     Raises:
         ValueError: for a text of another form.
     """
     if any('"' in text for text in texts):
-        # A value in quotes may hold commas, at which flags split their lists.
+        # A value in quotes may hold commas, although flags split their lists at commas.
         texts = next(csv.reader([','.join(texts)]))
     options = {}
     for text in texts:
@@ -79,7 +79,7 @@ def slurm_options(texts: tuple[str, ...]) -> dict[str, int | float | str]:
 
 
 def _number(text: str) -> int | float | str:
-    """The number that a text is, or the text."""
+    """The text as a number if it is one, or else the text."""
     for kind in (int, float):
         with contextlib.suppress(ValueError):
             return kind(text)

@@ -12,9 +12,7 @@ from nas.search.evaluations import Failure
 
 
 class ProcessExecutor:
-    """See `nas.executors.base.Executor`. A crash, a kill or a time-out is that candidate's failure
-    only.
-    """
+    """See `nas.executors.base.Executor`. A crash, kill or time-out fails that candidate only."""
 
     def __init__(
         self,
@@ -26,14 +24,16 @@ class ProcessExecutor:
         devices_per_candidate: int = 1,
         compilation_cache: str | None = None,
     ):
-        """Args:
+        """Prepares the slots in which candidates run.
+
+        Args:
             workers: candidates at once.
             timeout: seconds for one candidate, the start of its process included.
-            platform: JAX platform of the candidates, 'cpu' for instance, or None for that of this
+            platform: JAX platform of the candidates, for example 'cpu', or None for that of this
                 process.
-            devices: identifiers of the CUDA devices to share out in turn; empty leaves the devices
-                alone.
-            devices_per_candidate: of `devices`, how many each candidate sees.
+            devices: identifiers of the CUDA devices to divide among the candidates; with none, no
+                devices are set.
+            devices_per_candidate: how many of `devices` each candidate sees.
             compilation_cache: folder of JAX's persistent compilation cache, or None.
 
         Raises:
@@ -57,9 +57,7 @@ class ProcessExecutor:
         ]
 
     def map(self, function: Callable[[Any], Any], jobs: Sequence[Any]) -> Iterator[tuple[int, Any]]:
-        """Yields (index, result or `Failure`) as they finish; leaving the loop kills what still
-        runs.
-        """
+        """Yields (index, result or `Failure`) as they finish; leaving the loop kills the rest."""
         isolated.check_importable(function)
         free, running = queue.SimpleQueue(), _Running()
         for environment in self._environments:
@@ -91,7 +89,7 @@ class ProcessExecutor:
 
 
 class _Running:
-    """The processes that run, to be killed at the end whatever thread is about to start another."""
+    """The running processes; `end` kills them, and also those that a thread starts after it."""
 
     def __init__(self):
         self._processes: list[subprocess.Popen] = []
@@ -121,7 +119,7 @@ def _environment(
     per_candidate: int,
     cache: str | None,
 ) -> dict[str, str]:
-    """Variables of the candidates of one slot, which gets its devices in turn."""
+    """Environment variables of the candidates of one slot, which gets its devices in turn."""
     environment = {}
     if platform is not None:
         environment[isolated.PLATFORM] = platform
@@ -131,7 +129,6 @@ def _environment(
         mine = [devices[(slot * per_candidate + i) % len(devices)] for i in range(per_candidate)]
         environment[isolated.DEVICES] = ','.join(mine)
     if workers * per_candidate > len(devices):
-        # JAX would take most of a GPU's memory at once, and the second candidate on it would find
-        # none.
+        # JAX would take most of a GPU's memory at once, and leave none for a second candidate.
         environment[isolated.PREALLOCATE] = 'false'
     return environment

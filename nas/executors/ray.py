@@ -1,4 +1,4 @@
-"""Candidates on a Ray cluster, each in a process of its own on whichever node has room."""
+"""Trains candidates on a Ray cluster, each in a process of its own on any node with room."""
 
 import importlib
 from collections.abc import Callable, Iterator, Sequence
@@ -12,9 +12,9 @@ from nas.search.evaluations import Failure
 class RayExecutor:
     """See `nas.executors.base.Executor`. The project has to be installed on every node.
 
-    Ray's own workers never touch a device: each starts the process that does, as `ProcessExecutor`
-    would. A candidate whose node dies is started again elsewhere; one that crashes by itself is a
-    failure.
+    Ray's own workers never use a device: each of them starts a process for its candidate, like
+    `ProcessExecutor`. If a node dies, its candidates start again elsewhere; a candidate that
+    crashes by itself is a failure.
     """
 
     def __init__(
@@ -31,10 +31,10 @@ class RayExecutor:
         """Joins a cluster, or starts one on this machine.
 
         Args:
-            address: of the cluster, 'auto' for the one that this machine is part of, None for a
-                local one.
-            cpus_per_candidate, devices_per_candidate: what Ray reserves on a node; a fraction of a
-                device shares it.
+            address: of the cluster; 'auto' for the cluster that this machine is part of, None for a
+                new local one.
+            cpus_per_candidate, devices_per_candidate: what Ray reserves on a node; with a fraction
+                of a device, candidates share it.
             timeout: seconds for one candidate once it runs.
             max_retries: how often a candidate whose node died is started again.
             platform, compilation_cache: as for `ProcessExecutor`.
@@ -50,7 +50,7 @@ class RayExecutor:
             ) from error
         if not self._ray.is_initialized():
             try:
-                dashboard = False if address is None else None  # only a new cluster can be told
+                dashboard = False if address is None else None  # only a new cluster takes this
                 self._ray.init(address=address, log_to_driver=False, include_dashboard=dashboard)
             except (ConnectionError, RuntimeError, ValueError) as error:
                 where = address or 'this machine'
@@ -70,11 +70,9 @@ class RayExecutor:
         return [node['NodeManagerAddress'] for node in self._ray.nodes() if node['Alive']]
 
     def map(self, function: Callable[[Any], Any], jobs: Sequence[Any]) -> Iterator[tuple[int, Any]]:
-        """Yields (index, result or `Failure`) as they finish; leaving the loop cancels what still
-        runs.
-        """
+        """Yields (index, result or `Failure`) as they finish; leaving the loop cancels the rest."""
         isolated.check_importable(function)
-        # Submitted with the call, not with the first result that is asked for.
+        # The call itself submits the jobs, before the first result is asked for.
         waiting = {
             self._task.remote(function, job, **self._options): index
             for index, job in enumerate(jobs)

@@ -1,6 +1,4 @@
-"""Candidates as Slurm jobs through submitit, each in a process of its own on whichever node has
-room.
-"""
+"""Trains candidates as Slurm jobs through submitit, each in a process of its own on any node."""
 
 import contextlib
 import functools
@@ -17,8 +15,7 @@ from nas.executors import isolated
 from nas.executors.base import describe
 from nas.search.evaluations import Failure
 
-# Ends of a job that the candidate or a person has brought about; another attempt would end the same
-# way.
+# States in which the candidate or a person ended the job; another attempt would end the same way.
 _FINAL = {
     'TIMEOUT': 'its job reached the time limit',
     'OUT_OF_MEMORY': 'its job ran out of memory',
@@ -26,19 +23,18 @@ _FINAL = {
     'DEADLINE': 'its job could not end before its deadline',
 }
 _PREEMPTED = 'PREEMPTED'
-# What a job's processes are told shortly before it is ended.
+# Signals that a job's processes get shortly before Slurm ends the job.
 _NOTICES = ('SIGTERM', 'SIGUSR2')
 DEFAULT_MINUTES = 60
 
 
 class SlurmExecutor:
-    """See `nas.executors.base.Executor`. The nodes share the file system and the Python
-    environment.
+    """See `nas.executors.base.Executor`. Nodes share the file system and the Python environment.
 
-    The jobs of a call are submitted as one array. A job never touches a device itself: it starts
-    the process that does, as `ProcessExecutor` would, so that a candidate that crashes by itself is
-    a failure. One whose job ends without a word, because its node died or it was preempted, is
-    submitted again.
+    The jobs of a call are submitted as one array. A job never uses a device itself: it starts a
+    process for its candidate, like `ProcessExecutor`, so that a candidate that crashes by itself is
+    a failure. If a job ends without a result, because its node died or it was preempted, the
+    candidate is submitted again.
     """
 
     def __init__(
@@ -53,18 +49,20 @@ class SlurmExecutor:
         patience: float = 600.0,
         poll: float = 1.0,
     ):
-        """Args:
-            folder: for scripts and logs of jobs, on the shared file system; made with the first
+        """Checks the options, and that this machine can submit jobs.
+
+        Args:
+            folder: for scripts and logs of jobs, on the shared file system; created with the first
                 job.
-            options: of the jobs, as submitit's `update_parameters` takes them: timeout_min, mem_gb,
-                cpus_per_task, gpus_per_node, and those of Slurm with or without the prefix
-                `slurm_`: partition, account, qos, constraint, array_parallelism, ... And `cluster`:
-                'slurm', or 'local' to run the jobs on this machine, all at once, for a trial.
+            options: of the jobs, as in submitit's `update_parameters`: timeout_min, mem_gb,
+                cpus_per_task, gpus_per_node, and options of Slurm with or without the prefix
+                `slurm_`: partition, account, qos, constraint, array_parallelism, ... Also
+                `cluster`: 'slurm', or 'local' to run all jobs at once on this machine, for a trial.
             timeout: seconds for one candidate once it runs.
             max_retries: how often a candidate whose job was lost is submitted again.
             platform, compilation_cache: as for `ProcessExecutor`.
             patience: seconds for Slurm to requeue a preempted job.
-            poll: seconds between two looks at the jobs.
+            poll: seconds between two checks of the jobs.
 
         Raises:
             ValueError: if submitit is not installed, an option is not accepted, or this machine
@@ -97,7 +95,7 @@ class SlurmExecutor:
             environment[isolated.CACHE] = str(compilation_cache)
         self._call = {'environment': environment, 'timeout': timeout}
         with tempfile.TemporaryDirectory(prefix='pano_dppnet_') as scratch:
-            self._open(scratch)  # refuses what is wrong before anything is written
+            self._open(scratch)  # raises ValueError before anything is written
 
     def _open(self, folder):
         """Submitit's executor."""
@@ -117,16 +115,14 @@ class SlurmExecutor:
         return executor
 
     def map(self, function: Callable[[Any], Any], jobs: Sequence[Any]) -> Iterator[tuple[int, Any]]:
-        """Yields (index, result or `Failure`) as they finish; leaving the loop cancels what still
-        runs.
-        """
+        """Yields (index, result or `Failure`) as they finish; leaving the loop cancels the rest."""
         isolated.check_importable(function)
         call = functools.partial(isolated.run, function, **self._call)
-        # Submitted with the call, not with the first result that is asked for.
+        # The call itself submits the jobs, before the first result is asked for.
         return self._results(call, jobs, self._submit(call, dict(enumerate(jobs))))
 
     def _submit(self, call: Callable, jobs: Mapping[int, Any]) -> dict[int, Any]:
-        """Submits jobs; submitit's jobs by the same indices."""
+        """Submits jobs; returns the jobs of submitit by the same indices."""
         if not jobs:
             return {}
         try:
@@ -166,9 +162,7 @@ class SlurmExecutor:
                     job.cancel(check=False)
 
     def _ended(self, job, preempted: dict[str, float]) -> bool:
-        """Whether a job has ended; one that was preempted has not as long as Slurm may requeue
-        it.
-        """
+        """Whether a job has ended; a preempted one has not while Slurm may still requeue it."""
         if job.done():
             return True
         if not job.state.startswith(_PREEMPTED):
@@ -210,7 +204,7 @@ class SlurmExecutor:
 
 @contextlib.contextmanager
 def _search_path():
-    """Lets jobs import what this process can: submitted, they take its environment with them."""
+    """Lets jobs import what this process can: Slurm passes this environment on to them."""
     before = os.environ.get('PYTHONPATH')
     os.environ['PYTHONPATH'] = isolated.search_path()
     try:

@@ -19,8 +19,8 @@ def _end_with_parent() -> None:
 
 def main(job_path: str, result_path: str) -> None:
     """Reads a pickled (function, job), and writes the pickled result or `Failure`."""
-    # Ctrl-C reaches every process of the terminal, and SIGTERM every one of a Slurm step; the
-    # parent decides.
+    # Ctrl-C reaches every process of the terminal, and SIGTERM every process of a Slurm step; only
+    # the parent acts on them.
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()

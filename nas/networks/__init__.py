@@ -1,6 +1,6 @@
 """Plans as Flax networks: ops, learned groups and their condensation, conversion, ONNX files.
 
-A network is trained masked, and deployed once its learned groups are converted.
+A network is trained with masks. It can be deployed once its learned groups are converted.
 """
 
 import lazy_loader

@@ -1,11 +1,10 @@
-"""The condensation of learned group convolutions: which weights are pruned when, and the group
-lasso.
+"""Condensation of learned group convolutions: pruning by schedule, and the group lasso.
 
 Source: CondenseNet (Huang et al., CVPR 2018), sections 3.1 and 3.2. A learned group convolution
-with condensation factor C starts dense. C - 1 pruning events in the first half of the training each
-take 1/C of the inputs from every group, those with the smallest weights, and never give them back;
-group lasso makes the outputs of a group agree on the inputs that they can do without. The masks are
-data, not code: pruning changes their values between two steps and nothing is compiled again.
+with condensation factor C starts dense. In the first half of the training, C - 1 pruning events
+each remove 1/C of the inputs from every group for good: those with the smallest weights. Group
+lasso makes the outputs of a group agree on the inputs that they do not need. The masks are data,
+not code: pruning changes their values between two steps, and nothing is compiled again.
 """
 
 import jax
@@ -16,11 +15,10 @@ from nas.cells.plan import Layer, Plan
 
 
 def events(plan: Plan) -> tuple[float, ...]:
-    """Returns the training progress in [0, 1] of every pruning event, ascending; empty if nothing
-    condenses.
+    """Returns the progress in [0, 1] of every pruning event, ascending; empty if nothing condenses.
 
-    Between two events `condense` changes nothing, so a training loop has to call it only after
-    passing one.
+    Between two events `condense` changes nothing, so a training loop needs to call it only after
+    each event.
     """
     return tuple(sorted({progress for layer in plan for progress in _events(layer)}))
 
@@ -62,15 +60,15 @@ def _weights_and_mask(layer: Layer, variables: dict) -> tuple[jax.Array, jax.Arr
 
 
 def condense(plan: Plan, variables: dict, progress: float) -> dict:
-    """Prunes the masks as far as the training progress says; to be called between two steps.
+    """Prunes the masks as far as the training progress demands. Call it between two steps.
 
-    Output channel o of a learned group convolution belongs to group o mod groups. All events that
-    are due and not yet done are applied, so calling it twice changes nothing, and skipping events
-    catches up.
+    Output channel o of a learned group convolution belongs to group o mod groups. A call applies
+    all events that are due and not yet done, so a second call changes nothing, and a late call
+    makes up for skipped events.
 
     Args:
         plan: the layer records.
-        variables: those of the masked network; left as they are.
+        variables: of the masked network; they are not changed.
         progress: finished part of the training in [0, 1]. From 0.5 on every layer is fully
             condensed.
 
@@ -93,7 +91,7 @@ def condense(plan: Plan, variables: dict, progress: float) -> dict:
             _kept(layer, progress),
         )
         if pruned is not None:
-            # On the same devices as before, or the next step would be compiled again.
+            # The mask stays on the same devices; otherwise the next step would be compiled again.
             masks[layer.name] = {
                 'mask': (
                     jax.device_put(pruned, mask.sharding) if isinstance(mask, jax.Array) else pruned
@@ -108,9 +106,7 @@ def _groups(layer: Layer) -> int:
 
 
 def _prune(magnitudes: np.ndarray, mask: np.ndarray, groups: int, kept: int) -> np.ndarray | None:
-    """Returns the mask with `kept` inputs per group, or None if it has no more than that
-    already.
-    """
+    """Returns the mask with `kept` inputs per group, or None if it has no more already."""
     new = mask.copy()
     for group in range(groups):
         live = np.flatnonzero(mask[:, group])
@@ -139,12 +135,11 @@ def fully_condensed(plan: Plan, variables: dict) -> bool:
 
 
 def group_lasso(plan: Plan, variables: dict) -> jax.Array:
-    """Returns the group lasso of the learned group convolutions, a scalar to be weighted into the
-    loss.
+    """Returns the group lasso of the learned group convolutions: an unweighted scalar.
 
-    The sum over layers, groups g and inputs i of the l2 norm of the live weights from i to the
-    outputs of g (Huang et al., section 3.1; weighted with 1e-5 there). A layer that is fully
-    condensed adds nothing any more. Differentiable with respect to the kernels, also where they are
+    It is the sum over layers, groups g and inputs i of the l2 norm of the live weights from i to
+    the outputs of g (Huang et al., section 3.1; weighted with 1e-5 there). A fully condensed layer
+    adds nothing. The result is differentiable with respect to the kernels, also where they are
     zero.
 
     Args:

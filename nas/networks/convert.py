@@ -1,7 +1,7 @@
 """Conversion of a trained masked network into the smaller one that is deployed.
 
-Source: CondenseNet (Huang et al., CVPR 2018), Figure 3 (right): what condensation has left of a
-learned group convolution is an index layer, a standard grouped convolution and a shuffle.
+Source: CondenseNet (Huang et al., CVPR 2018), Figure 3 (right): after condensation, a learned group
+convolution is an index layer, a standard grouped convolution and a shuffle.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ def convert(plan: Plan, variables: dict) -> dict:
 
     Args:
         plan: the layer records.
-        variables: those of the masked network after its last pruning event; left as they are.
+        variables: of the masked network after its last pruning event; they are not changed.
 
     Returns:
         The variables without masks. A learned group convolution has a kernel [1, 1, in /

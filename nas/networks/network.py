@@ -13,7 +13,7 @@ from nas.networks import ops
 
 
 class Network(nn.Module):
-    """The network of a plan; one submodule per record with variables, named as the record.
+    """The network of a plan. Each record with variables is one submodule with the record's name.
 
     Variables: {'params': {name: {'kernel', 'scale', 'bias'}}, 'batch_stats': {name: {'mean',
     'var'}}} and, if it has learned groups or a condensed classifier, 'condensation': {name:
@@ -66,9 +66,7 @@ class Network(nn.Module):
         values, moments = [images.astype(self.dtype)], {}
 
         def moments_of(i):
-            """Moments of a record's channels: of a concatenation those of its parts, which are
-            known already.
-            """
+            """Moments of a record's channels; a concatenation joins those of its parts."""
             if i not in moments:
                 parts = (
                     [moments_of(j) for j in self.plan[i].inputs]
@@ -117,8 +115,8 @@ def init(key: jax.Array, plan: Plan, *, deployed: bool = False) -> dict:
     Args:
         key: PRNG key.
         plan: the layer records.
-        deployed: draws a network with evenly spread groups, as if it had been converted: for
-            timing, say.
+        deployed: draws a network with evenly spread groups, as if it had been converted; useful for
+            timing.
 
     Returns:
         Nested dicts of NumPy arrays, as described in `Network`.
@@ -134,25 +132,21 @@ def init(key: jax.Array, plan: Plan, *, deployed: bool = False) -> dict:
                 leaf: _constant(leaf, shape.shape, inputs[name]) for leaf, shape in leaves.items()
             }
     if len(built_in) < len(plan):
-        # One compilation: only the initialisers are left of it, since nothing reads the layers'
-        # outputs.
+        # One compilation for all of them. It contains the initialisers only, since nothing reads
+        # the outputs of the layers.
         _merge(variables, jax.device_get(jax.jit(lambda key: _init_custom(key, plan))(key)))
     return variables
 
 
 def _constant(leaf: str, shape: tuple[int, ...], inputs: int) -> np.ndarray:
-    """Initial value of what is not trained: standard BN statistics, open masks, evenly spread
-    groups.
-    """
+    """Initial value of an untrained variable: BN statistics, open mask, spread groups."""
     if leaf == 'index':
         return np.arange(shape[0], dtype=np.int32) % inputs
     return np.full(shape, leaf != 'mean', np.float32)
 
 
 def _init_custom(key: jax.Array, plan: Plan) -> dict:
-    """Variables {collection: {name: ...}} of the registered ops' layers, by their own
-    initialisers.
-    """
+    """Draws the variables {collection: {name: ...}} of registered ops by their own initialisers."""
     result = {}
     for i, layer in enumerate(plan):
         if layer.op in CUSTOM_OPS:

@@ -1,8 +1,8 @@
 """Networks as ONNX files, for the runtimes of phones, boards and servers.
 
-The file takes what the Flax network takes, images [batch, height, width, channels] of any batch
-size, and gives the same logits. Every record of the plan becomes the ONNX operator of the same
-meaning; a learned-group convolution becomes the three that it is: a gather of its inputs, a grouped
+The file takes the same input as the Flax network, images [batch, height, width, channels] of any
+batch size, and gives the same logits. Every record of the plan becomes the ONNX operator with the
+same meaning; a learned-group convolution becomes three operators: a gather of its inputs, a grouped
 convolution and a channel shuffle. Runtimes fold normalisation into convolutions themselves.
 
 Needs the packages of the extra `export`.
@@ -26,7 +26,7 @@ INPUT, OUTPUT = 'images', 'logits'
 
 
 class _Graph:
-    """Collects nodes and weights; the value of a layer goes by the layer's name."""
+    """Collects nodes and weights; the value of a layer has the layer's name."""
 
     def __init__(self, onnx, plan: Plan, variables):
         self._onnx, self.plan, self._variables = onnx, plan, variables
@@ -247,14 +247,14 @@ def verify(
     """Compares an exported file in ONNX Runtime with the Flax network, on random images.
 
     Args:
-        path: a file of `export`.
+        path: a file that `export` wrote.
         plan, variables: what it was exported from.
         tolerance: largest difference of a logit that is accepted, relative to the largest logit if
             that is above 1.
         batch: number of images.
 
     Returns:
-        The largest difference, in the terms of `tolerance`.
+        The largest difference, measured as for `tolerance`.
 
     Raises:
         ValueError: if the packages are missing or the difference is larger.
@@ -265,7 +265,7 @@ def verify(
     images = np.random.default_rng(0).random(shape, np.float32)
     apply = jax.jit(network_lib.Network(plan, deployed=True).apply)
     with jax.default_matmul_precision('highest'):
-        # One call does not repay an optimised program, whose compilation takes twice as long.
+        # One call is too few to repay an optimised program, which takes twice as long to compile.
         compiled = apply.lower(variables, images).compile({'xla_backend_optimization_level': 0})
     expected = np.asarray(compiled(variables, images))
     session = runtime.InferenceSession(str(path), providers=['CPUExecutionProvider'])

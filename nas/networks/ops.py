@@ -1,5 +1,4 @@
-"""The Flax layer of every kind of record: what each `op` of a plan computes, on images [B, H, W,
-C].
+"""The Flax layers for every op of a plan, on images [B, H, W, C].
 
 Convolutions go through `common.conv`, which picks the lowering by backend and never changes
 parameters.
@@ -53,7 +52,7 @@ FUNCTIONS: dict[str, Callable[[list[jax.Array], Layer], jax.Array]] = {
     'avgpool': lambda xs, layer: _avg_pool(xs[0], layer),
     'maxpool': lambda xs, layer: _max_pool(xs[0], layer),
     'globalpool': lambda xs, layer: xs[0].mean(axis=(1, 2), keepdims=True),
-    # Densely connected networks sum the gradients of all later layers there.
+    # In densely connected networks this cotangent sums the gradients of all later layers.
     'concat': lambda xs, layer: conv.materialize_cotangent(jnp.concatenate(xs, axis=-1)),
     'add': lambda xs, layer: sum(xs[1:], xs[0]),
     'shuffle': lambda xs, layer: shuffle(xs[0], layer.groups),
@@ -63,7 +62,7 @@ FUNCTIONS: dict[str, Callable[[list[jax.Array], Layer], jax.Array]] = {
 def variable_shapes(layer: Layer, *, deployed: bool) -> dict[str, dict[str, tuple[int, ...]]]:
     """Returns {collection: {leaf: shape}} of a built-in op's variables, empty if it has none.
 
-    Written down rather than traced, so that drawing the parameters of a candidate takes
+    The shapes are written down, not traced, so that drawing the parameters of a candidate takes
     milliseconds.
 
     Args:
@@ -105,7 +104,7 @@ def variable_shapes(layer: Layer, *, deployed: bool) -> dict[str, dict[str, tupl
 def _variable(module: nn.Module, collection: str, leaf: str, shape: tuple[int, ...]) -> jax.Array:
     """Reads a mask or an index.
 
-    Masked and deployed networks have different variables; Flax would only complain of a shape.
+    Masked and deployed networks have different variables; Flax's own error would only name a shape.
     """
     if not module.is_initializing() and not module.has_variable(collection, leaf):
         wanted = 'deployed' if collection == 'constants' else 'masked'
@@ -118,9 +117,7 @@ def _variable(module: nn.Module, collection: str, leaf: str, shape: tuple[int, .
 
 
 def moments(x: jax.Array, axis_name: str | None) -> tuple[jax.Array, jax.Array]:
-    """Mean and mean square [C] of every channel of images [B, H, W, C], over all devices of
-    `axis_name`; float32.
-    """
+    """Mean and mean square [C] float32 per channel of images [B, H, W, C], over all devices."""
     x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     both = x.mean(axis=(0, 1, 2)), (x * x).mean(axis=(0, 1, 2))
     return both if axis_name is None else tuple(jax.lax.pmean(jnp.stack(both), axis_name))
@@ -129,10 +126,10 @@ def moments(x: jax.Array, axis_name: str | None) -> tuple[jax.Array, jax.Array]:
 class BatchNorm(nn.Module):
     """Batch normalisation of images [B, H, W, C], with the variables of `flax.linen.BatchNorm`.
 
-    The moments come from outside: in densely connected networks many layers normalise the same
-    channels, whose moments `Network` computes once. Applied as one product and one sum, whose
-    gradient takes two sums over the images and one pass; that of Flax takes three and five, which
-    shows on a CPU.
+    The caller gives the moments: in densely connected networks many layers normalise the same
+    channels, and `Network` computes their moments once. The layer applies one product and one sum.
+    Their gradient takes two sums over the images and one pass; the gradient of Flax's layer takes
+    three sums and five passes, which is slower on a CPU.
 
     Source: Ioffe and Szegedy, ICML 2015, Algorithm 1; running statistics as in PyTorch, but of the
     biased variance.
@@ -145,8 +142,10 @@ class BatchNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, moments: tuple[jax.Array, jax.Array] | None) -> jax.Array:
-        """Normalises with the `moments` of the batch and updates the running ones, or with those if
-        None.
+        """Normalises images.
+
+        The `moments` of the batch are used and also update the running moments. If they are None,
+        the running moments are used.
         """
         channels = x.shape[-1:]
         mean = self.variable('batch_stats', 'mean', jnp.zeros, channels, jnp.float32)
@@ -166,14 +165,14 @@ class BatchNorm(nn.Module):
 class LearnedGroupConv(nn.Module):
     """Learned group convolution [B, H, W, in] -> [B, H, W, out].
 
-    Source: CondenseNet (Huang et al., CVPR 2018), section 3.1 and Figure 3. While it is trained it
+    Source: CondenseNet (Huang et al., CVPR 2018), section 3.1 and Figure 3. In training the layer
     is a dense 1x1 kernel times a mask, which `nas.networks.condense` prunes; output channel o
-    belongs to group o mod groups. Deployed it gathers the input channels that are left, group by
+    belongs to group o mod groups. When deployed, it gathers the remaining input channels group by
     group, applies a grouped convolution and shuffles the output channels into the same order.
 
     Attributes:
         layer: the record.
-        deployed: which of the two.
+        deployed: whether the layer is deployed or in training.
         dtype: compute type, default that of the input.
     """
 
@@ -210,9 +209,9 @@ def condensed_conv(x: jax.Array, kernel: jax.Array, index: jax.Array, groups: in
     Returns:
         [..., out]; channel j * groups + g is the j-th of group g.
     """
-    # A gather and a product per group: the gather then joins the layer before it in one loop.
-    # Gathering for all groups at once makes two more passes over the image, and is slower than the
-    # dense convolution.
+    # One gather and one product per group, so that XLA joins the gather and the layer before it in
+    # one loop. One gather for all groups makes two more passes over the image, and is slower than
+    # the dense convolution.
     kernels = jnp.split(kernel[0, 0], groups, axis=-1)
     outputs = [
         jnp.take(x, i, axis=-1, mode='clip') @ k for i, k in zip(jnp.split(index, groups), kernels)
@@ -223,8 +222,8 @@ def condensed_conv(x: jax.Array, kernel: jax.Array, index: jax.Array, groups: in
 class Classifier(nn.Module):
     """Linear layer on pooled images [B, 1, 1, C] -> logits [B, classes].
 
-    A condensed one masks its inputs while it is trained and gathers those that are left when
-    deployed, as CondenseNet's on ImageNet does.
+    A condensed classifier masks its inputs in training and gathers the remaining inputs when
+    deployed, like CondenseNet's classifier on ImageNet.
 
     Attributes:
         layer, deployed, dtype: as in `LearnedGroupConv`.
@@ -256,8 +255,7 @@ class Classifier(nn.Module):
 
 
 def make_module(layer: Layer, *, deployed: bool, dtype) -> nn.Module | None:
-    """Returns the layer of a record that has variables, or None for an op of `FUNCTIONS` and the
-    input.
+    """Returns the Flax layer of a record, or None if the record has no variables.
 
     Args:
         layer: the record.
@@ -298,7 +296,7 @@ def make_module(layer: Layer, *, deployed: bool, dtype) -> nn.Module | None:
 
 
 def call_options(module: nn.Module, layer: Layer, *, train: bool) -> dict[str, bool]:
-    """Returns the keyword arguments that say to the layer of a record whether it is being trained.
+    """Returns the keyword arguments that tell the layer of a record whether it is being trained.
 
     A registered layer gets `train` if its `__call__` has a parameter of that name.
     """

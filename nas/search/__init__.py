@@ -1,6 +1,6 @@
-"""Progressive search for Pareto-optimal cells, as ask and tell, and the loop around it.
+"""Progressive search for Pareto-optimal cells: ask and tell, and the loop around them.
 
-It knows nothing of training: whoever evaluates cells tells it what came of them.
+The search trains nothing: the caller evaluates cells and tells it the results.
 """
 
 import lazy_loader

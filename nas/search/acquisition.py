@@ -1,7 +1,7 @@
-"""Which cells to evaluate next, given what is predicted of them.
+"""Chooses the cells to evaluate next, from what is predicted of them.
 
-Cells are chosen one by one by the hypervolume that each is expected to add to what is evaluated and
-already chosen; those that would add none follow by Pareto rank and crowding distance.
+Cells are chosen one by one, each by the hypervolume that it is expected to add to the evaluated and
+the already chosen cells. Cells that would add none follow by Pareto rank and crowding distance.
 """
 
 import numpy as np
@@ -10,21 +10,21 @@ from nas.search import pareto
 
 # Midpoints of five equal parts of the normal distribution: an expectation is the mean over them.
 QUANTILES = (-1.2816, -0.5244, 0.0, 0.5244, 1.2816)
-REFRESHED = 16  # how many stale expectations are brought up to date at a time
+REFRESHED = 16  # outdated expectations that are computed again at a time
 
 
 def expected_improvement(space: pareto.FreeSpace, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
     """Expected hypervolume improvement of independent normal candidates.
 
     Args:
-        space: what the front leaves free.
+        space: the space that the front leaves undominated.
         mean, std: float [N, M]; a standard deviation is 0 where an objective is known.
 
     Returns:
         float64 [N].
     """
     total = np.zeros(len(mean))
-    # A candidate that adds nothing at its best quantile adds nothing at any.
+    # A candidate that adds nothing at its best quantile adds nothing at any other one.
     hopeful = np.flatnonzero(space.improvement(mean + QUANTILES[0] * std) > 0)
     if len(hopeful):
         levels = np.array(QUANTILES)[:, None, None]
@@ -36,10 +36,10 @@ def expected_improvement(space: pareto.FreeSpace, mean: np.ndarray, std: np.ndar
 def select(count: int, mean, std, front, reference, *, violation=None) -> list[int]:
     """Chooses candidates by Pareto rank and hypervolume contribution.
 
-    Greedy: the candidate with the largest expected hypervolume improvement is taken, and its mean
-    joins the front before the next choice. Candidates without any are taken by Pareto rank, and
-    within a rank by crowding distance. Candidates that are predicted to violate a constraint come
-    last, by their violation.
+    The choice is greedy: the candidate with the largest expected hypervolume improvement is taken,
+    and its mean joins the front before the next choice. Candidates without improvement are taken by
+    Pareto rank, and within a rank by crowding distance. Candidates that are predicted to violate a
+    constraint come last, by their violation.
 
     Args:
         count: how many to choose at most.
@@ -67,10 +67,11 @@ def select(count: int, mean, std, front, reference, *, violation=None) -> list[i
 
 
 def _greedy(count: int, space: pareto.FreeSpace, mean, std, gains) -> list[int]:
-    """Up to `count` indices, as long as any adds to what `space`, which is changed, leaves free."""
+    """Up to `count` indices, as long as one improves the front; changes `space`."""
     chosen = []
     while len(chosen) < count and gains.max(initial=0) > 0:
-        # Gains only shrink as the front grows, so one that was smaller before needs no second look.
+        # Gains only shrink as the front grows, so a gain that was smaller before is not computed
+        # again.
         fresh = np.zeros(len(gains), bool)
         while not fresh[best := int(gains.argmax())]:
             stale = np.argsort(-np.where(fresh, -1, gains), kind='stable')[:REFRESHED]
@@ -86,9 +87,7 @@ def _greedy(count: int, space: pareto.FreeSpace, mean, std, gains) -> list[int]:
 
 
 def most_promising(count: int, mean, std, front, reference, *, violation=None) -> list[int]:
-    """Up to `count` indices by expected improvement, each judged alone; arguments as for
-    `select`.
-    """
+    """Up to `count` indices by expected improvement, each alone; arguments as for `select`."""
     gains = expected_improvement(pareto.FreeSpace(front, reference), mean, std)
     if violation is not None:
         gains = np.where(violation > 0, 0, gains)

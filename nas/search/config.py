@@ -1,4 +1,4 @@
-"""The sizes of a search, known without JAX or SciPy."""
+"""The sizes of a search; loads neither JAX nor SciPy."""
 
 import dataclasses
 
@@ -13,30 +13,36 @@ class PlannerConfig:
         ValueError: on creation, for a size that is out of range.
     """
 
-    # Not all at once: the small cells of the first levels teach little about the others.
+    # Lower levels keep fewer: their small cells teach little about the others.
     keep: int = option(
-        6, 'K: cells evaluated on each level of the growth; on level l at most l + 1'
+        6, 'K: number of cells evaluated on each level of growth, but at most l + 1 on level l'
     )
-    # What is grown from what was kept looks alike: a surrogate would never learn of anything else.
-    explore: float = option(0.5, 'part of them that is grown at random from the root')
+    # Cells grown from kept cells look alike; the surrogate would never learn about other cells.
+    explore: float = option(
+        0.5, 'part of the cells of a level that is grown at random from the root'
+    )
     batch: int = option(8, 'least number of cells in a batch of the last stage')
     # The surrogate is fitted about as often in the first hundred evaluations as in the next four
     # hundred.
-    batch_growth: float = option(0.05, 'a batch has at least this part of the evaluations so far')
-    # What cells unlike all others are worth is not known from those evaluated so far.
+    batch_growth: float = option(
+        0.05, 'a batch of the last stage has at least this part of the number of evaluations so far'
+    )
+    # Evaluated cells tell little about the value of cells that are unlike all of them.
     bold: float = option(
-        0.25, 'part of such a batch that is chosen as if predictions were less certain'
+        0.25, 'part of a batch of the last stage that is chosen as if predictions were less certain'
     )
-    doubt: float = option(5.0, 'how many times as large their standard deviation is taken for that')
-    bold_later: float = option(0.1, 'that part, once there are `settled` evaluations')
-    settled: int = option(120, 'evaluations after which a search looks about less')
+    doubt: float = option(5.0, 'factor on the predicted standard deviations for the part `bold`')
+    bold_later: float = option(0.1, 'replaces `bold` after `settled` evaluations')
+    settled: int = option(120, 'number of evaluations after which the search explores less')
     parents: int = option(
-        100, 'predicted cells that each round of looking for new ones grows and mutates'
+        100, 'number of well predicted cells that each of the `rounds` grows and mutates'
     )
-    rounds: int = option(3, 'how many such rounds precede a batch')
-    pool: int = option(20_000, 'no new cells are looked for once so many are known')
+    rounds: int = option(
+        3, 'rounds of growing and mutating cells before each batch of the last stage'
+    )
+    pool: int = option(20_000, 'number of known cells after which no new ones are looked for')
     fewest: int = option(
-        4, 'evaluations before anything is predicted; until then cells are drawn at random'
+        4, 'number of evaluations before the first prediction; until then the choice is random'
     )
 
     def __post_init__(self):

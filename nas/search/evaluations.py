@@ -1,7 +1,7 @@
-"""What came of evaluated cells: the records, constraints on them, and their log on disk.
+"""Results of evaluated cells: the records, constraints on them, and their log on disk.
 
-`evaluations.jsonl` is the truth of a search: one line per evaluated cell in the order in which
-results came in. Telling the lines again to a search of the same seed restores it.
+`evaluations.jsonl` is the complete record of a search: one line per evaluated cell, in the order of
+the results. A new search of the same seed that is told these lines again is in the same state.
 """
 
 import dataclasses
@@ -28,8 +28,8 @@ class Failure:
     Attributes:
         reason: one sentence.
         status: 'failed', or 'stopped' for a candidate that early stopping ended.
-        objectives: what was measured of a stopped candidate; the surrogate learns from it, the
-            front does not.
+        objectives: what was measured of a stopped candidate; the surrogate learns from it, but it
+            never enters the front.
     """
 
     reason: str
@@ -45,12 +45,12 @@ class Failure:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What an evaluator gives for one cell.
+    """What an evaluator returns for one cell.
 
     Attributes:
         result: objectives by name, or a `Failure`.
         seconds: of its training, 0 if it was not trained.
-        extra: what else its record says.
+        extra: further entries of its record.
     """
 
     result: Mapping[str, float] | Failure
@@ -67,7 +67,7 @@ class Evaluation:
         level: number of decisions in it.
         objectives: measured and exactly known values by name; empty for a failed cell.
         status, reason: 'ok' and '', or those of the `Failure`.
-        predicted: what the search expected of the objectives that it did not know exactly.
+        predicted: predictions of the objectives that were not known exactly.
     """
 
     cell: object
@@ -78,7 +78,7 @@ class Evaluation:
     predicted: dict[str, float] = dataclasses.field(default_factory=dict)
 
     def result(self) -> dict[str, float] | Failure:
-        """What was told."""
+        """The result that was told."""
         return (
             self.objectives
             if self.status == 'ok'
@@ -114,7 +114,7 @@ class Constraint:
         return cls(match[1], limit, match[2] == '<')
 
     def excess(self, values) -> np.ndarray:
-        """How far values are over the limit, relative to it; 0 where they keep to it."""
+        """How far values exceed the limit, relative to the limit; 0 for values within it."""
         values = np.asarray(values, np.float64)
         over = values >= self.limit if self.strict else values > self.limit
         return np.where(
@@ -150,7 +150,7 @@ def append_record(path, record: Mapping) -> None:
     """Appends one line to the log, all of it or nothing, and waits until it is on disk.
 
     Raises:
-        OSError: it cannot be written, say because the disk is full.
+        OSError: it cannot be written, for example because the disk is full.
     """
     line = (json.dumps(jsonable(record), allow_nan=False) + '\n').encode()
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
@@ -158,7 +158,7 @@ def append_record(path, record: Mapping) -> None:
         size = os.fstat(descriptor).st_size
         try:
             written = os.write(descriptor, line)
-            # A disk that fills takes a part, and says why with the rest.
+            # A disk that fills up takes a part of the line; the next write raises the reason.
             while written < len(line):
                 written += os.write(descriptor, line[written:])
             os.fsync(descriptor)
@@ -173,15 +173,15 @@ def read_records(path, *, repair: bool = False) -> tuple[list[dict], str]:
     """Reads a log of evaluations.
 
     Args:
-        path: the file; one that is missing has no records.
-        repair: takes a last line that is not whole, as a kill may leave it, out of the file and
-            keeps it beside it as `NAME.corrupt`. Otherwise the line is only left out.
+        path: the file; a missing file has no records.
+        repair: moves an incomplete last line, as a kill may leave it, from the file to
+            `NAME.corrupt` beside it. Otherwise the line is only ignored.
 
     Returns:
         The records in order, and a sentence about the line that was set aside, or ''.
 
     Raises:
-        ValueError: if any other line is not a record; it is named.
+        ValueError: if any other line is not a record; the message names the line.
     """
     path = pathlib.Path(path)
     if not path.exists():
@@ -204,7 +204,7 @@ def read_records(path, *, repair: bool = False) -> tuple[list[dict], str]:
 
 
 def _problem(line: bytes, records: list[dict]) -> str:
-    """Adds the record of a line to `records`, or says what is wrong with the line."""
+    """Adds the record of a line to `records`, or returns what is wrong with the line."""
     if not line.endswith(b'\n'):
         return 'ends early'
     try:

@@ -1,8 +1,8 @@
-"""What a search expects of the cells that it has not evaluated.
+"""Predicts the objectives of cells that a search has not evaluated.
 
-Costs are known exactly, the error is predicted by a surrogate that reads the cell, and everything
-else that is measured (latency, memory) by a regression on the costs and features of the cells
-measured so far, or on how often each token occurs in them where a space gives neither.
+Costs are known exactly. A surrogate that reads the cell predicts the error. A regression predicts
+all other measured objectives (latency, memory) from the costs and features of the cells measured so
+far; if a space gives neither, from how often each token occurs.
 """
 
 import math
@@ -17,7 +17,7 @@ ERROR = 'error'
 
 
 class CostRegression:
-    """Predicts a measured objective, such as latency, from numbers known of a cell.
+    """Predicts a measured objective, such as latency, from known numbers of a cell.
 
     Ridge regression of the logarithm on standardised inputs.
     """
@@ -48,7 +48,7 @@ class Forecast:
 
         Args:
             family: the cells.
-            names: objectives, and whatever else constraints are on.
+            names: objectives, and other names that constraints use.
             surrogate: factory as for `nas.search.Search`.
             seed: for the surrogate.
         """
@@ -70,8 +70,8 @@ class Forecast:
 
         Args:
             evaluations: those that lack an objective are left out for that objective.
-            worst_error: larger errors are taken for this one. How bad a hopeless cell is matters to
-                no search, and a few of them would take up most of the scale.
+            worst_error: larger errors are replaced by this one. A search need not know how bad a
+                bad cell is, and a few such errors would take up most of the scale.
         """
         self._forget()
         self._regressions, self._kinds = {}, int(self._family.tokens().max(initial=0))
@@ -88,8 +88,7 @@ class Forecast:
                 self._regressions[name].fit(self._inputs()[rows], values)
 
     def predict(self) -> tuple[np.ndarray, np.ndarray]:
-        """Returns (mean, std), each float64 [cells of the family, names]; std is 0 of what is known
-        exactly.
+        """Returns (mean, std), float64 [cells of the family, names]; std is 0 for known costs.
 
         Cells that were predicted since the last `fit` are not predicted again.
         """
@@ -113,15 +112,13 @@ class Forecast:
         return self._mean, self._std
 
     def _inputs(self) -> np.ndarray:
-        """What measured objectives are regressed on: [cells, costs + features], or
-        [cells, tokens] where there are none.
-        """
+        """Inputs of the regression: [cells, costs + features], or without these [cells, tokens]."""
         costs = np.log1p(np.maximum(self._family.costs(self._family.cost_names()), 0))
         known = np.concatenate([costs, self._family.features()], axis=1)
         if known.shape[1]:
             return known
-        # A space that tells no numbers: more of a token costs more. Tokens that turned up after the
-        # last fit were not learned from.
+        # The space gives no numbers, so tokens are counted: more of a token costs more. Tokens that
+        # are newer than the last fit are left out.
         kinds = np.arange(1, self._kinds + 1)
         return (self._family.tokens()[..., None] == kinds).sum(axis=1)
 
@@ -130,13 +127,11 @@ class Forecast:
         return np.pad(tokens, ((0, 0), (0, max(0, length - tokens.shape[1]))))
 
     def _fit_surrogate(self, rows: np.ndarray, errors: np.ndarray) -> None:
-        """Fits a surrogate of fixed size; a new one takes its place only if cells have outgrown the
-        size.
-        """
+        """Fits a surrogate of fixed size; makes a new one only if cells have outgrown the size."""
         tokens, features = self._family.tokens(), self._family.features()
         needed = tokens.shape[1], int(tokens.max(initial=0))
         if self._surrogate is None or needed[0] > self._size[0] or needed[1] > self._size[1]:
-            # Spaces that do not say how large they are get room to grow.
+            # Spaces that do not tell their size get room to grow.
             space = self._family.space
             self._size = (
                 max(getattr(space, 'length', 0), -(-needed[0] // 8) * 8),

@@ -1,4 +1,4 @@
-"""What an earlier search has found: one of its cells, or all of them for a search to learn from."""
+"""Reads an earlier search: one of its cells, or all its evaluations for a warm start."""
 
 import json
 import pathlib
@@ -8,7 +8,7 @@ from nas.search.results import SUMMARY_FILE
 
 
 def found_cell(text: str) -> tuple[str, pathlib.Path]:
-    """The cell of --from_search.
+    """Finds the cell that --from_search names.
 
     Args:
         text: WORKDIR:INDEX or WORKDIR:ROLE.
@@ -59,24 +59,24 @@ def _standout(flag: str, folder: pathlib.Path, role: str) -> str:
 
 
 def warm_start(search, path, *, own=None) -> tuple[int, int]:
-    """Tells a search what an earlier one has evaluated.
+    """Tells a search the evaluations of an earlier one.
 
     Args:
         search: a fresh `nas.search.Search`.
         path: evaluations.jsonl of the earlier search.
-        own: where the search itself keeps its evaluations, or None.
+        own: the log of the search itself, or None.
 
     Returns:
         (number of cells taken over, number of evaluations in the file).
 
     Raises:
-        ValueError: there is no such file, it is the search's own, or it is of another space.
+        ValueError: the file does not exist, is the search's own log, or is of another space.
     """
     path, flag = pathlib.Path(path), f'--warm_start={path}'
     if not path.is_file():
         raise ValueError(f'{flag} is no file; {EVALUATIONS_FILE} of an earlier search is accepted')
     if own is not None and own.exists() and own.samefile(path):
-        raise ValueError(f'{flag} is the log of this very run, which goes on by itself')
+        raise ValueError(f'{flag} is the log of this run, which goes on by itself')
     try:
         records, space = read_records(path)[0], search.space
         pairs = [(space.parse(record['cell']), result_of(record)) for record in records]

@@ -1,4 +1,4 @@
-"""The picture of a search: every evaluation, the front, and the cells that stand out."""
+"""Draws a search: every evaluation, the front, and the outstanding cells."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ from nas.search import pareto
 from nas.search.evaluations import Evaluation
 
 _LABELS = {'error': 'error (%)', 'latency_ms': 'latency (ms)', 'memory_mb': 'memory (MB)'}
-_LEAST_LOG_RANGE = 5  # a logarithmic axis pays from this ratio of largest to smallest value
+_LEAST_LOG_RANGE = 5  # ratio of largest to smallest value for a log axis
 
 
 def front_figure(search, chosen: Mapping[str, Evaluation], *, title: str = '') -> Figure:
@@ -54,7 +54,7 @@ def _value(evaluation: Evaluation, name: str) -> float:
 
 
 def _points(evaluations, *names: str) -> np.ndarray:
-    """Values of those evaluations that have them all, [N, len(names)]."""
+    """Values of the evaluations that have all of the names, [N, len(names)]."""
     kept = [e for e in evaluations if set(names) - {'level'} <= set(e.objectives)]
     return np.array([[_value(e, name) for name in names] for e in kept], np.float64).reshape(
         -1, len(names)
@@ -70,7 +70,7 @@ def _draw(
     *,
     limits: tuple[float, float],
 ):
-    """One plot; returns the points coloured by level."""
+    """Draws one plot; returns the points coloured by level."""
     stopped = _points([e for e in search.history if e.status == 'stopped'], across, up)
     if len(stopped):
         plot.plot(*stopped.T, 'x', color='0.6', ms=5, label='stopped early')
@@ -90,7 +90,7 @@ def _draw(
         ends = ends[np.lexsort((-ends[:, 1], ends[:, 0]))]
         plot.step(*ends.T, where='post', color='crimson', lw=0.8, alpha=0.6)
     plot.plot(*front.T, 'o', mfc='none', mec='crimson', ms=9, label='Pareto front')
-    # One mark for a cell of several roles, which would hide each other.
+    # A cell with several roles gets one mark, since its marks would hide each other.
     roles = {}
     for role, evaluation in chosen.items():
         roles.setdefault(str(evaluation.cell), (evaluation, []))[1].append(role)
@@ -115,9 +115,7 @@ def _draw(
 
 
 def _scale(set_scale, axis, values: np.ndarray) -> None:
-    """Makes an axis logarithmic if its values, all positive, range widely; its numbers are
-    short.
-    """
+    """Makes an axis of positive, widely ranging values logarithmic; shortens its numbers."""
     if len(values) and values.min() > 0 and values.max() > _LEAST_LOG_RANGE * values.min():
         set_scale('log')
         axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))

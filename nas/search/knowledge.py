@@ -1,6 +1,4 @@
-"""What a search has been told: evaluations, the front among them, and from where hypervolume
-counts.
-"""
+"""What a search knows: evaluations, the front among them, the reference of hypervolumes."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,12 +9,12 @@ from nas.search.evaluations import Constraint, Evaluation
 
 
 class Knowledge:
-    """The evaluations that a search goes by.
+    """The evaluations that a search uses.
 
     Attributes:
         objectives, constraints: of the search.
-        needed: names that an evaluation has to have a value for.
-        evaluations: by key, those of an earlier run among them.
+        needed: names for which an evaluation needs a value.
+        evaluations: by key, also those of an earlier run.
     """
 
     def __init__(
@@ -25,7 +23,7 @@ class Knowledge:
         constraints: Sequence[Constraint],
         reference: Mapping[str, float],
     ):
-        """Arguments as for `nas.search.Search`, checked by it."""
+        """Takes the arguments of `nas.search.Search`, which has checked them."""
         self.objectives, self.constraints = tuple(objectives), tuple(constraints)
         limited = (constraint.name for constraint in self.constraints)
         self.needed = self.objectives + tuple(
@@ -35,11 +33,11 @@ class Knowledge:
         self.evaluations: dict[str, Evaluation] = {}
 
     def successes(self) -> list[Evaluation]:
-        """Those with status 'ok'."""
+        """The evaluations with status 'ok'."""
         return [e for e in self.evaluations.values() if e.status == 'ok']
 
     def front(self) -> list[Evaluation]:
-        """Those that are feasible and not dominated."""
+        """The evaluations that are feasible and not dominated."""
         good = [
             e
             for e in self.successes()
@@ -53,7 +51,7 @@ class Knowledge:
         return np.array(rows, np.float64).reshape(-1, len(self.objectives))
 
     def reference(self) -> np.ndarray:
-        """Worst values that count [M]: as given, or from the evaluations."""
+        """Worst objective values that count, [M]: as given, or derived from the evaluations."""
         points = self.points(self.successes())
         points = (
             points[pareto.non_dominated(points)]

@@ -1,4 +1,4 @@
-"""The loop around a search: ask, evaluate, write down, tell; and again after a kill."""
+"""The loop around a search: ask, evaluate, log, tell; it can resume after a kill."""
 
 import collections
 import contextlib
@@ -18,9 +18,7 @@ from nas.search.evaluations import (
 
 
 class Guarded:
-    """An evaluation that times itself and makes an exception that candidate's failure; it can be
-    pickled.
-    """
+    """Times an evaluation, and turns an exception into a `Failure`; it can be pickled."""
 
     def __init__(self, evaluate: Callable):
         self._evaluate = evaluate
@@ -30,13 +28,13 @@ class Guarded:
         start = time.perf_counter()
         try:
             result = self._evaluate(cell)
-        except Exception as error:  # whatever a candidate runs into is its own failure
+        except Exception as error:  # any exception is the failure of this candidate
             result = Failure(f'{type(error).__name__}: {error}')
         return Outcome(result, time.perf_counter() - start)
 
 
 class _CellByCell:
-    """Batches of a function of one cell."""
+    """Evaluates batches by a function of one cell."""
 
     def __init__(self, evaluate: Callable, executor):
         self._evaluate, self._executor = Guarded(evaluate), executor
@@ -47,7 +45,7 @@ class _CellByCell:
             yield from enumerate(map(self._evaluate, cells))
             return
         for index, outcome in self._executor.map(self._evaluate, cells):
-            # What an executor itself gives up on, such as a crashed process, comes without a time.
+            # Failures of the executor itself, such as a crashed process, have no time.
             yield index, Outcome(outcome) if isinstance(outcome, Failure) else outcome
 
     def replay(self, cell, result, record):
@@ -73,10 +71,11 @@ def run(
             becomes one. Or an object with the methods `batch` and `replay` of
             `nas.training.candidates.Candidates`, which see whole batches.
         budget: number of evaluations, those of an interrupted run and failures included.
-        path: the log, `evaluations.jsonl`. What it holds is told first, so that a killed run goes
-            on; None keeps no log.
+        path: the log, `evaluations.jsonl`. The search is first told what the log holds, so that a
+            killed run goes on; None keeps no log.
         executor: as in `nas.executors`: its `map(function, cells)` yields (index, result) as they
-            finish. It gets the rest of a batch at a time. None evaluates here, one after the other.
+            finish. It gets all remaining cells of a batch at once. None evaluates cells here, one
+            after the other.
         on_evaluation: called with each new `Evaluation`.
         on_notice: called with a sentence about anything unusual in the log.
         stop: what ends the search early, or None.
@@ -85,10 +84,10 @@ def run(
         All evaluations of this search in the order of the log, in which results came in.
 
     Raises:
-        Stopped: `stop` was asked. What was being evaluated is given up, and evaluated again by the
-            next run.
+        Stopped: a stop was requested. Unfinished evaluations are given up, and the next run repeats
+            them.
         ValueError: if the budget is smaller than a level, the log is damaged or of another space,
-            or nothing but failures comes, with the reasons.
+            or all of the first candidates fail; the message then lists the reasons.
     """
     level = search.config.keep
     check_budget(budget, level)
@@ -97,7 +96,7 @@ def run(
     stop = stop or Stop()
 
     def take(cell, outcome):
-        """Tells, writes down and shows an evaluation."""
+        """Tells, logs and shows an evaluation."""
         evaluation = search.tell(cell, outcome.result)
         if path is not None:
             append_record(
@@ -119,8 +118,8 @@ def run(
         cells = search.ask(budget - len(evaluations))
         if not cells:
             break
-        # What came before this batch; the search's own list grows with it. Closing ends what still
-        # runs.
+        # A copy of the earlier evaluations, since the search's own list grows during the batch.
+        # Closing ends evaluations that still run.
         with contextlib.closing(whole.batch(cells, list(search.history))) as outcomes:
             for index, outcome in outcomes:
                 with stop.held('this evaluation'):
@@ -133,7 +132,7 @@ def run(
 
 
 def _kept(path, done: int, budget: int) -> str:
-    """What a search that is stopped says."""
+    """The message of a search that is stopped."""
     if path is None:
         return 'its evaluations are not kept'
     return f'{done} of {budget} evaluations are in {path}; the same command goes on after them'

@@ -1,9 +1,9 @@
 """Pareto dominance and exact hypervolume; every objective is minimised.
 
 Sorting and hypervolume are done by moocore (Lopez-Ibanez et al., the authors of the algorithms it
-implements: Guerreiro & Fonseca 2017 for 3 and 4 objectives, Fonseca et al. 2006 beyond). What a
-search needs besides, the improvement that each of many candidates would bring to one front, is
-vectorised here.
+implements: Guerreiro & Fonseca 2017 for 3 and 4 objectives, Fonseca et al. 2006 beyond). A search
+also needs the improvement that each of many candidates would bring to one front; this module
+computes it for all candidates at once.
 """
 
 import moocore
@@ -38,9 +38,7 @@ def _reference(reference, objectives: int | None) -> np.ndarray:
 
 
 def _with_reference(points, reference) -> tuple[np.ndarray, np.ndarray]:
-    """Both arrays, checked, of the points that are strictly better than the reference in all
-    objectives.
-    """
+    """Both arrays, checked; keeps only points strictly better than the reference everywhere."""
     shape = np.shape(points)
     reference = _reference(reference, shape[1] if len(shape) == 2 else None)
     points = _points(points, objectives=reference.size)
@@ -79,8 +77,8 @@ def fronts(points, *, violation=None) -> np.ndarray:
     Args:
         points: [N, M] objectives, all minimised.
         violation: [N], how far each point is over the constraints, 0 for a feasible one. Every
-            feasible point comes before every infeasible one, and those follow by their violation
-            (Deb et al. 2002).
+            feasible point comes before every infeasible one, and infeasible points are ordered by
+            their violation (Deb et al. 2002).
 
     Returns:
         int64 [N], the rank of each point; equal points share one.
@@ -113,18 +111,17 @@ def _sort(points: np.ndarray) -> np.ndarray:
 
 
 def _places(points: np.ndarray) -> np.ndarray:
-    """Points with each value replaced by its place among those of its objective, which dominance
-    alone sees.
+    """Points with each value replaced by its rank within its objective; dominance stays the same.
 
-    moocore 0.3 takes points with an infinite objective for dominated by points that they beat in
-    another.
+    moocore 0.3 treats a point with an infinite objective as dominated, even by points that it beats
+    in another objective.
     """
     columns = [np.unique(column, return_inverse=True)[1] for column in points.T]
     return np.stack(columns, axis=1).astype(np.float64)
 
 
 def crowding(points) -> np.ndarray:
-    """Crowding distance of the points of one front (Deb et al. 2002): larger is lonelier.
+    """Crowding distance of the points of one front (Deb et al. 2002): larger is less crowded.
 
     Args:
         points: [N, M] objectives of one front.
@@ -155,7 +152,7 @@ def crowding(points) -> np.ndarray:
 
 
 def hypervolume(points, reference) -> float:
-    """Volume of what the points dominate inside the reference, exact.
+    """Exact volume that the points dominate inside the reference.
 
     Args:
         points: [N, M] objectives, all minimised. Dominated and equal points add nothing, and
@@ -173,7 +170,7 @@ def hypervolume(points, reference) -> float:
 
 
 def hypervolume_by_step(points, reference) -> np.ndarray:
-    """Hypervolume of the first 1, 2, ... N points, as of a search after each evaluation.
+    """Hypervolume of the first 1, 2, ... N points, for example after each evaluation of a search.
 
     Args:
         points, reference: as for `hypervolume`, the points in order.
@@ -195,8 +192,7 @@ def hypervolume_by_step(points, reference) -> np.ndarray:
 
 
 class FreeSpace:
-    """The part of objective space inside the reference that a front leaves undominated, as disjoint
-    boxes.
+    """The undominated part of objective space inside the reference, as disjoint boxes.
 
     The boxes are those of the local upper bounds of the front (Klamroth, Lacour & Vanderpooten
     2015; Lacour, Klamroth & Fonseca 2017): a bound u is the worst corner of a region that holds no
@@ -222,7 +218,7 @@ class FreeSpace:
             self.add(point)
 
     def add(self, point) -> None:
-        """Takes away what one more point [M] dominates: nothing, if it is itself dominated."""
+        """Removes what one more point [M] dominates: nothing, if the point is itself dominated."""
         point = np.asarray(point, np.float64)
         inside = (point < self._upper).all(axis=1)
         if not inside.any():
@@ -230,8 +226,8 @@ class FreeSpace:
         upper, bounding = self._upper[inside], self._bounding[inside]
         new_upper, new_bounding = [self._upper[~inside]], [self._bounding[~inside]]
         for j in range(self._reference.size):
-            # The bound moves to the point in objective j, if the points that bound the others still
-            # do.
+            # The bound moves to the point in objective j if the bounding points of the other
+            # objectives stay valid.
             others = np.delete(bounding, j, axis=1)[:, :, j].max(axis=1, initial=-np.inf)
             kept = point[j] >= others
             moved, by = upper[kept].copy(), bounding[kept].copy()

@@ -1,6 +1,4 @@
-"""Which cells a search evaluates next, batch by batch: level by level first, then across all
-levels.
-"""
+"""Plans which cells a search evaluates next: level by level, and then across all levels."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -13,13 +11,13 @@ from nas.search.forecast import ERROR, Forecast
 from nas.search.knowledge import Knowledge
 from nas.search.space import Family, Space
 
-# Errors are told to the surrogate up to this multiple of the reference.
+# The surrogate gets errors up to this multiple of the reference.
 WORST_ERROR = 1.25
-TRIES = 4  # random growths for each cell that is wanted of them
+TRIES = 4  # random growths for each wanted cell
 
 
 class Planner:
-    """Plans batches from what is known and the seed alone.
+    """Plans batches, which depend only on the evaluations and on the seed.
 
     Attributes:
         family: every cell seen so far.
@@ -55,9 +53,7 @@ class Planner:
         return [self.family.cells[row] for row in self._plan_last_stage()]
 
     def close(self) -> None:
-        """Ends a batch; on a level, what succeeded and what cannot be evaluated yet is grown
-        next.
-        """
+        """Ends a batch; on a level, the successful and the incomplete cells are grown next."""
         if self.stage == 'levels':
             good = {key for key, e in self._knowledge.evaluations.items() if e.status == 'ok'}
             self._parents = [
@@ -67,7 +63,7 @@ class Planner:
             ]
 
     def predict(self, cells: Sequence) -> list[dict[str, float]]:
-        """What is expected of cells of the family, by name; empty for what is known exactly."""
+        """Predictions for cells of the family, by name; empty for what is known exactly."""
         if not self._informed():
             return [{} for _ in cells]
         mean, _ = self._forecast.predict()
@@ -80,9 +76,7 @@ class Planner:
         return [{name: float(mean[row, column]) for column, name in uncertain} for row in rows]
 
     def _plan_level(self) -> list[int]:
-        """Grows a level and chooses among it; without anything left to grow the last stage
-        begins.
-        """
+        """Grows a level and chooses cells of it; if nothing can be grown, starts the last stage."""
         children = [child for parent in self._parents for child in self.family.grow(parent)]
         self._grown = list({str(child): child for child in children}.values())
         if not self._grown:
@@ -120,7 +114,7 @@ class Planner:
         return rows
 
     def _plan_last_stage(self) -> list[int]:
-        """Chooses among all cells ever grown, after looking around the best of them for more."""
+        """Chooses among all cells ever grown, after growing and mutating the best of them."""
         self._fit()
         family = self.family
         for _ in range(self._config.rounds):
@@ -148,7 +142,7 @@ class Planner:
         return chosen + self._choose(others, bold, doubt=self._config.doubt)
 
     def _informed(self) -> bool:
-        """Whether enough is known to predict."""
+        """Whether there are enough evaluations to predict."""
         return len(self._knowledge.successes()) >= self._config.fewest
 
     def _fit(self) -> None:
@@ -160,9 +154,7 @@ class Planner:
             )
 
     def _candidates(self, rows) -> np.ndarray:
-        """Those of the family's rows that are not evaluated and keep to the exactly known
-        constraints.
-        """
+        """Rows of the family that are not evaluated and satisfy the exactly known constraints."""
         known = {self.family.row[key] for key in self._knowledge.evaluations}
         rows = np.array([row for row in rows if row not in known], int)
         for constraint in self._knowledge.constraints if len(rows) else ():
@@ -177,9 +169,9 @@ class Planner:
     def _choose(
         self, rows, count: int, choice: Callable = acquisition.select, *, doubt: float = 1.0
     ) -> list[int]:
-        """Chooses up to `count` candidates, at random as long as nothing distinguishes them.
+        """Chooses up to `count` candidates, at random until predictions and a front exist.
 
-        Standard deviations are taken times `doubt`.
+        Standard deviations are multiplied by `doubt`.
         """
         knowledge, rows = self._knowledge, self._candidates(rows)
         front, reference = knowledge.points(knowledge.front()), knowledge.reference()

@@ -1,4 +1,4 @@
-"""What a search says while it runs."""
+"""Shows the progress of a search."""
 
 import time
 
@@ -8,21 +8,21 @@ from nas.search.search import Search
 
 
 class Teller:
-    """Says how a search stands: after each evaluation, and in a line at the end of each batch.
+    """Shows how a search stands: after each evaluation, and in a line at the end of each batch.
 
     Attributes:
-        progress: the bar or the lines, a context.
+        progress: the bar or the lines, a context manager.
     """
 
     def __init__(self, search: Search, budget: int, *, done: int, interval: float = 0.0):
-        """Takes the search that is told of.
+        """Prepares to show a search.
 
         Args:
             search: the search.
-            budget: evaluations in all.
-            done: those of an earlier run.
-            interval: least number of seconds between two lines, those at the end of a level left
-                out.
+            budget: number of all evaluations.
+            done: number of evaluations of an earlier run.
+            interval: least number of seconds between two lines, except for lines at the end of a
+                level.
         """
         self.progress = Progress(
             budget, unit='cell', description='search', initial=done, interval=interval
@@ -31,7 +31,7 @@ class Teller:
         self._start, self._before, self._said_at = time.monotonic(), done, -interval
 
     def __call__(self, evaluation: Evaluation) -> None:
-        """Takes in the next evaluation."""
+        """Shows the next evaluation."""
         self._done += 1
         if evaluation.status != 'ok':
             self.progress.write(f'{evaluation.cell}: {evaluation.status}, {evaluation.reason}')

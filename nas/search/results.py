@@ -1,4 +1,4 @@
-"""What a search leaves behind: the front, the cells that stand out, the record of its progress."""
+"""Results of a search: the front, its outstanding cells, and the record of the progress."""
 
 import csv
 import pathlib
@@ -28,8 +28,7 @@ _ROLES = {'error': 'most accurate', 'latency_ms': 'fastest', 'memory_mb': 'least
 
 
 def standouts(search) -> dict[str, Evaluation]:
-    """The cells of a search's front that DPP-Net would name, among those that are better than its
-    reference.
+    """Finds the outstanding cells of a search's front, among those better than its reference.
 
     Source: DPP-Net (Dong et al., ECCV 2018) names, for each device, an accurate cell, a fast one,
     and one that is balanced (Panacea) without defining the last; here it is `BALANCE_RULE`.
@@ -39,7 +38,7 @@ def standouts(search) -> dict[str, Evaluation]:
 
     Returns:
         By role: 'most accurate', 'fastest', ... for each objective, and 'balanced'. Ties go to the
-        smaller sum of the scaled objectives. Empty if the front is.
+        smaller sum of the scaled objectives. Empty if the front is empty.
     """
     reference, objectives = search.reference(), search.objectives
     front = search.front()
@@ -62,7 +61,7 @@ def standouts(search) -> dict[str, Evaluation]:
 
 
 def _counts(search, evaluation: Evaluation) -> bool:
-    """Whether an evaluation succeeded and keeps to the constraints."""
+    """Whether an evaluation succeeded and satisfies the constraints."""
     values = evaluation.objectives
     return evaluation.status == 'ok' and not any(
         c.excess(values[c.name]) for c in search.constraints
@@ -70,10 +69,9 @@ def _counts(search, evaluation: Evaluation) -> bool:
 
 
 def hypervolume_by_evaluation(search, evaluations: Sequence[Evaluation]) -> list[float]:
-    """Hypervolume after each evaluation, as a part of the box from 0 to the search's reference at
-    its end.
+    """Hypervolume after each evaluation, as a part of the box from 0 to the final reference.
 
-    Failed, stopped and infeasible cells add nothing, nor do the cells that a warm start knew.
+    Failed, stopped and infeasible cells add nothing, and neither do cells of a warm start.
 
     Args:
         search: the `nas.search.Search`.
@@ -106,7 +104,7 @@ def summary(
     Args:
         search: the `nas.search.Search`.
         evaluations: those of its run, in the order of the log.
-        budget: evaluations that it was given.
+        budget: number of evaluations that the search was given.
         seconds: how long it has taken, earlier runs included.
         extra: further entries.
 
@@ -177,11 +175,11 @@ def text_table(columns: list[str], rows: list[list]) -> str:
 
 
 def story(search, facts: dict) -> str:
-    """What a finished search says on a terminal: its front, and the cells that stand out.
+    """The text that a finished search prints: its front and its outstanding cells.
 
     Args:
         search: the `nas.search.Search`.
-        facts: by `summary`.
+        facts: from `summary`.
     """
     lines = [text_table(*front_rows(search))]
     for role, cell in facts['chosen'].items():
@@ -210,8 +208,7 @@ def write_results(
     title: str = '',
     extra: dict | None = None,
 ) -> dict:
-    """Writes `pareto.csv`, `pareto.png`, `search.json` and `report.html`, each at once or not at
-    all.
+    """Writes `pareto.csv`, `pareto.png`, `search.json` and `report.html`, each of them atomically.
 
     Args:
         folder: the run directory.
@@ -219,7 +216,7 @@ def write_results(
         title: of picture and page.
 
     Returns:
-        What `summary` says.
+        The result of `summary`.
     """
     folder = pathlib.Path(folder)
     facts = summary(search, evaluations, budget=budget, seconds=seconds, extra=extra)

@@ -10,13 +10,13 @@ from common.options import option
 class Rungs:
     """Early stopping with several objectives.
 
-    At each rung a candidate is stopped if it is clearly dominated, that is, if an earlier
-    candidate, no worse in every known cost, had an error lower by `margin` at the same rung. A
-    cheaper candidate is never stopped by a dearer one, so the front keeps its cheap end.
-    (Successive halving, Jamieson and Talwalkar 2016, ranks by error alone.)
+    At each rung a candidate is stopped if it is clearly dominated, that is, if an earlier candidate
+    that is no worse in every known cost had an error lower by `margin` at the same rung. A more
+    expensive candidate never stops a cheaper one, so the front keeps its cheap end. (Successive
+    halving, Jamieson and Talwalkar 2016, ranks by error alone.)
 
-    The records are those known when a batch began. With them in the job, what is stopped does not
-    depend on the order in which a batch finishes.
+    The records are those known when a batch began. A job carries them, so that stopping does not
+    depend on the order in which the candidates of a batch finish.
 
     Attributes:
         fractions: parts of the full training after which candidates are compared, ascending, in (0,
@@ -26,7 +26,7 @@ class Rungs:
     """
 
     fractions: tuple[float, ...] = option(
-        (0.4, 0.7), 'parts of the training after which candidates stop'
+        (0.4, 0.7), 'parts of the training after which candidates are compared'
     )
     margin: float = option(
         10.0, 'percentage points of error by which a candidate is clearly dominated'
@@ -44,9 +44,7 @@ class Rungs:
             raise ValueError(f'margin is {self.margin}, it has to be at least 0')
 
     def epochs(self, planned: int) -> tuple[int, ...]:
-        """Epochs of the rungs in a training of `planned`, without those that fall together or on
-        the end.
-        """
+        """Epochs of the rungs in `planned` epochs, without duplicates and the last epoch."""
         ends = {max(1, round(fraction * planned)) for fraction in self.fractions}
         return tuple(sorted(end for end in ends if end < planned))
 
@@ -74,6 +72,6 @@ class Rungs:
         )
 
     def add(self, evaluated: Sequence[tuple[Mapping[str, float], tuple[float, ...]]]) -> 'Rungs':
-        """Returns rungs that know these candidates too: pairs of costs and `Result.rung_errors`."""
+        """Returns rungs with these candidates too: pairs of costs and `Result.rung_errors`."""
         new = tuple((dict(costs), tuple(errors)) for costs, errors in evaluated if errors)
         return dataclasses.replace(self, records=self.records + new)

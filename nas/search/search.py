@@ -2,14 +2,14 @@
 
 DPP-Net (Dong et al., ECCV 2018, section 3): grow the cells of one level, predict the error of every
 grown cell with a surrogate, keep the K best by Pareto rank over all objectives, evaluate these, fit
-the surrogate again and grow them. What level-wise growth passes over never returns there; so here a
+the surrogate again and grow them. There, cells that a level does not keep never return. Here, a
 part of every level is grown at random, and a last stage spends the rest of the budget across all
-levels, on cells that were grown but not kept and on mutations of good ones.
+levels: on cells that were grown but not kept, and on mutations of good ones.
 
-What is asked next depends only on the seed and on what has been told. A batch is planned when the
-one before has been told completely, and its results enter in the order of the batch; so neither the
-number of workers nor the order in which they finish matters, and telling recorded evaluations again
-restores the search.
+The next cells depend only on the seed and on the results told so far. A batch is planned when all
+results of the batch before have been told, and results enter in the order of the batch. So neither
+the number of workers nor the order in which they finish matters, and telling the recorded
+evaluations again restores a search.
 """
 
 import math
@@ -33,7 +33,7 @@ __all__ = ['Constraint', 'Evaluation', 'Failure', 'Search', 'PlannerConfig', 'ru
 
 
 class Search:
-    """A search that is asked for cells and told what came of them.
+    """A search that gives cells to evaluate (`ask`) and takes their results (`tell`).
 
     Attributes:
         history: `Evaluation`s of this search, batch by batch.
@@ -55,25 +55,25 @@ class Search:
         Args:
             space: `nas.search.space.Space` or any object with `root`, `grow(cell)` and
                 `encode(cell)`.
-            objectives: names, as a sequence or comma-separated; all are minimised. Those among the
-                space's costs are known of every cell, `error` (a percentage or any other number
-                from 0 up) is predicted by the surrogate, and any other one, which has to be
-                positive, from the costs and features of the cells evaluated so far; from how often
-                each token occurs where the space gives neither.
+            objectives: names, as a sequence or comma-separated; all are minimised. Objectives among
+                the costs of the space are known for every cell. The surrogate predicts `error` (a
+                percentage or any other number from 0 up). Any other objective has to be positive;
+                it is predicted from the costs and features of the cells evaluated so far, or, if
+                the space gives neither, from how often each token occurs.
             seed: of every random choice.
             constraints: upper limits such as 'latency_ms<50', on objectives or on costs. A cell
-                whose exact cost is over its limit is not evaluated; a predicted one only puts it
-                behind the others.
+                whose exact cost is over its limit is not evaluated; a cell whose predicted value is
+                over a limit only comes after the others.
             reference: worst value of each objective that is of interest; hypervolume is counted
                 from there. Objectives left out take the worst value on the front so far, plus a
                 tenth of the front's range.
             surrogate: `surrogate(length, vocabulary_size, features, seed=seed)` gives an object
                 with `fit` and `predict` as in `nas.surrogate`.
-            config: sizes.
+            config: sizes of the search.
 
         Raises:
-            ValueError: for a space without the methods, no or double objectives, or bad
-                constraints.
+            ValueError: if the space lacks a method, objectives are missing or given twice, or a
+                constraint is wrong.
         """
         names = objectives.split(',') if isinstance(objectives, str) else objectives
         self.objectives = tuple(name.strip() for name in names)
@@ -92,20 +92,20 @@ class Search:
             self.space, self._knowledge, surrogate=surrogate, config=config, seed=seed
         )
         self.history: list[Evaluation] = []
-        # cells; how many were handed out; results by key
+        # The cells of the batch; how many of them were handed out; their results by key.
         self._batch = []
         self._asked = 0
         self._told = {}
-        self._predicted: dict[str, dict[str, float]] = {}  # of the cells of all batches, by key
+        self._predicted: dict[str, dict[str, float]] = {}  # by key, for all batches
 
     @property
     def stage(self) -> str:
-        """'levels', then 'last'."""
+        """The stage of the search: 'levels', then 'last'."""
         return self._planner.stage
 
     @property
     def constraints(self) -> tuple[Constraint, ...]:
-        """The limits."""
+        """The upper limits."""
         return self._knowledge.constraints
 
     def ask(self, n: int) -> list:
@@ -115,8 +115,8 @@ class Search:
             n: how many at most.
 
         Returns:
-            Up to n cells of the present batch: fewer at its end, and none while it waits to be told
-            or once the space is `exhausted`.
+            Up to n cells of the present batch: fewer at its end; none while results are missing, or
+            once the space is `exhausted`.
         """
         if n < 1:
             raise ValueError(f'n is {n}, but at least one cell has to be asked for')
@@ -141,7 +141,7 @@ class Search:
         Args:
             cell: the cell.
             result: objectives by name, which may leave out exactly known ones; or a `Failure`. A
-                value that is not finite makes it one.
+                value that is not finite makes the result a failure.
 
         Returns:
             The evaluation as it is to be recorded.
@@ -168,10 +168,10 @@ class Search:
         return evaluation
 
     def settle(self) -> None:
-        """Enters what was told of a batch that nothing more will be asked of: the end of a budget.
+        """Enters the told results of an unfinished batch, at the end of a budget.
 
-        The results then hold every evaluation. A search that is settled within a batch is not
-        restored by telling its evaluations again, so this comes last.
+        The results then hold every evaluation. Call this last: telling the evaluations again does
+        not restore a search that was settled within a batch.
         """
         for cell in self._batch:
             evaluation = self._told.pop(self.space.key(cell), None)
@@ -181,12 +181,11 @@ class Search:
         self._close_batch()
 
     def warm_start(self, evaluations) -> int:
-        """Learns from an earlier search: its cells count as evaluated, but not in this search's
-        budget.
+        """Learns an earlier search: its cells count as evaluated, but not in this budget.
 
         Args:
-            evaluations: pairs (cell, objectives or `Failure`). Failures are not held against a
-                cell, and cells that lack an objective of this search are left out.
+            evaluations: pairs (cell, objectives or `Failure`). Failures, and cells that lack an
+                objective of this search, are left out.
 
         Returns:
             The number of cells taken over.
@@ -206,9 +205,7 @@ class Search:
         return len(self._knowledge.evaluations)
 
     def front(self) -> list[Evaluation]:
-        """The evaluations, those of an earlier run among them, that are feasible and not
-        dominated.
-        """
+        """The evaluations that are feasible and not dominated, also those of an earlier run."""
         return self._knowledge.front()
 
     def points(self, evaluations: Sequence[Evaluation]) -> np.ndarray:
@@ -216,13 +213,11 @@ class Search:
         return self._knowledge.points(evaluations)
 
     def reference(self) -> np.ndarray:
-        """Worst values that count [M]: as given, or from the evaluations told so far."""
+        """Worst objective values that count, [M]: as given, or derived from the evaluations."""
         return self._knowledge.reference()
 
     def rank_correlations(self) -> dict[int, float]:
-        """Kendall's tau between predicted and told error by level, of levels with 3 such cells or
-        more.
-        """
+        """Kendall's tau of predicted and told errors by level, for levels with 3 such cells."""
         pairs = {}
         for e in self.history:
             if e.status == 'ok' and ERROR in e.predicted and ERROR in e.objectives:

@@ -1,8 +1,7 @@
-"""Search spaces: what a search needs to know of cells, for the cell space of DPP-Net and for any
-other.
+"""Search spaces: what a search needs to know of cells. The cells of DPP-Net are one space.
 
 A space starts from a root and grows one decision at a time. The search grows, mutates and encodes
-cells and reads their exact costs only through this interface, so it runs on everything that offers
+cells and reads their exact costs only through this interface, so it runs on any space that offers
 it.
 """
 
@@ -16,7 +15,7 @@ from nas.cells.skeleton import Skeleton
 
 
 class Space:
-    """What the search asks of a space, with what it assumes where a space says nothing.
+    """The interface of a space, with defaults for its optional methods.
 
     A space has `root`, a hashable cell, and the methods `grow` and `encode`; it may be any object
     that has them, of this class or not. `str` of a cell identifies it.
@@ -25,9 +24,7 @@ class Space:
     root = None
 
     def grow(self, cell):
-        """Returns the cells with one more decision than `cell`, always in the same order; () at the
-        end.
-        """
+        """Returns the cells with one more decision, always in the same order; () at the end."""
         raise NotImplementedError
 
     def encode(self, cell):
@@ -35,7 +32,7 @@ class Space:
         raise NotImplementedError
 
     def key(self, cell) -> str:
-        """Canonical form: cells of one key are never evaluated twice."""
+        """Canonical form: of all cells with the same key, only one is evaluated."""
         return str(cell)
 
     def complete(self, cell) -> bool:
@@ -43,9 +40,7 @@ class Space:
         return cell != self.root
 
     def level(self, cell) -> int | None:
-        """Number of decisions in the cell; None leaves it to the search, which counts growth
-        steps.
-        """
+        """Number of decisions in the cell; None lets the search count growth steps instead."""
         return None
 
     def costs(self, cell) -> dict[str, float]:
@@ -53,13 +48,11 @@ class Space:
         return {}
 
     def features(self, cell) -> tuple[float, ...]:
-        """Numbers that the surrogate sees beside the tokens, equally many for every cell."""
+        """Numbers for the surrogate besides the tokens; the same count for every cell."""
         return ()
 
     def mutate(self, cell) -> tuple | None:
-        """Cells one change away at the same level; None leaves it to the search
-        (`Family.mutate`).
-        """
+        """Cells one change away at the same level; None lets `Family.mutate` find them."""
         return None
 
     def parse(self, text: str):
@@ -67,14 +60,12 @@ class Space:
         raise ValueError(f'this space cannot read cells such as {text!r}: it has no parse method')
 
     def record(self, cell) -> dict:
-        """What else the log of evaluations shall say of the cell."""
+        """Further entries about the cell in the log of evaluations."""
         return {}
 
 
 class _Foreign(Space):
-    """An object that is no `Space` but has `root`, `grow` and `encode`; the other methods are
-    optional.
-    """
+    """An object that is no `Space`: it has `root`, `grow` and `encode`, maybe other methods."""
 
     def __init__(self, space):
         missing = [name for name in ('root', 'grow', 'encode') if not hasattr(space, name)]
@@ -128,7 +119,7 @@ class CellSpace(Space):
         norms: tuple[str, ...] = NORMS,
         convs: tuple[str, ...] = CONVS,
     ):
-        """Chooses the space.
+        """Defines the space.
 
         Args:
             skeleton: where the cells are placed.
@@ -147,7 +138,7 @@ class CellSpace(Space):
         self.costs = functools.lru_cache(maxsize=None)(self._costs)
 
     def grow(self, cell: Cell) -> tuple[Cell, ...]:
-        """The cells with one op more; none once a cell is as large as any."""
+        """The cells with one more op; none if the cell has the largest size."""
         if cell.level >= self.levels:
             return ()
         return cell.grow(norms=self.norms, convs=self.convs)
@@ -192,13 +183,13 @@ class Family:
     def __init__(self, space: Space):
         self.space = space
         self.cells, self.row = [], {}
-        self._paths = {str(space.root): ()}  # by str(cell): the choices that grew it from the root
+        self._paths = {str(space.root): ()}  # by str(cell): its growth choices from the root
         self._grown = set()  # str of the cells that have been grown
-        self._ungrown = {}  # those that have not, complete or not, by str
+        self._ungrown = {}  # cells that have not been grown, complete or not, by str
         self._tokens, self._features, self._costs = [], [], []
 
     def add(self, cells) -> None:
-        """Takes in complete cells; what is known or incomplete is passed over."""
+        """Adds complete cells; skips known and incomplete ones."""
         for cell in cells:
             if not self.space.complete(cell):
                 continue
@@ -211,7 +202,7 @@ class Family:
                 self._costs.append(self.space.costs(cell))
 
     def grow(self, cell) -> tuple:
-        """Grows a cell, takes in what is complete, and remembers how it came about."""
+        """Grows a cell, adds the complete cells among the results, and remembers their choices."""
         children = tuple(self.space.grow(cell))
         self._grown.add(str(cell))
         self._ungrown.pop(str(cell), None)
@@ -233,11 +224,10 @@ class Family:
         return True
 
     def mutate(self, cell) -> tuple:
-        """Cells one change away, taken in: the space's own, or with one choice of the growth
-        changed.
+        """Adds and returns cells one change away: the space's own, or with one choice changed.
 
-        A changed choice is followed by the choices that the cell made after it, as numbers into
-        what `grow` offers then. A cell that was not grown here has no such history and no
+        After the changed choice, the later choices of the cell are repeated, as indices into what
+        `grow` offers then. A cell that was not grown here has no recorded choices and so no
         mutations.
         """
         mutants = self.space.mutate(cell)
@@ -261,9 +251,7 @@ class Family:
             prefix = offered[kept]
 
     def level(self, cell) -> int:
-        """The space's level of a cell, or else the number of its growth steps; 0 where that is
-        unknown.
-        """
+        """The level that the space gives, or the number of growth steps; 0 if that is unknown."""
         level = self.space.level(cell)
         return len(self._paths.get(str(cell), ())) if level is None else level
 

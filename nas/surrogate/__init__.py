@@ -1,6 +1,6 @@
-"""What a search expects of cells that it has not evaluated: an LSTM and a Gaussian process.
+"""Predicts the errors of cells that were not evaluated yet, by LSTMs and a Gaussian process.
 
-Each gives a mean and a standard deviation of the error.
+A prediction is a mean and a standard deviation of the error.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""The scale on which errors are learned."""
+"""The scale on which the networks learn errors."""
 
 import numpy as np
 
@@ -6,26 +6,25 @@ LOWEST_ERROR = 1e-2  # percent: an error of 0 has no logarithm
 
 
 class ErrorScale:
-    """The logarithm of errors, compressed where it is far from most examples, with mean 0 and
-    deviation 1.
+    """The logarithm of errors, compressed far from most examples, with mean 0 and deviation 1.
 
-    A few hopeless cells, of ten times the usual error, would otherwise take up the whole scale and
+    Otherwise a few bad cells, with ten times the usual error, would take up the whole scale and
     leave no resolution where a search needs it. An inverse hyperbolic sine about the median keeps
-    their order.
+    the order of all errors.
     """
 
     def __init__(self, errors):
-        """Reads the scale off errors [N] >= 0 in percent."""
+        """Fits the scale to errors [N] >= 0 in percent."""
         logs = self._logs(errors)
         self._center = np.median(logs)
-        # Equals the standard deviation of a normal distribution (Huber, Robust Statistics, 1981).
+        # For a normal distribution this is the standard deviation (Huber, Robust Statistics, 1981).
         self._spread = _positive(
             1.4826 * np.median(np.abs(logs - self._center)), _positive(logs.std(), 1.0)
         )
         values = self._compressed(logs)
         self._mean, self._deviation = values.mean(), _positive(values.std(), 1.0)
-        # Far from the examples a network says anything: it may go to half the best and twice the
-        # worst error.
+        # Far from the examples, outputs of a network are arbitrary. They are limited to the range
+        # from half the best to twice the worst error.
         self._range = self._compressed(np.array([logs.min() - np.log(2), logs.max() + np.log(2)]))
 
     @staticmethod
@@ -36,17 +35,17 @@ class ErrorScale:
         return np.arcsinh((logs - self._center) / self._spread)
 
     def targets(self, errors):
-        """Errors in percent -> what the networks learn, float32."""
+        """Errors in percent -> training targets of the networks, float32."""
         return ((self._compressed(self._logs(errors)) - self._mean) / self._deviation).astype(
             np.float32
         )
 
     def errors(self, outputs):
-        """What the networks say -> errors in percent; the inverse of `targets`."""
+        """Outputs of the networks -> errors in percent; the inverse of `targets`."""
         values = np.clip(outputs * self._deviation + self._mean, *self._range)
         return np.exp(np.sinh(values) * self._spread + self._center)
 
 
 def _positive(number, otherwise):
-    """The number, or the other one if it is zero but for rounding."""
+    """The number, or `otherwise` if the number is zero up to rounding."""
     return number if number > 1e-6 else otherwise

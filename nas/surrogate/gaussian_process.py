@@ -1,8 +1,8 @@
-"""A Gaussian process beside the networks: what it has seen nothing like, it is unsure of.
+"""A Gaussian process beside the networks, which is unsure about cells unlike its examples.
 
-Networks that have all seen the same examples agree where they have seen none, and a search that
-believes them never looks there. The deviation of a Gaussian process grows with the distance from
-the examples.
+Networks that have learned the same examples agree with each other even far from these examples, and
+a search that trusts them never looks there. The deviation of a Gaussian process grows with the
+distance from the examples.
 """
 
 import warnings
@@ -12,8 +12,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
-MOST = 1000  # examples: predictions take time with their square
-GROWTH = 1.2  # the kernel is fitted again when there are so many times as many examples
+MOST = 1000  # examples at most: prediction time grows with their square
+GROWTH = 1.2  # the kernel is fitted again when the examples have grown by this factor
 CHUNK = 4096  # rows predicted at a time
 
 
@@ -30,11 +30,11 @@ class GaussianProcess:
         self._fitted_on = 0
 
     def fit(self, inputs: np.ndarray, targets: np.ndarray) -> None:
-        """Learns from inputs [N, F] of about unit deviation and targets [N] of mean 0 and deviation
-        1.
+        """Learns inputs [N, F] of deviation about 1, and targets [N] of mean 0 and deviation 1.
 
-        The kernel is fitted by the marginal likelihood, from where it was; not every time. Of more
-        than `MOST` examples it takes as many, evenly by target.
+        The kernel is fitted by the marginal likelihood, starting from the last kernel, and only if
+        there are `GROWTH` times as many examples as at its last fit. Of more than `MOST` examples
+        the process learns `MOST`, spread evenly over the sorted targets.
         """
         if len(targets) > MOST:
             rows = np.argsort(targets, kind='stable')[
@@ -46,16 +46,14 @@ class GaussianProcess:
             self._kernel, optimizer='fmin_l_bfgs_b' if due else None
         )
         with warnings.catch_warnings():
-            # A length or noise at its bound is no error: the examples may well be without noise.
+            # A length or noise at its bound is no error: the examples may be free of noise.
             warnings.simplefilter('ignore', ConvergenceWarning)
             self._process.fit(inputs, np.asarray(targets, np.float64))
         if due:
             self._kernel, self._fitted_on = self._process.kernel_, len(targets)
 
     def predict(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation, each float64 [M], of the function at inputs [M, F], noise
-        left out.
-        """
+        """Mean and standard deviation, float64 [M] each, at inputs [M, F], without the noise."""
         parts = [
             self._process.predict(inputs[start : start + CHUNK], return_std=True)
             for start in range(0, len(inputs), CHUNK)

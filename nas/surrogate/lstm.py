@@ -1,6 +1,4 @@
-"""The networks of the surrogate: LSTMs over the tokens of a cell, all members of an ensemble under
-`vmap`.
-"""
+"""The networks of the surrogate: LSTMs over the tokens of a cell, with one `vmap` for all."""
 
 import functools
 
@@ -11,7 +9,7 @@ import optax
 
 
 class Lstm(nn.Module):
-    """One member: an LSTM over the tokens, then dense layers that see the features too.
+    """One member: an LSTM over the tokens, then dense layers that also take the features.
 
     Attributes:
         vocabulary_size: the largest token.
@@ -38,15 +36,13 @@ class Lstm(nn.Module):
         self.out = nn.Dense(1)
 
     def __call__(self, tokens, features):
-        """Returns errors [B] on the scale of `ErrorScale` of tokens int [B, length] and features
-        [B, F].
-        """
+        """Errors [B] on the scale of `ErrorScale`; tokens int [B, length], features [B, F]."""
         return self.judge(self.read(tokens), features)
 
     def read(self, tokens):
         """The LSTM's mean state [B, hidden] over tokens int [B, length]."""
-        # A product with one-hot rows rather than a look-up, whose gradient is a scatter-add: slow
-        # on CPU.
+        # A product with one-hot rows, since the gradient of a look-up is a slow scatter-add on a
+        # CPU.
         inputs = self.enter(self.embed(jax.nn.one_hot(tokens, self.vocabulary_size + 1)))
 
         def step(carry, inputs):
@@ -56,8 +52,7 @@ class Lstm(nn.Module):
             hidden = nn.sigmoid(leave) * jnp.tanh(cell)
             return (cell, hidden), hidden
 
-        # All gates in one product and the loop kept a loop: nn.RNN takes three times as long to
-        # compile.
+        # One product for all gates, inside a `scan`: nn.RNN takes three times as long to compile.
         empty = jnp.zeros((len(tokens), self.hidden))
         states = jax.lax.scan(step, (empty, empty), inputs.swapaxes(0, 1))[1].swapaxes(0, 1)
         there = (tokens > 0)[..., None]
@@ -80,7 +75,7 @@ def train(model, params, rows, tokens, features, targets, steps, learning_rate):
         params: parameters with a leading axis of members.
         rows: int [at least steps, members, batch], the examples of each step.
         tokens, features, targets: the examples, padded to the capacity.
-        steps, learning_rate: traced, so that cold and warm fits are one program.
+        steps, learning_rate: traced, so that first and later fits share one compiled program.
     """
     decay = optax.add_decayed_weights(model.weight_decay)
     optimizer = optax.chain(optax.scale_by_adam(b2=0.99), decay)
@@ -105,8 +100,6 @@ def read(model, params, tokens):
 
 @functools.partial(jax.jit, static_argnames='model')
 def judge(model, params, states, features):
-    """`Lstm.judge` of all members: [members, B] of states [members, B, hidden] and features [B,
-    F].
-    """
+    """`Lstm.judge` of all members: [members, B]; states [members, B, hidden], features [B, F]."""
     function = functools.partial(model.apply, method='judge')
     return jax.vmap(function, in_axes=(0, 0, None))(params, states, features)

@@ -1,11 +1,11 @@
-"""Predicts the error of cells which nobody has trained yet.
+"""Predicts the error of cells that have not been trained yet.
 
 DPP-Net (Dong et al., ECCV 2018), like PNAS (Liu et al., ECCV 2018), lets an LSTM read the tokens of
 a cell and predict its accuracy. Here the members of an ensemble are trained at once under `vmap` on
-the logarithm of the error, and numbers known of a cell, such as its costs, stand beside its tokens.
-Sequences and examples are padded to one shape, so that a whole search compiles one training program
-and one prediction program. A Gaussian process on the same inputs takes part in the mean and says
-how sure it is.
+the logarithm of the error, and features of a cell, such as its costs, are further inputs. Sequences
+and examples are padded to one shape, so that a whole search compiles one training program and one
+prediction program. A Gaussian process on the same inputs contributes to the mean and gives the
+standard deviation.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ from nas.surrogate.error_scale import ErrorScale
 from nas.surrogate.gaussian_process import GaussianProcess
 
 CHUNK = 1024  # cells in one call of the compiled prediction
-FARTHEST = 5.0  # standard deviations to which features of cells unlike the examples are pulled back
+FARTHEST = 5.0  # standard deviations at which features are clipped
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,17 +34,17 @@ class SurrogateConfig:
         hidden: width of the LSTM's state.
         dense: width of the two layers after it.
         steps: training steps of the first fit.
-        warm_steps: training steps of every later fit, from the parameters at hand.
+        warm_steps: training steps of every later fit, which starts from the last parameters.
         batch: examples in a step of one member.
         learning_rate: at the start of the first fit; falls to 0 as a cosine.
         warm_learning_rate: the same for later fits.
         weight_decay: decoupled, as in AdamW (Loshchilov & Hutter, ICLR 2019).
         capacity: examples for which the training program is compiled; doubles when they do not fit.
-        process: part of the Gaussian process in the mean; the LSTMs have the rest.
-        token: how much one token more or less counts among the inputs of the Gaussian process,
-            beside features of deviation 1.
-        spread: part of the Gaussian process's deviation that is passed on. With all of it, a short
-            search looks about for too long.
+        process: weight of the Gaussian process in the mean, at most 1; the LSTMs have the rest.
+        token: size of one token among the inputs of the Gaussian process, beside features of
+            deviation 1.
+        spread: factor on the deviation of the Gaussian process. With the whole deviation, a short
+            search explores for too long.
     """
 
     members: int = 8
@@ -69,13 +69,11 @@ class SurrogateConfig:
             if not value >= 0 or (value == 0 and field.name not in may_be_zero):
                 raise ValueError(f'{field.name} must be positive, not {value}')
         if self.process > 1:
-            raise ValueError(f'process is a part, at most 1, not {self.process}')
+            raise ValueError(f'process must be at most 1, not {self.process}')
 
 
 class Surrogate:
-    """Predicts the error of cells from those evaluated so far; fitted again whenever there are
-    more.
-    """
+    """Predicts the error of cells from evaluated ones; fitted again when there are more."""
 
     def __init__(
         self,
@@ -86,12 +84,12 @@ class Surrogate:
         config: SurrogateConfig = SurrogateConfig(),
         seed: int = 0,
     ):
-        """Makes a surrogate that knows nothing yet.
+        """Makes a surrogate that has learned nothing yet.
 
         Args:
             length: tokens of a cell, padding included.
             vocabulary_size: the largest token; tokens are 1 to vocabulary_size, 0 is padding.
-            features: how many numbers stand beside the tokens; may be 0.
+            features: number of features of a cell, may be 0.
             config: sizes and training.
             seed: the same seed and the same calls give the same predictions.
 
@@ -115,7 +113,7 @@ class Surrogate:
         self._params = None
 
     def fit(self, tokens, features, errors) -> None:
-        """Learns from all evaluated cells; after the first time it starts from what it knows.
+        """Learns all evaluated cells; later fits start from the last parameters.
 
         Args:
             tokens: int [N, length], 0 only after the last token of a cell.
@@ -149,8 +147,8 @@ class Surrogate:
         config, cold = self._config, self._params is None
         if cold:
             self._params = self._draw()
-        # Batches are drawn here, from the examples alone: the padding is never looked at, and
-        # compiling a random generator takes seconds.
+        # Batches are drawn here on the host, so that they never contain padding and no random
+        # generator has to be compiled, which takes seconds.
         longest = max(config.steps, config.warm_steps)
         rows = self._rng.integers(
             len(errors), size=(longest, config.members, config.batch), dtype=np.int32
@@ -171,7 +169,7 @@ class Surrogate:
 
         Returns:
             (mean, std), each float64 [M] in percent: the mean of the LSTMs and the Gaussian process
-            on the scale that they learn, and the deviation of the latter times
+            on the scale that they learn, and the deviation of the Gaussian process times
             `SurrogateConfig.spread`.
 
         Raises:
@@ -190,9 +188,7 @@ class Surrogate:
         return self._scale.errors(mean), (high - low) / 2
 
     def _read(self, tokens, scaled):
-        """What the LSTMs say, [members, M], of tokens [M, length] and standardised features [M,
-        F].
-        """
+        """Outputs of the LSTMs, [members, M]; tokens [M, length], standardised features [M, F]."""
         # Sequences that many cells share are read once: reading takes most of the time.
         different, places = np.unique(tokens, axis=0, return_inverse=True)
         states = _in_chunks(functools.partial(lstm.read, self._model, self._params), different)
@@ -202,9 +198,7 @@ class Surrogate:
         )
 
     def _inputs(self, tokens, scaled):
-        """What the Gaussian process sees, [M, F + 2 * vocabulary]: features, and which tokens occur
-        where.
-        """
+        """Inputs of the Gaussian process, [M, F + 2 * vocabulary]: features, places of tokens."""
         late = np.linspace(0, 1, self._length)
         there = [tokens == kind for kind in range(1, self._model.vocabulary_size + 1)]
         counts = np.stack(
@@ -213,7 +207,7 @@ class Surrogate:
         return np.concatenate([scaled, self._config.token * counts], axis=1)
 
     def _check(self, tokens, features):
-        """Tokens int32 [N, length] and features float32 [N, F], or a ValueError."""
+        """Returns tokens int32 [N, length] and features float32 [N, F], or raises ValueError."""
         tokens, features = np.asarray(tokens), np.asarray(features, np.float32)
         if (
             tokens.ndim != 2
@@ -244,7 +238,7 @@ class Surrogate:
         return tokens.astype(np.int32), features
 
     def _standardise(self, features) -> None:
-        """Remembers the scales of features [N, F]; what is constant keeps the scale 1."""
+        """Remembers the scales of features [N, F]; constant features keep the scale 1."""
         self._feature_mean, spread = features.mean(axis=0), features.std(axis=0)
         self._feature_spread = np.where(spread > 1e-6, spread, 1)
 
@@ -261,8 +255,7 @@ class Surrogate:
             np.zeros((1, self._features), np.float32),
         )
         members = [init_lib.he_normal(self._rng, shapes) for _ in range(self._config.members)]
-        # As arrays of the device from the start: later fits then call the very program of the
-        # first.
+        # Arrays on the device from the start, so that later fits use the program of the first fit.
         return jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *members)
 
 

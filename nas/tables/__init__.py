@@ -1,4 +1,4 @@
-"""Tables of cells that have all been trained, as spaces in which a search can be judged.
+"""Tables of cells that have all been trained: spaces on which a search can be judged.
 
 NAS-Bench-201 and NAS-Bench-Macro, from npz files.
 """

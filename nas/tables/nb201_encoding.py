@@ -1,11 +1,10 @@
-"""What a surrogate sees of a NAS-Bench-201 cell: its ways from input to output, and features of its
-graph.
+"""Encodes cells of NAS-Bench-201 for a surrogate: paths from input to output, graph features.
 
 A cell of NAS-Bench-201 (Dong & Yang, ICLR 2020) has four nodes and six edges 0->1, 0->2, 1->2,
-0->3, 1->3, 2->3, each with one of five operations. Four ways lead from node 0 to node 3; one that
-holds a `none` carries nothing, and a skip changes nothing of what a way computes. A token is what
-one way computes, so that strings of one graph look alike. That is so here only: for the search they
-are different cells, of different costs.
+0->3, 1->3, 2->3, each with one of five operations. Four paths lead from node 0 to node 3. A path
+with a `none` carries nothing, and a skip adds no operation to a path. A token stands for the
+operations on one path, so that strings of the same graph have similar tokens. This holds for the
+encoding only: for the search such strings are different cells with different costs.
 """
 
 import itertools
@@ -15,9 +14,8 @@ import numpy as np
 OPS = ('none', 'skip_connect', 'nor_conv_1x1', 'nor_conv_3x3', 'avg_pool_3x3')
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 NONE, SKIP, CONV1, CONV3, POOL = range(5)
-PATHS = ((3,), (0, 4), (1, 5), (0, 2, 5))  # the edges of each way from node 0 to node 3
-# Every sequence of operations that a way can hold, by length; token number = 1 + place in this
-# tuple.
+PATHS = ((3,), (0, 4), (1, 5), (0, 2, 5))  # the edges of each path from node 0 to node 3
+# All sequences of operations on a path, by length; the number of a token is 1 + its place.
 TOKENS = tuple(
     '>'.join(way) or 'identity'
     for length in range(4)
@@ -73,13 +71,13 @@ def encode_batch(ops) -> np.ndarray:
         ops: int [N, 6] operation numbers in the order of `EDGES`.
 
     Returns:
-        int32 [N, LENGTH]: 1 + place in `TOKENS` of each way that is not cut, largest first, then
+        int32 [N, LENGTH]: 1 + place in `TOKENS` of each path without a `none`, largest first, then
         zeros.
     """
     ops = np.asarray(ops, np.int64)
     tokens = np.zeros((len(ops), LENGTH), np.int32)
     for column, path in enumerate(PATHS):
-        way = np.zeros(len(ops), np.int64)  # digits 1 to 3 in base 3 number sequences without gaps
+        way = np.zeros(len(ops), np.int64)  # base 3, digits 1 to 3: no gaps in the numbers
         for edge in path:
             way = np.where(ops[:, edge] > SKIP, way * 3 + ops[:, edge] - SKIP, way)
         tokens[:, column] = np.where((ops[:, path] != NONE).all(axis=1), way + 1, 0)
@@ -87,16 +85,16 @@ def encode_batch(ops) -> np.ndarray:
 
 
 def features_batch(ops) -> np.ndarray:
-    """Features of many cells' live graphs: counts of edges and ways by what they hold, and depths.
+    """Features of the live graphs of many cells: counts of edges and paths by their operations.
 
     Args:
         ops: int [N, 6] operation numbers in the order of `EDGES`.
 
     Returns:
-        float32 [N, F]. Live edges of each operation but `none` (4); ways (1); convolutions, 3x3
-        convolutions, pools and operations on the way that has most (4); the first three summed over
-        ways (3); ways with 0 to 3 operations (4), with 0 to 3 convolutions (4); pools and
-        convolutions on the way with fewest (2).
+        float32 [N, F]: live edges of each operation except `none` (4); paths (1); the largest
+        number of convolutions, 3x3 convolutions, pools and operations on one path (4); the first
+        three of these summed over all paths (3); paths with 0 to 3 operations (4) and with 0 to 3
+        convolutions (4); the smallest number of pools and of convolutions on one path (2).
     """
     ops = live_ops(ops)
     alive = np.stack([(ops[:, path] != NONE).all(axis=1) for path in PATHS], axis=1)
@@ -112,7 +110,7 @@ def features_batch(ops) -> np.ndarray:
     columns += [counts.max(axis=1) for counts in (convs, wide, pools, length)]
     columns += [counts.sum(axis=1) for counts in (convs, wide, pools)]
     columns += [(alive & (counts == n)).sum(axis=1) for counts in (length, convs) for n in range(4)]
-    # A cell without any way stands beyond those that have one.
+    # A cell without any path gets a value beyond those of all other cells.
     columns += [np.where(alive, counts, 4).min(axis=1) for counts in (pools, convs)]
     return np.stack(columns, axis=1).astype(np.float32)
 

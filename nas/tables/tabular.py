@@ -2,8 +2,8 @@
 
 NAS-Bench-201 (Dong & Yang, ICLR 2020): six edges with five operations; latencies of devices from
 HELP (Lee et al., NeurIPS 2021). NAS-Bench-Macro (Su et al., CVPR 2021): eight layers with three
-blocks. Both are read progressively: the root has operation 0 (`none`, identity) everywhere, and a
-grown cell replaces one of them.
+blocks. In both, cells grow step by step: the root has operation 0 (`none`, identity) at every
+place, and each step replaces one operation 0 by another one.
 """
 
 import pathlib
@@ -23,8 +23,8 @@ WORST_ERROR = 20.0  # percent: the reference of the hypervolume; worse cells con
 class TableSpace(Space):
     """A table as a space of strings that also answers evaluations.
 
-    Every string of the table is a cell of its own: isomorphic graphs differ in parameters and
-    latency. Levels count the operations other than 0.
+    Every string of the table is a separate cell: isomorphic graphs differ in parameters and
+    latency. A level is the number of operations other than 0.
 
     Attributes:
         cells: all strings of the table.
@@ -35,13 +35,13 @@ class TableSpace(Space):
     """
 
     def __init__(self, cells, ops, values, *, choices, tokens, features, vocabulary_size):
-        """Assembles a space; `load` reads one from a file.
+        """Assembles a space; the `load_` functions read one from a file.
 
         Args:
             cells: N strings.
             ops: int [N, places] operation numbers in 0..choices-1.
-            values: dict of objective to [N]; `error` in percent is what only an evaluation tells,
-                all others are known costs.
+            values: dict of objective to [N]; only an evaluation reveals `error` (percent), all
+                other objectives are known costs.
             choices: number of operations at each place.
             tokens: int [N, length] for the surrogate, 0 pads.
             features: float [N, F] for the surrogate.
@@ -58,7 +58,7 @@ class TableSpace(Space):
         self._by_number = {int(number): row for row, number in enumerate(self.ops @ self._place)}
         if 0 not in self._by_number:
             raise ValueError(
-                'the table lacks the cell of operations 0 alone, from which a search starts'
+                'the table lacks the cell with operation 0 at every place, where a search starts'
             )
         self.root = self.cells[self._by_number[0]]
         self.reference = {
@@ -67,9 +67,7 @@ class TableSpace(Space):
         }
 
     def _changed(self, cell, *, grown: bool) -> tuple[str, ...]:
-        """Cells with one operation 0 replaced, or else with one of the others changed or
-        removed.
-        """
+        """Cells with one 0 replaced (`grown`), or with one other operation changed or set to 0."""
         row = self._row[cell]
         number = int(self.ops[row] @ self._place)
         rows = []
@@ -85,11 +83,11 @@ class TableSpace(Space):
         return None if row is None else self.cells[row]
 
     def grow(self, cell: str) -> tuple[str, ...]:
-        """Rows with another operation in place of a 0."""
+        """Cells with another operation in place of one 0."""
         return self._changed(cell, grown=True)
 
     def mutate(self, cell: str) -> tuple[str, ...]:
-        """Rows with another operation, or 0, in place of one that is not 0."""
+        """Cells with another operation, or 0, in place of one operation that is not 0."""
         return self._changed(cell, grown=False)
 
     def level(self, cell: str) -> int:
@@ -97,15 +95,15 @@ class TableSpace(Space):
         return int((self.ops[self._row[cell]] != 0).sum())
 
     def complete(self, cell: str) -> bool:
-        """Every row can be evaluated."""
+        """Whether the cell can be evaluated: every cell of a table can."""
         return True
 
     def encode(self, cell: str) -> tuple[int, ...]:
-        """Tokens of the row, for the surrogate."""
+        """Tokens of the cell, for the surrogate."""
         return tuple(self._tokens[self._row[cell]].tolist())
 
     def features(self, cell: str) -> tuple[float, ...]:
-        """Numbers that the surrogate sees beside the tokens."""
+        """Numbers for the surrogate besides the tokens."""
         return tuple(self._features[self._row[cell]].tolist())
 
     def costs(self, cell: str) -> dict[str, float]:
@@ -114,21 +112,21 @@ class TableSpace(Space):
         return {name: float(column[row]) for name, column in self.values.items() if name != 'error'}
 
     def evaluate(self, cell: str) -> dict[str, float]:
-        """Returns the objectives of a cell: the look-up that stands for training it."""
+        """Looks up the objectives of a cell, instead of training it."""
         return {name: float(column[self._row[cell]]) for name, column in self.values.items()}
 
     def parse(self, text: str) -> str:
-        """The text itself. Raises ValueError if the table lacks it."""
+        """Returns the text itself. Raises ValueError if the table lacks it."""
         if text not in self._row:
             raise ValueError(f'cell {text!r} is not in the table')
         return text
 
     def record(self, cell: str) -> dict[str, str]:
-        """What the log says besides: the string once more, as `arch`."""
+        """Further entries of the log: the string again, as `arch`."""
         return {'arch': cell}
 
     def points(self, objectives) -> np.ndarray:
-        """Objectives of all cells, [N, M], as parts of `reference`.
+        """Objectives of all cells, [N, M], divided by `reference`.
 
         Raises:
             ValueError: for an objective that the table lacks.
@@ -141,8 +139,7 @@ class TableSpace(Space):
         return np.stack([self.values[name] / self.reference[name] for name in objectives], axis=1)
 
     def relative_hypervolume(self, cells, objectives) -> np.ndarray:
-        """Hypervolume after each evaluation relative to that of the whole table, reference (1, ...,
-        1).
+        """Hypervolume after each evaluation, as a part of the whole table's; reference (1, ..., 1).
 
         Args:
             cells: the evaluated cells in order.
@@ -164,7 +161,7 @@ def _read(path) -> dict[str, np.ndarray]:
             return {name: file[name] for name in file.files}
     except OSError as error:
         raise ValueError(f'table {path} cannot be read: {error.strerror or error}') from error
-    except Exception as error:  # a damaged archive raises whatever its part raises
+    except Exception as error:  # a damaged archive can raise any exception
         raise ValueError(f'table {path} is not an intact npz file: {error}') from error
 
 
@@ -175,7 +172,7 @@ def _column(path, table, name: str) -> np.ndarray:
 
 
 def _mean_error(path, name: str, accuracies: np.ndarray) -> np.ndarray:
-    """100 minus the mean over the seeds that are there; [N, seeds] -> [N]."""
+    """100 minus the mean over the seeds that have a value; [N, seeds] -> [N]."""
     there = np.isfinite(accuracies)
     if not there.any(axis=1).all():
         row = int(there.any(axis=1).argmin())
@@ -195,8 +192,8 @@ def load_nas_bench_201(path, *, device: str | None = None) -> TableSpace:
 
     Args:
         path: npz file with `arch` strings, `params`, `c10_valid200_seeds` [N, seeds] (percent, NaN
-            where a seed is missing), and `lat_NAME` (milliseconds) for each device; `macs` if
-            there.
+            where a seed is missing), and `lat_NAME` (milliseconds) for each device; `macs` is
+            optional.
         device: NAME of the latency column; None leaves latency out.
 
     Returns:
@@ -204,8 +201,8 @@ def load_nas_bench_201(path, *, device: str | None = None) -> TableSpace:
         `flops` (the MACs).
 
     Raises:
-        ValueError: if the file or a column is missing or not as described; an unknown device names
-            those there.
+        ValueError: if the file or a column is missing or not as described, or the device is
+            unknown; the message then lists the known devices.
     """
     table = _read(path)
     archs = _column(path, table, 'arch')
@@ -286,8 +283,7 @@ BENCHMARKS: dict[str, Callable[..., TableSpace]] = {
     'nas_bench_201': load_nas_bench_201,
     'nas_bench_macro': load_nas_bench_macro,
 }
-# What each is judged by, after facts of the published tables: three objectives where latencies are
-# known.
+# Default objectives of each table: three where latencies are known.
 OBJECTIVES = {
     'nas_bench_201': ('error', 'latency_ms', 'params'),
     'nas_bench_macro': ('error', 'flops'),

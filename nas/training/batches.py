@@ -1,10 +1,9 @@
-"""What a training step is fed with: images that lie on the device, batches of indices, and
-augmentation.
+"""Input of a training step: images on the device, batches of indices, and augmentation.
 
 A data set of small images is put on the device once, as uint8 (CIFAR-10 is 150 MB); a step receives
-the indices and PRNG keys of its examples and makes the batch itself, so that input never keeps it
-waiting. Of a data set that memory does not hold the step receives the images of its batch, decoded
-ahead (`nas.training.feed`).
+the indices and PRNG keys of its examples and makes the batch itself, so it never waits for input.
+If a data set does not fit in memory, the step receives the images of its batch, which are decoded
+in advance (`nas.training.feed`).
 """
 
 import functools
@@ -37,7 +36,7 @@ class Data(NamedTuple):
 
     @property
     def resident(self) -> 'Data':
-        """What steps take besides the batch, as of `StreamedData`."""
+        """What steps take besides the batch; named as in `StreamedData`."""
         return self
 
     @property
@@ -46,7 +45,7 @@ class Data(NamedTuple):
         return len(self.labels)
 
     def supply(self, requests: Iterable[Request]) -> Iterator[dict[str, np.ndarray]]:
-        """What `pick` needs of each batch: {'indices': [b]}; see `StreamedData.supply`."""
+        """Yields what `pick` needs of each batch: {'indices': [b]}; see `StreamedData.supply`."""
         for request in requests:
             yield {'indices': request.indices}
 
@@ -75,9 +74,9 @@ def pick(batch: dict[str, jax.Array], data: Data) -> tuple[jax.Array, jax.Array]
 def batch_indices(seed: int, step: int, batch_size: int, examples: int) -> np.ndarray:
     """The examples of a step, [batch_size] int32.
 
-    One shuffled pass over the data follows another without a gap, so no batch is short, and each
-    example comes once in each pass. A function of its arguments alone: a resumed run goes on with
-    the same batches.
+    Shuffled passes over the data follow each other without a gap, so no batch is short, and each
+    example comes once in each pass. The result depends only on the arguments, so a resumed run goes
+    on with the same batches.
     """
     position = step * batch_size + np.arange(batch_size)
     passes = range(position[0] // examples, position[-1] // examples + 1)

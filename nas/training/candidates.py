@@ -1,4 +1,4 @@
-"""What a search on images evaluates: candidates are measured on the device alone, then trained."""
+"""Evaluates the candidates of a search on images: first measures them, then trains them."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,13 +16,13 @@ from nas.training import evaluate
 from nas.training.evaluate import EvaluationConfig, Job, Result
 from nas.training.recipe import RecipeConfig
 
-# Which part of a measurement an objective is, by name.
+# Measured objectives, and the fields of a measurement that hold them.
 MEASURED = {'latency_ms': 'latency_ms', 'memory_mb': 'memory_mb'}
 OBJECTIVES = ('error', *MEASURED, *cost.Cost._fields)
 
 
 class Candidates:
-    """Evaluates batches of cells, as `nas.search.loop.run` wants it.
+    """Evaluates batches of cells for `nas.search.loop.run`.
 
     A batch is first measured on the device, one cell after the other with nothing else running
     (latency does not depend on the weights); then its cells are trained by the executor.
@@ -43,21 +43,22 @@ class Candidates:
         image_cache: str | None = None,
         measurement_cache: measurements.Cache | None = None,
     ):
-        """Args:
+        """Checks the objectives.
+
+        Args:
             skeleton: where cells are placed.
             data: text for `open_images`.
             recipe, evaluation: how candidates are trained and what is held out.
             executor: who trains them.
             device: what they are measured on; None if no objective is measured.
-            objectives: of the search; with its constraints, if these are about other names.
+            objectives: names of the objectives, and of other values that constraints limit.
             seed: of the search; each candidate's own seed follows from it and from the cell.
             rungs: early stopping, or None.
             image_cache: folder for decoded images, or None.
             measurement_cache: where measurements are kept, or None.
 
         Raises:
-            ValueError: for an objective that nothing here tells, or a measured one without a
-                device.
+            ValueError: if an objective is unknown, or is measured and there is no device.
         """
         unknown = [name for name in objectives if name not in OBJECTIVES]
         if unknown:
@@ -81,8 +82,8 @@ class Candidates:
 
         Args:
             cells: the rest of a batch of the search.
-            history: the evaluations of all batches before; early stopping compares with these
-                alone, so that it does not depend on the order in which the cells of a batch finish.
+            history: the evaluations of all earlier batches; early stopping compares only with
+                these, so that it does not depend on the order in which the cells of a batch finish.
 
         Yields:
             (index of the cell, its `Outcome`) in the order in which they finish.
@@ -104,9 +105,7 @@ class Candidates:
     def replay(
         self, cell: Cell, result: Mapping[str, float] | Failure, extra: Mapping[str, Any]
     ) -> None:
-        """Takes in a candidate trained now or in an earlier run: what was told, and its record's
-        extras.
-        """
+        """Takes in a result of this run or an earlier one; `extra` is from its record."""
         if 'rung_errors' in extra:
             values = result.objectives if isinstance(result, Failure) else result
             counts = cost.count(plan.build(cell, self._skeleton))._asdict()
@@ -123,7 +122,7 @@ class Candidates:
         return 1 - sum(entry[2] for entry in self._trained.values()) / planned if planned else 0.0
 
     def _known_costs(self, objectives: Mapping[str, float]) -> dict[str, float]:
-        """Those of a candidate's objectives that are known before it is trained."""
+        """The objectives of a candidate that are known before it is trained."""
         return {
             name: objectives[name]
             for name in ('params', 'flops', *self._measured)
@@ -142,7 +141,7 @@ class Candidates:
             )
         except DeviceError as error:
             return Failure(f'not measured: {error}')
-        except Exception as error:  # whatever a candidate runs into is its own failure
+        except Exception as error:  # any exception is the failure of this candidate
             return Failure(f'not measured: {describe(error)}')
         values = {name: getattr(found, MEASURED[name]) for name in self._measured}
         missing = [name for name, value in values.items() if value is None]

@@ -1,7 +1,8 @@
-"""What a search, a training and an export are told, known without JAX.
+"""Configurations of a search, a training and an export; loads no JAX.
 
-Each of them is one frozen dataclass, which holds those of its parts. `nas.training.search_job`,
-`train_job` and `export_job` run them; on the command line each option is a flag of the same name.
+Each configuration is one frozen dataclass, which holds the dataclasses of its parts.
+`nas.training.search_job`, `train_job` and `export_job` run them; on the command line each option is
+a flag of the same name.
 """
 
 import dataclasses
@@ -17,24 +18,26 @@ from nas.search.config import PlannerConfig
 from nas.search.rungs import Rungs
 
 _DATASET = (
-    'images: digits (comes with scikit-learn), cifar10 (prepared by TFDS), cifar10:PATH (the'
-    ' official archive or directory, or a folder or tar of images), folder:PATH (images by class;'
-    ' folder:PATH,stream decodes them as they are needed), imagenet (prepared by TFDS),'
+    'data set of images: digits (comes with scikit-learn), cifar10 (prepared by TFDS), cifar10:PATH'
+    ' (the official archive or directory, or a folder or tar of images), folder:PATH (images by'
+    ' class; folder:PATH,stream decodes them as they are needed), imagenet (prepared by TFDS),'
     ' imagenet:PATH (train/CLASS, val/CLASS)'
 )
-_IMAGE_CACHE = 'directory for decoded images of folders and tars'
-_SEED = 'of the search and of every candidate; of the training'
+_IMAGE_CACHE = 'directory that keeps decoded images of folders and tars'
+_SEED = 'random seed of the search and its candidates, or of the training'
 
 
 @dataclasses.dataclass(frozen=True)
 class RecipeConfig:
     """How a network is trained; the defaults are those of the published CIFAR-10 networks."""
 
-    epochs: int = option(300, 'passes over the training images')
-    batch_size: int = option(64, 'images in a global batch, a multiple of the devices')
-    learning_rate: float = option(0.1, 'rate of the first step; it falls to zero along a cosine')
+    epochs: int = option(300, 'number of passes over the training images')
+    batch_size: int = option(64, 'images in a batch over all devices, a multiple of their number')
+    learning_rate: float = option(0.1, 'learning rate of the first step; falls to zero as a cosine')
     momentum: float = option(0.9, 'Nesterov momentum')
-    weight_decay: float = option(1e-4, 'L2 penalty on all parameters, normalisation and biases too')
+    weight_decay: float = option(
+        1e-4, 'L2 penalty on all parameters, also normalisation and biases'
+    )
     lasso: float = option(
         0.0, 'weight of the group lasso, 1e-5 in the paper and 0 in its public code'
     )
@@ -63,7 +66,7 @@ class RecipeConfig:
             raise ValueError(f'dtype is {self.dtype!r}; accepted: float32, bfloat16')
 
     def steps(self, examples: int) -> int:
-        """Optimiser steps of the whole training on so many examples."""
+        """Number of optimiser steps of the whole training on so many examples."""
         return -(-self.epochs * examples // self.batch_size)
 
 
@@ -71,8 +74,12 @@ class RecipeConfig:
 class EvaluationConfig:
     """How candidates are compared."""
 
-    validation_share: float = option(0.1, 'part of the training split that is held out and scored')
-    split_seed: int = option(0, 'of which part that is, the same for all candidates')
+    validation_share: float = option(
+        0.1, 'part of the training split that is held out to score candidates'
+    )
+    split_seed: int = option(
+        0, 'random seed that chooses the held-out part, the same for all candidates'
+    )
 
     def __post_init__(self):
         if not 0 < self.validation_share < 1:
@@ -98,31 +105,31 @@ class SearchConfig:
         None,
         'search a table instead of training: nas_bench_201, nas_bench_macro; needs --table=FILE',
     )
-    table: str | None = option(None, 'with --benchmark: the FILE')
+    table: str | None = option(None, 'with --benchmark: the npz FILE of the table')
     objectives: tuple[str, ...] | None = option(
         None,
-        'what is minimised: error, latency_ms, memory_mb, params, flops, macs; default'
-        ' error,latency_ms,params, for tables what they are judged by',
+        'objectives to minimise, of error, latency_ms, memory_mb, params, flops, macs; default'
+        ' error,latency_ms,params, for tables their usual objectives',
     )
     worst_error: float | None = option(
         None,
-        'error in percent from which on a cell is of no use: it may stand on the front, but adds'
-        ' nothing to the hypervolume and is not chosen; default: that of the benchmark, or a little'
-        ' over the worst on the front',
+        'error in percent from which a cell is useless: it may be on the front, but adds nothing'
+        ' to the hypervolume and gets no role such as balanced; default: the reference of the'
+        ' benchmark, or slightly above the worst error on the front',
         lower_bound=0,
     )
     constraints: tuple[str, ...] = option((), "upper limits, such as 'latency_ms<50,params<=1e6'")
-    budget: int = option(60, 'evaluations in all, failed ones included', lower_bound=1)
+    budget: int = option(60, 'number of evaluations, including failed ones', lower_bound=1)
     levels: int = option(4, 'largest number of operations in a cell', lower_bound=2)
     early_stopping: bool = option(
-        True, 'stop candidates that are clearly dominated part of the way'
+        True, 'stop training candidates early if they are clearly dominated'
     )
     rung_margin: float = option(
         Rungs.margin,
-        'percentage points of error by which a candidate has to be dominated to be stopped',
+        'percentage points of error by which a candidate has to be worse to be stopped early',
         lower_bound=0,
     )
-    warm_start: str | None = option(None, 'evaluations.jsonl of an earlier search, to learn from')
+    warm_start: str | None = option(None, 'evaluations.jsonl of an earlier search to learn from')
     planner: PlannerConfig = PlannerConfig()
     recipe: RecipeConfig = RecipeConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
@@ -135,7 +142,9 @@ class SearchConfig:
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
-    """A training: exactly one of `cell`, `network` and `from_search` says of which network.
+    """A training of one network.
+
+    Exactly one of `cell`, `network` and `from_search` names the network.
 
     Raises:
         ValueError: on creation, for a number out of bounds.
@@ -145,9 +154,9 @@ class TrainConfig:
     network: str | None = option(None, 'published network by name')
     from_search: str | None = option(
         None,
-        '--mode=train: WORKDIR:INDEX, a cell of an earlier search by its number in'
-        ' evaluations.jsonl, or WORKDIR:ROLE by search.json, such as balanced, most_accurate or'
-        ' fastest',
+        '--mode=train: a cell of an earlier search: WORKDIR:INDEX (its number in'
+        ' evaluations.jsonl) or WORKDIR:ROLE (its role in search.json, such as balanced,'
+        ' most_accurate or fastest)',
     )
     skeleton: str | None = option(None, SKELETON_HELP)
     sizes: Sizes = UNCHANGED
@@ -157,13 +166,15 @@ class TrainConfig:
     holdout: float = option(
         0.1,
         '--mode=train: part of the training split that is held out to choose the best network; 0'
-        ' trains on all of it, and the best is the last',
+        ' trains on all of it and takes the last network as the best',
         lower_bound=0,
         upper_bound=0.9,
     )
-    split_seed: int = option(EvaluationConfig.split_seed, 'of which part that is')
+    split_seed: int = option(
+        EvaluationConfig.split_seed, 'random seed that chooses the held-out part'
+    )
     checkpoint_epochs: int = option(
-        5, '--mode=train: epochs between two checkpoints', lower_bound=1
+        5, '--mode=train: number of epochs between two checkpoints', lower_bound=1
     )
     measure_input: bool = option(
         False, '--mode=train: measure afterwards how long a step waits for its input'
@@ -184,12 +195,11 @@ class ExportTrainedConfig:
 
     checkpoint: str | None = option(
         None,
-        '--mode=export: workdir of the --mode=train whose network is exported; default: --workdir'
-        ' itself',
+        '--mode=export: workdir of the training (--mode=train) whose network is exported; default:'
+        ' --workdir itself',
     )
     which: Literal['best', 'last'] = option(
-        'best',
-        '--mode=export: the network with the lowest held-out error, or that of the last step',
+        'best', '--mode=export: the best network (lowest held-out error) or the last one'
     )
     files: ExportConfig = ExportConfig()
 

@@ -1,8 +1,8 @@
-"""A candidate's error: trained on part of the training split, scored on the rest, stopped early if
-hopeless.
+"""Evaluates a candidate: trains it on part of the training split, and scores it on the rest.
 
-The result is a function of the candidate, the configuration and the seed; where and beside what
-else it is computed does not enter. The test split is never read.
+A candidate that is clearly dominated is stopped early. The result depends only on the candidate,
+the configuration and the seed, not on the machine or on what else runs there. The test split is
+never read.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ from nas.search.rungs import Rungs
 from nas.training import batches, recipe, score
 from nas.training.config import EvaluationConfig, RecipeConfig
 
-# What the embedded data set takes to tell cells apart within seconds each.
+# Enough training on the digits to rank cells, within seconds for each cell.
 DIGITS_RECIPE = RecipeConfig(epochs=10, crop=1, mirror=False)
 DIGITS_EVALUATION = EvaluationConfig(validation_share=0.25)
 _DEFAULT = EvaluationConfig()
@@ -31,7 +31,7 @@ _DEFAULT = EvaluationConfig()
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """Where a training stood after some epochs: loss and error (percent) of the held-out images."""
+    """State of a training after some epochs: loss and error (percent) of the held-out images."""
 
     epoch: int
     loss: float
@@ -40,12 +40,12 @@ class Point:
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What became of a candidate.
+    """The result of a candidate's training.
 
     Attributes:
         error: percent of the held-out images, after the last epoch trained.
         seconds: of the whole evaluation, compilation included.
-        epochs, planned_epochs: trained, and what a full training has.
+        epochs, planned_epochs: epochs that were trained, and epochs of a full training.
         curve: a point for every epoch trained.
         rung_errors: the lowest error so far at each rung that it reached.
         status: 'ok', or 'stopped' by early stopping.
@@ -62,9 +62,7 @@ class Result:
     reason: str = ''
 
     def outcome(self, measured: Mapping[str, float] | None = None) -> dict[str, float] | Failure:
-        """What `Search.tell` takes: the error and other measured objectives, or a stopped one's
-        `Failure`.
-        """
+        """The result for `Search.tell`: measured objectives, or a `Failure` if stopped."""
         objectives = {'error': self.error, **(measured or {})}
         if self.status == 'ok':
             return objectives
@@ -78,9 +76,7 @@ def saving(results: Sequence[Result]) -> float:
 
 
 def candidate_seed(seed: int, cell: Cell) -> int:
-    """The seed of a candidate in a search of some seed: the same wherever and whenever it is
-    evaluated.
-    """
+    """The seed of a candidate, from the search's seed and the cell: the same on any machine."""
     return int.from_bytes(hashlib.sha256(f'{seed}:{cell.key}'.encode()).digest()[:4], 'big')
 
 
@@ -113,7 +109,7 @@ def evaluate_candidate(
     Raises:
         ValueError: if the candidate makes no network, the images do not fit it, or the batch does
             not divide over the devices.
-        FloatingPointError: if the loss is not finite; names the step.
+        FloatingPointError: if the loss is not finite; the message names the step.
     """
     start = time.monotonic()
     plan = _plan_of(candidate, skeleton)
@@ -135,8 +131,8 @@ def evaluate_candidate(
         scores = score_of(state, held_out)
         curve.append(Point(ends[done], scores.loss, scores.error))
         if ends[done] in stops:
-            # The lowest so far: single epochs at a high rate, or just after a pruning event, are
-            # far off.
+            # The lowest error so far: the error of a single epoch at a high learning rate, or just
+            # after a pruning event, is far too high.
             rung_errors.append(min(point.error for point in curve))
             reason = rungs.dominated(costs or {}, len(rung_errors) - 1, rung_errors[-1])
             if reason:
@@ -184,7 +180,7 @@ def check_fit(plan: Plan, dataset: Dataset) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """One candidate as executors take it: everything that `run_job` needs, on whatever machine.
+    """One candidate for an executor: everything that `run_job` needs, on any machine.
 
     Attributes:
         cell, skeleton, config, seed, evaluation, rungs, costs: see `evaluate_candidate`.
@@ -204,9 +200,7 @@ class Job:
 
 
 def run_job(job: Job) -> Result:
-    """Evaluates the candidate of a job; the function for `Executor.map`. See
-    `evaluate_candidate`.
-    """
+    """Evaluates the candidate of a job, for `Executor.map`. See `evaluate_candidate`."""
     dataset = _dataset(job.data, job.skeleton.size, job.skeleton.channels, job.cache)
     return evaluate_candidate(
         job.cell,
@@ -222,5 +216,5 @@ def run_job(job: Job) -> Result:
 
 @functools.lru_cache(maxsize=1)
 def _dataset(data: str, size: int, channels: int, cache: str | None) -> Any:
-    """Read once by an executor that stays in one process."""
+    """Opens a data set; an executor that stays in one process reads it once."""
     return open_images(data, size=size, channels=channels, cache=cache)

@@ -1,9 +1,9 @@
 """Trained classification networks as files, from pixels to logits.
 
-The files take images as they are and normalise them themselves, by the mean and deviation of the
-training split, so that nothing has to be known to use them but the order of the classes. Learned
-groups are exported as deployed (`nas.networks.convert`), and compared with the masked network that
-was trained.
+The files take raw images and normalise them by the mean and deviation of the training split, so
+that their users need to know only the order of the classes. Learned groups are exported in the
+deployed form (`nas.networks.convert`), and the files are compared with the masked network that was
+trained.
 """
 
 import json
@@ -86,7 +86,7 @@ def _write_onnx(
     std: np.ndarray,
     facts: Mapping[str, str],
 ) -> None:
-    """The file of `nas.networks.onnx_export` with the normalisation put in front."""
+    """Writes the file of `nas.networks.onnx_export` with the normalisation put in front."""
     onnx_export.export(plan, variables, path)
     model, front = require('onnx').load(str(path)), OnnxGraph()
     x = front.node('Sub', front.unit_range(images), front.constant(mean, 'mean'))

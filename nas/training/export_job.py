@@ -1,4 +1,4 @@
-"""A trained network as files for other runtimes, checked and in a directory of their own."""
+"""Exports a trained network as checked files for other runtimes."""
 
 import os
 from typing import Any
@@ -11,20 +11,20 @@ from nas.training.trained import load_trained
 
 
 def export_trained(config: ExportTrainedConfig, workdir) -> dict[str, Any]:
-    """Writes a trained network in the formats that are asked for, and export.json.
+    """Writes a trained network in the requested formats, and export.json.
 
     Needs the packages of the extra `export`.
 
     Args:
-        config: which network, and which files.
-        workdir: directory of the export, a new one or that of the training itself.
+        config: the network and the files.
+        workdir: directory of the export: a new one, or that of the training itself.
 
     Returns:
         What export.json holds, see `common.export.write`.
 
     Raises:
         ValueError: there is no trained network or directory, a format is unknown, a package is
-            missing, or a file does not give the results of JAX; nothing is left then.
+            missing, or a file does not give the results of JAX. No files are left then.
     """
     checkpoint = config.checkpoint or workdir
     if not checkpoint:

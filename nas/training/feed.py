@@ -1,8 +1,8 @@
-"""Batches of streamed images, decoded by threads a few batches ahead of the step that takes them.
+"""Batches of streamed images, which threads decode a few batches before a step takes them.
 
-Pillow decodes and resamples without holding Python's lock, so threads share out the processors.
-What is in a batch is a function of its request alone: neither the number of threads nor that of
-hosts enters, and a resumed run goes on with the same batches.
+Pillow decodes and resamples without holding Python's lock, so threads use all processors. The
+content of a batch depends only on its request, not on the number of threads or hosts, and a resumed
+run goes on with the same batches.
 """
 
 import dataclasses
@@ -36,9 +36,10 @@ class StreamedData:
 
     Attributes:
         images: the split.
-        resident: what of it lies on the devices, for steps to take.
-        ahead: batches that are decoded while the step takes one.
-        threads: that decode; None for a few more than there are processors, 32 at most.
+        resident: the part that lies on the devices, which steps take.
+        ahead: number of batches that are decoded in advance.
+        threads: number of decoding threads; None for a few more than there are processors, 32 at
+            most.
     """
 
     images: StreamedImages
@@ -61,7 +62,8 @@ class StreamedData:
             {'images': [b, S, S, C] uint8, 'labels': [b] int32} of each request.
 
         Raises:
-            ValueError: an image cannot be read; names the file. The batches before it were yielded.
+            ValueError: an image cannot be read; the message names it. Earlier batches have been
+                yielded.
         """
         waiting = deque()
         with futures.ThreadPoolExecutor(self.threads, thread_name_prefix='decode') as pool:
@@ -76,7 +78,7 @@ class StreamedData:
                 pool.shutdown(cancel_futures=True)
 
     def _begin(self, pool: futures.Executor, request: Request) -> tuple[dict, list[futures.Future]]:
-        """A batch that threads fill, and what to wait for before it is used."""
+        """Starts a batch that threads fill; returns it, and what to wait for before it is used."""
         count = len(request.indices)
         batch = {
             'images': np.empty((count, *self.images.images.shape[1:]), np.uint8),

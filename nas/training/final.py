@@ -1,4 +1,4 @@
-"""What a finished training leaves: the scores on the test split, `train.json` and `report.html`."""
+"""Results of a finished training: scores on the test split, `train.json` and `report.html`."""
 
 import pathlib
 from typing import Any
@@ -52,20 +52,19 @@ def score_trained(opened: Trained, images: Images) -> dict[str, float]:
 def finish(
     workdir, test: Images, ended: Ended, *, note: str = '', extra: dict[str, Any] | None = None
 ) -> dict:
-    """Scores the last and the best network on the test split, and writes train.json and
-    report.html.
+    """Scores the last and the best network on the test split; writes train.json and report.html.
 
     Args:
         workdir: of the training.
         test: the test split.
         ended: how the training ended.
-        note: what to say beside every figure, such as 'JPEG re-encoded'.
+        note: remark to print with every figure, such as 'JPEG re-encoded'.
         extra: further entries.
 
     Returns:
-        What train.json holds. 'test', 'held_out_error', 'epochs' and 'steps' are of the last
-        network, 'best' has the same of the other one. Scores are of the masked network, which
-        conversion leaves as they are; 'params', 'flops' and 'macs' are of the converted one.
+        The content of train.json. 'test', 'held_out_error', 'epochs' and 'steps' are of the last
+        network; 'best' has the same entries for the best one. Scores are of the masked network, and
+        conversion does not change them; 'params', 'flops' and 'macs' are of the converted network.
     """
     workdir = pathlib.Path(workdir)
     last = load_trained(workdir, which='last')
@@ -99,7 +98,7 @@ def finish(
 
 
 def story(facts: dict) -> str:
-    """What a finished training says on a terminal; `facts` is by `finish`."""
+    """The text that a finished training prints; `facts` is from `finish`."""
     best, rate = facts['best'], facts['images_per_second']
     lines = [_line('last', facts['epochs'], facts), _line('best', best['epoch'], best)]
     lines += [facts['note']] * bool(facts['note'])
@@ -110,7 +109,7 @@ def story(facts: dict) -> str:
 
 
 def _line(name: str, epoch: int, found: dict) -> str:
-    """How one of the kept networks did."""
+    """A line with the errors of one of the kept networks."""
     errors = {
         'held-out error': found['held_out_error'],
         'test error': found['test']['error'],

@@ -1,5 +1,4 @@
-"""The training recipe: augmentation on the device, SGD on a cosine, learned groups condensed on
-schedule.
+"""The training recipe: augmentation, SGD with a cosine, condensation of learned groups.
 
 Source: CondenseNet (Huang et al., CVPR 2018, section 4.1 and its public code), which DPP-Net
 follows: SGD with Nesterov momentum 0.9, weight decay 1e-4 on every parameter (as PyTorch's SGD
@@ -29,7 +28,7 @@ from nas.training.feed import Request, StreamedData
 
 
 class State(NamedTuple):
-    """What training changes.
+    """What training changes: the variables and the state of the optimiser.
 
     Attributes:
         params: parameters of the masked network.
@@ -91,8 +90,8 @@ def make_step(plan: Plan, config: RecipeConfig, *, steps: int) -> Callable:
     """Compiles the training step for all devices.
 
     Statistics of normalisation, gradients and metrics are those of the global batch, so that the
-    number of devices changes nothing but rounding. The step of the last few networks is kept:
-    another seed compiles nothing.
+    number of devices changes only rounding. Compiled steps of the last few networks are kept, so
+    another seed needs no compilation.
 
     Args:
         plan: the network.
@@ -101,10 +100,10 @@ def make_step(plan: Plan, config: RecipeConfig, *, steps: int) -> Callable:
 
     Returns:
         step(state, batch, data, key, index) -> (state, metrics): batch = {'numbers' of the examples
-        in the global batch, and what `supply` of the data gives} from `parallel.local_shard`, data
-        = `resident` of what `batches.place` gives, the PRNG key of the run, the index of the step,
-        metrics = {'loss', 'error' in percent} of the batch and 'gradient', the norm of its
-        gradient.
+        in the global batch, and the entries that `supply` of the data gives} from
+        `parallel.local_shard`, data = `resident` of the result of `batches.place`, the PRNG key of
+        the run, the index of the step, metrics = {'loss', 'error' in percent} of the batch and
+        'gradient', the norm of its gradient.
     """
     optimizer = _optimizer(config, steps)
     net = network.Network(plan, dtype=jnp.dtype(config.dtype), axis_name=parallel.AXIS)
@@ -123,7 +122,7 @@ def make_step(plan: Plan, config: RecipeConfig, *, steps: int) -> Callable:
 
     def step(state, batch, data, key, index):
         images, labels = pick(batch, data)
-        # As `parallel.example_keys`: the augmentation does not depend on the number of devices.
+        # Like `parallel.example_keys`: the augmentation does not depend on the number of devices.
         step_key = jax.random.fold_in(key, index)
         keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(step_key, batch['numbers'])
         # Streamed images are random crops already.
@@ -150,28 +149,27 @@ def train_steps(
     start: int = 0,
     stop: Stop | None = None,
 ) -> Iterator[tuple[int, State, dict[str, float]]]:
-    """Trains step by step and condenses learned groups when it is due; who iterates logs, saves or
-    stops.
+    """Trains step by step and condenses learned groups when due; the caller logs, saves, stops.
 
-    The device is always one step ahead of what is yielded and does not wait for it.
+    The device is always one step ahead of the yielded step, and does not wait for the caller.
 
     Args:
         plan, config: the network and the recipe.
         data: the training images, by `place`.
         state: by `init_state`, or of a checkpoint.
         seed: of the order of the examples and of their augmentation.
-        start: steps that the state has behind it.
-        stop: once it or that of another process is asked, training ends after the steps that are
-            under way.
+        start: number of steps that the state has behind it.
+        stop: when this or another process gets a request to stop, training ends after the steps
+            that are under way.
 
     Yields:
         (steps done, state after them, metrics of the last one as floats).
 
     Raises:
         FloatingPointError: 'loss is not finite at step N', or 'gradient is ...'; the state yielded
-            last is sound.
-        ValueError: the batch does not divide over the devices; names both numbers. A streamed image
-            cannot be read; names the file.
+            last is valid.
+        ValueError: the batch does not divide over the devices (the message names both numbers), or
+            a streamed image cannot be read (the message names the file).
     """
     examples = data.examples
     steps = config.steps(examples)

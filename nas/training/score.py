@@ -19,9 +19,7 @@ from nas.training.recipe import State, to_variables
 
 
 class Scores(NamedTuple):
-    """Means over a split: loss in nats, percent of wrong answers, and of labels not among the best
-    five.
-    """
+    """Means over a split: loss in nats, error and top-5 error in percent."""
 
     loss: float
     error: float
@@ -53,7 +51,7 @@ def make_scorer(
         (images, labels), weights = pick(batch, data), batch['weights']
         logits = net.apply(to_variables(state), normalise(images, data))
         truth = jnp.take_along_axis(logits, labels[:, None], axis=-1)
-        # A label that ties with another class is behind it: a network of constant logits knows
+        # A label that ties with another class ranks behind it, so that constant logits score
         # nothing.
         rank = (logits >= truth).sum(axis=-1) - 1
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)

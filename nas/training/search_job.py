@@ -1,4 +1,4 @@
-"""A whole search in a run directory: cells trained on images, or the rows of a table."""
+"""Runs a whole search in a directory: cells trained on images, or the rows of a table."""
 
 import dataclasses
 import os
@@ -28,23 +28,23 @@ from nas.training.candidates import MEASURED, Candidates
 from nas.training.config import SearchConfig
 
 OBJECTIVES = ('error', 'latency_ms', 'params')
-# What may change when a search goes on: how much and where, but not what is searched.
+# Options that may change when a search goes on: how much and where, but not what is searched.
 FREE = (
     'budget',
     'image_cache',
     'measurement_cache',
     *(field.name for field in dataclasses.fields(ExecutorConfig)),
 )
-_QUIET = 10.0  # seconds between lines where evaluations take no time
+_QUIET = 10.0  # seconds between lines if evaluations take no time
 
 
 @dataclasses.dataclass(frozen=True)
 class SearchResult:
-    """A search that has ended.
+    """A finished search.
 
     Attributes:
-        search: the `Search`, which knows everything that was evaluated.
-        evaluations: those of this search in the order in which they came in.
+        search: the `Search`, which holds everything that was evaluated.
+        evaluations: those of this search, in the order of their results.
         facts: what search.json holds, see `nas.search.results.summary`.
         workdir: the run directory with pareto.csv, report.html and the other files.
     """
@@ -61,13 +61,13 @@ class SearchResult:
         )
 
     def front(self) -> list[Evaluation]:
-        """The evaluations that keep to the constraints and are not dominated."""
+        """The evaluations that satisfy the constraints and are not dominated."""
         return self.search.front()
 
 
 @dataclasses.dataclass(frozen=True)
 class _Plan:
-    """What is searched: a space, who evaluates its cells, and what is said of both.
+    """A prepared search: a space, the evaluation of its cells, and texts about both.
 
     Attributes:
         space: the cells.
@@ -75,8 +75,8 @@ class _Plan:
         evaluate: see `nas.search.loop.run`.
         title: of the report.
         reference: worst values that count, by objective.
-        record: what run.json says besides.
-        extra: of evaluations, what search.json says besides.
+        record: further entries of run.json.
+        extra: function of the evaluations, for further entries of search.json.
         quiet: least number of seconds between two lines.
     """
 
@@ -91,10 +91,10 @@ class _Plan:
 
 
 def run_search(config: SearchConfig, workdir, *, stop: Stop | None = None) -> SearchResult:
-    """Searches until the budget is spent; started again, it goes on after the last evaluation.
+    """Searches until the budget is spent; a repeated call goes on after the last evaluation.
 
-    It prints how it stands after each level, and the front at the end. Settings of the process,
-    such as a folder for compiled programs, are those of `common.runtime.start`.
+    The search prints its progress after each level, and the front at the end.
+    `common.runtime.start` makes settings of the process, such as a folder for compiled programs.
 
     Args:
         config: what is searched and how.
@@ -107,9 +107,9 @@ def run_search(config: SearchConfig, workdir, *, stop: Stop | None = None) -> Se
         The search and what it found.
 
     Raises:
-        ValueError: an option cannot be used, which is named as its flag, or the directory is of
+        ValueError: an option cannot be used (the message names its flag), or the directory is of
             another search; then nothing is written.
-        Stopped: `stop` was asked; evaluations are kept.
+        Stopped: a stop was requested; evaluations are kept.
     """
     if not workdir:
         raise ValueError("--workdir has to name a directory, new or an earlier run's")
@@ -144,13 +144,13 @@ def make_search(
     *,
     reference: dict[str, float] | None = None,
 ) -> Search:
-    """The fresh `Search` of a configuration.
+    """Makes a new `Search` from a configuration.
 
     Args:
         config: seed, constraints, worst error, sizes and budget are used.
         space: the cells.
         objectives: what is minimised.
-        reference: worst values that count, by objective; `worst_error` goes before them.
+        reference: worst values that count, by objective; `worst_error` replaces that of the error.
 
     Raises:
         ValueError: something does not fit, or the budget is smaller than a level.
@@ -174,18 +174,18 @@ def limits(config: SearchConfig) -> list[Constraint]:
 
 
 def objectives_of(config: SearchConfig, default: tuple[str, ...] = OBJECTIVES) -> tuple[str, ...]:
-    """Names of what is minimised."""
+    """Names of the objectives."""
     names = default if config.objectives is None else config.objectives
     return tuple(name.strip() for name in names)
 
 
 def _limited(config: SearchConfig) -> tuple[str, ...]:
-    """Names that constraints are about."""
+    """Names that constraints limit."""
     return tuple(constraint.name for constraint in limits(config))
 
 
 def _plan_table(config: SearchConfig) -> _Plan:
-    """A search of a table: the look-up stands for training."""
+    """Prepares a search of a table: a look-up replaces training."""
     name, columns = config.benchmark, config.measuring.device
     if name not in tabular.BENCHMARKS:
         accepted = ', '.join(tabular.BENCHMARKS)
@@ -197,7 +197,7 @@ def _plan_table(config: SearchConfig) -> _Plan:
     space = tabular.BENCHMARKS[name](config.table, device=columns[0] if columns else None)
     known = tuple(name for name in tabular.OBJECTIVES[config.benchmark] if name in space.values)
     names = objectives_of(config, known)
-    space.points(names + _limited(config))  # refuses names that the table lacks
+    space.points(names + _limited(config))  # raises ValueError for names that the table lacks
     part = lambda done: space.relative_hypervolume([e.cell for e in done], names).tolist()
     return _Plan(
         space,
@@ -211,7 +211,7 @@ def _plan_table(config: SearchConfig) -> _Plan:
 
 
 def _plan_images(config: SearchConfig, workdir) -> _Plan:
-    """A search of cells that are trained on images and measured on a device."""
+    """Prepares a search of cells that are trained on images and measured on a device."""
     skeleton = choice.skeleton_of(config.skeleton or choice.SEARCH_SKELETON, config.sizes)
     if config.table is not None:
         raise ValueError('--table belongs to --mode=cost, or as --table=FILE to --benchmark')
@@ -252,7 +252,7 @@ def _plan_images(config: SearchConfig, workdir) -> _Plan:
 
 
 def _device(config: SearchConfig):
-    """The one device that candidates are measured on."""
+    """Opens the one device that candidates are measured on."""
     named = config.measuring.device
     if len(named) > 1 or any(len(specs.split_specs(text)) > 1 for text in named):
         raise ValueError(f'--device names {", ".join(named)}; a search measures on one')
@@ -264,8 +264,8 @@ def _check_goes_on(config: SearchConfig, workdir) -> int:
     folder = pathlib.Path(workdir).expanduser()
     done = len(read_records(folder / EVALUATIONS_FILE)[0])
     earlier, _ = earlier_run(folder)
-    # First of all whether it is a search; a flagfile without a mode is that of one. Before the
-    # first evaluation nothing is kept that another search could be mixed with.
+    # First of all, it has to be a search; a flagfile without a mode is that of a search. Before the
+    # first evaluation, the directory holds nothing that could mix with another search.
     for free in (tuple(options.fields_of(SearchConfig)), FREE)[: 2 if done else 1]:
         options.check_same(
             None if earlier is None else f'--mode=search\n{earlier}',
@@ -283,10 +283,10 @@ def _check_goes_on(config: SearchConfig, workdir) -> int:
 def _evaluate(
     plan: _Plan, search: Search, budget: int, run: RunDirectory, done: int, stop: Stop | None
 ) -> tuple[list[Evaluation], float]:
-    """Runs the search to its end; (evaluations, seconds, those of earlier runs included)."""
+    """Runs the search to its end; returns (evaluations, seconds), with earlier runs included."""
     started, earlier = time.monotonic(), float(run.record.get('search_seconds', 0.0))
     seconds = lambda: earlier + time.monotonic() - started
-    # Before the bar is drawn, which a line would tear.
+    # Printed before the bar is drawn, since a line would break it.
     if plan.record.get('device_measured'):
         say(f'measuring on {plan.record["device_measured"]}')
     teller = Teller(search, budget, done=done, interval=plan.quiet)

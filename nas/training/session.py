@@ -1,6 +1,4 @@
-"""Training one network inside a run directory: checkpoints, the best so far, metric log, progress,
-resume.
-"""
+"""Trains one network in a run directory: checkpoints, best network, log, progress, resume."""
 
 import contextlib
 import dataclasses
@@ -54,11 +52,11 @@ def epoch_ends(config: RecipeConfig, examples: int) -> dict[int, int]:
 
 
 class _Meter:
-    """Means over the steps of an epoch, and how fast they were.
+    """Means over the steps of an epoch, and their speed.
 
     Attributes:
-        sums: 'steps' and the sums of their metrics so far in this epoch, from which another session
-            goes on.
+        sums: 'steps' and the sums of their metrics so far in this epoch; a later session continues
+            them.
     """
 
     def __init__(self, batch_size: int, sums: dict[str, float]):
@@ -67,7 +65,7 @@ class _Meter:
     def add(self, metrics: dict[str, float]) -> None:
         for name, value in {'steps': 1, **metrics}.items():
             self.sums[name] = self.sums.get(name, 0) + value
-        # The first step of a session compiles.
+        # The first step of a session includes compilation, so it is not timed.
         if self._clock is None:
             self._clock = time.monotonic()
         else:
@@ -84,13 +82,12 @@ class _Meter:
         return means
 
     def go_on(self) -> None:
-        """Restarts the clock, after whatever was done between two epochs."""
+        """Restarts the clock after the work between two epochs."""
         self._clock = time.monotonic()
 
 
 class _Keeper:
-    """Decides at every end of an epoch what is kept: the best variables, and checkpoints to go on
-    from.
+    """Decides at the end of each epoch what is kept: the best variables, and checkpoints.
 
     Attributes:
         last, best: as in `Ended`; None before there is one.
@@ -104,26 +101,26 @@ class _Keeper:
         facts: dict,
         last: dict | None,
     ):
-        """Args:
-        checkpoints: of whole states.
-        kept: of the best variables, which may be ahead of the state that a session goes on
-            from.
-        plan: the network.
-        facts: what every checkpoint says of the training.
-        last: of the state that the session goes on from, if any.
+        """Takes over what earlier sessions kept.
+
+        Args:
+            checkpoints: of whole states.
+            kept: of the best variables, which may be ahead of the state that a session goes on
+                from.
+            plan: the network.
+            facts: what every checkpoint says of the training.
+            last: of the state that the session goes on from, if any.
         """
         self._checkpoints, self._kept, self._plan, self._facts = checkpoints, kept, plan, facts
         self.last, self.best = last, _point(kept.metadata())
 
     def keep_best(self, state: recipe.State, point: dict, *, due: bool) -> None:
-        """Saves variables of a lower held-out error; without held-out images, the newest where
-        `due`.
-        """
+        """Saves variables of a lower held-out error; with nothing held out, the newest if `due`."""
         error, self.last = point['held_out_error'], point
         first = self.best is None
         better = due if error is None else first or error < self.best['held_out_error']
         variables = jax.device_get(recipe.to_variables(state)) if better else None
-        # Before its last pruning event a network is larger than the one that is deployed.
+        # Before its last pruning event a network is larger than the deployed one.
         if better and condense.fully_condensed(self._plan, variables):
             self._kept.save(point['step'], variables, point)
             self.best = point
@@ -131,9 +128,7 @@ class _Keeper:
     def keep_state(
         self, step: int, state: recipe.State, sums: dict[str, float], seconds: float
     ) -> None:
-        """Saves a checkpoint: at the end of the epoch that `keep_best` was told of, or `sums` after
-        it.
-        """
+        """Saves a checkpoint: after the epoch of `keep_best`, or `sums` of steps behind it."""
         if not self.last or self.last['step'] != step:
             epoch = self.last['epoch'] if self.last else 0
             self.last = {'step': step, 'epoch': epoch, 'held_out_error': None}
@@ -149,7 +144,7 @@ def _point(metadata: dict | None) -> dict | None:
 
 @contextlib.contextmanager
 def _writing(folder) -> Iterator[None]:
-    """Turns what the disk refuses, in a log say, into a ValueError of one sentence."""
+    """Turns an error of the disk, for example in a log, into a ValueError of one sentence."""
     try:
         yield
     except OSError as error:
@@ -179,9 +174,7 @@ def _held_out_scorer(
     held_out: Images | StreamedImages | None,
     moments: tuple[np.ndarray, np.ndarray],
 ) -> Callable[[recipe.State], dict[str, float]]:
-    """A function of a state that gives its columns of the metric log, none without held-out
-    images.
-    """
+    """A function of a state that gives its held-out columns of the metric log, or none."""
     if held_out is None:
         return lambda state: {}
     score_of, data = score.make_scorer(plan, dtype=config.dtype), batches.place(held_out, moments)
@@ -204,12 +197,12 @@ def train_in(
     checkpoint_epochs: int = 5,
     stop: Stop | None = None,
 ) -> Ended:
-    """Trains in a run directory; started again, it goes on from the newest checkpoint, to the same
-    end.
+    """Trains in a run directory; a repeated call goes on from the newest checkpoint.
 
-    Checkpoints lie at ends of epochs, and where a training was stopped. metrics.jsonl gets a line
-    per epoch: means of loss, error and norm of the gradient over its steps, the learning rate of
-    its last step, loss and error of the held-out images.
+    The result is the same as that of an unbroken training. Checkpoints are saved at ends of epochs,
+    and where a training is stopped. metrics.jsonl gets a line per epoch: means of loss, error and
+    norm of the gradient over its steps, the learning rate of its last step, loss and error of the
+    held-out images.
 
     Args:
         run: the run directory; `checkpoints` and `best` are written in it, see
@@ -226,8 +219,8 @@ def train_in(
         ValueError: the checkpoints are of another training; the directory cannot be written, say
             because the disk is full; the batch does not divide over the devices; a streamed image
             cannot be read.
-        FloatingPointError: the loss is not finite; names the step. Checkpoints stay.
-        Stopped: `stop` was asked; there is a checkpoint of the step after which training ended.
+        FloatingPointError: the loss is not finite; the message names the step. Checkpoints stay.
+        Stopped: a stop was requested; there is a checkpoint of the step after which training ended.
     """
     stop = stop or Stop()
     started = time.monotonic()

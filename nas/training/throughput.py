@@ -1,6 +1,4 @@
-"""Whether input keeps the device waiting: the time of a training step with and without making its
-batch.
-"""
+"""Measures whether a step waits for its input: its time with and without making the batch."""
 
 import itertools
 import time
@@ -27,7 +25,7 @@ class InputWait(NamedTuple):
     Attributes:
         share: part of the time of a step in which the device waits for its input, in [0, 1].
         step_ms: of the training loop.
-        fixed_batch_ms: of the same step on one batch over and over.
+        fixed_batch_ms: of the same step on one repeated batch.
     """
 
     share: float
@@ -36,9 +34,7 @@ class InputWait(NamedTuple):
 
 
 def _fixed_batch(step, batch, data: Data, state: State, key: jax.Array) -> Iterator[None]:
-    """The step on one batch for ever, one ahead of what is waited for, as in
-    `recipe.train_steps`.
-    """
+    """Repeats the step on one batch for ever, one step ahead, as `recipe.train_steps` does."""
     pending = deque()
     for index in itertools.count():
         state, metrics = step(state, batch, data, key, np.int32(index))
@@ -49,7 +45,7 @@ def _fixed_batch(step, batch, data: Data, state: State, key: jax.Array) -> Itera
 
 
 def _step_ms(steps: Iterator, count: int) -> float:
-    """Mean time of a step, of `count` after a few."""
+    """Mean time of `count` steps, after a few to warm up."""
     deque(itertools.islice(steps, _WARM_UP), maxlen=0)
     start = time.perf_counter()
     done = sum(1 for _ in itertools.islice(steps, count))
@@ -67,13 +63,13 @@ def input_share(
 ) -> InputWait:
     """Measures how much of a training step the device spends waiting for its input.
 
-    Two rounds of the training loop from its first step and of the step on one batch that lies ready
-    take turns; the faster round of each counts. The state is left as it is.
+    Two rounds of the training loop from its first step, and two of the step on one prepared batch,
+    take turns; the faster round of each counts. The state is not changed.
 
     Args:
         plan, config, data, seed: as for `recipe.train_steps`.
-        state: of the network at any time.
-        steps: in a round, as far as the whole training has so many.
+        state: of the network at any step.
+        steps: number of steps in a round; fewer if the whole training has fewer.
 
     Raises:
         ValueError: the training is shorter than 5 steps, or its batch does not divide over the
@@ -91,7 +87,7 @@ def input_share(
     (part,) = data.supply([Request(indices, numbers, (seed, 0))])
     batch = parallel.local_shard(part | {'numbers': numbers})
     if 'images' in batch:
-        # Images that lie on the host would be sent with every step.
+        # Images on the host would be sent to the device with every step.
         batch = jax.pmap(lambda images: images)(batch)
     step, key = recipe.make_step(plan, config, steps=total), jax.random.key(seed)
     state = parallel.replicate(state)

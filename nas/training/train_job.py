@@ -1,4 +1,4 @@
-"""A whole training in a run directory: one network to the end of its recipe, scored once."""
+"""Runs a whole training in a directory: trains one network by its recipe, then scores it."""
 
 import os
 import pathlib
@@ -19,16 +19,16 @@ from nas.training import batches, final, recipe, session, throughput, trained
 from nas.training.config import SearchConfig, TrainConfig
 from nas.training.trained import Trained
 
-# What may change when a training goes on.
+# Options that may change when a training goes on.
 FREE = ('image_cache', 'checkpoint_epochs', 'measure_input')
 _Split = Images | StreamedImages
 
 
 def train(config: TrainConfig, workdir, *, stop: Stop | None = None) -> Trained:
-    """Trains a network; started again, it goes on from the newest checkpoint, to the same end.
+    """Trains a network; a repeated call goes on from the newest checkpoint, to the same result.
 
-    It prints a line of progress, and the errors at the end. Settings of the process, and other
-    processes of the run, are those of `common.runtime.start`.
+    The training prints a line of progress, and the errors at the end. `common.runtime.start` makes
+    settings of the process and joins the other processes of a run.
 
     Args:
         config: which network, on which images, and how.
@@ -41,9 +41,9 @@ def train(config: TrainConfig, workdir, *, stop: Stop | None = None) -> Trained:
         The network of the lowest held-out error, see `nas.training.trained.load_trained`.
 
     Raises:
-        ValueError: an option cannot be used, which is named as its flag, the directory is of
+        ValueError: an option cannot be used (the message names its flag), the directory is of
             another training, or the loss is not finite.
-        Stopped: `stop` was asked; there is a checkpoint of the step after which training ended.
+        Stopped: a stop was requested; there is a checkpoint of the step after which training ended.
     """
     architecture = choose_architecture(config)
     if not workdir:
@@ -108,7 +108,7 @@ def read_search_config(workdir) -> SearchConfig:
     """The configuration of the search in a directory; the default one where there is no flagfile.
 
     Raises:
-        ValueError: its flags.txt is not one of this version; names the file.
+        ValueError: its flags.txt is not one of this version; the message names the file.
     """
     text, _ = earlier_run(workdir)
     try:
@@ -121,7 +121,7 @@ def read_search_config(workdir) -> SearchConfig:
 def _check_same(config: TrainConfig, folder: pathlib.Path) -> None:
     """Raises ValueError if the directory is of another training, or of something else."""
     earlier, _ = earlier_run(folder)
-    # First of all whether it is a training; a flagfile without a mode is that of a search.
+    # First of all, it has to be a training; a flagfile without a mode is that of a search.
     for free in (tuple(options.fields_of(TrainConfig)), FREE):
         options.check_same(
             None if earlier is None else f'--mode=search\n{earlier}',
@@ -163,7 +163,7 @@ def _train_in(
     split: tuple[_Split, _Split | None],
     stop: Stop | None,
 ) -> dict:
-    """Trains and scores in an open run directory; what train.json holds."""
+    """Trains and scores in an open run directory; returns the content of train.json."""
     (images, held_out), plan = split, architecture.plan
     sizes = {
         'train_images': len(images),
@@ -202,7 +202,7 @@ def _train_in(
 
 
 def _input_wait(workdir: pathlib.Path, config: TrainConfig, images: _Split) -> dict[str, float]:
-    """What train.json says of --measure_input."""
+    """The entries of train.json for --measure_input."""
     last, steps = trained.load_trained(workdir, which='last'), config.recipe.steps(len(images))
     state = recipe.init_state(
         last.plan, config.recipe, steps=steps, seed=config.seed, variables=last.variables

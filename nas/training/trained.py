@@ -1,4 +1,4 @@
-"""Trained networks: what a training leaves on disk, opening it again, and predicting with it.
+"""Trained networks: the files of a training, opening them again, and predicting with them.
 
     trained = load_trained('runs/balanced')
     trained.classes[trained.predict(images)[0].argmax()]      # images [B, H, W, C] uint8
@@ -31,7 +31,7 @@ from nas.training import recipe
 from nas.training.config import RecipeConfig
 
 NETWORK_FILE, LAST, BEST = 'network.json', 'checkpoints', 'best'
-# What `predict` computes at once: 256 images, fewer if they are large (16 of ImageNet).
+# Images that `predict` computes at once: 256, or fewer if they are large (16 of ImageNet).
 _IMAGES_AT_ONCE, _PIXELS_AT_ONCE = 256, 2**20
 
 
@@ -43,7 +43,7 @@ class Trained:
         plan: the layer records.
         variables: those of the masked `Network(plan)`, NumPy arrays.
         meta: what network.json holds, see `make_meta`.
-        step: steps of training behind it.
+        step: number of training steps behind it.
     """
 
     plan: Plan
@@ -52,7 +52,7 @@ class Trained:
     step: int
 
     def __repr__(self) -> str:
-        # Without the weights, which a notebook would show line by line.
+        # Without the weights, which would fill a notebook.
         return (
             f'Trained({self.meta["name"]}: {count(self.plan).params:,} parameters,'
             f' {len(self.classes)} classes, step {self.step})'
@@ -90,7 +90,7 @@ class Trained:
         found = [np.zeros((0, self.plan[-1].out_channels), np.float32)]
         for first in range(0, len(images), at_once):
             batch = images[first : first + at_once]
-            # The next power of two: few sizes are ever compiled.
+            # Padded to a power of two, so that few sizes are ever compiled.
             padding = (1 << (len(batch) - 1).bit_length()) - len(batch)
             padded = np.pad(batch, ((0, padding), (0, 0), (0, 0), (0, 0)))
             found.append(np.asarray(predict(self.variables, padded, mean, std))[: len(batch)])
@@ -145,7 +145,7 @@ def make_meta(
     config: RecipeConfig,
     statistics: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> dict[str, Any]:
-    """What network.json says of a training.
+    """Makes the content of network.json.
 
     Args:
         architecture: the network.
@@ -176,15 +176,15 @@ def make_meta(
 
 
 def write_meta(workdir, meta: Mapping[str, Any]) -> None:
-    """Writes network.json, atomically. `meta` is by `make_meta`."""
+    """Writes network.json atomically. `meta` is from `make_meta`."""
     write_json(pathlib.Path(workdir) / NETWORK_FILE, dict(meta))
 
 
 def read_meta(workdir) -> dict[str, Any] | None:
-    """What network.json holds, or None where there is none.
+    """Returns the content of network.json, or None if the file does not exist.
 
     Raises:
-        ValueError: if it is damaged; names the file.
+        ValueError: if it is damaged; the message names the file.
     """
     path = pathlib.Path(workdir).expanduser() / NETWORK_FILE
     try:
@@ -204,14 +204,14 @@ def state_template(plan: Plan, config: RecipeConfig) -> recipe.State:
 
 
 def load_trained(workdir, *, which: Literal['best', 'last'] = 'best') -> Trained:
-    """Opens the network that a training left in its workdir, whether it has ended or still runs.
+    """Opens the network in the workdir of a training, which has ended or still runs.
 
     Args:
         workdir: of `--mode=train`.
         which: 'best', the lowest held-out error (the last if nothing was held out), or 'last'.
 
     Raises:
-        ValueError: a file is missing or damaged; names it.
+        ValueError: a file is missing or damaged; the message names it.
     """
     if which not in ('best', 'last'):
         raise ValueError(f'which is {which!r}; accepted: best, last')
@@ -230,7 +230,7 @@ def load_trained(workdir, *, which: Literal['best', 'last'] = 'best') -> Trained
             recipe.to_variables(template) if which == 'best' else template
         )
     if restored is None:
-        raise ValueError(f'{folder} holds no checkpoint; the training has not got so far')
+        raise ValueError(f'{folder} holds no checkpoint; the training has not saved one yet')
     step, state, _ = restored
     return Trained(
         plan, jax.device_get(state if which == 'best' else recipe.to_variables(state)), meta, step

@@ -1,4 +1,4 @@
-"""People's files in, trajectories as files out: videos, images, folders, depth, spherical metadata.
+"""Reads footage (videos, images, folders, depth, spherical metadata) and writes trajectories.
 
 Footage is read frame by frame, so that memory does not grow with its length.
 """

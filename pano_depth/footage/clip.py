@@ -1,6 +1,4 @@
-"""The record that every reader yields: the frames of one clip, with depth and poses where they are
-known.
-"""
+"""The record of one clip: frames, with depth and poses where they are known."""
 
 import dataclasses
 

@@ -1,9 +1,11 @@
 """Clip folders, the on-disk form of any footage with optional truth.
 
-<root>/<scene>/rgb/000000.png|jpg equirectangular frames, numbered from 0
-<root>/<scene>/depth/000000.png 16-bit millimetres of range, 0 = invalid; or .npy | .exr | .dpt in
-                                      metres; optional
-<root>/<scene>/poses.txt              TUM, camera to world, line i = frame i; optional
+The files of a scene:
+
+    <root>/<scene>/rgb/000000.png|jpg     equirectangular frames, numbered from 0
+    <root>/<scene>/depth/000000.png       16-bit millimetres of range, 0 = invalid; or
+                                          .npy | .exr | .dpt in metres; optional
+    <root>/<scene>/poses.txt              TUM, camera to world, line i = frame i; optional
 """
 
 import functools
@@ -46,7 +48,7 @@ def _numbered(folder, suffixes):
 
 
 def _frame_files(path, images, depths, total):
-    """`FrameFiles` of the frames 0 to total - 1, with what is missing of each."""
+    """`FrameFiles` of the frames 0 to total - 1; each says which of its files is missing."""
     suffix = next(iter(images.values())).suffix
     files = []
     for index in range(total):

@@ -8,7 +8,7 @@ from common.options import check_options, option
 
 @dataclasses.dataclass(frozen=True)
 class FootageConfig:
-    """How footage is read, whatever holds it."""
+    """How footage is read, for footage of every kind."""
 
     stereo: Literal['top_bottom', 'left_right'] | None = option(
         None, 'takes one eye, the left one, of frames that hold two'

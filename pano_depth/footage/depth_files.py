@@ -55,7 +55,7 @@ def read_depth(path, *, scale=None):
     if scale is None:
         scale = 0.001 if suffix == '.png' else 1.0
     valid = np.isfinite(values) & (values > 0)
-    # Float64 in between: three decimals of millimetres stay exact to float32.
+    # Multiplied in float64, so that only the last step rounds to float32.
     return np.where(valid, values * np.float64(scale), 0).astype(np.float32)
 
 
@@ -96,7 +96,7 @@ def _read_dpt(path):
         width, height = (
             np.frombuffer(header[4:], '<i4').tolist() if len(header) == _DPT_HEADER else (0, 0)
         )
-        # Compared before anything is read: a damaged header cannot ask for more than the file has.
+        # The sizes are compared first: a damaged header must not ask for more than the file has.
         if (
             header[:4] != b'PIEH'
             or min(width, height) < 1

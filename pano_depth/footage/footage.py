@@ -1,5 +1,6 @@
-"""One record for footage of every kind, read frame by frame: memory does not grow with its
-length.
+"""One record for footage of every kind.
+
+Footage is read frame by frame, so that memory does not grow with its length.
 """
 
 import contextlib
@@ -23,7 +24,7 @@ class Frame(NamedTuple):
     """One frame.
 
     Attributes:
-        index: number in the footage; other frames keep theirs where one is left out.
+        index: number in the footage; it does not change when other frames are left out.
         name: its file, or 'video.mp4 frame 17'.
         image: [H, W, 3] uint8, equirectangular.
         depth: [H, W] float32 range in metres, 0 where invalid; or None.
@@ -36,7 +37,7 @@ class Frame(NamedTuple):
 
 
 class BadFrames:
-    """What becomes of frames that cannot be used: an error, or a warning and an entry in a list.
+    """Decides about frames that cannot be used: an error, or a warning and an entry in a list.
 
     Attributes:
         skipped: list of (name, reason), each name once.
@@ -65,7 +66,7 @@ class Footage:
         name: what messages and files call it.
         height, width: of the frames in pixels, W = 2H; of one eye where the file stacks two.
         fps: frames a second.
-        length: frames with those that turn out bad; for a video the header's estimate, 0 if
+        length: number of frames, bad ones included; for a video the header's estimate, 0 if
             unknown.
         read: function (size, start, stride) -> iterator of `Frame`; use `frames`.
         poses: `Motion` of [length, 3, 3] and [length, 3] numpy float64, camera to world, or None;
@@ -118,7 +119,7 @@ class Footage:
         return self._frames(size, start, stride)
 
     def _frames(self, size, start, stride):
-        """The frames; ValueError where there is none, so that nobody goes on with nothing."""
+        """The frames; raises ValueError if there is none, since no caller can use that."""
         empty = True
         with contextlib.closing(self.read(size, start, stride)) as stream:
             for frame in stream:
@@ -135,11 +136,11 @@ class Footage:
 
         Args:
             size, stride: as for `frames`.
-            max_frames: at most so many are read, or None.
+            max_frames: largest number of frames to read, or None for all.
 
         Returns:
-            `Clip` of the frames that could be used, with their poses expressed in the first of
-            them.
+            `Clip` of the frames that could be used, with poses relative to the first of these
+            frames.
 
         Raises:
             ValueError: as for `frames`.
@@ -162,7 +163,7 @@ class Footage:
 
 
 def _stack(arrays):
-    """np.stack that lets go of each array once copied: memory peaks at one copy."""
+    """np.stack that frees each array once it is copied: memory peaks at one copy."""
     stacked = np.empty((len(arrays), *arrays[0].shape), arrays[0].dtype)
     for i, array in enumerate(arrays):
         stacked[i] = array

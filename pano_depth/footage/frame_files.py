@@ -1,6 +1,4 @@
-"""Footage whose frames are image files, with or without depth files; and frames that hold two
-eyes.
-"""
+"""Footage of image files, with or without depth files; frames that hold two eyes."""
 
 import functools
 import re
@@ -13,7 +11,7 @@ from pano_depth.footage.clip import Clip
 from pano_depth.footage.footage import Footage, Frame
 
 STEREO = ('top_bottom', 'left_right')
-# More numbers than this for every file: they count something else than frames, such as nanoseconds.
+# With more numbers than this per file, they do not count frames but, for example, nanoseconds.
 _MAX_SPREAD = 100
 
 
@@ -53,9 +51,9 @@ def eye_size(height, width, stereo, name):
 
 def _left_eye(height, width, stereo):
     """(height, width) of one eye in a stored frame."""
-    return height // (2 if stereo == 'top_bottom' else 1), width // (
-        2 if stereo == 'left_right' else 1
-    )
+    rows = height // (2 if stereo == 'top_bottom' else 1)
+    columns = width // (2 if stereo == 'left_right' else 1)
+    return rows, columns
 
 
 def stored_size(size, stereo):
@@ -76,7 +74,7 @@ class FrameFiles(NamedTuple):
     """The files of one frame.
 
     Attributes:
-        image: path of the image, there or not.
+        image: path of the image, which may be missing.
         depth: path of the depth file, or None.
         problem: why the frame cannot be used, or None.
     """
@@ -144,8 +142,8 @@ def from_files(
     Args:
         name: name of the footage.
         files: sequence of `FrameFiles`, one for each index.
-        bad: `BadFrames`. Missing files are refused here, before any work is spent; the rest is
-            found out while reading.
+        bad: `BadFrames`. Missing files are refused here, before any work; other problems show up
+            while reading.
         stereo: see `eye_size`.
         read_depth: function of a depth path -> [H, W] float32 range in metres; None for footage
             without depth.
@@ -210,7 +208,7 @@ def _read_files(files, load, bad, size, start, stride):
 
 
 def _load(entry, size, *, stored, first, eye, stereo, read_depth):
-    """(image, depth or None) of one frame at `size`, or at that of the eye."""
+    """(image, depth or None) of one frame at `size`, or at the size of the eye."""
     image = media.read_image(entry.image)
     if image.shape[:2] != stored:
         raise ValueError(
@@ -223,7 +221,7 @@ def _load(entry, size, *, stored, first, eye, stereo, read_depth):
         return image, None
     depth = read_depth(entry.depth)
     if depth.shape[1] != 2 * depth.shape[0]:
-        # Stacked like the images, or not usable.
+        # The depth is stacked like the images, or it cannot be used.
         eye_size(*depth.shape, stereo, str(entry.depth))
         depth = take_eye(depth, stereo)
     return image, media.nearest(depth, size[0])

@@ -1,4 +1,4 @@
-"""Trajectories: their files in TUM format, their world, and the steps between their frames."""
+"""Trajectories: files in TUM format, the world frame, and the motions between frames."""
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -75,7 +75,7 @@ def write_tum(path, timestamps, motion):
         motion: `Motion` of [N, 3, 3] and [N, 3], camera to world, metres.
 
     Raises:
-        ValueError: the lengths differ, a value is not finite, or a rotation is none.
+        ValueError: the lengths differ, a value is not finite, or a matrix is no rotation.
     """
     timestamps = np.asarray(timestamps, np.float64)
     rotation, translation = as_trajectory(motion, f'trajectory for {path}')
@@ -126,7 +126,7 @@ def read_tum(path):
 
     Raises:
         ValueError: the file is missing or has no pose, or a line is not 8 finite numbers with a
-            unit quaternion (file and line are named).
+            unit quaternion; the message names file and line.
     """
     try:
         with open(path, encoding='utf-8') as file:

@@ -9,11 +9,12 @@ from pano_depth.footage import media
 
 
 def read_mask(path: str | pathlib.Path) -> Bool[np.ndarray, 'height width']:
-    """A mask image as [H, W] bool: True where it is bright, False where it is dark (the tripod, the
-    photographer).
+    """A mask image as [H, W] bool: True where it is bright, False where it is dark.
+
+    Dark pixels do not count: the tripod, the photographer.
 
     Raises:
-        ValueError: the image cannot be read or is not 2:1, or leaves nothing.
+        ValueError: the image cannot be read, is not 2:1, or is dark everywhere.
     """
     image = media.read_image(path)
     if image.shape[1] != 2 * image.shape[0]:

@@ -1,6 +1,4 @@
-"""Reading and writing images: 8-bit colour, 16-bit depth, and what makes an image
-equirectangular.
-"""
+"""Reading and writing images: 8-bit colour, 16-bit depth, equirectangular sizes."""
 
 import os
 
@@ -11,14 +9,13 @@ from common.run import atomic_path
 
 IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg')
 MIN_HEIGHT = 16
-# What is decoded, whatever a file is called. Pillow knows more, among them PostScript, which it
-# hands to a program.
+# The formats that are decoded, whatever the name of a file. Pillow knows more, among them
+# PostScript, for which it starts another program.
 _FORMATS = ('BMP', 'GIF', 'JPEG', 'PNG', 'PPM', 'TIFF', 'WEBP')
 
 
 def check_equirect(height, width, name):
-    """Raises ValueError unless a file's frames can be taken as equirectangular: W = 2H, H even and
-    at least 16.
+    """Raises ValueError unless a size is equirectangular: W = 2H, H even and at least 16.
 
     Args:
         height, width: size in pixels.
@@ -180,8 +177,9 @@ def resize_equirect(frame, height, width):
 
 
 def nearest(array, height):
-    """An equirectangular array at another size, each pixel the nearest one: for depth and masks,
-    whose zeros must not mix.
+    """An equirectangular array at another size, each pixel the nearest one.
+
+    It is for depth and masks, whose zeros must not mix with other values.
 
     Args:
         array: [H, W, ...].

@@ -1,14 +1,12 @@
-"""The boxes of mp4 and mov files (ISO 14496-12): a size, a kind, and a payload, which often is
-boxes.
-"""
+"""The boxes of mp4 and mov files (ISO 14496-12): size, kind and payload, often more boxes."""
 
 import struct
 
 import numpy as np
 
-# What a file of this family begins with.
+# A file of this family begins with one of these boxes.
 _FIRST = (b'ftyp', b'moov', b'mdat', b'free', b'skip', b'wide', b'pnot', b'uuid')
-# Chunk offsets are bytes in the file.
+# Tables of chunk offsets, which count bytes from the beginning of the file.
 _CHUNK_TABLES = ((b'stco', np.dtype('>u4')), (b'co64', np.dtype('>i8')))
 _MAX_MOOV = 1 << 28
 # Per container; a damaged file must not be walked through 8 bytes at a time.
@@ -22,7 +20,7 @@ def split(data):
         data: bytes of the container's payload.
 
     Returns:
-        [(kind, payload)], kind of 4 bytes; up to 7 bytes behind the last box have the kind b''.
+        [(kind, payload)], kind of 4 bytes; up to 7 bytes after the last box have the kind b''.
 
     Raises:
         ValueError: a box is shorter than its header or longer than the container, or there are too
@@ -44,7 +42,7 @@ def split(data):
 
 
 def box(kind, payload):
-    """The bytes of a box; of kind b'' the payload as it is."""
+    """The bytes of a box; for the kind b'' only the payload."""
     return struct.pack('>I4s', len(payload) + 8, kind) + payload if kind else payload
 
 
@@ -71,7 +69,7 @@ def changed(data, path, change):
         change: function from the old payload to the new one.
 
     Returns:
-        Bytes; sizes of the boxes around fit.
+        Bytes; the sizes of the boxes around the change are right.
 
     Raises:
         ValueError: as from `split`.
@@ -95,7 +93,7 @@ def find_moov(file):
         the file has none or is of another family.
 
     Raises:
-        ValueError: a box in front of it, or itself, has an impossible size.
+        ValueError: the box, or one in front of it, has an impossible size.
     """
     total, place = file.seek(0, 2), 0
     for _ in range(_MAX_BOXES):
@@ -125,7 +123,7 @@ def find_moov(file):
 
 
 def _shift_table(table, dtype, end, growth):
-    """The payload of a table of chunk offsets with those from `end` on moved."""
+    """The payload of a table of chunk offsets; offsets from `end` on move by `growth`."""
     count = int.from_bytes(table[4:8], 'big')
     stop = 8 + count * dtype.itemsize
     if len(table) < max(8, stop):
@@ -138,8 +136,7 @@ def _shift_table(table, dtype, end, growth):
 
 
 def shift_chunks(moov, end, growth):
-    """Corrects where tracks look for their media data after the moov box in front of it has changed
-    its size.
+    """Corrects the chunk offsets of tracks after the moov box in front of the data changed size.
 
     Args:
         moov: bytes of its payload.

@@ -1,4 +1,4 @@
-"""Opens footage of any kind: tells what a path holds and hands it to the reader of that layout."""
+"""Opens footage of any kind: finds out what a path holds and calls the reader of that layout."""
 
 import contextlib
 import functools
@@ -38,10 +38,11 @@ def open_footage(path, *, stereo=None, on_bad='refuse', depth_scale=None):
             folder of images in the order of their numbers.
         stereo: None for one eye a frame; 'top_bottom' takes the upper half of frames stored 1:1,
             'left_right' the left half of frames stored 4:1, each the left eye.
-        on_bad: what becomes of a frame that is missing, damaged, of another size or without its
-            depth, and of what follows the cut in a damaged video: 'refuse' raises ValueError with
-            the file's name; 'skip' leaves it out, logs a warning and adds it to `Footage.skipped`.
-            Missing files are refused when opening, damaged ones when they are read.
+        on_bad: what happens to a frame that is missing, damaged, of another size or without its
+            depth, and to the frames after the cut in a damaged video: 'refuse' raises ValueError
+            with the file's name; 'skip' leaves it out, logs a warning and adds it to
+            `Footage.skipped`. Missing files are refused when opening, damaged ones when they are
+            read.
         depth_scale: metres per unit of depth files, or None for millimetres in `.png`, metres
             elsewhere. PanoSUNCG has its own.
 
@@ -87,10 +88,10 @@ def _open_images(path, stereo, on_bad):
 
 
 def _with_gaps(files):
-    """`FrameFiles` of images in order, with those that are missing from their numbering.
+    """`FrameFiles` of images in order, with an entry for each file that their numbering lacks.
 
-    A numbering is one number in otherwise equal names, with any constant step and more files than
-    gaps; other names are taken as they come.
+    Files are numbered if their names are equal except for one number, with any constant step and
+    more files than gaps. Files with other names have no gaps.
     """
     names = [re.fullmatch(r'(.*?)(\d+)(\D*)', file.stem) for file in files]
     if not all(names) or len({(name[1], name[3]) for name in names}) > 1:
@@ -132,15 +133,13 @@ def _open_video(path, stereo, on_bad):
 
 
 def _metadata(path):
-    """The spherical metadata of a video, or None; ValueError where it speaks of no full
-    equirect.
-    """
+    """The spherical metadata of a video, or None; ValueError if it is no full panorama."""
     if path.suffix.lower() not in _SPHERICAL_SUFFIXES:
         return None
     try:
         metadata = spherical.read_spherical(path)
     except ValueError as error:
-        # The pictures may be read all the same.
+        # The pictures can be read without it.
         logging.warning('%s; its spherical metadata is left out', error)
         return None
     if metadata is not None and (metadata.projection in ('cubemap', 'mesh') or not metadata.full):
@@ -166,9 +165,7 @@ def _read_video(path, stored, stereo, bad, size, start, stride):
 
 
 def _until_cut(path, stream, bad):
-    """The frames of a video up to where it is damaged; ValueError where that is the very
-    beginning.
-    """
+    """The frames of a video up to its damage; ValueError if not even the first can be read."""
     started = False
     try:
         for image in stream:

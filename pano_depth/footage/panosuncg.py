@@ -1,11 +1,13 @@
-"""PanoSUNCG (Wang et al. 2018), for holders of a lawful copy; withdrawn over SUNCG's licence.
+"""Reads PanoSUNCG (Wang et al. 2018), for people who hold a lawful copy.
+
+The data set was withdrawn because of SUNCG's licence. Its layout:
 
     <root>[/rotated]/<scene>/<k>.txt/                 a FOLDER, whatever its name: trajectory k
     <root>[/rotated]/<scene>/<k>.txt/<i>_color.png    frame i = 0, 1, ... of it
     <root>[/rotated]/<scene>/<k>.txt/<i>_depth.png    8 bits, 255 is 10 metres, 0 invalid
     <root>/labels/<scene>/<k>.txt                     one position X Y Z a line, line i = frame i
 
-Layout and depth scale are those of the published reader of BiFuse++ (fuenwang/BiFusev2,
+Layout and depth scale follow the published reader of BiFuse++ (fuenwang/BiFusev2,
 `SelfSupervisedDataset.py`), which keeps the frames in `rotated/`.
 """
 
@@ -50,11 +52,11 @@ def trajectories(root):
 def read_depth(path):
     """Reads a depth image of PanoSUNCG.
 
-    That the values are range along the ray and not face z-depth is an assumption: neither the data
-    nor its readers say. What is farther than 10 metres cannot be told from 10.
+    This function assumes that the values are range along the ray, not z-depth of a face: neither
+    the data nor its readers say which. Depth beyond 10 metres is stored as 10 metres.
 
     Args:
-        path: an 8-bit `.png`; of several equal channels the first counts.
+        path: an 8-bit `.png`; the first of several equal channels is read.
 
     Returns:
         [H, W] float32 metres, 0 where invalid.
@@ -66,7 +68,7 @@ def read_depth(path):
 
 
 def _labels_file(folder):
-    """The file of positions of a trajectory, which need not exist."""
+    """The file of the positions of a trajectory; it may be missing."""
     scenes = folder.parent.parent
     inside, beside = (
         top / 'labels' / folder.parent.name / folder.name for top in (scenes, scenes.parent)
@@ -89,9 +91,7 @@ def _read_positions(path):
 
 
 def _poses(folder, total, bad):
-    """`Motion` of [total] positions relative to the first, identity rotations; None without a
-    usable file.
-    """
+    """[total] positions relative to the first as `Motion`; None without a file that can be used."""
     path = _labels_file(folder)
     if not path.is_file():
         return None
@@ -116,9 +116,9 @@ def open_trajectory(folder, *, stereo=None, on_bad='refuse'):
         stereo, on_bad: see `open_footage.open_footage`.
 
     Returns:
-        `Footage` named `scene/k` with depth, and with positions where there are labels. Rotations
-        are not stored: those of `poses` are the identity and `has_rotation` is False, so positions
-        have the axes of the labels.
+        `Footage` named `scene/k` with depth, and with positions where there are labels. The data
+        has no rotations: the rotations of `poses` are the identity and `has_rotation` is False, so
+        positions have the axes of the labels.
 
     Raises:
         ValueError: no frames, or something is missing or damaged; the message names the file.
@@ -134,10 +134,10 @@ def open_trajectory(folder, *, stereo=None, on_bad='refuse'):
     for index in range(total):
         image, depth = (folder / f'{index}_{kind}.png' for kind in ('color', 'depth'))
         missing = image if index not in images else depth if index not in depths else None
-        problem = (
-            missing
-            and f'{missing} is missing; accepted: each frame from 0 to {total - 1}, with depth'
-        )
+        problem = None
+        if missing:
+            accepted = f'each frame from 0 to {total - 1}, with depth'
+            problem = f'{missing} is missing; accepted: {accepted}'
         files.append(FrameFiles(images.get(index, image), depths.get(index, depth), problem))
     return from_files(
         f'{folder.parent.name}/{folder.stem}',

@@ -1,5 +1,4 @@
-"""Folders of panoramas with depth beside them: pairs of files that share the beginning of their
-name.
+"""Folders of panoramas with depth: pairs of files whose names begin in the same way.
 
 The image is one of `<stem>-rgb.*`, `<stem>-color.*`, `<stem>.*` (`.png`, `.jpg`, `.jpeg`) and the
 depth `<stem>-depth.*` (see `depth_files`), where `_` or `.` may stand for each `-`:
@@ -21,9 +20,7 @@ _IMAGE = re.compile(r'(.+)[-_.](?:rgb|color)', re.IGNORECASE)
 
 
 def _by_stem(folder):
-    """Dicts stem -> path of the images and of the depth files; ValueError where two files claim one
-    place.
-    """
+    """Dicts stem -> path of images and of depth files; ValueError if two files have one stem."""
     images, depths = {}, {}
     for entry in natural_order(folder.iterdir()):
         suffix, depth = entry.suffix.lower(), _DEPTH.fullmatch(entry.stem)
@@ -64,7 +61,7 @@ def open_pairs(folder, *, stereo=None, on_bad='refuse', depth_scale=None):
         `Footage` with depth, not `ordered`: no motion connects the images.
 
     Raises:
-        ValueError: no image, two files of one place, or an image or a depth file without its
+        ValueError: no image, two files with one stem, or an image or a depth file without its
             partner; the message names the file.
     """
     folder, bad = pathlib.Path(folder), BadFrames(on_bad)

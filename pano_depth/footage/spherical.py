@@ -26,7 +26,7 @@ _V1_XML = (
 )
 _V1_ROWS = ('CroppedAreaTopPixels', 'CroppedAreaImageHeightPixels', 'FullPanoHeightPixels')
 _V1_COLUMNS = ('CroppedAreaLeftPixels', 'CroppedAreaImageWidthPixels', 'FullPanoWidthPixels')
-# Optional boxes of a sample entry, which stand behind the spherical ones.
+# Optional boxes of a sample entry, which come after the spherical ones.
 _OPTIONAL = (b'clap', b'pasp', b'colr', b'fiel', b'btrt', b'')
 # Fields of a visual sample entry before its boxes, bytes (ISO 14496-12).
 _ENTRY_FIELDS = 78
@@ -42,9 +42,9 @@ class Spherical:
         pose: yaw, pitch and roll of the projection in degrees (V2).
         bounds: top, bottom, left and right parts of the panorama, in [0, 1], that the frame leaves
             out; all 0 for the full sphere.
-        versions: the schemes it was found in, of 1 and 2; `write_spherical` writes these.
-        xml: the text of V1 as found, or None. It is not written: sizes in it are those of the old
-            video.
+        versions: the schemes in which it was found, 1, 2 or both; `write_spherical` writes these.
+        xml: the text of V1 as found, or None. It is not written, since it holds the sizes of the
+            old video.
     """
 
     projection: str = 'equirectangular'
@@ -56,7 +56,7 @@ class Spherical:
 
     @property
     def full(self):
-        """Whether the frame covers the whole sphere; VR180, for one, does not."""
+        """Whether the frame covers the whole sphere; VR180, for example, does not."""
         return max(map(abs, self.bounds)) < 1e-3
 
 
@@ -139,8 +139,8 @@ def read_spherical(path):
         path: the file.
 
     Returns:
-        `Spherical` of the first video track that has any, or None: none has, or the file is no mp4
-        or mov.
+        `Spherical` of the first video track that has any; None if no track has any, or if the file
+        is no mp4 or mov.
 
     Raises:
         ValueError: the file is missing, or its boxes are damaged.
@@ -171,7 +171,7 @@ def _v1_box(spherical):
 
 
 def _v2_boxes(spherical):
-    # Fixed point with 16 and with 32 bits behind the point.
+    # Fixed point with 16 and with 32 bits after the point.
     pose = (round(((angle + 180) % 360 - 180) * 65536) for angle in spherical.pose)
     bounds = (min(max(round(part * 2**32), 0), 2**32 - 1) for part in spherical.bounds)
     projection = [
@@ -231,8 +231,7 @@ def _copy(source, target, count):
 
 
 def write_spherical(path, spherical):
-    """Writes spherical metadata into an mp4 that is there, e.g. from `video.write_video`,
-    atomically.
+    """Writes spherical metadata into an existing mp4 or mov file, atomically.
 
     The pictures stay as they are, byte for byte. Metadata that the file had is replaced.
 

@@ -51,15 +51,12 @@ def video_info(path):
     # The readers of imageio-ffmpeg fork, which can deadlock under JAX's threads; a plain subprocess
     # does not.
     command = [_ffmpeg(), '-nostdin', '-hide_banner', '-i', str(path)]
-    lines = (
-        subprocess.run(command, capture_output=True).stderr.decode(errors='replace').splitlines()
-    )
+    output = subprocess.run(command, capture_output=True).stderr.decode(errors='replace')
+    lines = output.splitlines()
     streams = [line for line in lines if ' Video: ' in line and 'attached pic' not in line]
-    size = (
-        re.search(r'\b([1-9]\d*)x([1-9]\d*)\b', re.sub(r'\(.*?\)', '', streams[0]))
-        if streams
-        else None
-    )
+    size = None
+    if streams:
+        size = re.search(r'\b([1-9]\d*)x([1-9]\d*)\b', re.sub(r'\(.*?\)', '', streams[0]))
     if size is None:
         reason = [line.strip() for line in lines if line.strip() and 'output file must' not in line]
         raise ValueError(
@@ -78,7 +75,7 @@ def video_info(path):
 
 
 def _ffmpeg():
-    """The program. Raises ValueError where there is none."""
+    """Path of the ffmpeg program. Raises ValueError if there is none."""
     try:
         return imageio_ffmpeg.get_ffmpeg_exe()
     except RuntimeError as error:
@@ -93,9 +90,7 @@ def _check_file(path):
 
 
 def _read_ppm(stream):
-    """The next frame of a stream of binary PPM images, or None where it ends, half a frame
-    included.
-    """
+    """The next frame of a stream of binary PPM images; None at the end, also within a frame."""
     header = [stream.readline() for _ in range(3)]
     if header[0] != b'P6\n' or not header[2].endswith(b'\n'):
         return None
@@ -107,9 +102,7 @@ def _read_ppm(stream):
 
 
 def _every_frame():
-    """The option with which ffmpeg neither repeats nor drops frames where a recording's rate
-    varies.
-    """
+    """The option that keeps ffmpeg from repeating or dropping frames where the rate varies."""
     version = re.search(r'(\d+)\.(\d+)', imageio_ffmpeg.get_ffmpeg_version())
     old = version is not None and tuple(map(int, version.groups())) < (5, 1)
     return ['-vsync', 'passthrough'] if old else ['-fps_mode', 'passthrough']
@@ -120,26 +113,9 @@ def _read_command(path, size, start, stride):
     if size is not None:
         filters.append(f'scale={size[1]}:{size[0]}:flags=area+accurate_rnd+full_chroma_int')
     # PPM frames carry their size: a rotated or cropped recording cannot be misread.
-    return [
-        _ffmpeg(),
-        '-nostdin',
-        '-v',
-        'error',
-        '-i',
-        str(path),
-        '-map',
-        '0:V:0',
-        '-vf',
-        ','.join(filters),
-        *_every_frame(),
-        '-pix_fmt',
-        'rgb24',
-        '-c:v',
-        'ppm',
-        '-f',
-        'image2pipe',
-        '-',
-    ]
+    source = ['-nostdin', '-v', 'error', '-i', str(path), '-map', '0:V:0']
+    target = ['-pix_fmt', 'rgb24', '-c:v', 'ppm', '-f', 'image2pipe', '-']
+    return [_ffmpeg(), *source, '-vf', ','.join(filters), *_every_frame(), *target]
 
 
 def iter_video(path, *, size=None, start=0, stride=1):
@@ -171,7 +147,7 @@ def iter_video(path, *, size=None, start=0, stride=1):
 
 def _frames(path, command):
     count = 0
-    # A file takes ffmpeg's messages: a pipe that nobody reads would block it once full.
+    # A file takes ffmpeg's messages: a full pipe that nobody reads would block ffmpeg.
     with (
         tempfile.TemporaryFile() as messages,
         subprocess.Popen(
@@ -197,60 +173,24 @@ def _frames(path, command):
 
 
 def _write_command(path, fps, height, width):
-    # Untagged colours would be read as BT.601 or BT.709 by the size of the picture.
-    tags = [
-        '-colorspace',
-        'bt709',
-        '-color_primaries',
-        'bt709',
-        '-color_trc',
-        'bt709',
-        '-color_range',
-        'tv',
-    ]
-    source = [
-        '-f',
-        'rawvideo',
-        '-pix_fmt',
-        'rgb24',
-        '-s',
-        f'{width}x{height}',
-        '-r',
-        f'{fps:.6f}',
-        '-i',
-        '-',
-    ]
-    convert = [
-        '-vf',
-        'scale=out_color_matrix=bt709:out_range=tv:flags=accurate_rnd',
-        '-pix_fmt',
-        'yuv420p',
-    ]
-    return [
-        _ffmpeg(),
-        '-y',
-        '-v',
-        'error',
-        *source,
-        *convert,
-        '-c:v',
-        'libx264',
-        '-crf',
-        '18',
-        *tags,
-        '-movflags',
-        '+faststart',
-        str(path),
-    ]
+    # Players read untagged colours as BT.601 or BT.709, depending on the size of the picture.
+    tags = ['-colorspace', 'bt709', '-color_primaries', 'bt709', '-color_trc', 'bt709']
+    tags += ['-color_range', 'tv']
+    source = ['-f', 'rawvideo', '-pix_fmt', 'rgb24']
+    source += ['-s', f'{width}x{height}', '-r', f'{fps:.6f}', '-i', '-']
+    filters = 'scale=out_color_matrix=bt709:out_range=tv:flags=accurate_rnd'
+    convert = ['-vf', filters, '-pix_fmt', 'yuv420p', '-c:v', 'libx264', '-crf', '18']
+    target = ['-movflags', '+faststart', str(path)]
+    return [_ffmpeg(), '-y', '-v', 'error', *source, *convert, *tags, *target]
 
 
 class _VideoWriter:
-    """Feeds frames to ffmpeg, which starts at the first of them, when the size is known."""
+    """Feeds frames to ffmpeg, which starts with the first frame, when the size is known."""
 
     def __init__(self, path, fps, name):
         self._path, self._fps, self._name = path, fps, name
         self._process = self._shape = None
-        self._messages = tempfile.TemporaryFile()  # noqa: SIM115  as long as the writer lives
+        self._messages = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the writer
 
     def append(self, frame):
         """Adds one [H, W, 3] uint8 frame with even sides, all of one size."""
@@ -304,7 +244,7 @@ class _VideoWriter:
 
 @contextlib.contextmanager
 def write_video(path, fps):
-    """Writes a video frame by frame, atomically: H.264, yuv420p, every even size as it is.
+    """Writes a video frame by frame, atomically: H.264, yuv420p, of any even size.
 
         with write_video('depth.mp4', fps=24) as append:
             for frame in frames:

@@ -1,6 +1,6 @@
 """Pure functions on sphere and cube: rays, sampling, padding, rigid motions, view synthesis.
 
-Arrays in, arrays out, under jit, vmap and grad; this room imports no other.
+They take and return arrays and work under jit, vmap and grad. This room imports no other room.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""The cube map: faces, the way to and from the equirectangular image, and cube padding.
+"""The cube map: faces, conversion to and from equirectangular images, and cube padding.
 
 Faces stand in the order front, right, back, left, up, down. Face pixel (i, j) of an S x S face
 looks along `a * right + b * down + forward` with a = (2j + 1) / S - 1, b = (2i + 1) / S - 1 and the
@@ -19,8 +19,8 @@ from pano_depth.kernels.shapes import Array, Real, Size
 
 FACES = ('front', 'right', 'back', 'left', 'up', 'down')
 
-# FACE_AXES[i] has the rows right, down, forward of face i in the camera frame: v_camera =
-# FACE_AXES[i].T @ v_face.
+# FACE_AXES[i] has the rows right, down, forward of face i in the camera frame:
+# v_camera = FACE_AXES[i].T @ v_face.
 FACE_AXES = np.array(
     [
         [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
@@ -175,8 +175,7 @@ def cube_to_equirect_table(
         return remap.make_table([cube_edges.nearest_pixel(rays, face_size, FACE_AXES)], None)
     if method != 'bilinear':
         raise ValueError(f"method is {method!r}; accepted are 'bilinear' and 'nearest'")
-    # By bands of rows: the float64 intermediates of a 4096 x 2048 image would take gigabytes at
-    # once.
+    # By bands of rows: float64 intermediates of a whole 4096 x 2048 image would take gigabytes.
     bands = [
         cube_edges.bilinear_taps(band.reshape(-1, 3), face_size, FACE_AXES)
         for band in np.array_split(rays, max(1, height // 64))
@@ -226,15 +225,13 @@ def cube_to_equirect(
 
 @functools.lru_cache(maxsize=64)
 def _padded_indices(size, pad):
-    """int32 [6, S + 2 pad, S + 2 pad]: the flat pixel [6 * S * S] that `cube_pad` copies to each
-    place.
-    """
+    """int32 [6, S + 2 pad, S + 2 pad]: the flat pixel [6 * S * S] that `cube_pad` copies there."""
     pixels = np.arange(6 * size * size, dtype=np.int32).reshape(6, size, size)
     front, right, back, left, up, down = pixels
     top, bottom = (lambda f: f[:pad]), (lambda f: f[size - pad :])
     start, end = (lambda f: f[:, :pad]), (lambda f: f[:, size - pad :])
-    # A quarter turn between two faces swaps the axes and reverses one of them; which one follows
-    # from the edges.
+    # A quarter turn between two faces swaps the axes and reverses one of them; the edges decide
+    # which one.
     rows, columns, turn = (lambda f: f[::-1]), (lambda f: f[:, ::-1]), (lambda f: f[::-1, ::-1])
     above = [
         bottom(up),
@@ -283,14 +280,14 @@ def _gather_pixels(faces, indices):
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
 def _pad(faces, pad):
-    # One gather of whole padded faces: XLA fuses the activation before it, which in a concatenation
-    # costs far more.
+    # One gather of whole padded faces: XLA fuses the activation before it into it. Fused into a
+    # concatenation, the activation would cost far more.
     return _gather_pixels(faces, _padded_indices(faces.shape[-2], pad))
 
 
 @_pad.defjvp
 def _pad_jvp(pad, primals, tangents):
-    # As a concatenation its transpose scatters the strips alone, not every pixel.
+    # The tangent is a concatenation, whose transpose scatters only the strips, not every pixel.
     (faces,), (tangent,) = primals, tangents
     indices = _padded_indices(faces.shape[-2], pad)
     inside, beyond = slice(pad, -pad), (slice(None, pad), slice(-pad, None))
@@ -312,15 +309,15 @@ def _pad_jvp(pad, primals, tangents):
 def cube_pad(
     faces: Real[Array, '*batch 6 size size channels'], pad: Size
 ) -> Real[jax.Array, '*batch 6 size+2*{pad} size+2*{pad} channels']:
-    """Pads every face with the pixels of its neighbours, as the cube folds (cube padding, Cheng et
-    al. 2018).
+    """Cube padding: adds to every face the pixels of its neighbours (Cheng et al. 2018).
 
     Ring k of a padded side (k = 1 touches the face) is the neighbour's k-th row or column counted
-    from the shared edge. The pad x pad corners, where three faces meet and no true value exists,
-    repeat the end pixels of the strips above and below horizontally.
+    from the shared edge, in the order in which the cube folds. The pad x pad corners, where three
+    faces meet and no true value exists, repeat the end pixels of the strips above and below
+    horizontally.
 
     Args:
-        faces: what is padded.
+        faces: the faces to pad.
         pad: rings to add, 0 to the size of the faces.
 
     Raises:

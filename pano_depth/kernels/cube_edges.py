@@ -1,4 +1,4 @@
-"""Which pixels of a cube a direction is interpolated from, inside the faces and across their edges.
+"""The cube pixels that a direction is interpolated from, inside faces and across their edges.
 
 Everything here runs on the host in float64 when a table is built (`cube.cube_to_equirect_table`).
 `axes` are the rows right, down, forward of each face in the camera frame (`cube.FACE_AXES`); pixels
@@ -12,9 +12,7 @@ from pano_depth.kernels.shapes import Size
 
 
 def _to_faces(rays, axes):
-    """(face [...], local [..., 3]): the face that each direction meets, and the direction in its
-    frame.
-    """
+    """(face [...], local [..., 3]): the face of each direction, and the direction in its frame."""
     axes = np.asarray(axes, np.float64)
     face = np.argmax(np.einsum('fc,...c->...f', axes[:, 2], rays), axis=-1)
     return face, np.einsum('...kc,...c->...k', axes[face], rays)
@@ -59,8 +57,9 @@ def _over_edges(local, size):
         size: S.
 
     Returns:
-        over_a, over_b: [N] whether it is the strip over the edge that axis 0 or axis 1 crosses;
-        else a corner. s: [N] from the outermost centres of this face (0) to those of the other (1).
+        over_a, over_b: [N] whether the direction lies over the edge that axis 0 or axis 1 crosses;
+            otherwise it lies at a corner.
+        s: [N] position between the outermost pixel centres of this face (0) and of the other (1).
         along: [N] pixel coordinate along the edge.
     """
     across = np.abs(local[:, :2])
@@ -79,19 +78,18 @@ def _over_edges(local, size):
 
 
 def _edge_taps(face, local, size, axes):
-    """Taps of directions beyond the outermost pixel centres of their face, which join faces without
-    a clamp.
+    """Taps of directions beyond the outermost pixel centres of their face, at edges and corners.
 
     The pixel centres of two faces lie opposite each other along their common edge. Between two
     opposite pairs the interpolation runs bilinearly over the four of them, along the straight lines
     in space that join opposite centres; between the three centres that meet at a cube corner it is
-    barycentric. It is continuous and, like the bilinear inside, exact to second order in the pixel
-    size.
+    barycentric. The result needs no clamping at edges; it is continuous and, like the bilinear
+    interpolation inside a face, exact to second order in the pixel size.
 
     Args:
         face: [N] faces.
-        local: [N, 3] directions in the face frame with forward 1; one or both of the others are
-            beyond 1 - 1/S.
+        local: [N, 3] directions in the face frame with forward 1; one or both of the other
+            coordinates are beyond 1 - 1/S.
         size: S.
         axes: [6, 3, 3] frames of the faces.
 
@@ -133,7 +131,7 @@ def _edge_taps(face, local, size, axes):
 def bilinear_taps(
     rays: Float64[np.ndarray, 'rays 3'], face_size: Size, axes: Float[np.ndarray, '6 3 3']
 ) -> tuple[list[Int64[np.ndarray, ' rays']], list[Float64[np.ndarray, ' rays']]]:
-    """The four pixels between whose centres each direction lies, and their weights.
+    """The four pixels whose centres surround each direction, and their weights.
 
     Args:
         rays: directions in the camera frame.

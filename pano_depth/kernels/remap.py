@@ -1,9 +1,9 @@
-"""Resampling by gathered pixels and weights: what every projection ends in.
+"""Resampling by gathered pixels and weights, the last step of every projection.
 
-A resampled pixel is a weighted sum of a few source pixels. Which ones and how much depends on the
-shapes alone for the fixed projections, so that they come in a `Table` that is built once per shape,
-in float64 on the host. Passed to a jitted function as an argument, a table keeps the compiled
-program small: as a constant it costs seconds of compilation.
+A resampled pixel is a weighted sum of a few source pixels. For the fixed projections, pixels and
+weights depend on the shapes alone. A `Table` holds them; it is built once per shape, in float64 on
+the host. Pass a table to a jitted function as an argument, which keeps the compiled program small:
+as a constant it costs seconds of compilation.
 """
 
 import math
@@ -21,8 +21,7 @@ Method = Literal['bilinear', 'nearest']
 
 
 class Table(NamedTuple):
-    """A fixed resampling of flattened pixels; a pytree, so that it can be an argument of jitted
-    functions.
+    """A fixed resampling of flattened pixels; a pytree, so that jitted functions can take it.
 
     Attributes:
         indices: flat source pixels of every target pixel.
@@ -57,13 +56,14 @@ def make_table(
 
 
 def _take(source, indices):
-    """Source [P, C], indices [...] int32 inside [0, P) -> [..., C]; unlike `source[indices]`
-    without tests for negative indices.
+    """Source [P, C], indices [...] int32 inside [0, P) -> [..., C].
+
+    Unlike `source[indices]`, it does not test for negative indices.
     """
     dimensions = jax.lax.GatherDimensionNumbers(
         offset_dims=(indices.ndim,), collapsed_slice_dims=(0,), start_index_map=(0,)
     )
-    # Clipped, not promised: a NaN coordinate must not read beyond the image.
+    # CLIP, not PROMISE_IN_BOUNDS: a NaN coordinate must not read beyond the image.
     return jax.lax.gather(
         source,
         indices[..., None],
@@ -142,7 +142,7 @@ def apply_table(
 
     def one(pixels):
         # One gather for all taps: measured on a CPU, the program is 1.3 times faster than with one
-        # gather a tap. For uint8 it is slower, and so it is for coordinates that the same program
+        # gather for each tap. It is slower for uint8, and for coordinates that the same program
         # computes.
         taps = _take(pixels, table.indices)
         return sum(

@@ -19,7 +19,7 @@ class Motion(NamedTuple):
 
     Attributes:
         rotation: rotation matrices.
-        translation: in metres, or in the unit that goes with it.
+        translation: in metres, or in the unit of the depth.
     """
 
     rotation: Float[Array, '*#batch 3 3']
@@ -64,7 +64,7 @@ def rotate(
 
     Args:
         rotation: rotation matrices.
-        vectors: what they turn.
+        vectors: the vectors to rotate.
 
     Returns:
         The rotated vectors.
@@ -120,9 +120,7 @@ def so3_exp(omega: Real[Array, '*batch 3']) -> Float[jax.Array, '*batch 3 3']:
 
 
 def _quaternion(rotation):
-    """Unit quaternion [..., 4] (w, x, y, z) with w >= 0, from the largest of the four candidates
-    (Shepperd 1978).
-    """
+    """Unit quaternion [..., 4] (w, x, y, z), w >= 0, from the largest candidate (Shepperd 1978)."""
     r = rotation
     trace = r[..., 0, 0] + r[..., 1, 1] + r[..., 2, 2]
     diagonal = jnp.stack([trace, r[..., 0, 0], r[..., 1, 1], r[..., 2, 2]], axis=-1)
@@ -186,16 +184,11 @@ def compose(a: Motion, b: Motion) -> Motion:
         ValueError: an array is not [..., 3, 3] or [..., 3], or they do not broadcast.
     """
     a, b = _as_floats('a', a), _as_floats('b', b)
-    _check_broadcast(
-        **{
-            f'{part} of {name}': value.shape[:-axes]
-            for name, motion in (('a', a), ('b', b))
-            for part, value, axes in (
-                ('rotation', motion.rotation, 2),
-                ('translation', motion.translation, 1),
-            )
-        }
-    )
+    shapes = {}
+    for name, motion in (('a', a), ('b', b)):
+        shapes[f'rotation of {name}'] = motion.rotation.shape[:-2]
+        shapes[f'translation of {name}'] = motion.translation.shape[:-1]
+    _check_broadcast(**shapes)
     return Motion(
         _matmul(a.rotation, b.rotation), rotate(a.rotation, b.translation) + a.translation
     )

@@ -23,9 +23,7 @@ from pano_depth.kernels.shapes import Array, Real, Size
 
 
 def check_equirect(height: Size, width: Size, name: str = 'image') -> None:
-    """Raises ValueError, which calls the image `name`, unless `height` x `width` is an
-    equirectangular shape, W = 2H.
-    """
+    """Raises ValueError about `name` unless `height` x `width` is equirectangular, W = 2H."""
     if (
         not all(isinstance(size, (int, np.integer)) for size in (height, width))
         or height < 1
@@ -38,9 +36,7 @@ def check_equirect(height: Size, width: Size, name: str = 'image') -> None:
 
 @functools.lru_cache(maxsize=8)
 def pixel_rays(height: Size, width: Size) -> Float64[np.ndarray, '{height} {width} 3']:
-    """Unit rays of the pixel centres of a height x width image, on the host; `ray_directions` in
-    double precision.
-    """
+    """Unit rays of the pixel centres of a height x width image, on the host in float64."""
     lon = ((np.arange(width) + 0.5) / width - 0.5) * 2 * np.pi
     lat = ((0.5 - (np.arange(height) + 0.5) / height) * np.pi)[:, None]
     rays = np.stack(
@@ -76,15 +72,13 @@ def ray_directions(height: Size, width: Size) -> Float32[jax.Array, '{height} {w
 _LONG, _SHRINK = 2.0**40, 2.0**-70
 
 # Longitude has no derivative at the poles and latitude has a kink there. The image that they
-# address stays smooth, so that the exact derivatives are bounded below by treating everything
-# within 1e-6 rad of a pole as 1e-6 rad away: far below any pixel.
+# address is smooth there. The derivatives below stay finite: they treat everything within 1e-6 rad
+# of a pole, far less than a pixel, as 1e-6 rad away.
 _POLE = 1e-6
 
 
 def _moderate(directions):
-    """Directions [..., 3] brought to a length whose square is a normal number, if theirs is
-    none.
-    """
+    """Scales directions [..., 3] whose squared length would not be a normal float32 number."""
     largest = jax.lax.stop_gradient(jnp.max(jnp.abs(directions), axis=-1, keepdims=True))
     return directions * jnp.where(
         largest > _LONG, _SHRINK, jnp.where(largest < 1 / _LONG, 1 / _SHRINK, 1.0)
@@ -124,8 +118,8 @@ def project(
     """Continuous pixel coordinates of viewing directions in an equirectangular image.
 
     Args:
-        directions: vectors in the camera frame, of any positive length. Computed in float32 (or
-            more, if they are).
+        directions: vectors in the camera frame, of any positive length. They are computed in
+            float32, or in their own type if it is wider.
         height, width: image size in pixels, width = 2 * height.
 
     Returns:
@@ -224,8 +218,8 @@ def sample_equirect(
         method: 'bilinear' or 'nearest' (depth and masks, so that invalid zeros never mix).
 
     Returns:
-        In the image's type: its leading axes, then those axes of the directions that are not
-        shared with it, then the channels.
+        Samples in the type of the image. Their axes are the leading axes of the image, then the
+        axes of the directions that the image does not share, then the channels.
 
     Raises:
         ValueError: the image is not 2:1, has no channel axis, or the method is unknown.

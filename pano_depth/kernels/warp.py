@@ -1,5 +1,4 @@
-"""View synthesis on the sphere: where the points of one view lie in another, and what is seen
-there.
+"""View synthesis on the sphere: where points of one view lie in another, and their colours.
 
 Every ray of the target meets the source sphere somewhere, so that nothing ever leaves the image.
 """
@@ -16,9 +15,7 @@ _FAR = 1e30  # metres; still a number when rotated and scaled in float32
 
 
 def _align(motion, grid, axes, name):
-    """Appends axes to `motion` [*leading, *last] so that `leading` aligns with the FIRST axes of
-    `grid`.
-    """
+    """Appends axes to `motion` [*leading, *last]; `leading` fits the FIRST axes of `grid`."""
     leading = motion.shape[: motion.ndim - axes]
     if len(leading) > len(grid) or any(m not in (1, g) for m, g in zip(leading, grid)):
         raise ValueError(
@@ -57,8 +54,8 @@ def reproject(
             with the FIRST axes of the depth: [B, 6, 3, 3] is a motion per face.
 
     Returns:
-        Unit directions; where the point falls on the source camera's centre, the rotated ray.
-        Gradients are finite everywhere.
+        Unit directions; the rotated ray where the point is the source camera's centre. Gradients
+        are finite everywhere.
 
     Raises:
         ValueError: the shapes do not fit.
@@ -79,14 +76,11 @@ def reproject(
     rotation = _align(rotation, grid, 2, 'rotation')
     translation = _align(translation, grid, 1, 'translation')
     rays = rigid.rotate(rotation, jnp.broadcast_to(directions, grid + (3,)))
-    # What is infinitely far lies along its ray; infinity minus itself would not.
-    points = (
-        rays
-        * jnp.minimum(depth.astype(jnp.promote_types(depth.dtype, jnp.float32)), _FAR)[..., None]
-        + translation
-    )
-    # Scaled by the largest component first: the square of a far point would overflow, of a near one
-    # vanish.
+    # An infinitely far point lies along its ray; arithmetic with infinity would give NaN instead.
+    distance = jnp.minimum(depth.astype(jnp.promote_types(depth.dtype, jnp.float32)), _FAR)
+    points = rays * distance[..., None] + translation
+    # Scaled by the largest component first: the square of a far point would overflow, that of a
+    # near point would underflow.
     scale = jax.lax.stop_gradient(jnp.max(jnp.abs(points), axis=-1, keepdims=True))
     nowhere = scale < 1e-30
     points = jnp.where(nowhere, rays, points / jnp.where(nowhere, 1.0, scale))
@@ -109,15 +103,14 @@ def synthesize(
             faces, for all sources).
 
     Returns:
-        Image on the grid of the depth. (Occlusions are not seen: what is hidden in the source shows
-        what hides it.)
+        Image on the grid of the depth. It does not know occlusions: for a point that is hidden in
+        the source it shows what hides the point.
 
     Raises:
         ValueError: the shapes do not fit.
     """
     batch, grid = jnp.shape(source)[:-3], _grid(jnp.asarray(directions), jnp.asarray(depth))
-    # One view of faces or of an image serves all sources; a batch of views has to be the sources'
-    # own.
+    # One view, of faces or of an image, serves all sources; a batch of views must fit the sources.
     if len(batch) and grid[:-2] not in ((), (6,)) and grid[: len(batch)] != batch:
         raise ValueError(
             f'source has shape {jnp.shape(source)}; its leading axes {batch} must be the first axes'

@@ -1,9 +1,8 @@
-"""Augmentation that is valid on the sphere: the whole sphere turns, is mirrored, changes its
-colours.
+"""Augmentation that is valid on the sphere: it turns, mirrors and recolours the whole sphere.
 
 A turned or mirrored view is an orthogonal matrix A with camera direction = A @ ray of the view.
-Images are sampled through it in one go, and a motion of the camera becomes `conjugate(motion, A)`:
-what the pose network has to answer.
+Images are sampled through it in one step. A motion of the camera becomes `conjugate(motion, A)`,
+which the pose network has to predict.
 """
 
 from typing import Literal, NamedTuple, get_args
@@ -44,8 +43,8 @@ def views(
             angle = jax.random.uniform(turn, (), minval=-jnp.pi, maxval=jnp.pi)
             matrix = rigid.so3_exp(jnp.array([0.0, 1.0, 0.0]) * angle)
         elif rotation == 'any':
-            # Only with a positive diagonal of the triangle is Q uniform (Stewart 1980): the sign
-            # convention of a QR is not random.
+            # Q is uniform only if the triangle has a positive diagonal (Stewart 1980); the signs of
+            # a QR are a convention and not random.
             matrix, triangle = jnp.linalg.qr(jax.random.normal(turn, (3, 3)))
             matrix = matrix * jnp.sign(jnp.diagonal(triangle))
             matrix = matrix * jnp.sign(jnp.linalg.det(matrix))

@@ -1,4 +1,4 @@
-"""Trained networks as files: checkpoints of runs, `.npz` files, those of the package."""
+"""Trained networks as files: checkpoints of runs, `.npz` files, the weights of the package."""
 
 import dataclasses
 import json
@@ -27,7 +27,7 @@ ModelChoice = optional_fields(
 
 
 def to_saved(state: train.State, model: ModelConfig) -> dict:
-    """A training state as a checkpoint holds it: parameters as trees."""
+    """A training state in the form of a checkpoint: parameters as trees."""
     return {
         'params': train.unflatten(state.params, model),
         'optimizer': state.optimizer,
@@ -51,8 +51,9 @@ def template(recipe: train.RecipeConfig, model: ModelConfig) -> dict:
 
 
 def save_weights(path: str | pathlib.Path, params: dict, config: ModelConfig) -> None:
-    """Writes parameters as one .npz file: float16 arrays and the model's config, a fraction of a
-    checkpoint's size.
+    """Writes parameters and the model's config as one .npz file of float16 arrays.
+
+    Its size is a fraction of the size of a checkpoint.
 
     Args:
         path: destination, `.npz`.
@@ -68,12 +69,8 @@ def save_weights(path: str | pathlib.Path, params: dict, config: ModelConfig) ->
 
 
 def _config(values):
-    return ModelConfig(
-        **{
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in values.items()
-        }
-    )
+    as_tuple = lambda value: tuple(value) if isinstance(value, list) else value
+    return ModelConfig(**{name: as_tuple(value) for name, value in values.items()})
 
 
 def _load_weights(path):
@@ -81,13 +78,13 @@ def _load_weights(path):
     try:
         with npz.open_npz(path) as stored:
             config = _config(json.loads(str(stored['config'])))
-            leaf = lambda keys, shape: (
-                stored['/'.join(entry.key for entry in keys)]
-                .astype(np.float32)
-                .reshape(shape.shape)
-            )
+
+            def leaf(keys, shape):
+                array = stored['/'.join(entry.key for entry in keys)]
+                return array.astype(np.float32).reshape(shape.shape)
+
             return jax.tree_util.tree_map_with_path(leaf, param_shapes(config)), config
-    except Exception as error:  # A damaged archive raises whatever its part raises.
+    except Exception as error:  # A damaged archive can raise anything.
         raise ValueError(
             f'checkpoint {path} is not a .npz of --save_weights of this version: {error}'
         ) from error
@@ -139,8 +136,8 @@ def start_model(checkpoint: str, choice: Any = None) -> tuple[dict | None, Model
         (params or None, config): for fresh networks no parameters.
 
     Raises:
-        ValueError: as `load_model`, or the choice differs from the networks of the checkpoint in
-            what their parameters depend on.
+        ValueError: as `load_model`, or the choice needs other parameters than the networks of the
+            checkpoint have.
     """
     choice = ModelChoice() if choice is None else choice
     given = {name: value for name, value in vars(choice).items() if value is not None}
@@ -159,7 +156,7 @@ def start_model(checkpoint: str, choice: Any = None) -> tuple[dict | None, Model
 
 
 def trained_model(checkpoint: str, choice: Any = None) -> tuple[dict, ModelConfig]:
-    """`start_model` where nothing can be done without parameters.
+    """`start_model` for jobs that need trained parameters.
 
     Raises:
         ValueError: as `start_model`, or fresh networks are asked for.

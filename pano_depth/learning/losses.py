@@ -31,8 +31,9 @@ def check_float(name: str, image: Real[Array, '...']) -> None:
 def weighted_mean(
     values: Float[Array, ' batch *rest'], weights: Real[ArrayLike, '...']
 ) -> Float[jax.Array, '']:
-    """Mean over the examples of their weighted means: it does not depend on how a batch is split
-    over devices.
+    """Mean over the examples of their weighted means.
+
+    It does not depend on how a batch is split over devices.
 
     Args:
         values: of the examples.
@@ -83,7 +84,7 @@ def photometric_error(
 
     Args:
         a, b: images in [0, 1].
-        pad: adds the pixel that windows at the border of a face need.
+        pad: adds the ring of pixels that windows at the border of a face need.
         ssim_weight: share of (1 - SSIM) / 2; the rest is the absolute difference.
 
     Returns:
@@ -119,11 +120,10 @@ def smoothness(
     *,
     pad: Pad,
 ) -> Float[jax.Array, '*batch faces height width']:
-    """Edge-aware first-order smoothness of a disparity map (Godard et al. 2017), per pixel and
-    across the faces.
+    """Edge-aware first-order smoothness of disparity per pixel, across faces (Godard et al. 2017).
 
     Args:
-        disparity: divided by its mean by the caller.
+        disparity: already divided by its mean.
         image: in [0, 1].
         pad: adds the neighbours beyond the border of a face.
 
@@ -142,15 +142,14 @@ def smoothness(
 def plainness(
     image: Float[Array, '*batch faces height width channels'], *, pad: Pad, contrast: float = 0.015
 ) -> Float[jax.Array, '*batch faces height width']:
-    """How little an image has to compare around each pixel: 1 on plain surfaces, 0 where there is
-    texture.
+    """How plain an image is around each pixel: 1 on plain surfaces, 0 where there is texture.
 
     Args:
         image: in [0, 1].
         pad: adds the neighbours beyond the border of a face.
-        contrast: mean difference of neighbours, over about 5 x 5 pixels, at which it has fallen to
-            1 / e. An overcast sky and asphalt have 0.008 in an image of 128 x 64 pixels, plastered
-            walls 0.03 and more.
+        contrast: mean difference of neighbours, over about 5 x 5 pixels, at which the result has
+            fallen to 1 / e. An overcast sky and asphalt have 0.008 in an image of 128 x 64 pixels,
+            plastered walls 0.03 and more.
 
     Returns:
         Values in [0, 1], without a gradient.

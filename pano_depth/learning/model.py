@@ -17,7 +17,7 @@ from pano_depth.learning import losses, networks
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
-    """What the networks are; stored with every checkpoint."""
+    """Size and kind of the networks; stored with every checkpoint."""
 
     face_size: int = option(
         32, 'pixels along a cube face; the EQUI network takes images of 2 x 4 such faces'
@@ -57,8 +57,7 @@ class ModelConfig:
 
 
 class Grid(NamedTuple):
-    """The rays that an image of the model consists of: six cube faces, or one equirectangular
-    image.
+    """The viewing rays of a model image: six cube faces, or one equirectangular image.
 
     Attributes:
         rays: unit directions in the camera frame.
@@ -92,8 +91,8 @@ def look(
     """Samples equirectangular frames on the grid, through a turned or mirrored view.
 
     Args:
-        frames: some of each example.
-        grid: where they are sampled.
+        frames: the frames of each example.
+        grid: the rays that are sampled.
         view: orthogonal matrices, camera direction = view @ ray.
     """
     directions = rigid.rotate(view[:, None, None, None], grid.rays[None])
@@ -124,7 +123,7 @@ def param_shapes(config: ModelConfig) -> dict:
 def init_params(seed: int, config: ModelConfig) -> dict:
     """Initial parameters {'depth': ..., 'pose': ...} of the networks, numpy arrays.
 
-    Drawn by `common.init.he_normal`, but for the kernels of the heads, which start near zero.
+    `common.init.he_normal` draws them; only the kernels of the heads start near zero.
     """
 
     def deviation(names):
@@ -148,9 +147,9 @@ def predict_disparity(
         config: of the model.
 
     Returns:
-        (disparities, logit): the finest first, the others at [h / 2^k, w / 2^k], each divided by
-        its mean over the sphere, so that neither a free scale nor a drift to infinity is left; and
-        the finest log-disparity before that.
+        (disparities, logit). The disparities are the finest first, then those at
+        [h / 2^k, w / 2^k]. Each is divided by its mean over the sphere, which fixes its scale and
+        keeps it from drifting to infinity. The logit is the finest log-disparity before that.
     """
     logits = _networks(config)[0].apply({'params': params['depth']}, images, grid.rays)
     disparities = []
@@ -176,9 +175,9 @@ def predict_motion(
         target, source: images on the grid, in [0, 1].
 
     Returns:
-        (per_face, mean, consistency): [batch, faces] motions that warp each face (by the mode of
-        the config), [batch] the mean P* of the faces, both in the camera frame with translations in
-        units of 1 / mean disparity; and L_pose.
+        (per_face, mean, consistency): the [batch, faces] motions that warp each face, by the mode
+        of the config; the [batch] mean P* of the faces; and L_pose. Motions are in the camera
+        frame, with translations in units of 1 / mean disparity.
     """
     omega, translation = _networks(config)[1].apply(
         {'params': params['pose']}, target, source, grid.rays
@@ -199,9 +198,7 @@ def predict_motion(
 
 
 def pad_one(padding: networks.Padding) -> losses.Pad:
-    """Function that pads [..., F, h, w, C] by one pixel for windows that cross the borders of
-    faces.
-    """
+    """Function that pads [..., F, h, w, C] by one pixel, for windows across borders of faces."""
     # Zero padding is a property of the network alone: losses always see the true neighbours.
     kind = 'equirect' if padding == 'equirect' else 'cube'
     return lambda images: networks.pad_faces(images, 1, kind)

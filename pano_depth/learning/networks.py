@@ -1,7 +1,7 @@
 """The depth network and the pose network, on cube faces or on the equirectangular image.
 
-Both see an image as [B, F, h, w, C]: F = 6 cube faces, or F = 1 for the equirectangular image. What
-lies beyond the border of a face is decided by one argument, the padding before every convolution:
+Both see an image as [B, F, h, w, C]: F = 6 cube faces, or F = 1 for the equirectangular image. One
+argument, the padding before every convolution, decides what lies beyond the border of a face:
 'cube' (the neighbouring faces), 'zero', or 'equirect' (F = 1; columns wrap, rows cross the poles:
 the EQUI baseline of Wang et al. 2018).
 """
@@ -25,7 +25,7 @@ PADDINGS = get_args(Padding)
 
 
 def _concatenate_beyond(images, pad, xp):
-    """What `equirect_pad` gives, put together from slices with numpy or jax.numpy."""
+    """The result of `equirect_pad`, from slices with numpy or jax.numpy."""
     over = xp.roll(images, images.shape[-2] // 2, axis=-2)
     north, south = over[..., :pad, :, :][..., ::-1, :, :], over[..., -pad:, :, :][..., ::-1, :, :]
     images = xp.concatenate([north, images, south], axis=-3)
@@ -49,8 +49,7 @@ def equirect_pad(
         images: of even width.
         pad: pixels on every side, at least 1.
     """
-    # One gather forwards, a concatenation for derivatives: as in `cube.cube_pad` and for its
-    # reasons.
+    # One gather forwards, a concatenation for derivatives, as in `cube.cube_pad`.
     indices = _equirect_indices(*images.shape[-3:-1], pad)
     flat = images.reshape(images.shape[:-3] + (-1, images.shape[-1]))
     return remap.gather(flat, [indices], None, grid=indices.shape)
@@ -79,9 +78,7 @@ def pad_faces(
 
 
 def check_size(height: int, width: int, levels: int, name: str = 'face') -> None:
-    """Raises ValueError unless `levels` halvings of height x width leave whole, at least 2-pixel
-    maps.
-    """
+    """Raises ValueError unless height x width can be halved `levels` times, to 2 pixels or more."""
     factor = 2**levels
     if height % factor or width % factor or min(height, width) < 2 * factor:
         raise ValueError(
@@ -114,7 +111,7 @@ class Conv(nn.Module):
         features: output channels.
         padding: see `PADDINGS`.
         stride: 1 or 2.
-        bias: whether it has one.
+        bias: whether a bias is added.
     """
 
     features: int
@@ -143,9 +140,9 @@ class Conv(nn.Module):
 class Block(nn.Module):
     """Convolution, group normalisation over all faces of an example, ELU.
 
-    Normalisation is per example, so that data parallelism does not change it, and keeps features
-    bounded while the pose is still unlearned; without it they grow until the head saturates for
-    good.
+    Normalisation is per example, so that data parallelism does not change it. It keeps features
+    bounded while the pose is not learned yet; without it they grow until the head saturates for
+    ever.
     """
 
     features: int
@@ -167,7 +164,7 @@ class DepthNet(nn.Module):
 
     Nothing is computed at full resolution: the first convolution halves the image and the heads
     predict the 2 x 2 pixels that each of their features covers, which makes a step much cheaper;
-    what it costs in accuracy has not been measured.
+    the cost in accuracy has not been measured.
 
     Attributes:
         channels: features of each level; each level halves the faces, the first one the image.
@@ -201,8 +198,8 @@ class DepthNet(nn.Module):
             ValueError: the faces cannot be halved often enough.
         """
         check_size(*images.shape[2:4], len(self.channels))
-        # The elevation of each pixel tells floor from ceiling from wall, which the pixels of one
-        # face alone do not.
+        # The elevation of each pixel tells floor, ceiling and wall apart; the pixels of one face
+        # alone do not.
         elevation = jnp.broadcast_to(rays[..., 1:2], images.shape[:-1] + (1,)).astype(images.dtype)
         features, skips = jnp.concatenate([images * 4 - 2, elevation], axis=-1), []
         for level, width in enumerate(self.channels):
@@ -223,14 +220,13 @@ class DepthNet(nn.Module):
 
 
 class PoseNet(nn.Module):
-    """Predicts, for each face, the motion from the target camera to a source camera, in the frame
-    of that face.
+    """Predicts for each face the motion from the target to a source camera, in the face frame.
 
     Attributes:
         channels: features of its layers, each of which halves the faces.
         padding: see `PADDINGS`.
-        scale: what its output is multiplied with, so that it starts near no motion (SfMLearner
-            takes 0.01, which learns later).
+        scale: factor of the output, so that training starts near no motion (0.01, as in SfMLearner,
+            learns later).
     """
 
     channels: Sequence[int] = (16, 32, 64, 128)

@@ -40,14 +40,13 @@ class LossConfig:
     )
     minimum_from: float = option(
         0.4,
-        'part of the training after which the minimum over the sources takes over from their mean;'
-        ' taken from the start it trains the motion to whichever source happens to be learned first'
-        ' and starves the other',
+        'part of the training after which the minimum over the sources replaces their mean; from'
+        ' the start, the minimum would train only the motion to the source that is learned first',
     )
     automask: bool = option(
         False,
         'leave out pixels that the unwarped source explains better (static scenes, things that move'
-        ' along)',
+        ' with the camera)',
     )
     pose_weight: float = option(
         0.1, 'weight of the pose-consistency loss L_pose (only in mode full)'
@@ -60,13 +59,13 @@ class LossConfig:
     )
     truth_weight: float = option(
         0.0,
-        'weight of the supervised losses where the data knows depth and motion (PanoRooms); 0'
+        'weight of the supervised losses where the data has depth and motion (PanoRooms); 0'
         ' learns from images alone',
     )
     prior_weight: float = option(
         0.0,
-        'adaptation: weight of the difference in log depth from what the networks said before it,'
-        ' on plain surfaces, which tell nothing',
+        'adaptation: weight of the difference in log depth from the networks before adaptation, on'
+        ' plain surfaces, where images tell nothing',
     )
     solid_angle: bool = option(True, 'weight pixels by their solid angle')
 
@@ -107,13 +106,15 @@ def _both(triplets):
 
 
 def _seen(image, directions):
-    """What a camera's mask or depth [H, W] holds in directions [..., 3]: the nearest pixels."""
+    """The nearest pixels of a camera's mask or depth [H, W] in directions [..., 3]."""
     return sphere.sample_equirect(image[..., None], directions, method='nearest')[..., 0]
 
 
 def _synthesize(frames, disparity, motion, view, mask, grid):
-    """The target seen from both sources: views [2B, F, h, w, 3], and [2B, F, h, w] 1 where they
-    would show what is masked, or None.
+    """The target synthesised from both sources, and where it would show masked pixels.
+
+    Returns:
+        Views [2B, F, h, w, 3]; and [2B, F, h, w], 1 where they would show what is masked, or None.
     """
     turned = warp.reproject(grid.rays, 1 / _twice(disparity), motion.rotation, motion.translation)
     turned = rigid.rotate(_twice(view)[:, None, None, None], turned)
@@ -128,7 +129,7 @@ def _compare(views, hidden, images, weights, share, config, pad):
         views, hidden: from `_synthesize`.
         images: [B, 3, F, h, w, 3] the triplet itself.
         weights: [B, F, h, w] of the target's pixels, 0 where masked.
-        share: 1 for the minimum over the two sources, 0 for their mean.
+        share: 1 for the minimum over the two sources, 0 for their mean, or between.
         config: `LossConfig`.
         pad: see `losses.photometric_error`.
 
@@ -139,7 +140,7 @@ def _compare(views, hidden, images, weights, share, config, pad):
     pairs = lambda x: x.reshape((2, len(images)) + x.shape[1:])
     target = _twice(images[:, 1])
     if hidden is not None:
-        # What is masked must not leak into coarse pixels and windows.
+        # Masked pixels must not leak into coarse pixels and windows.
         views = jnp.where((_twice(weights) > 0)[..., None], views, target)
     total = 0.0
     for times in range(config.pyramid):
@@ -157,7 +158,7 @@ def _compare(views, hidden, images, weights, share, config, pad):
 
 
 def _log_error(depth, disparity, view, weights, grid, importance=1.0):
-    """Mean |log disparity| difference from known depth, and the mean disparity of that depth.
+    """Mean |log disparity| difference to known depth, and the mean disparity of that depth.
 
     Args:
         depth: [B, H, W] range in the cameras' frames, 0 where unknown.
@@ -173,7 +174,7 @@ def _log_error(depth, disparity, view, weights, grid, importance=1.0):
     seen = jax.vmap(_seen)(depth, jax.vmap(rigid.rotate, in_axes=(0, None))(view, grid.rays))
     weights = jnp.where(seen > 0, weights, 0.0)
     known = jnp.where(seen > 0, 1 / jnp.where(seen > 0, seen, 1.0), 0.0)
-    # Both disparities have the mean 1 over what is known.
+    # Both disparities have the mean 1 over the known pixels.
     mean = lambda x: (
         (x * weights).sum(axis=(1, 2, 3), keepdims=True)
         / jnp.maximum(weights.sum(axis=(1, 2, 3), keepdims=True), 1e-6)
@@ -185,8 +186,9 @@ def _log_error(depth, disparity, view, weights, grid, importance=1.0):
 
 
 def _motion_error(true, unit, motion, view):
-    """Mean error of motions [2B, F] in the frames of the views, whose translations are in units of
-    1 / `unit` [B].
+    """Mean error of motions [2B, F] in the frames of the views.
+
+    Translations of `motion` are in units of 1 / `unit` [B].
     """
     turned = augment.conjugate(true, _twice(view))
     moved = jnp.abs(
@@ -213,22 +215,23 @@ def objective(
     Args:
         params: {'depth', 'pose'}.
         frames: equirectangular, in [0, 1]: previous, target, next.
-        view: orthogonal, through which the model looks at the frames (`augment.views`).
-        colours: that the networks see, not those that are compared; None for the images' own.
-        mask: 1 where the image counts, 0 for the tripod or the photographer, who move along; or
-            None.
+        view: orthogonal matrices through which the model looks at the frames (`augment.views`).
+        colours: change of the colours that the networks see; the loss compares unchanged colours.
+            None for no change.
+        mask: 1 where the image counts, 0 for the tripod or the photographer, who move with the
+            camera; or None.
         grid: of the model.
-        model: what the networks are.
+        model: configuration of the networks.
         config: weights of the losses.
         progress: part of the training that is done, 0 to 1.
-        truth: what is known of the batch, or None; used as far as `truth_weight` and
-            `prior_weight` are not 0.
+        truth: what is known of the batch, or None; used where `truth_weight` or `prior_weight` is
+            not 0.
 
     Returns:
         (total, metrics): the sum to minimise and a flat dict of its terms and of diagnostics.
     """
     if mask is not None:
-        # Neither network nor loss ever sees what is masked.
+        # Neither network nor loss ever sees masked pixels.
         frames = jnp.where(mask[..., None] > 0, frames, 0.5)
     images = look(frames, grid, view)
     inputs = images if colours is None else augment.recolour(images, colours)
@@ -245,7 +248,7 @@ def objective(
     )
     if mask is not None:
         weights = weights * _seen(mask, rigid.rotate(view[:, None, None, None], grid.rays[None]))
-    # Ramped over a tenth of the training.
+    # The change takes a tenth of the training.
     ramp = jnp.clip((progress - config.minimum_from) * 10, 0, 1)
     share = ramp if config.selection == 'minimum' else 0.0
     photometric = 0.0
@@ -256,7 +259,7 @@ def objective(
         error = _compare(views, hidden, images, weights, share, config, pad)
         photometric = photometric + error / len(disparities)
 
-    # Mean-normalised disparity is smoothed, so that shrinking it does not help.
+    # The smoothed disparity has the mean 1, so that the loss cannot fall by shrinking it.
     rough = losses.weighted_mean(losses.smoothness(disparities[0], target, pad=pad), weights)
     terms = {
         'photometric': photometric,

@@ -21,7 +21,7 @@ SHOWN = ('loss', 'photometric', 'disparity_spread')
 
 @dataclasses.dataclass(frozen=True)
 class LogConfig:
-    """What a training writes down, and how often."""
+    """How often a training logs and saves."""
 
     log_every: int = option(20, 'steps between two lines of metrics.jsonl', lower_bound=1)
     checkpoint_every: int = option(
@@ -51,20 +51,20 @@ def train_in(
     Args:
         run: the open run directory.
         source: see `sources`.
-        recipe, model, loss: how the networks are trained, what they are, what they minimise.
+        recipe, model, loss: configurations of the training, of the networks and of their loss.
         grid: of the model.
         mask: as for `train.fit`.
         params: {'depth', 'pose'} to start from, or None for fresh ones.
-        logs: what is written down, and how often.
+        logs: how often it logs and saves.
         description: word in front of the progress.
-        stop: asks for an end, or None.
+        stop: request to stop, or None.
 
     Returns:
         {'depth', 'pose'}: the averaged parameters after the last step.
 
     Raises:
         ValueError: see `train.fit`, or the checkpoints do not fit this model.
-        Stopped: `stop` was asked; there is a checkpoint of the step after which training ended.
+        Stopped: there was a request to stop; the last step that was done has a checkpoint.
     """
     stop = stop or Stop()
     state = train.init_state(recipe, model, params)
@@ -77,7 +77,7 @@ def train_in(
             if steps != recipe.steps:
                 raise ValueError(
                     f'the checkpoints in {run.path} belong to a run of {steps} steps, not'
-                    f' {recipe.steps}: the rate of learning depends on it; take another --workdir'
+                    f' {recipe.steps}: the learning rate depends on it; take another --workdir'
                 )
             state = stored.from_saved(saved)
         started = time.monotonic()

@@ -18,8 +18,10 @@ from pano_depth.rooms import render, streams
 
 
 def _motions_to_sources(rotation, translation):
-    """Poses [B, 3, 3, 3] and [B, 3, 3] of triplets, camera to world -> `Motion` [2B], target to
-    previous, then target to next.
+    """Motions [2B] of triplets: target to previous, then target to next.
+
+    Args:
+        rotation, translation: [B, 3, 3, 3] and [B, 3, 3] poses, camera to world.
     """
     pick = lambda i: Motion(rotation[:, i], translation[:, i])
     motions = [rigid.compose(rigid.inverse(pick(i)), pick(1)) for i in (0, 2)]
@@ -31,7 +33,7 @@ def _floats(frames):
 
 
 class ClipSource:
-    """Triplets of one clip, which lies on the device as a whole."""
+    """Triplets of one clip; the whole clip is kept on the device."""
 
     def __init__(
         self,
@@ -47,17 +49,17 @@ class ClipSource:
         """Sets the source up.
 
         Args:
-            clip: what the triplets are of.
+            clip: the clip that triplets are taken from.
             stride: frames between the target and each of its two neighbours.
             batch_size: examples of a global batch.
             seed: of the order.
             reach: the neighbours of each triplet are 1 to `reach` strides away, drawn anew each
-                time: wide baselines tell depth, short ones are easy to match. What the clip is too
-                short for is left out.
-            near: share of the triplets that are closer than one stride, where that is more than one
-                frame: the path is chained from the motions between neighbouring frames, which have
-                to be known too.
-            widen_from: step before which none is farther than one stride.
+                time: wide baselines tell depth, short ones are easy to match. Distances are left
+                out for which the clip is too short.
+            near: share of the triplets that are closer than one stride, if a stride is more than
+                one frame. The path is chained from motions between neighbouring frames, so the
+                networks have to learn these too.
+            widen_from: step before which no neighbour is farther away than one stride.
 
         Raises:
             ValueError: the clip is too short for the stride.
@@ -76,9 +78,7 @@ class ClipSource:
         self.shared = {'frames': np.asarray(clip.frames)}
 
     def add_prior(self, depth: Float[Array, 'frames height width']) -> None:
-        """Lets samples carry what earlier networks say of their targets: a range map for each frame
-        of the clip.
-        """
+        """Adds depth that earlier networks predict: a range map for each frame of the clip."""
         if len(depth) != self._length:
             raise ValueError(
                 f'the prior has {len(depth)} depth maps for a clip of {self._length} frames'
@@ -86,31 +86,26 @@ class ClipSource:
         self.shared['prior'] = np.asarray(depth)
 
     def batch(self, step: int, examples: Sequence[int]) -> dict:
-        """{'index': [n, 3]} frame numbers: previous, target, next. Targets come in shuffled rounds,
-        so that each is seen equally often.
+        """{'index': [n, 3]}: the frame numbers of previous, target and next.
 
-        Frames at the ends are targets too, with their only neighbour on both sides: depth and
-        motion are wanted of them as of the others.
+        Targets come in shuffled rounds, so that each is seen equally often. Frames at the ends are
+        targets too, since their depth and motion are needed as well; their only neighbour stands
+        on both sides.
         """
         indices = []
         for example in examples:
             round_number, position = divmod(step * self._batch_size + example, self._length)
-            target = np.random.default_rng([self._seed, round_number]).permutation(self._length)[
-                position
-            ]
+            order = np.random.default_rng([self._seed, round_number]).permutation(self._length)
+            target = order[position]
             rng = np.random.default_rng([self._seed, step, example])
             reach = self.reach if step >= self._widen_from else 1
             distance = self.stride * int(rng.integers(1, reach + 1))
             if rng.random() < self._near:
                 distance = int(rng.integers(1, self.stride))
             before, after = target - distance, target + distance
-            indices.append(
-                (
-                    before if before >= 0 else after,
-                    target,
-                    after if after < self._length else before,
-                )
-            )
+            previous = before if before >= 0 else after
+            following = after if after < self._length else before
+            indices.append((previous, target, following))
         return {'index': np.array(indices, np.int32)}
 
     @staticmethod
@@ -118,11 +113,9 @@ class ClipSource:
         batch: dict, shared: dict
     ) -> tuple[Float[Array, 'batch 3 height width 3'], Truth | None]:
         """The triplets as floats, and the prior of their targets where there is one."""
-        prior = (
-            Truth(prior=shared['prior'][batch['index'][:, 1]].astype(jnp.float32))
-            if 'prior' in shared
-            else None
-        )
+        prior = None
+        if 'prior' in shared:
+            prior = Truth(prior=shared['prior'][batch['index'][:, 1]].astype(jnp.float32))
         return _floats(shared['frames'][batch['index']]), prior
 
 
@@ -146,14 +139,14 @@ class WindowSource:
             batch_size: examples of a global batch.
             stride: frames between the target and each of its two neighbours.
             seed: of the order.
-            with_truth: whether depth and poses come along.
+            with_truth: whether batches contain depth and poses.
 
         Raises:
             ValueError: the stride is not positive, or the clips are too short for it.
         """
         if stride < 1:
             raise ValueError(f'stride is {stride}; triplets are at least 1 frame apart')
-        # Reading one window decodes a whole clip, so that decoded clips are kept, up to about a
+        # Reading one window decodes a whole clip, so decoded clips are kept, up to about a
         # gigabyte.
         room = max(1, 2**30 // max(1, clips[0].frames.nbytes)) if len(clips) else 1
         clips = _Kept(clips, functools.lru_cache(room)(clips.__getitem__))
@@ -164,8 +157,9 @@ class WindowSource:
         self.shared = {}
 
     def batch(self, step: int, examples: Sequence[int]) -> dict:
-        """{'frames': [n, 3, H, W, 3] uint8} and, with truth, {'depth': [n, H, W], 'rotation': [n,
-        3, 3, 3], 'translation': [n, 3, 3]}.
+        """{'frames': [n, 3, H, W, 3] uint8} and, with truth, depth and poses.
+
+        These are {'depth': [n, H, W], 'rotation': [n, 3, 3, 3], 'translation': [n, 3, 3]}.
         """
         windows = [self._order[step * self._batch_size + example] for example in examples]
         batch = {'frames': np.stack([window['frames'] for window in windows])}
@@ -179,13 +173,12 @@ class WindowSource:
     def sample(
         batch: dict, shared: dict
     ) -> tuple[Float[Array, 'batch 3 height width 3'], Truth | None]:
-        """The triplets as floats, and their depth and motion where those come along."""
+        """The triplets as floats, and their depth and motion if the batch has them."""
         del shared
-        truth = (
-            Truth(batch['depth'], _motions_to_sources(batch['rotation'], batch['translation']))
-            if 'depth' in batch
-            else None
-        )
+        truth = None
+        if 'depth' in batch:
+            motions = _motions_to_sources(batch['rotation'], batch['translation'])
+            truth = Truth(batch['depth'], motions)
         return _floats(batch['frames']), truth
 
 
@@ -203,8 +196,9 @@ class _Kept:
 
 
 class LiveSource:
-    """Triplets in fresh PanoRooms scenes, rendered on the device inside the step: unlimited scenes,
-    no storage.
+    """Triplets in fresh PanoRooms scenes, rendered on the device inside the step.
+
+    The number of scenes is unlimited, and nothing is stored.
     """
 
     def __init__(self, *, height: int, batch_size: int, seed: int = 0):
@@ -219,7 +213,7 @@ class LiveSource:
         self.shared = {}
 
     def batch(self, step: int, examples: Sequence[int]) -> dict:
-        """{'scene', 'poses'} stacked over the examples; each is a scene of its own."""
+        """{'scene', 'poses'} stacked over the examples; each example has its own scene."""
         drawn = [
             streams.live_window(self._seed, step * self._batch_size + example)
             for example in examples

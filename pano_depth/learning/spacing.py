@@ -1,6 +1,4 @@
-"""How far apart frames have to be, so that the camera has moved enough to tell depth, yet not too
-far to match.
-"""
+"""How far apart frames have to be: far enough to tell depth, near enough to match."""
 
 import functools
 
@@ -14,7 +12,7 @@ from pano_depth.kernels import rigid, sphere
 from pano_depth.kernels.shapes import Array
 
 HEIGHT = 64  # rows at which footage is compared
-PARALLAX = 0.6  # wanted median shift in pixels of such an image that rotation does not explain
+PARALLAX = 0.6  # wanted median shift beyond rotation, in pixels of such an image
 
 
 def _blur(image, times):
@@ -31,7 +29,7 @@ def _blur(image, times):
 
 
 def _residual(omega, target, source, rays):
-    """What the source, turned by `omega`, leaves of the target unexplained."""
+    """The difference between the source, turned by `omega`, and the target."""
     return sphere.sample_equirect(source, rigid.rotate(rigid.so3_exp(omega), rays)) - target
 
 
@@ -49,15 +47,14 @@ def _improve(_, omega, residual, weights):
 def rotation_between(
     target: Float[Array, 'height width channels'], source: Float[Array, 'height width channels']
 ) -> tuple[Float[jax.Array, '3'], Float[jax.Array, '']]:
-    """The rotation that best explains one image by another: Gauss-Newton on the sphere, from coarse
-    to fine.
+    """The rotation that best explains one image by another, by Gauss-Newton, from coarse to fine.
 
     Args:
         target, source: equirectangular images.
 
     Returns:
         (omega, parallax): rotation vector, target to source camera, radians; and the typical shift
-        in pixels of the equator that is left.
+        that remains, in pixels at the equator.
     """
     rays = sphere.ray_directions(*target.shape[:2])
     weights = jnp.linalg.norm(rays[..., ::2], axis=-1)[..., None]
@@ -69,8 +66,8 @@ def rotation_between(
         improve = functools.partial(_improve, residual=residual, weights=weights)
         omega = jax.lax.fori_loop(0, 4, improve, omega)
     error, jacobian = residual(omega), jax.jacfwd(residual)(omega)
-    # The derivative by a rotation is the image gradient per radian; a pixel of the equator is 2 pi
-    # / W radians.
+    # The derivative by a rotation is the image gradient per radian; a pixel at the equator is
+    # 2 pi / W radians.
     gradient = jnp.linalg.norm(jacobian, axis=-1) * (2 * np.pi / target.shape[1])
     total = jnp.sum(weights * gradient**2) + 1e-9
     return omega, jnp.sum(weights * gradient * jnp.abs(error)) / total
@@ -84,11 +81,11 @@ def choose_stride(
     Args:
         frames: equirectangular.
         parallax: wanted median shift in pixels of a 64 x 128 image.
-        samples: how many pairs are looked at for each candidate.
+        samples: number of pairs to compare for each candidate.
 
     Returns:
         (stride, measured): the smallest stride that reaches the wanted shift, or else the largest
-        that leaves triplets enough; and the median shift there.
+        that leaves enough triplets; and the median shift at that stride.
     """
     count = len(frames)
     largest = max(1, (count - 1) // 6)

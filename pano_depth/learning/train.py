@@ -41,17 +41,16 @@ class RecipeConfig:
     )
     clip_norm: float = option(1.0, 'largest norm of the gradient of each network')
     average: float = option(
-        0.995,
-        'decay of the running average of the parameters, which is what evaluates and predicts',
+        0.995, 'decay of the running average of the parameters, which evaluation and prediction use'
     )
     rotation: augment.Rotation = option(
-        'yaw', 'by which rotations of the whole sphere examples are varied'
+        'yaw', 'random rotations of the whole sphere for each example'
     )
     mirror: bool = option(True, 'mirror half of the examples left to right')
     colour: float = option(
-        0.2, 'how much brightness, gamma, saturation and tint of what the networks see vary'
+        0.2, 'how much brightness, gamma, saturation and tint of the input images vary'
     )
-    seed: int = option(0, 'of initialisation, data order and augmentation')
+    seed: int = option(0, 'seed of initialisation, data order and augmentation')
 
     def __post_init__(self):
         least = {'steps': 1, 'batch_size': 1, 'warmup': 0, 'depth_start': 0, 'seed': 0}
@@ -128,10 +127,10 @@ def make_step(
     """Compiles the training step for all devices.
 
     Args:
-        config: how the networks are trained.
-        model: what the networks are.
-        loss: what they minimise.
-        sample: that of a `Source`.
+        config: configuration of the training.
+        model: configuration of the networks.
+        loss: configuration of their loss.
+        sample: the method of a `Source`.
 
     Returns:
         step(state, batch, shared) -> (state, metrics), to be called with the batch from
@@ -204,17 +203,17 @@ def fit(
     Args:
         state: to start from.
         source: of the frame triplets.
-        config: how the networks are trained.
-        model: what the networks are.
-        loss: what they minimise.
+        config: configuration of the training.
+        model: configuration of the networks.
+        loss: configuration of their loss.
         grid: of the model.
         mask: 1 where the images count, or None.
-        start: steps that the state has behind it.
+        start: number of steps that are done.
         on_step: called as on_step(done, state, metrics) with the number of steps done, the state
             and the metrics as floats; it logs and saves. It runs one step behind the device, which
             never waits for it.
-        stop: once it or that of another process is asked, training ends after the steps that are
-            under way. None: never.
+        stop: request to stop. Once this process or another one has it, training ends after the
+            steps in progress. None: never.
 
     Returns:
         The state after the last step.
@@ -230,7 +229,7 @@ def fit(
     pending = deque()
 
     def settle():
-        """Deals with the oldest step under way; whether it is to be one of the last."""
+        """Completes the oldest step in progress; returns whether training has to stop."""
         done, result, metrics, vote = pending.popleft()
         values = {name: float(value) for name, value in jax.device_get(metrics).items()}
         check_metrics(done, values)

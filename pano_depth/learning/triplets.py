@@ -1,4 +1,4 @@
-"""What training asks of its data: frame triplets, and what is known of them beside the images."""
+"""The data that training needs: frame triplets, and known depth and motion."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -14,9 +14,9 @@ class Truth(NamedTuple):
 
     Attributes:
         depth: range of the targets in metres, 0 where invalid; None if the data has none.
-        motion: [2 * batch] motions from target to source camera in metres, those to the previous
-            frames first; None if the data has none.
-        prior: range of the targets in any unit as other networks estimate it, or None.
+        motion: [2 * batch] motions from target to source camera in metres, first to the previous
+            frames, then to the next ones; None if the data has none.
+        prior: range of the targets as other networks estimate it, in any unit; or None.
     """
 
     depth: Float[Array, 'batch height width'] | None = None
@@ -29,7 +29,7 @@ class Source(Protocol):
     """Where training triplets come from.
 
     Attributes:
-        shared: pytree of arrays that every device holds, the frames of a clip say.
+        shared: pytree of arrays that every device holds, for example the frames of a clip.
     """
 
     shared: Any
@@ -37,13 +37,14 @@ class Source(Protocol):
     def batch(self, step: int, examples: Sequence[int]) -> Any:
         """A pytree of host arrays of some examples of the global batch of a step.
 
-        It depends on its arguments alone, so that a resumed run and any number of hosts see the
-        same data.
+        The result depends on the arguments alone, so that a resumed run and any number of hosts see
+        the same data.
         """
 
     def sample(
         self, batch: Any, shared: Any
     ) -> tuple[Float[Array, 'batch 3 height width 3'], Truth | None]:
-        """Triplets (previous, target, next) of a batch, computed on the device, and what is known
-        of their targets, or None.
+        """Triplets (previous, target, next) of a batch, and what is known of the targets, or None.
+
+        This runs on the device.
         """

@@ -1,6 +1,6 @@
 """From trained networks and footage to depth of every frame and one path, in one unit, with scores.
 
-What is long lies in files that are mapped into memory.
+Arrays that grow with the footage are files that are mapped into memory.
 """
 
 import lazy_loader

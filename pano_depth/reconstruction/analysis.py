@@ -1,6 +1,4 @@
-"""What the networks see in footage, with everything that is long in files that are mapped into
-memory.
-"""
+"""What the networks see in footage; long arrays are files that are mapped into memory."""
 
 import hashlib
 import math
@@ -39,10 +37,10 @@ class Frames(NamedTuple):
 def some_frames(
     footage: Footage, stride: int, limit: int | None, size: tuple[int, int] | None = None
 ) -> Iterator[Frame]:
-    """The frames of footage that a prediction is about.
+    """The frames of footage that are predicted.
 
     Args:
-        footage: what they are of.
+        footage: the footage.
         stride: every stride-th frame is taken.
         limit: at most so many frames, or None.
         size: (height, width) of their images, or None for the footage's own.
@@ -91,8 +89,10 @@ def read_frames(
 
 
 def _mapped(path, shape):
-    """A float32 array in a new file. Its room is taken now: a mapped page that finds none ends the
-    process without a word.
+    """A float32 array in a new file.
+
+    Its space is reserved now: a mapped page that finds the disk full ends the process without a
+    message.
     """
     size = 4 * math.prod(shape)
     with open(path, 'wb') as file:
@@ -139,17 +139,16 @@ def photometric_error(
     mask: Real[Array, 'height width'] | None = None,
     samples: int = 32,
 ) -> float:
-    """How badly frames are synthesised from their neighbours: the photometric loss without
-    augmentation.
+    """The photometric loss without augmentation: how badly neighbours synthesise each frame.
 
     Args:
         params: {'depth', 'pose'} parameters.
         images: at the size of the model.
         stride: frames between a target and its neighbours.
         grid: of the model.
-        config, loss: what the networks are, and what is computed.
+        config, loss: configurations of the networks and of the loss.
         mask: 1 where images count, or None.
-        samples: triplets that are looked at.
+        samples: number of triplets to use.
     """
 
     @jax.jit
@@ -165,16 +164,17 @@ def photometric_error(
 
 
 def flicker(analysis: infer.Analysis) -> dict[str, float]:
-    """How restless the depth of consecutive frames is, as a viewer sees it.
+    """How much the depth of consecutive frames flickers, as a viewer sees it.
 
     Args:
         analysis: of at least 3 frames of one moving camera.
 
     Returns:
-        'before' and 'after' the frames were brought to one scale, the median over the
-        directions of the size of the second difference of log depth in time, averaged over the
-        frames; a steady walk leaves it near 0. 'overlap', the median relative disagreement of
-        neighbours about the surfaces that both see, beyond one factor.
+        before, after: the median over the directions of the size of the second difference of log
+            depth in time, averaged over the frames, before and after the frames were brought to
+            one scale; near 0 for a steady walk.
+        overlap: the median relative disagreement of neighbours about the surfaces that both see,
+            beyond one factor.
     """
     log_units = np.log(analysis.units)
     before, after = [], []

@@ -10,7 +10,7 @@ from pano_depth.kernels import sphere, warp
 Map = Float[Array | np.ndarray, 'height width']
 
 TOLERANCE = 0.05  # relative difference of range at which agreement has fallen to 0.6
-UNCONFIRMED = 0.1  # confidence where there is no other view to ask
+UNCONFIRMED = 0.1  # confidence where there is no other view to compare with
 
 
 def agreement(
@@ -23,8 +23,8 @@ def agreement(
 
     Each point of the frame is moved into the other camera; there its distance is compared with the
     depth that the other view has in that direction. The result is exp(-d^2 / (2 TOLERANCE^2)) of
-    the difference d of their logarithms. Where the other view sees something nearer, which hides
-    the point, or has no depth, nothing is confirmed.
+    the difference d of their logarithms. Nothing is confirmed where the other view has no depth or
+    sees something nearer, which hides the point.
 
     Args:
         depth: range of the frame; 0 where invalid.

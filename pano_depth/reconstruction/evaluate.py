@@ -1,4 +1,4 @@
-"""The evaluation protocol: depth and motion against truth, beside predictors that know nothing."""
+"""The evaluation protocol: depth and motion against truth, next to trivial predictors."""
 
 from collections.abc import Callable, Iterable
 
@@ -84,7 +84,7 @@ def blind_prior(
         height: rows of the result.
 
     Returns:
-        Range; what no frame knows takes the median of the rest.
+        Range; pixels that no frame knows take the median of the others.
     """
     frames = np.stack([media.nearest(truth, height) for truth in truths])
     known = np.where(frames > 0, frames, np.nan)
@@ -122,9 +122,9 @@ class Scores:
 
         Args:
             footage: with its truth.
-            analysis: what the networks say of it.
+            analysis: the predictions of the networks for it.
             config: of the model.
-            limit: at most so many frames, as were analysed; or None.
+            limit: number of frames that were analysed, or None for all.
             on_frame: called with (frame, depth [H, W], position) of every frame with truth.
         """
         indices = []
@@ -182,8 +182,7 @@ class Scores:
             )
 
     def result(self) -> dict:
-        """The form of `eval.json`: depth and pose scores, those of the baselines, the protocol, the
-        number of frames.
+        """The scores as in `eval.json`: depth, pose, baselines, protocol, number of frames.
 
         Raises:
             ValueError: nothing had truth.
@@ -209,13 +208,13 @@ class Scores:
 
 
 def _mean(values):
-    """Mean of what is known, NaN of nothing, without numpy's warning."""
+    """Mean of the finite values; NaN if there are none, without a warning of numpy."""
     known = [value for value in values if np.isfinite(value)]
     return float(np.mean(known)) if known else float('nan')
 
 
 def _mean_depth(rows):
-    """[{'plain': {metric: [N]}, ...}] -> {'plain': {metric: mean}, ...}, or None of nothing."""
+    """[{'plain': {metric: [N]}, ...}] -> {'plain': {metric: mean}, ...}; None without rows."""
     if not rows:
         return None
     return {

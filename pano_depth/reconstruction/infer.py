@@ -1,6 +1,4 @@
-"""What trained networks say of footage, of any length: depth of every frame, the camera's path, in
-one unit.
-"""
+"""Predictions for footage of any length: depth of every frame and one path, in one unit."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -26,12 +24,12 @@ class Analysis(NamedTuple):
 
     Attributes:
         disparity: on the grid of the model, divided by its mean over the sphere.
-        units: depth of a frame = units / disparity. All frames share one unit, which is relative:
-            nothing in the images tells metres.
+        units: depth of a frame = units / disparity. All frames share one unit. It is relative,
+            since images alone do not tell metres.
         poses: [frames] in float64, camera to world, in that unit; the world is frame 0's camera.
             None for unrelated images.
-        steps: [frames - 1], how neighbours compare before their units were brought together; None
-            for unrelated images.
+        steps: [frames - 1], how the units of neighbours compared before they became one; None for
+            unrelated images.
     """
 
     disparity: Float32[np.ndarray, 'frames faces rows columns']
@@ -71,7 +69,7 @@ def motion(
         target, source: equirectangular with H = 2 * face_size.
 
     Returns:
-        [pairs], points of the target camera into the source camera.
+        [pairs] motions, points of the target camera into the source camera.
     """
     target, source = (_images(np.asarray(frames), grid, config) for frames in (target, source))
     return _motion(params, target, source, grid, config)
@@ -101,7 +99,7 @@ def depth_maps(
             return jax.image.resize(faces[:, 0], (len(faces), *size), 'linear')
         return cube.cube_to_equirect(faces[..., None], *size, table=table)[..., 0]
 
-    # Disparity is what the network predicts smoothly, and planes are linear in it.
+    # Disparity is interpolated: the network predicts it smoothly, and planes are linear in it.
     compiled = jax.jit(lambda faces, units, table: units[:, None, None] / resample(faces, table))
     return lambda disparity, units: compiled(
         jnp.asarray(disparity), jnp.asarray(units, jnp.float32), table
@@ -111,7 +109,7 @@ def depth_maps(
 def estimate_depth(
     params: dict, frames: UInt8[Array, 'frames height width 3'], grid: Grid, config: ModelConfig
 ) -> Float16[np.ndarray, 'frames height width']:
-    """Depth of frames, each for itself.
+    """Depth of frames, each frame by itself.
 
     Args:
         params, frames, grid, config: as for `analyse`.
@@ -130,7 +128,7 @@ def estimate_depth(
 
 
 def _room_for(found, count):
-    """Arrays of `count` rows of what was found, yet without values."""
+    """Arrays like those found, but with `count` rows and without values."""
     return jax.tree.map(lambda x: np.empty((count, *x.shape[1:]), x.dtype), found)
 
 
@@ -160,14 +158,14 @@ def analyse(
         grid: of the model.
         config: of the model.
         ordered: whether neighbours are frames of one moving camera.
-        distances: between which frames motions are predicted, beside direct neighbours, to refine
-            the path; those that the networks know.
-        out: what the disparity is written to, such as a file mapped into memory; None for a new
-            array.
+        distances: distances between frames over which motions are predicted too, beside direct
+            neighbours, to refine the path; the networks have to know these distances.
+        out: array that the disparity is written to, such as a file mapped into memory; None for a
+            new array.
         on_frames: called with the number of frames done since the last call.
 
     Returns:
-        What was found; without order every unit is 1.
+        The analysis; for unrelated images every unit is 1.
     """
     count = len(frames)
     out = np.empty((count, *grid.rays.shape[:3]), np.float32) if out is None else out
@@ -195,8 +193,8 @@ def analyse(
                 known.append(('steps', trajectory.unit_steps(depth, there, back)))
             for name, found in known:
                 if name not in kept:
-                    # All at once: many small arrays that stay between large ones that go would let
-                    # the heap grow without end.
+                    # All memory at once: small arrays that stay between large arrays that are freed
+                    # would let the heap grow without end.
                     kept[name] = _room_for(found, count - distance)
                 _put(kept[name], start, found)
         if on_frames is not None:

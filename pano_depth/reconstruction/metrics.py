@@ -25,9 +25,7 @@ MIN_STEP = 0.01
 
 
 def _masked_median(values, valid):
-    """Median of `values` where `valid`, NaN if there are none; of fixed shape, so it works under
-    jit.
-    """
+    """Median of `values` where `valid`, or NaN; of fixed shape, so that it works under jit."""
     return jnp.nanmedian(jnp.where(valid, values, jnp.nan))
 
 
@@ -63,8 +61,8 @@ def depth_metrics(
         min_depth, max_depth: caps, metres, inclusive.
 
     Returns:
-        abs_rel, sq_rel (metres), rmse (metres), rmse_log (natural log), delta1,
-        delta2, delta3 (fractions of max(p/t, t/p) < 1.25, 1.25^2, 1.25^3).
+        abs_rel, sq_rel (metres), rmse (metres), rmse_log (natural log), delta1, delta2, delta3
+        (fractions of max(p/t, t/p) < 1.25, 1.25^2, 1.25^3).
 
     Raises:
         ValueError: shapes differ, `align` is unknown, or the caps are not 0 < min_depth <
@@ -92,7 +90,7 @@ def depth_metrics(
     prediction = jnp.clip(prediction, min_depth, max_depth)
     weights = jnp.where(counts, 1.0 if weights is None else jnp.asarray(weights, jnp.float32), 0.0)
     total = jnp.sum(weights)
-    # Pixels that do not count hold anything, NaN included: ones keep them out of the arithmetic.
+    # Pixels that do not count may hold anything, NaN included; ones keep them out of the sums.
     p, t = jnp.where(counts, prediction, 1.0), jnp.where(counts, truth, 1.0)
     broken = jnp.any(jnp.isnan(p))
 
@@ -113,9 +111,9 @@ def depth_metrics(
 def trajectory_scale(predicted: Motion, truth: Motion) -> float:
     """The one factor that brings a predicted trajectory closest to the true one.
 
-    Least squares over the positions seen from frame 0, s = max(0, sum(p . q) / sum(p . p)). A
-    negative factor would turn a path walked backwards into a good one. A prediction that never
-    moves keeps s = 1.
+    Least squares over the positions seen from frame 0, s = max(0, sum(p . q) / sum(p . p)).
+    Negative factors are excluded, since they would turn a path walked backwards into a good one. A
+    prediction that never moves has s = 1.
 
     Args:
         predicted, truth: [N] poses, camera to world.
@@ -135,9 +133,7 @@ def trajectory_scale(predicted: Motion, truth: Motion) -> float:
 
 
 def _rotation_angle(rotation):
-    """[...] angle in radians of [..., 3, 3]; atan2 keeps the small angles that arccos of the trace
-    loses.
-    """
+    """[...] angle in radians of [..., 3, 3]; atan2 keeps small angles, which arccos loses."""
     r = rotation
     axis = np.stack([r[..., i, j] - r[..., j, i] for i, j in ((2, 1), (0, 2), (1, 0))], axis=-1)
     return np.arctan2(np.linalg.norm(axis, axis=-1), np.trace(r, axis1=-2, axis2=-1) - 1)
@@ -154,19 +150,21 @@ def pose_metrics(predicted: Motion, truth: Motion) -> dict[str, float]:
     """Camera-motion metrics of one clip, in float64.
 
     Both trajectories are first expressed in their own frame 0. The alignment is by
-    `trajectory_scale` alone, one factor for the clip: frame 0 fixes rotation and origin. No
-    rotation is fitted, as Umeyama's alignment would: that forgives a wrong heading.
+    `trajectory_scale` alone, one factor for the clip: frame 0 fixes rotation and origin. Umeyama's
+    alignment would also fit a rotation, which forgives a wrong heading.
 
     Args:
         predicted, truth: [N] poses, camera to world, N >= 2; metres (predicted: any unit).
 
     Returns:
-        rotation_deg: mean angle between predicted and true relative rotation, over
-        consecutive pairs. direction_deg: mean angle between predicted and true relative
-        translation, over the pairs whose true motion is at least 1 cm; a prediction without motion
-        counts 90; NaN if there is no such pair. rpe: root mean square over the pairs of the error
-        of the scale-aligned relative translation, metres. ate: root mean square over the N frames
-        of the error of the scale-aligned position, metres.
+        rotation_deg: mean angle between predicted and true relative rotation, over consecutive
+            pairs.
+        direction_deg: mean angle between predicted and true relative translation, over the pairs
+            whose true motion is at least 1 cm; a prediction without motion counts 90; NaN if there
+            is no such pair.
+        rpe: root mean square over the pairs of the error of the scale-aligned relative
+            translation, metres.
+        ate: root mean square over the N frames of the error of the scale-aligned position, metres.
 
     Raises:
         ValueError: a trajectory is not [N, 3, 3] and [N, 3] with N >= 2, or their lengths differ.

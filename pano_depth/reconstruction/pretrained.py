@@ -20,7 +20,7 @@ class Networks:
     """A depth network and a pose network with their parameters.
 
     Attributes:
-        config: what the networks are.
+        config: configuration of the networks.
         params: {'depth', 'pose'} parameters.
     """
 
@@ -38,7 +38,7 @@ class Networks:
 
         Returns:
             Range along the ray in the networks' unit, in which 1 / range has a mean of about 1 over
-            the sphere; what is finer than the 2 * face_size rows of the networks is interpolated.
+            the sphere; the networks see 2 * face_size rows, and finer rows are interpolated.
 
         Raises:
             ValueError: images of another shape, type or range.
@@ -108,7 +108,7 @@ def load_networks(name: str | pathlib.Path = 'default') -> Networks:
     """Reads trained networks.
 
     Args:
-        name: 'default' for those that come with the package, the workdir of a run that trained or
+        name: 'default' for the networks of the package, the workdir of a run that trained or
             adapted networks, or a `.npz` of `--save_weights`.
 
     Returns:

@@ -19,12 +19,12 @@ def floor_height(
 ) -> float:
     """Height of the camera over the floor, in the unit of the depth.
 
-    Points of the floor all lie equally far below the camera, those of furniture do not: the height
-    that most of the solid angle agrees on.
+    All points of the floor lie equally far below the camera; points of furniture do not. The result
+    is the height that most of the solid angle agrees on.
 
     Args:
         depth: range of one frame of an upright camera; 0 where invalid.
-        mask: False for what does not count, or None.
+        mask: False for pixels that do not count, or None.
 
     Returns:
         The height, or NaN if nothing below the horizon is known.

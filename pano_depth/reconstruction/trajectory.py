@@ -1,8 +1,8 @@
 """From pairwise motions to one trajectory in one unit: scale of the frames, chain of the motions.
 
-The networks know depth and motion up to a factor of each frame, that which makes its mean disparity
-1. Neighbouring frames see the same surfaces, so that the ratio of their factors is the ratio of one
-frame's depth to the other's, carried over by the motion between them.
+In each frame, the networks know depth and motion up to a factor: the one that makes the mean
+disparity of the frame 1. Neighbouring frames see the same surfaces, so that the ratio of their
+factors is the ratio of one frame's depth to the other's, carried over by the motion between them.
 """
 
 from typing import NamedTuple
@@ -52,8 +52,8 @@ def unit_step(
         rays: unit rays of the pixels.
 
     Returns:
-        Scalars: the median over the pixels, weighted by solid angle, of the log ratio
-        between the source's depth and what the target's points make of it.
+        Scalars: the median over the pixels, weighted by solid angle, of the log ratio between the
+        source's depth and the distance of the target's points from the source camera.
     """
     points = rigid.rotate(motion.rotation, rays * depth_target[..., None]) + motion.translation
     expected = jnp.linalg.norm(points, axis=-1)
@@ -69,7 +69,7 @@ def unit_step(
 def unit_steps(
     depth: Float[Array, 'frames height width'], forward: Motion, backward: Motion
 ) -> UnitStep:
-    """Compares the units of neighbouring frames, both ways, which cancels what is biased in one.
+    """Compares the units of neighbouring frames both ways, so that a bias of one way cancels.
 
     Args:
         depth: range, each frame in a unit of its own.
@@ -96,8 +96,8 @@ def frame_units(steps: Float[Array, ' steps']) -> Float64[np.ndarray, ' steps+1'
         steps: logarithms from `unit_steps`.
 
     Returns:
-        Factors that bring the frames (depth, and motions that start at them) into the
-        unit of frame 0.
+        Factors that bring the frames (depth, and motions that start at them) into the unit of frame
+        0.
     """
     return np.exp(np.concatenate([[0.0], np.cumsum(np.asarray(steps, np.float64))]))
 
@@ -105,13 +105,14 @@ def frame_units(steps: Float[Array, ' steps']) -> Float64[np.ndarray, ' steps+1'
 def refine(
     path: Motion, links: dict[int, tuple[Motion, Motion]], units: Float[np.ndarray, ' frames']
 ) -> Motion:
-    """Improves the positions of a trajectory by motions over longer distances, whose errors grow
-    less than they do.
+    """Improves the positions of a trajectory by motions over longer distances.
+
+    The errors of these motions grow less than the distances.
 
     Args:
         path: [frames] poses from `chain`.
         links: {distance k: (forward, backward)}, [frames - k] motions of frame i to frame i+k in
-            the unit of frame i, and of i+k to i in that of i+k.
+            the unit of frame i, and of frame i+k to frame i in the unit of frame i+k.
         units: from `frame_units`.
 
     Returns:
@@ -128,8 +129,8 @@ def refine(
             for motion in (forward, backward)
         )
         turn = lambda r, t: np.einsum('nij,nj->ni', r, t)
-        # Where the later camera is, as the earlier one says, and the other way round; all in the
-        # world's axes.
+        # The way from the earlier to the later camera by the forward and by the backward motion,
+        # both in the world's axes.
         inverse = -turn(np.swapaxes(f.rotation, 1, 2), f.translation)
         differences += [
             turn(rotation[first], inverse * units[first, None]),
@@ -158,8 +159,8 @@ def chain(forward: Motion, backward: Motion, units: Float[np.ndarray, ' frames']
         units: from `frame_units`.
 
     Returns:
-        [frames] poses, numpy float64, camera to world, the world is frame 0's
-        camera, in the unit of frame 0.
+        [frames] poses, numpy float64, camera to world, in the unit of frame 0; the world is frame
+        0's camera.
     """
     f, b = (
         Motion(np.asarray(m.rotation, np.float64), np.asarray(m.translation, np.float64))
@@ -167,8 +168,8 @@ def chain(forward: Motion, backward: Motion, units: Float[np.ndarray, ' frames']
     )
     rotations, positions = [np.eye(3)], [np.zeros(3)]
     for i in range(len(units) - 1):
-        # Both describe the motion of frame i+1 into frame i: the backward one, and the inverse of
-        # the forward one.
+        # The backward motion and the inverse of the forward motion both take frame i+1 into frame
+        # i.
         other = f.rotation[i].T
         translation = (b.translation[i] * units[i + 1] - other @ f.translation[i] * units[i]) / 2
         u, _, vt = np.linalg.svd(b.rotation[i] + other)

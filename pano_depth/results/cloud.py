@@ -36,22 +36,23 @@ def _sum_equal(keys, order, rows):
 def _fuse(parts):
     """Merges (sorted keys, [7, M] sums) parts into one, whose keys are sorted and differ."""
     keys = np.concatenate([part[0] for part in parts])
-    # Row by row, so that all sums are not copied at once; a stable sort only merges what is sorted
-    # already.
+    # Row by row, so that all sums are not copied at once; a stable sort of sorted parts only merges
+    # them.
     rows = (np.concatenate([part[1][i] for part in parts]) for i in range(7))
     keys, sums = _sum_equal(keys, np.argsort(keys, kind='stable'), rows)
     return keys, np.stack(sums)
 
 
 def _lexicographic_order(cells):
-    """The order that sorts the columns of [3, M] integers; equal columns need not keep theirs."""
+    """The order that sorts the columns of [3, M] integers; equal columns may change their order."""
     low = cells.min(axis=1)
     extent = cells.max(axis=1) - low + 1
     bits = cells.shape[1].bit_length()
     if math.prod(map(int, extent)) >> (63 - bits):
         return np.lexsort(cells[::-1])
     x, y, z = cells - low[:, None]
-    # One plain sort of column numbers below the cells is several times faster than an argsort.
+    # The cell in the high bits, the number of the column in the low ones: one plain sort of these
+    # is several times faster than an argsort.
     packed = ((x * extent[1] + y) * extent[2] + z) << bits | np.arange(cells.shape[1])
     packed.sort()
     return packed & (1 << bits) - 1
@@ -89,14 +90,13 @@ def _halved(keys):
 
 
 class Fusion:
-    """Fuses frames, one at a time, into one coloured cloud, one point (the mean) per occupied
-    voxel.
+    """Fuses frames one by one into one coloured cloud: one mean point per occupied voxel.
 
     The voxels even out the density: neighbouring pixels near the poles look along nearly the same
-    ray and overlapping frames see the same surfaces, which would otherwise pile up. Whenever more
-    than `max_points` voxels are occupied their side doubles, so memory does not grow with the
-    number of frames, and neither the order of the frames nor when the cloud is asked for changes
-    it.
+    ray, and overlapping frames see the same surfaces, so that points would pile up there. Whenever
+    more than `max_points` voxels are occupied, their side doubles, so that memory does not grow
+    with the number of frames. The cloud does not depend on the order of the frames or on when it is
+    read.
 
     Attributes:
         voxel: side of a voxel as it is now, in the unit of the depth.
@@ -172,9 +172,7 @@ class Fusion:
             self._add_sums(*_sum_by_voxel(points, colors, self.voxel))
 
     def _add_sums(self, keys, sums):
-        """Adds to the voxels that are there; the others wait until merging them is worth its
-        price.
-        """
+        """Adds to existing voxels; new voxels wait until merging them is worth its cost."""
         known, totals = self._merged
         if len(known):
             places = np.minimum(np.searchsorted(known, keys), len(known) - 1)

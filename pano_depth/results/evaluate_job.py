@@ -24,13 +24,13 @@ ROOMS = 'rooms'
 
 @dataclasses.dataclass(frozen=True)
 class RoomsConfig:
-    """Which rooms are meant."""
+    """The rooms for training and for evaluation."""
 
     rooms: str = option(
         '64x128',
         'configuration of the pano_rooms data set for training and its test split for evaluation',
     )
-    data_dir: str | None = option(None, 'where data sets are kept; default as TFDS has it')
+    data_dir: str | None = option(None, 'directory of data sets; default: the directory of TFDS')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +39,7 @@ class EvaluateConfig:
 
     checkpoint: str = option(
         'default',
-        'networks to score: "default" (those of the package), the workdir of a training run, or a'
+        'networks to score: "default" (from the package), the workdir of a training run, or a'
         ' .npz of save_weights',
     )
     footage: FootageConfig = FootageConfig()
@@ -50,14 +50,14 @@ class EvaluateConfig:
 def evaluate(
     footage, workdir: str | pathlib.Path | None = None, config: EvaluateConfig = EvaluateConfig()
 ) -> dict:
-    """Scores depth and motion beside predictors that know nothing.
+    """Scores depth and motion next to trivial predictors.
 
     Args:
         footage: 'rooms' for the test split of PanoRooms, or anything with depth or poses as for
             `reconstruct`, of one clip or of several.
         workdir: directory of the run, which gets `eval.json`, pictures and a report; None writes
             nothing.
-        config: how.
+        config: options of the evaluation.
 
     Returns:
         What `eval.json` holds: {'depth', 'pose', 'baselines', 'protocol', 'frames'}.
@@ -97,7 +97,7 @@ def evaluate(
 
 
 def _score_footage(run, pieces, config, params, model, grid):
-    """Scores on footage with truth; into the run directory, if there is one."""
+    """Scores footage with truth, and writes into the run directory if there is one."""
     mask = None if config.footage.mask is None else masks.read_mask(config.footage.mask)
     shown = Shown(run)
     scores = protocol.evaluate(params, pieces, grid, model, mask=mask, on_footage=shown)
@@ -136,8 +136,9 @@ def check_rooms(name: str, rows: int = 0) -> None:
 def score_rooms(
     run: RunDirectory | None, data: RoomsConfig, params: dict, model: ModelConfig, grid: Grid
 ) -> dict:
-    """Scores on the test split beside the trivial predictors; the blind one knows the training
-    split.
+    """Scores the test split next to trivial predictors.
+
+    The image-blind predictor knows the training split.
 
     Args:
         run: gets `eval.json` and pictures, if there is one.
@@ -179,7 +180,7 @@ class Shown:
     """
 
     def __init__(self, run: RunDirectory | None, count: int = 4):
-        """Shows nothing yet.
+        """Starts without frames.
 
         Args:
             run: the run directory, or None to show nothing at all.
@@ -188,7 +189,7 @@ class Shown:
         self._run, self._count, self._kept, self._drawn = run, count, [], False
 
     def __call__(self, footage, analysis):
-        """Draws the first path; gives an `on_frame` that keeps frames with their truth."""
+        """Draws the first path; returns an `on_frame` that keeps frames with their truth."""
         if self._run is None:
             return None
         known = footage.poses is not None and len(footage.poses.rotation) == len(analysis.units)
@@ -206,7 +207,7 @@ class Shown:
         return on_frame
 
     def write(self, title: str) -> None:
-        """Draws what was kept, as far as it is of one size."""
+        """Draws the kept frames that are as large as the first one."""
         kept = [entry for entry in self._kept if entry[1].shape == self._kept[0][1].shape]
         if kept:
             frames, depth, truth = (np.stack(parts) for parts in zip(*kept, strict=True))

@@ -17,7 +17,7 @@ from pano_depth.learning import model as models
 from pano_depth.reconstruction import infer
 from pano_depth.results import onnx_depth
 
-LARGEST = 512  # rows if none are asked for, as prediction has it
+LARGEST = 512  # rows if none are asked for, as in prediction
 
 
 def rows_of(config, height=0):

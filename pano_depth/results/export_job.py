@@ -18,8 +18,8 @@ class ExportDepthConfig:
 
     checkpoint: str | None = option(
         None,
-        'networks to export: "default" (those of the package), the workdir of a training run, or a'
-        ' .npz of save_weights; default: those of the workdir, or of the package',
+        'networks to export: "default" (from the package), the workdir of a training run, or a'
+        ' .npz of save_weights; default: the networks of the workdir, or of the package',
     )
     export_height: int = option(
         0,
@@ -35,9 +35,7 @@ class ExportDepthConfig:
 
 
 def default_checkpoint(workdir: str | pathlib.Path | None) -> str:
-    """The networks that are meant if none are named: those trained in the workdir, or the
-    package's.
-    """
+    """The networks if none are named: those trained in the workdir, or the package's."""
     if workdir and (pathlib.Path(workdir).expanduser() / 'checkpoints').is_dir():
         return str(workdir)
     return 'default'
@@ -46,8 +44,7 @@ def default_checkpoint(workdir: str | pathlib.Path | None) -> str:
 def export_depth(
     workdir: str | pathlib.Path, config: ExportDepthConfig = ExportDepthConfig()
 ) -> dict:
-    """Writes the depth network as ONNX or StableHLO; each file is compared with JAX before it is
-    kept.
+    """Writes the depth network as ONNX or StableHLO; compares each file with JAX first.
 
     Args:
         workdir: a new directory, or the workdir of the networks themselves.

@@ -1,4 +1,4 @@
-"""What a job is given: footage as a path, as arrays or as `Footage`; workdirs and destinations."""
+"""The input of a job: footage as a path, as arrays or as `Footage`; names and checks of paths."""
 
 import os
 import pathlib
@@ -65,7 +65,7 @@ def _frames(array) -> np.ndarray:
 
 
 def name_of(footage) -> str | None:
-    """The --input that means the same footage; None for what no command line can name."""
+    """The --input that means the same footage; None if a command line cannot name it."""
     return os.fspath(footage) if isinstance(footage, (str, os.PathLike)) else None
 
 

@@ -1,9 +1,8 @@
 """The depth network as an ONNX graph, a second description of `networks.DepthNet`.
 
-The comparison with JAX before a file is kept (`common.export.write`) holds it to the first one.
-Between layers features lie flat, [B, C, pixels of all faces], so that cube padding, upsampling and
-resampling are each one Gather with a table; a convolution is one of the size 1 x 3 x 3 over [face,
-row, column].
+`common.export.write` compares both descriptions before it keeps a file. Between layers features are
+flat, [B, C, pixels of all faces], so that cube padding, upsampling and resampling are each one
+Gather with a table. A convolution has the size 1 x 3 x 3 over [face, row, column].
 """
 
 import jax
@@ -23,19 +22,19 @@ class DepthGraph(OnnxGraph):
     """
 
     def __init__(self, params, config, height):
-        """Args:
-        params: parameters of the depth network.
-        config: `ModelConfig`.
-        height: rows of the panorama and of its depth, a multiple of 2 * face_size.
+        """Starts an empty graph.
+
+        Args:
+            params: parameters of the depth network.
+            config: `ModelConfig`.
+            height: rows of the panorama and of its depth, a multiple of 2 * face_size.
         """
         super().__init__()
         self._params, self._config, self._height = jax.tree.map(np.asarray, params), config, height
         self._grid, self._tables = jax.tree.map(np.asarray, models.make_grid(config)), {}
 
     def build(self, frames):
-        """Appends everything between the port of the frames and the depth, whose name it
-        returns.
-        """
+        """Appends all nodes from the frames to the depth; returns the name of the depth."""
         features, size = self._look(frames), self._grid.rays.shape[:3]
         skips, block = [], 0
         for level, _ in enumerate(self._config.depth_channels):
@@ -53,9 +52,7 @@ class DepthGraph(OnnxGraph):
         return self._depth(self._disparity(features, size))
 
     def _table(self, name, make, size, channels=1):
-        """A constant: what `make` does to a map [1, F, h, w, C] that holds its places in [C, F, h,
-        w].
-        """
+        """A constant: `make` of a map [1, F, h, w, C] of its own places, which are [C, F, h, w]."""
         if (name, size) not in self._tables:
             places = np.arange(channels * np.prod(size), dtype=np.int32).reshape(channels, *size)
             made = make(jnp.asarray(np.moveaxis(places, 0, -1)[None]))
@@ -140,7 +137,7 @@ class DepthGraph(OnnxGraph):
             table = cube.cube_to_equirect_table(self._config.face_size, *target)
             return self.node('Reciprocal', self._resample(disparity, table, 1))
         source = self._grid.rays.shape[1:3]
-        # Resizing is linear, and so it is what it does to the unit vectors.
+        # Resizing is linear, so that resized unit vectors are the columns of its matrix.
         rows, columns = (
             self.constant(values, 'resize')
             for values in (

@@ -20,8 +20,7 @@ def _is_depth(depth):
 
 
 def depth_range(depth):
-    """The limits of a colour scale that suits a whole clip: the 1st and 99th percentile of its
-    valid depth.
+    """Limits of a colour scale for a whole clip: 1st and 99th percentile of its valid depth.
 
     Args:
         depth: [...] range; 0 or non-finite where invalid.
@@ -101,8 +100,10 @@ def _median_scaled(depth, truth):
 
 
 def clip_panels(path, frames, depth, *, truth=None, warped=None, labels=None, count=4, title=''):
-    """Writes a PNG with one column per frame: input, depth, disparity and, where given, truth,
-    error, the synthesised view and how much it differs from the input.
+    """Writes a PNG with one column per frame.
+
+    The rows are input, depth and disparity and, where given, truth, error, the synthesised view and
+    its difference from the input.
 
     With a truth, each shown depth is median-scaled to it, as in the metrics. Depth and truth share
     one colour scale.
@@ -169,8 +170,7 @@ def _panel_figure(rows, shown, title):
 
 
 def trajectory_plot(path, predicted, truth=None, *, title='', unit='m'):
-    """Writes a PNG of a camera path: from above (x right, z forward) and its height over the
-    frames.
+    """Writes a PNG of a camera path: from above (x right, z forward), and its height by frame.
 
     With a truth, both start in their own frame 0 and the prediction is scaled by
     `metrics.trajectory_scale`, as in the metrics.

@@ -67,8 +67,9 @@ def write_ply(path, points, colors, *, axes='y_up'):
 
 
 def read_ply(path):
-    """Reads the points and colours of a binary little-endian PLY whose vertices come first and hold
-    no lists.
+    """Reads the points and colours of a binary little-endian PLY.
+
+    Its vertices come first and hold no lists.
 
     Args:
         path: the file, e.g. from `write_ply`.

@@ -21,7 +21,7 @@ from pano_depth.reconstruction import infer, scale
 from pano_depth.reconstruction.analysis import flicker
 from pano_depth.results import panels, ply
 
-# Without a known scale the median depth of a clip is called this many units, so that 16-bit
+# Without a known scale the median depth of a clip becomes this many units, so that 16-bit
 # millimetres resolve it well.
 MEDIAN_UNITS = 2.0
 PANELS = 4
@@ -34,8 +34,8 @@ def fix_scale(analysis, config, *, camera_height=None, mask=None, samples=64):
         analysis: `infer.Analysis`.
         config: `ModelConfig`.
         camera_height: metres over the floor, or None if unknown.
-        mask: [H, W] bool of any size, False for what does not count, or None.
-        samples: frames that are looked at.
+        mask: [H, W] bool of any size, False where pixels do not count, or None.
+        samples: number of frames to measure.
 
     Returns:
         (analysis, facts): the rescaled one, and what `run.json` says about it.
@@ -44,13 +44,14 @@ def fix_scale(analysis, config, *, camera_height=None, mask=None, samples=64):
         ValueError: the camera's height is given, but nothing below it is seen.
     """
     if camera_height is None:
-        return infer.scaled(analysis, MEDIAN_UNITS / infer.median_depth(analysis)), {
+        facts = {
             'scale': (
                 'relative: nothing in the images tells metres; the median depth of the clip is'
                 f' {MEDIAN_UNITS} units (--camera_height=METRES fixes it)'
             ),
             'unit': 'relative',
         }
+        return infer.scaled(analysis, MEDIAN_UNITS / infer.median_depth(analysis)), facts
     height = 2 * config.face_size
     depth_of = infer.depth_maps(config, height)
     shown = np.unique(
@@ -71,7 +72,7 @@ def fix_scale(analysis, config, *, camera_height=None, mask=None, samples=64):
 
 
 def warped_view(source, depth, target_pose, source_pose):
-    """A frame as synthesised from another one: what the photometric loss compares.
+    """A frame synthesised from another one, as the photometric loss compares it.
 
     Args:
         source: [H, W, 3] uint8.
@@ -95,7 +96,7 @@ def warped_view(source, depth, target_pose, source_pose):
 
 
 class _Panels:
-    """Keeps the few frames that are shown, and those that they are synthesised from."""
+    """Keeps the few frames that are shown, and the frames that they are synthesised from."""
 
     def __init__(self, count):
         self.shown = np.unique(
@@ -115,17 +116,11 @@ class _Panels:
         pose = lambda i: (poses.rotation[i], poses.translation[i])
         warped = None
         if poses is not None and len(poses.rotation) > 1:
-            warped = np.stack(
-                [
-                    warped_view(
-                        self._images[self.partner[i]],
-                        self._depth[i],
-                        pose(i),
-                        pose(self.partner[i]),
-                    )
-                    for i in self.shown
-                ]
-            )
+            views = [
+                warped_view(self._images[j], self._depth[i], pose(i), pose(j))
+                for i, j in self.partner.items()
+            ]
+            warped = np.stack(views)
         truth = None if any(truth is None for truth in self._truth.values()) else take(self._truth)
         panels.clip_panels(
             path,
@@ -145,7 +140,7 @@ def rays_of(height):
 
 
 def _write_depth(folder, index, depth, confidence, npy):
-    """Writes the images of one frame; the number of pixels of its depth that saturate."""
+    """Writes the images of one frame; returns how many pixels of its depth saturate."""
     name = f'{index:06d}'
     media.write_png16(folder / 'depth' / f'{name}.png', media.to_millimetres(depth))
     grey = np.rint(confidence * 255).astype(np.uint8)
@@ -168,7 +163,7 @@ def write_all(folder, result, *, npy=False, cloud_axes='y_up', cloud_voxel=None,
         dict of facts for `run.json`.
 
     Raises:
-        Stopped: `stop` was asked; every file that is there is whole.
+        Stopped: there was a request to stop; every file that is there is complete.
     """
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -199,7 +194,7 @@ def write_results(folder, result, *, npy=False, cloud_axes='y_up', cloud_voxel=N
         dict of facts for `run.json`.
 
     Raises:
-        Stopped: `stop` was asked; every file that is there is whole.
+        Stopped: there was a request to stop; every file that is there is complete.
     """
     stop, folder, count = stop or Stop(), pathlib.Path(folder), len(result)
     for name in ('depth', 'confidence'):

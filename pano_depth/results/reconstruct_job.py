@@ -27,7 +27,7 @@ from pano_depth.results.reconstruction import Reconstruction
 
 NEAR = 0.25  # share of the triplets that are closer than `stride`
 WIDEN_FROM = 0.3  # part of the adaptation after which `reach` counts
-MAX_ROWS = 512  # of the results if `output_height` does not say
+MAX_ROWS = 512  # of the results if `output_height` is 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,21 +36,23 @@ class ReconstructConfig:
 
     checkpoint: str = option(
         'default',
-        'networks to start from: "default" (those of the package), "none" (fresh ones), the workdir'
+        'networks to start from: "default" (from the package), "none" (fresh ones), the workdir'
         ' of a training run, or a .npz of save_weights',
     )
     adapt: int = option(
-        0, 'steps of self-supervised training on the very footage before predicting', lower_bound=0
+        0,
+        'steps of self-supervised training on the footage itself before predicting',
+        lower_bound=0,
     )
     stride: int = option(
         0,
-        'frames between those that are compared in training; 0 chooses it from the footage',
+        'frames between two images that training compares; 0 chooses it from the footage',
         lower_bound=0,
     )
     reach: int = option(
         1,
         'with adapt: neighbours up to so many strides away are compared, once the nearest are'
-        ' understood',
+        ' learned',
         lower_bound=1,
     )
     every: int = option(1, 'n takes every n-th frame of the footage', lower_bound=1)
@@ -61,7 +63,7 @@ class ReconstructConfig:
         lower_bound=1e-3,
     )
     output_height: int = option(
-        0, 'rows of the results; 0 takes those of the footage, at most 512', lower_bound=0
+        0, 'rows of the results; 0 takes the rows of the footage, at most 512', lower_bound=0
     )
     npy: bool = option(False, 'also write depth as float32 .npy')
     cloud_axes: Literal['y_down', 'y_up', 'z_up'] = option('y_up', 'axes of cloud.ply')
@@ -102,18 +104,18 @@ def reconstruct(
         footage: a path (an equirectangular video, an image, a folder of images, a clip folder,
             RGB-D pairs), 'sample' for the rendered sample clip, a `Footage`, or frames
             [N, H, 2H, 3] uint8.
-        workdir: directory of the run, new or that of the same run, which then goes on; all results
-            are written into it, see README. None writes nothing: intermediate files lie in a
-            temporary directory as long as the result lives.
-        config: how.
-        stop: asks for an end in good order, see `common.stopping`; None: never.
+        workdir: directory of the run: a new one, or the directory of the same run, which then goes
+            on. All results are written into it, see README. None writes nothing; intermediate files
+            are in a temporary directory as long as the result exists.
+        config: options of the reconstruction.
+        stop: request to stop, see `common.stopping`; None: never.
 
     Returns:
         `Reconstruction`; None in all but the first process of a multi-host run.
 
     Raises:
         ValueError: unusable footage, an option that does not fit, or a workdir of another run.
-        Stopped: `stop` was asked; the same call goes on.
+        Stopped: there was a request to stop; the same call goes on later.
     """
     inputs.check_weights_path(config.save_weights)
     beside = {'mode': 'predict', 'input': inputs.name_of(footage)}
@@ -143,7 +145,7 @@ def reconstruct(
         if result is None:
             scratch.cleanup()
         else:
-            # What is mapped into memory stays as long as the result.
+            # Files that are mapped into memory stay as long as the result.
             weakref.finalize(result, scratch.cleanup)
     return result
 
@@ -159,10 +161,10 @@ def _check_data(record, sha256, workdir):
 
 
 class _Job:
-    """A reconstruction on its way: networks, frames and what is known of them."""
+    """A reconstruction in progress: networks, frames and what is known of them."""
 
     def __init__(self, config, footage, mask, scratch, stop):
-        """Finds out all that can be found out before the work."""
+        """Loads networks and frames and checks everything that can be checked before the work."""
         self.config, self.footage, self.mask, self.stop = config, footage, mask, stop
         self.scratch = scratch
         self.params, self.model = checkpoints.start_model(config.checkpoint, config.model)
@@ -204,7 +206,7 @@ class _Job:
         )
 
     def run(self, run: RunDirectory, *, writes: bool) -> Reconstruction | None:
-        """Adapts, predicts, and writes files if asked to; None but in the first process."""
+        """Adapts, predicts, and writes files if asked to; None in all but the first process."""
         footage, frames, source = self.footage, self.frames, self.source
         say(f'{footage.name}: {len(frames.images)} frames of {footage.height} x {footage.width}')
         run.update(data={'name': footage.name, 'sha256': frames.sha256, 'skipped': footage.skipped})
@@ -234,9 +236,7 @@ class _Job:
         return result
 
     def _adapt(self, run):
-        """Trains on the footage itself; says how much better networks explain it that were there
-        before.
-        """
+        """Trains on the footage itself, and compares the photometric error before and after."""
         source, loss, model, grid = self.source, self.config.loss, self.model, self.grid
         mask = masks.mask_of_rows(self.mask, 2 * model.face_size)
         images = self.frames.images
@@ -268,8 +268,8 @@ class _Job:
             say(f'photometric error {before:.4f} before, {after:.4f} after adaptation')
 
     def _predict(self) -> Reconstruction:
-        """What the networks say of all frames, in one unit."""
-        # What the adaptation taught beyond direct neighbours.
+        """Predicts all frames, in one unit."""
+        # Distances beyond direct neighbours that the networks learned in the adaptation.
         further = () if self.source is None else range(1, self.source.reach + 1)
         analysis = analyses.analyse(
             self.params,

@@ -16,15 +16,15 @@ from pano_depth.reconstruction import consistency, infer
 from pano_depth.reconstruction.analysis import Frames, some_frames
 from pano_depth.results import cloud, predict
 
-LOWEST = 1 / 255  # confidence of a pixel that is valid: not 0 in 8 bits either
-_KEPT = 4  # depth maps in memory: those of a frame and of its neighbours
+LOWEST = 1 / 255  # least confidence of a valid pixel, which is not 0 in 8 bits
+_KEPT = 4  # depth maps in memory: of a frame and of its neighbours
 
 
 class Reconstruction:
     """Depth of every frame and the path of the camera, in one unit; made by `reconstruct`.
 
-    Depth maps are computed when they are asked for, from what lies in a file; memory does not grow
-    with the number of frames.
+    Depth maps are computed from a file when they are needed; memory does not grow with the number
+    of frames.
 
     Attributes:
         poses: [N, 3, 3] and [N, 3] float64, camera to world, in the unit; the world is frame 0's
@@ -50,12 +50,12 @@ class Reconstruction:
         mask: Bool[np.ndarray, 'h w'] | None = None,
         unit: Literal['metre', 'relative'] = 'relative',
     ):
-        """Puts together what is known; nothing is computed yet.
+        """Keeps the parts; nothing is computed yet.
 
         Args:
-            footage: where images come from.
-            frames: those that were analysed.
-            analysis: what the networks say, scaled.
+            footage: the source of the images.
+            frames: the frames that were analysed.
+            analysis: the predictions of the networks, scaled.
             model: the networks' configuration.
             height: rows of depth maps and images.
             stride: every stride-th frame of the footage was analysed.
@@ -77,7 +77,7 @@ class Reconstruction:
         return len(self.indices)
 
     def __repr__(self) -> str:
-        """A line that says what it is."""
+        """One line with name, size and unit."""
         return (
             f'Reconstruction({self.name!r}: {len(self)} frames of {self.height} x {self.width},'
             f' unit {self.unit})'
@@ -204,7 +204,7 @@ class FrameFusion:
     """A cloud to which the frames of a reconstruction are added one by one.
 
     Attributes:
-        max_depth: what is farther is more than the clip's baseline can tell, and is left out.
+        max_depth: farther points are left out, since the clip's baseline is too short for them.
     """
 
     ROWS = 256  # the cloud needs no finer rows, and fusing takes most of the time

@@ -1,6 +1,4 @@
-"""The report of a run directory: scores beside the baselines, point cloud, panels and curves on one
-page.
-"""
+"""The report of a run directory: one page with scores, point cloud, panels and curves."""
 
 import json
 import pathlib
@@ -33,8 +31,8 @@ _WEIGHTINGS = {
     'plain': 'every pixel counts alike',
     'solid_angle': 'each pixel counts by its solid angle',
 }
-# Charts: title, label of the axis, names of the metrics, whether on a log scale. Other metrics get
-# one each.
+# Charts: title, label of the axis, names of the metrics, whether on a log scale. Each other metric
+# gets its own chart.
 _CHARTS = (
     ('Loss and its terms', 'loss', ('loss', 'photometric', 'pose', 'smooth', 'logit'), True),
     ('Disagreement of the faces', 'L_pose', ('pose_consistency',), True),
@@ -99,14 +97,14 @@ def depth_report(workdir):
 
 
 def _attempt(notes, path, part):
-    """`part(path)`, or None and a note of why not."""
+    """`part(path)`; if that fails, None and a note of the reason."""
     if not path.exists():
         notes.append(f'{path.name}: this run has none.')
         return None
     try:
         return part(path)
-    # Whatever a damaged file leads to must not cost the page.
-    except Exception as error:  # pylint: disable=broad-except
+    # The page is written whatever error a damaged file causes.
+    except Exception as error:
         notes.append(
             f'{path.name} is damaged and was left out: {str(error) or type(error).__name__}'
         )
@@ -178,9 +176,7 @@ def _add_table(part, title, columns, rows, note):
 
 
 def _verdict(depth):
-    """One sentence: does the network see, or has it only learned what rooms look like on
-    average?
-    """
+    """One sentence: whether the network is better than the image-blind predictor."""
     ours, blind = (
         depth[name]['plain'].get('abs_rel') if depth[name] else None
         for name in ('network', 'image-blind')
@@ -227,7 +223,7 @@ def _add_cloud(page, path, record, notes):
 
 
 def _ply_axes(path):
-    """The axes that `ply.write_ply` put into the header; y up if another program wrote it."""
+    """The axes in the header by `ply.write_ply`; y up if another program wrote the file."""
     with open(path, 'rb') as file:
         header = file.read(4096).partition(b'end_header')[0].decode('ascii', errors='replace')
     words = [line.split()[2] for line in header.splitlines() if line.startswith('comment axes ')]

@@ -1,4 +1,4 @@
-"""Learning to see rooms: networks are trained on PanoRooms and scored on unseen ones."""
+"""Trains networks on PanoRooms and scores them on rooms that they have not seen."""
 
 import dataclasses
 import pathlib
@@ -28,14 +28,16 @@ class TrainConfig:
 
     checkpoint: str = option(
         'none',
-        'networks to start from: "none" (fresh ones), "default" (those of the package), the workdir'
+        'networks to start from: "none" (fresh ones), "default" (from the package), the workdir'
         ' of a training run, or a .npz of save_weights',
     )
     train_data: Literal['live', 'stored'] = option(
         'live', 'rooms to train on: rendered inside the step, or the stored data set'
     )
     stride: int = option(
-        0, 'frames between those that are compared, with stored rooms; 0 means 1', lower_bound=0
+        0,
+        'with stored rooms: frames between two images that are compared; 0 means 1',
+        lower_bound=0,
     )
     mask: str | None = option(
         None, 'image whose dark pixels are left out: the tripod, the photographer'
@@ -62,16 +64,16 @@ def train(
     when it is started again.
 
     Args:
-        config: what and how.
-        workdir: directory of the run, new or that of the same training.
-        stop: asks for an end in good order, see `common.stopping`; None: never.
+        config: options of the training.
+        workdir: directory of the run: a new one, or the directory of the same training.
+        stop: request to stop, see `common.stopping`; None: never.
 
     Returns:
         The trained networks (averaged parameters). `eval.json` in the workdir has their scores.
 
     Raises:
         ValueError: an option that does not fit, or a workdir of another run.
-        Stopped: `stop` was asked; the same call goes on.
+        Stopped: there was a request to stop; the same call goes on later.
     """
     inputs.check_weights_path(config.save_weights)
     options.check_same(
@@ -110,7 +112,7 @@ def train(
 
 
 def _source(config, height):
-    """Where triplets come from."""
+    """The source of the training triplets."""
     recipe = config.recipe
     if config.train_data == 'live':
         return sources.LiveSource(height=height, batch_size=recipe.batch_size, seed=recipe.seed)

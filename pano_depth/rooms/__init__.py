@@ -1,6 +1,6 @@
 """PanoRooms: procedural indoor scenes, drawn with NumPy and rendered in JAX, as clips with truth.
 
-They are what the networks of the package learn from, and the sample clip comes from here.
+The networks of the package learn from these scenes; the sample clip shows one of them.
 """
 
 import lazy_loader

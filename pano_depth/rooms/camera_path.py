@@ -1,6 +1,4 @@
-"""Camera paths through a `Scene`: smooth walks clear of walls and furniture, with a gently turning
-camera.
-"""
+"""Camera paths through a `Scene`: smooth walks around obstacles, with a slowly turning camera."""
 
 import math
 from typing import NamedTuple
@@ -17,7 +15,7 @@ MAX_TILT = math.radians(15)
 
 
 class Obstacles(NamedTuple):
-    """What a walker at one height must go around, seen from above; metres, numpy float64.
+    """The obstacles of a walker at one height, seen from above; metres, numpy float64.
 
     Attributes:
         centre, half: [N, 2] rectangles (x, z) in frames turned by an angle of cosine, sine [N].
@@ -35,9 +33,7 @@ class Obstacles(NamedTuple):
 
 
 def _in_height(middle, half, height):
-    """Which vertical extents (y down) a camera at `height` metres and its carrier would run
-    into.
-    """
+    """Which vertical extents (y down) block a camera at `height` metres or its carrier."""
     return (half - middle > BODY) & (-middle - half < height + HEADROOM)
 
 
@@ -103,7 +99,7 @@ def _smooth_noise(rng, count, width):
 
 
 def _smoothed(values, width):
-    """Gaussian smoothing of [N, ...] values along the first axis, straight on beyond the ends."""
+    """Gaussian smoothing of [N, ...] values along the first axis, extended straight at the ends."""
     reach = int(3 * width) + 1
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / width) ** 2)
     kernel /= kernel.sum()
@@ -115,9 +111,7 @@ def _smoothed(values, width):
 
 
 def _walk(rng, obstacles, length, margin):
-    """A line [N, 2] of points `STRIDE` apart, at least `length` long, steered around the
-    obstacles.
-    """
+    """A line [N, 2] of points `STRIDE` apart, at least `length` long, around the obstacles."""
     walls = obstacles.walls
     x, z = rng.uniform(walls[0], walls[2], 48), rng.uniform(walls[1], walls[3], 48)
     room = clearance(obstacles, x, z)
@@ -154,7 +148,7 @@ def _walk(rng, obstacles, length, margin):
 
 
 def _speeds(rng, frames, step):
-    """Distance walked before each frame [frames], the first 0; eased, in some clips with a halt."""
+    """Distance [frames] walked since the frame before, smooth; some clips have a halt."""
     base = between(rng, *step)
     speed = np.clip(
         base * (1 + 0.2 * _smooth_noise(rng, frames, 3.0)), 0.5 * step[0], 1.1 * step[1]
@@ -167,9 +161,7 @@ def _speeds(rng, frames, step):
 
 
 def _along(line, distance):
-    """Points [frames, 2] of a line [N, 2] after walking some distance [frames], slower where it
-    bends.
-    """
+    """Points [frames, 2] of a line [N, 2] after walked distances [frames], slower in bends."""
     pieces = np.diff(line, axis=0)
     lengths = np.hypot(*pieces.T)
     # The mean direction around a point is short where the line turns back on itself.
@@ -180,9 +172,7 @@ def _along(line, distance):
 
 
 def _about(axis, angle):
-    """Rotations [..., 3, 3] about a unit axis [..., 3] by an angle [...], float64 (Rodrigues'
-    formula).
-    """
+    """Rotations [..., 3, 3] about unit axes [..., 3] by angles [...], float64 (Rodrigues)."""
     x, y, z = np.moveaxis(np.broadcast_to(axis, np.shape(angle) + (3,)), -1, 0)
     c, s = np.cos(angle), np.sin(angle)
     rows = [
@@ -200,9 +190,7 @@ def _about(axis, angle):
 
 
 def _rotations(rng, line, frames, max_tilt):
-    """Camera rotations [frames, 3, 3]: any yaw that partly follows the walk, constant tilt, small
-    wobble.
-    """
+    """Camera rotations [frames, 3, 3]: yaw that may follow the walk, fixed tilt, small wobble."""
     velocity = np.gradient(line, axis=0) if frames > 1 else np.zeros((1, 2))
     heading = np.unwrap(np.arctan2(velocity[:, 0], velocity[:, 1]))
     follow = heading if frames < 3 else _smoothed(heading, 2.0)
@@ -243,13 +231,13 @@ def camera_path(
         scene: `Scene` of numpy arrays.
         seed, index: non-negative integers that the path is drawn from.
         frames: number of poses.
-        step: range of the mean distance between frames, metres; one draw a path.
-        heights: range of the camera's height over the floor, metres; one draw a path, less under a
-            low ceiling.
+        step: range of the mean distance between frames, metres; each path draws one value.
+        heights: range of the camera's height over the floor, metres; each path draws one value,
+            which is lowered under a low ceiling.
         max_tilt: largest constant tilt of the camera, radians.
-        margin: distance that the camera keeps from what stands around, metres.
-        tries: walks to draw; the first that keeps the margin all along is taken, else the longest,
-            walked slowly up to where it ends.
+        margin: distance that the camera keeps from obstacles, metres.
+        tries: largest number of walks to draw. The first walk that keeps the margin all along is
+            taken; otherwise the walk that keeps it for longest, walked slowly up to that point.
 
     Returns:
         `Motion` of [frames, 3, 3] and [frames, 3] numpy float64, camera to scene.

@@ -48,9 +48,7 @@ class FloorPlan:
 
 
 def _cut(rng, rooms):
-    """Cuts the largest room in two; (rooms, (axis, position, start, end)), or None if it is too
-    small.
-    """
+    """Cuts the largest room in two: (rooms, (axis, position, start, end)); None if too small."""
     index = max(
         range(len(rooms)), key=lambda i: (rooms[i][2] - rooms[i][0]) * (rooms[i][3] - rooms[i][1])
     )

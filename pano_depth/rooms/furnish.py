@@ -1,7 +1,7 @@
 """Furnishes a floor plan: furniture, rugs, plants, pillars, lamps, windows, doors and pictures.
 
-Works in metres with x and z over the floor and heights upwards, and appends to a `Contents`, whose
-fixed capacity keeps every scene the same size.
+All lengths are in metres, with x and z over the floor and heights upwards. Everything is appended
+to a `Contents`, whose fixed capacity keeps the arrays of all scenes the same size.
 """
 
 import dataclasses
@@ -33,9 +33,7 @@ class Contents:
     footprints: list = dataclasses.field(default_factory=list)
 
     def add_boxes(self, boxes, spare=0):
-        """Appends the boxes unless fewer than `spare` places would remain; returns whether it
-        did.
-        """
+        """Appends boxes if at least `spare` places remain after them; returns whether it did."""
         fits = len(self.boxes) + len(boxes) <= ALIGNED - spare
         if fits:
             self.boxes.extend(boxes)
@@ -168,27 +166,15 @@ def _lamp(rng, contents, room, ceiling):
         cord = materials.material(rng, (0.05, 0.05, 0.05))
         contents.cylinders.append((x, z, 0.012, ceiling - drop, ceiling, cord))
         return x, ceiling - drop - shade - 0.04, z
-    half = between(rng, 0.1, 0.4), between(rng, 0.1, 0.4)
-    contents.add_boxes(
-        [
-            (
-                x - half[0],
-                x + half[0],
-                ceiling - 0.06,
-                ceiling,
-                z - half[1],
-                z + half[1],
-                materials.lamp(rng),
-            )
-        ]
-    )
+    half_x, half_z = between(rng, 0.1, 0.4), between(rng, 0.1, 0.4)
+    panel = materials.lamp(rng)
+    box = (x - half_x, x + half_x, ceiling - 0.06, ceiling, z - half_z, z + half_z, panel)
+    contents.add_boxes([box])
     return x, ceiling - 0.12, z
 
 
 def _decorate(rng, contents, room, side, reserved, outer, ceiling):
-    """Hangs windows, doors and pictures on a wall; returns the middle (x, height, z) of a window or
-    None.
-    """
+    """Hangs windows, doors and pictures on a wall; returns a window's (x, height, z), or None."""
     low, high = room[1 - side % 2], room[3 - side % 2]
     light = None
     for _ in range(pick(rng, (0, 1, 1, 2, 2))):
@@ -241,9 +227,7 @@ def _pillar(rng, contents, room, ceiling):
 
 
 def _keep_doorways(contents, plan):
-    """Keeps the floor around doorways free; returns the openings (start, end) on each side of each
-    room.
-    """
+    """Keeps the floor around doorways free; returns the openings (start, end) by room and side."""
     openings = [[[] for _ in range(4)] for _ in plan.rooms]
     for wall in plan.walls:
         low, high = wall.door[0] - 0.1, wall.door[1] + 0.1

@@ -1,9 +1,9 @@
 """Pieces of furniture made of boxes.
 
-Every piece is a function `(rng, ceiling) -> (width, depth, height, boxes)`. A box is `(x0, x1,
-bottom, top, z0, z1, material)` in metres with x along the piece's width and z along its depth, both
-from the middle of its footprint; the back is at -depth / 2 and stands against a wall where there is
-one.
+Every piece is a function `(rng, ceiling) -> (width, depth, height, boxes)`. A box is
+`(x0, x1, bottom, top, z0, z1, material)` in metres, with x along the width of the piece and z along
+its depth, both from the middle of its footprint. The back is at -depth / 2; it stands against a
+wall where there is one.
 """
 
 from pano_depth.rooms import materials

@@ -9,10 +9,17 @@ import colorsys
 
 import numpy as np
 
-# The columns of a row. Three colours; the cell size in metres, the shift of each row by a part of a
-# cell, the half width of the joints in metres; how much cells alternate, differ from each other,
-# carry noise, take colours of their own; the noise's frequency in 1/m; the lattice's phase in
-# cells; whether u and v change places; the light given off.
+# The columns of a row:
+#   a, b, joint           linear colours of the cells (from a to b) and of the joints
+#   cell                  size of a cell in metres
+#   shift                 shift of each row of cells, as a part of a cell
+#   joint                 half width of the joints in metres
+#   parity, tint          how much cells alternate, and how much they differ from each other
+#   noise, colourful      how much noise cells have, and how much a colour of their own
+#   noise_u, noise_v      frequency of the noise in 1/m
+#   phase                 phase of the lattice in cells
+#   swap                  whether u and v change places
+#   emission, seed        light that the surface emits; seed of its random numbers
 FIELDS = (
     'a_red',
     'a_green',
@@ -54,9 +61,7 @@ def pick(rng, options):
 
 
 def colour(rng, hue=(0.0, 1.0), saturation=(0.1, 0.6), value=(0.3, 0.9)):
-    """A random colour with hue, saturation and displayed value in the given ranges, as
-    reflectances.
-    """
+    """A random colour as reflectances; hue, saturation and displayed value are in the ranges."""
     rgb = colorsys.hsv_to_rgb(
         between(rng, *hue) % 1.0, between(rng, *saturation), between(rng, *value)
     )
@@ -306,9 +311,7 @@ def picture(rng, width, height):
 
 
 def panels(rng, a, width, height, columns, rows, joint=0.008):
-    """Panelled fronts (doors, wardrobes, drawers): `columns` x `rows` cells over a size in
-    metres.
-    """
+    """Panelled fronts (doors, drawers): `columns` x `rows` cells on `width` x `height` metres."""
     return material(
         rng,
         a,

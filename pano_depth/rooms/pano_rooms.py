@@ -12,7 +12,7 @@ from pano_depth.footage.clip import Clip
 from pano_depth.kernels.rigid import Motion
 from pano_depth.rooms.rooms import FPS, render_clip
 
-# Seeds of the splits' scenes; far from those that a person gives to `render_clip`.
+# Seeds of the splits' scenes, far from the seeds that people give to `render_clip`.
 FAMILIES = {'train': 2**40, 'val': 2**40 + 1, 'test': 2**40 + 2}
 
 
@@ -50,8 +50,10 @@ def _config(name, height, frames, train, val, test, **more):
 
 
 def _configs():
-    """A tiny one for tests; for each size one to train on, a small one to evaluate live training,
-    and one with homes and halls of all sizes, on which the shipped weights were trained.
+    """All configurations of the data set.
+
+    There is a tiny one for tests. Each size has one to train on, a small one to evaluate live
+    training, and one with homes and halls of all sizes, on which the shipped weights were trained.
     """
     sizes = [(height, f'{height}x{2 * height}') for height in (32, 64, 128, 256, 512)]
     return (
@@ -66,9 +68,7 @@ def _configs():
 
 
 class PanoRooms(tfds.core.GeneratorBasedBuilder):
-    """Walks through procedural rooms: equirectangular frames, exact range depth and camera
-    poses.
-    """
+    """Walks through procedural rooms: equirectangular frames, exact range depth, camera poses."""
 
     name = 'pano_rooms'
     VERSION = tfds.core.Version('1.0.0')
@@ -89,8 +89,8 @@ class PanoRooms(tfds.core.GeneratorBasedBuilder):
                 {
                     'name': tfds.features.Text(),
                     'frames': tensor(shape=(*images, 3), dtype=np.uint8, encoding='zlib'),
-                    # As bytes: a record's own numbers are float32, which would round the poses, and
-                    # slow to read.
+                    # Stored as bytes: numbers in a record are float32, which would round the poses,
+                    # and they are slow to read.
                     'depth': tensor(shape=images, dtype=np.float32, encoding='bytes'),
                     'rotation': tensor(
                         shape=(config.frames, 3, 3), dtype=np.float64, encoding='bytes'
@@ -157,7 +157,7 @@ def load(split, config='64x128', data_dir=None):
     """Opens one split of PanoRooms and builds the data set first if it is not there yet.
 
     Building renders every clip (about 100 frames a second at 64x128 on two cores) and shows its
-    progress; interrupted, it leaves no half-made data set.
+    progress; if it is interrupted, it leaves no incomplete data set.
 
     Args:
         split: 'train', 'val' or 'test'.

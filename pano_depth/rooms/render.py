@@ -19,9 +19,7 @@ LIGHT_RADIUS = 0.12  # metres: the lamps' size, which softens shadows
 
 
 def _geometry(scene):
-    """Centre, half size or radius, cosine and sine of every primitive and the shell: [8, SHELL +
-    1].
-    """
+    """Centre, half size or radius, cosine, sine of primitives and shell: [8, SHELL + 1]."""
     centres = (
         scene.box_centre,
         scene.turned_centre.reshape(-1, 3),
@@ -55,9 +53,7 @@ def _geometry(scene):
 
 
 def _surface(geometry, primitive, point):
-    """Normal in the scene, normal and position in the primitive's own frame, at points on
-    primitives.
-    """
+    """Normal in the scene; normal and position in the frame of the primitive that is hit."""
     row = [values[primitive] for values in geometry]
     cosine, sine = row[6], row[7]
     x, y, z = point
@@ -115,9 +111,7 @@ def _room_of(scene, x, z):
 
 
 def _material(scene, primitive, room, normal, local, point):
-    """Material columns and surface coordinates (u, v) at points; walls and floors take their
-    room's.
-    """
+    """Material columns and surface coordinates (u, v); walls and floors use their room."""
     structural = (primitive < scenes.WALL_BOXES) | (primitive == SHELL)
     kind = jnp.where(
         normal[1] < -0.5,
@@ -136,9 +130,7 @@ def _material(scene, primitive, room, normal, local, point):
 
 
 def _irradiance(scene, point, normal, room, lamp):
-    """Light on each point: ambient, darker in corners, the room's lamp with shadows, its window
-    without.
-    """
+    """Light on each point: ambient (less in corners), lamp with shadows, window without shadows."""
     x0, z0, x1, z1 = room['bounds']
     gaps = (
         point[0] - x0,
@@ -163,7 +155,7 @@ def _irradiance(scene, point, normal, room, lamp):
     bulb = [room['light'][axis] + lamp[axis] for axis in range(3)]
     to, direct = lit(bulb, 0.0)
     start = [p + 2e-3 * n for p, n in zip(point, normal)]
-    # The lamp itself and what hangs it cast no shadow.
+    # The lamp itself and its cord cast no shadow.
     length = jnp.sqrt(sum(d * d for d in to))
     short = jnp.maximum(1 - 0.5 / (length + 1e-6), 0.0)
     direct = jnp.where(is_blocked(scene, start, [d * short for d in to]), 0.0, direct)
@@ -175,7 +167,7 @@ def _irradiance(scene, point, normal, room, lamp):
 
 
 def _shade(scene, geometry, origin, direction, distance, primitive, lamp, pixel):
-    """Linear colour in [0, 1], a tuple of three arrays, of what rays `pixel` radians apart hit."""
+    """Linear colour in [0, 1], three arrays, of the points that rays `pixel` radians apart hit."""
     # The barriers keep XLA from computing a stage anew in every fusion that reads it.
     keep = jax.lax.optimization_barrier
     point = [o + distance * d for o, d in zip(origin, direction)]
@@ -193,9 +185,7 @@ def _shade(scene, geometry, origin, direction, distance, primitive, lamp, pixel)
 
 
 def _angles(count, span, samples):
-    """Sines and cosines [1 + samples, count] over `span` radians: centres of pixels, then of their
-    parts.
-    """
+    """Sines and cosines [1 + samples, count] over `span` radians: of pixels, then of sub-pixels."""
     parts = np.concatenate([[0.5], (np.arange(samples) + 0.5) / samples])
     angles = ((np.arange(count) + parts[:, None]) / count - 0.5) * span
     return jnp.asarray(np.sin(angles), jnp.float32), jnp.asarray(np.cos(angles), jnp.float32)
@@ -244,7 +234,7 @@ def _render_rows(scene, geometry, rotation, translation, latitudes, longitudes):
     # Scans and not Python loops: the program is a quarter of the size.
     items = ((rows[1:], columns[1:]), lamps, distances[1:], primitives[1:])
     total, _ = jax.lax.scan(add, (jnp.zeros(distances.shape[1:]),) * 3, items)
-    # Stacked last and alone: a stack inside of the loop would keep it from being vectorised.
+    # Stacked after the loop and alone: inside of the loop, a stack would prevent vectorisation.
     total = jax.lax.optimization_barrier(tuple(jnp.sqrt(t / samples**2) for t in total))
     return jnp.stack(total, axis=-1), distances[0]
 
@@ -277,7 +267,7 @@ def render(scene, rotation, translation, height, width, *, samples=2, chunk=2**1
     rotation = jnp.asarray(rotation, jnp.float32)
     translation = jnp.asarray(translation, jnp.float32)
     batch = translation.shape[:-1]
-    # As few equal blocks of rows as keep within the chunk.
+    # The smallest number of equal blocks of rows that are each within the chunk.
     fits = lambda n: height % n == 0 and (height // n * width <= chunk or n == height)
     blocks = next(n for n in range(1, height + 1) if fits(n))
     count = height // blocks

@@ -11,7 +11,7 @@ from pano_depth.rooms.camera_path import camera_path
 from pano_depth.rooms.render import render
 from pano_depth.rooms.scene import make_scene
 
-FPS = 6.0  # a walker's 10 to 35 cm a frame
+FPS = 6.0  # so that a walker moves 10 to 35 cm a frame
 SAMPLE = (2018, 34)  # seed and index of the sample clip: two furnished rooms, a walk of 5.7 m
 
 
@@ -62,7 +62,7 @@ def render_clip(
     poses = camera_path(scene, seed, index, frames, **path)
     images, depths = [], []
     for start in range(0, frames, batch):
-        # The last batch is filled up, so that one program renders them all.
+        # The last batch is filled up, so that one program renders all batches.
         chosen = np.minimum(np.arange(start, start + batch), frames - 1)
         rgb, depth = _renderer(height, width)(
             scene,
@@ -81,8 +81,7 @@ def render_clip(
 
 
 def sample_clip(*, frames=32, height=128, width=256):
-    """The embedded default clip: a walk through furnished rooms, rendered on demand (a few
-    seconds).
+    """The built-in default clip: a walk through furnished rooms, rendered in a few seconds.
 
     Args:
         frames, height, width: as for `render_clip`.

@@ -1,7 +1,7 @@
 """Procedural indoor scenes as arrays of fixed shape.
 
-The scene frame is the camera's convention standing upright: x and z over the floor, y down, metres,
-the floor at y = 0 and the origin in the middle of the plan. Every array has the same shape in every
+The scene frame has the axes of an upright camera: x and z over the floor, y down, in metres. The
+floor is at y = 0, the origin in the middle of the plan. Every array has the same shape in every
 scene, so that the renderer compiles once and scenes can be stacked.
 """
 
@@ -15,9 +15,8 @@ from pano_depth.rooms.floor_plan import MAX_ROOMS, make_floor_plan
 from pano_depth.rooms.furnish import ALIGNED, CYLINDERS, ELLIPSOIDS, GROUP_BOXES, GROUPS, furnish
 from pano_depth.rooms.materials import between, pick
 
-WALL_BOXES = 3 * (
-    MAX_ROOMS - 1
-)  # the first aligned boxes: two segments and a lintel for each dividing wall
+# The first aligned boxes: two segments and a lintel for each dividing wall.
+WALL_BOXES = 3 * (MAX_ROOMS - 1)
 ROOM_MATERIALS = 4  # floor, ceiling, walls that face along x, walls that face along z
 FAR = 1e4  # metres: where unused round primitives are
 
@@ -28,15 +27,17 @@ class Scene(NamedTuple):
     Attributes:
         shell: [2, 3] lower and upper corner of the space inside the outer walls.
         rooms: [4, 4] inner faces (x0, z0, x1, z1) of each room's walls; unused rooms are far away.
-        light: [4, 3] position of each room's lamp. light_colour: [4, 3] its linear colour.
-        window: [4, 3] position of a second, shadowless light. window_colour: [4, 3] its colour.
+        light: [4, 3] position of each room's lamp.
+        light_colour: [4, 3] linear colour of the lamp.
+        window: [4, 3] position of a second light, which casts no shadows.
+        window_colour: [4, 3] linear colour of the second light.
         ambient: [4, 3] colour of the light from all sides.
         box_centre, box_half: [96, 3] axis-aligned boxes; the first `WALL_BOXES` are dividing walls.
         turned_centre, turned_half: [4, 8, 3] boxes in four frames turned about the vertical.
         turned_yaw: [4] angle of each such frame: x' = cos x - sin z, z' = sin x + cos z.
         ellipsoid_centre, ellipsoid_radius: [8, 3].
-        cylinder_centre: [8, 3]. cylinder_radius: [8]. cylinder_half: [8] half heights; axes are
-            vertical.
+        cylinder_centre, cylinder_radius: [8, 3] and [8]; the axes are vertical.
+        cylinder_half: [8] half heights.
         material: [M, F] rows of `materials.FIELDS`: aligned boxes, turned boxes, ellipsoids,
             cylinders, then floor, ceiling and two kinds of walls for each room.
     """
@@ -92,9 +93,7 @@ def _wall_boxes(plan, blank):
 
 
 def _turned(pieces, blank):
-    """Turned pieces as centres and half sizes [GROUPS, GROUP_BOXES, 3], yaws [GROUPS] and material
-    rows.
-    """
+    """Turned pieces: centres, half sizes [GROUPS, GROUP_BOXES, 3], yaws [GROUPS], material rows."""
     centre, half = (np.full((GROUPS, GROUP_BOXES, 3), value) for value in (0.0, -1.0))
     yaws, rows = np.zeros(GROUPS), [blank] * (GROUPS * GROUP_BOXES)
     for group, (x, z, yaw, boxes) in enumerate(pieces):
@@ -146,14 +145,14 @@ def make_scene(seed, index, *, roominess=(1.0, 1.0)):
 
     Args:
         seed, index: non-negative integers; equal pairs give equal scenes.
-        roominess: range of the factor by which floor plans are larger than usual, one drawn a
-            scene.
+        roominess: range of the factor by which floor plans are larger than usual; each scene draws
+            one factor.
 
     Returns:
         `Scene` of numpy arrays.
     """
     rng = np.random.default_rng([seed, index])
-    # From a generator of its own: the usual scenes stay what they are.
+    # The factor has its own generator, so that it does not change the other draws of a scene.
     plan = make_floor_plan(
         rng, roominess=between(np.random.default_rng([seed, index, 1]), *roominess)
     )

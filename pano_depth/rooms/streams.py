@@ -1,6 +1,4 @@
-"""Endless, resumable streams of short windows of consecutive frames, stored or to be rendered on
-the fly.
-"""
+"""Endless, resumable streams of short windows of frames, stored or to be rendered."""
 
 import itertools
 
@@ -10,11 +8,11 @@ import numpy as np
 from pano_depth.rooms.camera_path import camera_path
 from pano_depth.rooms.scene import Scene, make_scene
 
-LIVE_FAMILY = 2**41  # plus the stream's seed: no scene of a stored split
+LIVE_FAMILY = 2**41  # plus the stream's seed; the stored splits have other seeds
 
 
 class Windows:
-    """Random access to every window of every clip of a source, as grain wants it."""
+    """Random access to every window of every clip of a source, in the form that grain needs."""
 
     def __init__(self, source, length, stride):
         self._source, self._length, self._stride = source, length, stride
@@ -70,8 +68,8 @@ def windows(
 ):
     """Shuffled batches of windows of a clip source, for ever.
 
-    The same arguments give the same batches; with `start_step=n` the stream begins with what would
-    have been batch n. Each process reads windows of its own.
+    The same arguments give the same batches; with `start_step=n` the stream begins with batch n of
+    the same stream. Each process reads windows of its own.
 
     Args:
         source: random access to `Clip`s, all of one length and size, such as `pano_rooms.load`
@@ -84,8 +82,9 @@ def windows(
         process_index, process_count: which part of the data this process reads.
 
     Returns:
-        A grain iterator (it has `get_state` and `set_state`) of dict(frames [B, length, H, W, 3]
-        uint8, clip [B] int32, start [B] int32, the window's first frame).
+        A grain iterator (it has `get_state` and `set_state`) of
+        dict(frames [B, length, H, W, 3] uint8, clip [B] int32, start [B] int32). `start` is the
+        first frame of the window.
 
     Raises:
         ValueError: if the clips are too short, or a number is out of its range.
@@ -101,13 +100,13 @@ def windows(
         )
     order = grain.MapDataset.source(items).seed(seed).shuffle().repeat()
     order = order[process_index::process_count][start_step * batch_size :]
-    # A window costs the reading of a whole clip: a short queue, so that opening a stream is quick.
+    # Each window reads a whole clip; a short queue makes it quick to open a stream.
     options = grain.ReadOptions(num_threads=2, prefetch_buffer_size=2 * batch_size)
     return iter(order.to_iter_dataset(options).batch(batch_size, drop_remainder=True))
 
 
 def live_window(seed, index, *, length=3, **path):
-    """A fresh scene and a short walk in it, still to be rendered; a few milliseconds of numpy.
+    """A fresh scene and a short walk in it, not rendered; it takes a few milliseconds of numpy.
 
     Args:
         seed, index: non-negative integers.
@@ -139,9 +138,9 @@ def live_windows(
         **path: options of `camera_path`.
 
     Yields:
-        dict(scene `Scene` of stacked arrays [B, ...], rotation [B, length, 3, 3], translation [B,
-        length, 3], index [B]), numpy; render it with `jax.vmap(functools.partial(render, height=h,
-        width=w))(scene, rotation, translation)`.
+        dict of numpy arrays: scene (`Scene` of stacked arrays [B, ...]),
+        rotation [B, length, 3, 3], translation [B, length, 3], index [B]. Render it with
+        `jax.vmap(functools.partial(render, height=h, width=w))(scene, rotation, translation)`.
 
     Raises:
         ValueError: if a number is out of its range.

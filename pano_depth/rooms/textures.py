@@ -1,6 +1,4 @@
-"""Evaluates the materials of `materials.py` at surface points, antialiased by the footprint of a
-pixel.
-"""
+"""Evaluates the materials of `materials.py` at surface points, antialiased by pixel size."""
 
 import jax.numpy as jnp
 
@@ -8,9 +6,7 @@ from pano_depth.rooms.materials import COLUMN
 
 
 def _hash(x, y, seed):
-    """32 random bits from two lattice coordinates and a seed (uint32 arrays); a Wang-style integer
-    hash.
-    """
+    """32 random bits from two lattice coordinates and a seed, all uint32 (Wang-style hash)."""
     bits = x * jnp.uint32(0x9E3779B1) + y * jnp.uint32(0x85EBCA77) + seed * jnp.uint32(0xC2B2AE3D)
     bits = (bits ^ (bits >> 15)) * jnp.uint32(0x27D4EB2F)
     return bits ^ (bits >> 13)
@@ -22,9 +18,7 @@ def _unit(bits, shift=0):
 
 
 def _lattice(x):
-    """Integer part as uint32 (negative numbers wrap around, which a hash does not mind) and
-    fraction.
-    """
+    """Integer part as uint32, in which negative numbers wrap around, and fraction."""
     floor = jnp.floor(x)
     return floor.astype(jnp.int32).astype(jnp.uint32), x - floor
 
@@ -50,9 +44,7 @@ def value_noise(x, y, seed):
 
 
 def _edges(fraction, cell, footprint):
-    """Distance to the nearest cell border in metres, and 0 at the border to 1 half a footprint
-    inside it.
-    """
+    """Distance to the cell border in metres, and a ramp: 0 there, 1 half a footprint inside."""
     distance = (0.5 - jnp.abs(fraction - 0.5)) * cell
     return distance, jnp.minimum(2 * distance / footprint, 1.0)
 

@@ -27,8 +27,9 @@ def _inverse(direction):
 
 
 def _slabs(centre, half, inverse):
-    """Entry and exit distance of rays through a box relative to their origin; entry > exit if they
-    miss.
+    """Entry and exit distance of rays through a box.
+
+    The centre is relative to the origin of the rays; entry > exit if a ray misses the box.
     """
     middle = [centre[axis] * inverse[axis] for axis in range(3)]
     reach = [half[axis] * jnp.abs(inverse[axis]) for axis in range(3)]
@@ -38,7 +39,7 @@ def _slabs(centre, half, inverse):
 
 
 def _ellipsoid(centre, inverse_radius, direction):
-    """Entry and exit distance of rays through an ellipsoid, as `_slabs`."""
+    """Like `_slabs`, for an ellipsoid."""
     scaled = [direction[axis] * inverse_radius[axis] for axis in range(3)]
     offset = [centre[axis] * inverse_radius[axis] for axis in range(3)]
     a = sum(s * s for s in scaled)
@@ -49,9 +50,7 @@ def _ellipsoid(centre, inverse_radius, direction):
 
 
 def _cylinder(centre, radius, half, direction, inverse, scale):
-    """As `_slabs`, of rays through a vertical cylinder; `scale` is 1 / (x^2 + z^2) of the
-    direction.
-    """
+    """Like `_slabs`, for a vertical cylinder; `scale` is 1 / (x^2 + z^2) of the direction."""
     b = (direction[0] * centre[0] + direction[2] * centre[2]) * scale
     root = b * b - (centre[0] * centre[0] + centre[2] * centre[2] - radius * radius) * scale
     width = jnp.sqrt(_maximum(root, 0.0))
@@ -79,9 +78,7 @@ def _at(tree, index):
 
 
 def _loop(step, state, items, count, unroll):
-    """Folds `step(state, item)` over the first `count` items, `unroll` of them in each turn of the
-    loop.
-    """
+    """Folds `step(state, item)` over the first `count` items, `unroll` of them a turn."""
     blocks = jax.tree.map(lambda part: part.reshape(-1, unroll, *part.shape[1:]), items)
 
     def turn_of_loop(index, state):
@@ -94,9 +91,7 @@ def _loop(step, state, items, count, unroll):
 
 
 def _fold(scene, origin, direction, visit, state):
-    """Folds `visit(state, near, far, id)` over the primitives in use; `origin` holds scalars or
-    arrays.
-    """
+    """Folds `visit(state, near, far, id)` over used primitives; `origin`: scalars or arrays."""
     inverse = tuple(map(_inverse, direction))
 
     def boxes(state, centre, half, origin, inverse, first, count):

@@ -1,6 +1,4 @@
-"""Every lowering of a convolution is the convolution: results, gradients and types are those of
-JAX's own.
-"""
+"""Every lowering of a convolution has the results, gradients and types of JAX."""
 
 import functools
 
@@ -50,9 +48,7 @@ def _inputs(case, dtype=np.float32):
 
 
 def _jit(function):
-    """Compiled without optimisation: what is computed matters here, and compiling is most of the
-    time.
-    """
+    """Compiled without optimisation, since the tests spend most of their time on compilation."""
     return jax.jit(function, compiler_options={'xla_backend_optimization_level': 0})
 
 

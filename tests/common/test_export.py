@@ -1,6 +1,4 @@
-"""common.export: files give the results of JAX, say what they take, and are kept only if both is
-true.
-"""
+"""common.export: files give the results of JAX and say what they take; others are not kept."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""Archives of arrays: whole ones are read, and none fills memory or is unpickled."""
+"""Archives of arrays: intact ones are read; none is unpickled or fills the memory."""
 
 import zipfile
 

@@ -1,4 +1,4 @@
-"""Data parallelism on four faked CPU devices."""
+"""Data parallelism on four simulated CPU devices."""
 
 import os
 import pathlib

@@ -1,6 +1,4 @@
-"""Signals as requests: at once, held off, repeated, with a busy interpreter, and in several
-processes.
-"""
+"""Signals as requests to stop: at once, held off, repeated, and in several processes."""
 
 import os
 import pathlib

@@ -1,6 +1,4 @@
-"""`pano-depth` as a user runs it: a short clip from end to end, the same command again, and every
-kind of bad input.
-"""
+"""`pano-depth` as a user runs it: a short clip from end to end, a resumed run, bad input."""
 
 import json
 import os

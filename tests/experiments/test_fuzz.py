@@ -1,6 +1,4 @@
-"""Flag values that nobody thought of: a configuration, or a sentence that names the flag; nothing
-is run.
-"""
+"""Random flag values give a configuration, or a sentence that names the flag; nothing is run."""
 
 import dataclasses
 import math

@@ -1,4 +1,4 @@
-"""`nas-search` as a user runs it: flags arrive, and each mode keeps to its own."""
+"""`nas-search` as a user runs it: flags reach the jobs, and each mode accepts only its own."""
 
 import dataclasses
 import json

@@ -1,8 +1,6 @@
-"""Both command lines under real signals, sent while they are known to work: what is kept, what is
-refused.
+"""Both command lines under real signals during their work: what is kept, and what is refused.
 
-Every job under every signal at random moments is what `experiments/benchmarks/faults/faults.py`
-runs.
+`experiments/benchmarks/faults/faults.py` sends every signal to every job at random moments.
 """
 
 import json

@@ -1,6 +1,4 @@
-"""Cells, plans, fronts, logs and images on what nobody thought of: a right answer or one clear
-error.
-"""
+"""Random cells, plans, fronts, logs and images: each gives a right answer or one clear error."""
 
 import dataclasses
 import json

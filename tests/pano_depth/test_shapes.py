@@ -1,6 +1,4 @@
-"""Shapes in signatures: every public function of three rooms states them, and tests hold every call
-against what is stated.
-"""
+"""Shapes in signatures: public functions of three rooms state them, and tests check each call."""
 
 import importlib
 import inspect

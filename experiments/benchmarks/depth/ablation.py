@@ -1,11 +1,10 @@
-"""The table of Wang et al. 2018 on data that one can have: what L_pose, six motions, cubes and cube
-padding are worth.
+"""The ablations of Wang et al. 2018 on public data: L_pose, six motions, cubes, cube padding.
 
     python experiments/benchmarks/depth/ablation.py --output=/tmp/ablation --seeds=3
 
 Trains every variant on PanoRooms with several seeds, evaluates on unseen scenes, and writes
-`ablation.md`, `ablation.csv` and `ablation.json`. Finished runs are kept in `ablation.json`: the
-same command again goes on where it was stopped.
+`ablation.md`, `ablation.csv` and `ablation.json`. Finished runs are kept in `ablation.json`, so
+that the same command goes on where it was stopped.
 """
 
 import csv
@@ -67,7 +66,7 @@ VARIANTS = {
 }
 DEPTH = ('abs_rel', 'sq_rel', 'rmse', 'rmse_log', 'delta1', 'delta2', 'delta3')
 POSE = ('rotation_deg', 'direction_deg', 'ate_percent')
-flags.DEFINE_list('variants', list(VARIANTS), 'Which to run.')
+flags.DEFINE_list('variants', list(VARIANTS), 'Variants to run.')
 # Wang et al. 2018 on PanoSUNCG, from the slides of the talk; not every number was shown.
 PUBLISHED = {
     'full': (0.337, 7.113, 8.589, 0.611, 0.647, 0.829, 0.899),
@@ -142,9 +141,7 @@ def run_one(variant, seed, options, data):
 
 
 def table(rows):
-    """The runs as Markdown: mean and standard deviation over the seeds, the published rows marked
-    as such.
-    """
+    """The runs as Markdown: mean and deviation over the seeds; published rows are marked."""
     columns = DEPTH + POSE
     lines = [
         '| data | variant | seeds | ' + ' | '.join(columns) + ' |',

@@ -3,11 +3,11 @@
     python experiments/benchmarks/depth/stereo.py --baseline=0.2
         --pairs=room_up.png:room_down.png,hall_up.png:hall_down.png [--output=FOLDER]
 
-Two panoramas, one camera straight above the other, tell depth without learning: every pixel of the
-upper one is tried at many depths, and the one at which the lower image looks alike counts (a sphere
-sweep). Pixels whose best depth is not clearly better than the rest are left out. The prediction for
-the upper image alone is scaled to the sweep by the median, as everywhere; a constant depth stands
-beside it.
+Two panoramas, with one camera straight above the other, give depth without learning (a sphere
+sweep): each pixel of the upper image is tried at many depths, and the depth at which the lower
+image matches best is taken. Pixels whose best depth is not clearly better than the others are left
+out. The prediction uses the upper image alone and is scaled to the sweep by the median, as
+everywhere; a constant depth is scored beside it.
 """
 
 import pathlib
@@ -42,11 +42,11 @@ flags.DEFINE_string(
     'output', None, 'Folder for stereo.json and panels; none are written without it.'
 )
 
-# metres, and how many depths between, evenly in disparity
+# Metres, and the number of depths between them, spaced evenly in disparity.
 NEAREST = 0.4
 FARTHEST = 10.0
 HYPOTHESES = 96
-# the best cost has to be so much below the median cost of a pixel's hypotheses, relatively
+# By this part the best cost of a pixel has to be below the median cost of its hypotheses.
 MARGIN = 0.15
 
 
@@ -56,11 +56,11 @@ def sweep(upper, lower, baseline):
 
     Args:
         upper, lower: [H, W, 3] float in [0, 1].
-        baseline: metres that the lower camera is below (y down).
+        baseline: distance in metres of the lower camera below the upper one (y down).
 
     Returns:
-        (depth [H, W], confidence [H, W]): range in metres, and how much the best cost is below the
-        median of the pixel's, relatively.
+        (depth [H, W], confidence [H, W]): range in metres, and by which part the best cost of a
+        pixel is below the median of its costs.
     """
     height, width = upper.shape[:2]
     rays, pad = sphere.ray_directions(height, width), lambda image: equirect_pad(image, 1)
@@ -85,7 +85,7 @@ def sweep(upper, lower, baseline):
 
 
 def compare(upper_path, lower_path, params, config, grid):
-    """Scores of one pair and what its panels show."""
+    """Scores one pair; returns the scores and the panels."""
     height = FLAGS.height
     upper, lower = (
         media.resize_equirect(media.read_image(path), height, 2 * height)

@@ -1,1 +1,1 @@
-"""Faults done for real to both command lines, long runs, and one training on several devices."""
+"""Benchmarks of reliability: real faults in both command lines, long runs, several devices."""

@@ -1,7 +1,7 @@
-"""Command lines of this project as processes that are watched, stopped and killed while they work.
+"""Runs command lines of this project as processes that are watched, stopped and killed.
 
 Importing takes seconds. One interpreter imports a command line and is forked for each command; a
-fork parses its flags and does everything else as a process that was started afresh.
+fork parses its flags and then works like a process that was started anew.
 
     with Commands('depth_main', folder) as commands:
         command = commands.start('--mode=predict', '--input=sample', f'--workdir={workdir}')
@@ -29,11 +29,13 @@ class Commands:
     """Runs one command line, with other flags each time."""
 
     def __init__(self, main, folder, *, environment=None, within=()):
-        """Args:
-        main: module of `experiments`, 'depth_main' or 'nas_main'.
-        folder: where what the commands print is kept.
-        environment: variables besides those of this process.
-        within: a command that the interpreter is started with, such as ('unshare', '-Urm').
+        """Starts the interpreter.
+
+        Args:
+            main: module of `experiments`, 'depth_main' or 'nas_main'.
+            folder: where what the commands print is kept.
+            environment: variables besides those of this process.
+            within: a command that starts the interpreter, such as ('unshare', '-Urm').
         """
         self._folder, self._count = pathlib.Path(folder), 0
         self._process = subprocess.Popen(
@@ -54,7 +56,7 @@ class Commands:
 
     @property
     def pid(self):
-        """Of the interpreter, whose file systems the commands see."""
+        """The process of the interpreter, whose file systems the commands see."""
         return self._process.pid
 
     def _order(self, **order):
@@ -71,7 +73,7 @@ class Commands:
 
         Args:
             *arguments: flags.
-            slow_save: seconds that every checkpoint takes longer.
+            slow_save: seconds by which every checkpoint is slowed down.
 
         Returns:
             `Command`.
@@ -84,12 +86,12 @@ class Commands:
         return Command(pid, printed, self._order)
 
     def close(self):
-        """Ends the interpreter; commands that still run go on."""
+        """Ends the interpreter; running commands go on."""
         self._process.communicate()
 
 
 class Command:
-    """A command that runs.
+    """A running command.
 
     Attributes:
         pid: its process.
@@ -104,21 +106,20 @@ class Command:
         return path.read_text() if path.exists() else ''
 
     def last_line(self):
-        """Of stderr, where it says how it ended."""
+        """The last line on stderr, where the command says how it ended."""
         return (self.said().splitlines() or [''])[-1]
 
     def send(self, number):
-        """Sends a signal, unless it has ended."""
+        """Sends a signal, unless the command has ended."""
         if self._status is None:
             os.kill(self.pid, number)
 
     def ended(self):
-        """Whether it has ended; its process stays until `wait`."""
+        """Whether the command has ended; its process stays until `wait`."""
         return self._status is not None or _state(self.pid) == 'Z'
 
     def reaches(self, condition, *, seconds=_PATIENCE):
-        """Waits until something is so, and returns whether it came to that before the command
-        ended.
+        """Waits for a condition; returns whether it was met before the command ended.
 
         Raises:
             TimeoutError: neither happened; the command was killed.
@@ -135,7 +136,7 @@ class Command:
         return True
 
     def when(self, condition):
-        """The command, as soon as something is so while it runs."""
+        """Returns the command as soon as a condition is met while it runs."""
         assert self.reaches(condition) and not self.ended(), self.said()
         return self
 
@@ -165,7 +166,7 @@ def _read(path):
 
 def _stat(pid):
     """(state, parent) of a process; ('', 0) if there is none."""
-    # The name before them, in brackets, may hold anything.
+    # The name of the program comes before them in brackets and may hold anything.
     fields = _read(f'/proc/{pid}/stat').rpartition(')')[2].split()
     return (fields[0], int(fields[1])) if fields else ('', 0)
 
@@ -186,7 +187,7 @@ def alive(pid):
 
 
 def _become(main, order):
-    """What a fork does: the command."""
+    """Runs the command in a fork."""
     # Jobs in the background start with Ctrl-C ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -206,9 +207,7 @@ def _become(main, order):
 
 
 def serve(name):
-    """Starts a fork for each order on standard input, a JSON dict a line; answers with a number a
-    line.
-    """
+    """Forks for each order on standard input, a JSON dict a line; answers a number a line."""
     main = importlib.import_module(f'experiments.{name}')
     for module in _MODULES.get(name, ()):
         importlib.import_module(module)

@@ -1,6 +1,4 @@
-"""Where faults are done to jobs: a scratch directory, unbroken runs to compare with, disks that are
-too small.
-"""
+"""The bench for trying faults: a scratch directory, unbroken runs to compare with, small disks."""
 
 import contextlib
 import functools
@@ -18,7 +16,7 @@ from pano_depth.rooms import rooms
 
 FRAMES, HEIGHT = 12, 32
 DISK = 24 * 2**20  # bytes of the file system that fills
-# A namespace of Linux, in which anybody may mount; it ends with its last process.
+# A namespace of Linux in which every user may mount; it ends with its last process.
 NAMESPACE = ('unshare', '--user', '--map-root-user', '--mount')
 MOUNT = (
     'mount -t tmpfs -o size=$1 tmpfs "$2" && mount -t tmpfs -o ro tmpfs "$3" && shift 3 && exec'
@@ -27,11 +25,11 @@ MOUNT = (
 
 
 class Trial(NamedTuple):
-    """One fault, done once.
+    """One fault, tried once.
 
     Attributes:
-        wrong: what was not as promised; empty if it was survived.
-        lost: amount of work that was done again, or is gone.
+        wrong: what went wrong; empty if the job survived.
+        lost: amount of work that was done again or is gone.
         unit: of `lost`: 'step', 'candidate', 'frame'.
     """
 
@@ -41,9 +39,7 @@ class Trial(NamedTuple):
 
 
 class Whole(NamedTuple):
-    """An unbroken run: its workdir, its `fault_jobs.results`, and its seconds from its first step
-    on.
-    """
+    """An unbroken run: workdir, `fault_jobs.results`, and seconds from its first step on."""
 
     folder: pathlib.Path
     results: dict
@@ -56,7 +52,7 @@ class Confined(NamedTuple):
     Attributes:
         commands: `Commands`.
         disk, read_only: the file systems, as the commands see them.
-        disk_from_here: the first one as this process reaches it.
+        disk_from_here: the path of `disk` in this process.
     """
 
     commands: Commands
@@ -66,15 +62,14 @@ class Confined(NamedTuple):
 
 
 class Bench:
-    """The jobs, their unbroken runs, and a place to break them.
+    """The jobs, their unbroken runs, and folders in which jobs are broken.
 
     Attributes:
         rng: `random.Random` that draws moments and places.
         clip: the clip in memory that depth jobs learn from.
         clip_folder: the same on disk.
         commands: function of a main: its `Commands`, started once.
-        confined: function of a main: its `Confined`, or None where the machine forbids it; made
-            once.
+        confined: function of a main: its `Confined`, made once, or None if the machine forbids it.
         whole: function of a job's name: its `Whole`, run once. ValueError if the job fails
             without a fault, or if two runs differ.
     """
@@ -82,7 +77,7 @@ class Bench:
     def __init__(self, scratch, seed):
         self._scratch, self._count, self._stack = pathlib.Path(scratch), 0, contextlib.ExitStack()
         self.rng = random.Random(seed)
-        # Caches of this bench, which end with it.
+        # Caches of this bench only; they end with it.
         self.commands = functools.cache(self._commands)
         self.confined = functools.cache(self._confined)
         self.whole = functools.cache(self._whole)
@@ -96,7 +91,7 @@ class Bench:
         self._stack.close()
 
     def folder(self):
-        """A path in the scratch directory where nothing is."""
+        """A path in the scratch directory that does not exist yet."""
         self._count += 1
         return self._scratch / f'folder{self._count}'
 
@@ -130,10 +125,10 @@ class Bench:
         """Starts a job.
 
         Args:
-            name: of `JOBS`.
+            name: a key of `JOBS`.
             folder: its workdir.
             *more: flags besides those of the job, which they override.
-            commands: who starts it; None for the usual ones.
+            commands: the `Commands` that start the job; None for the usual ones.
             **options: of `Commands.start`.
         """
         job = JOBS[name]
@@ -168,10 +163,10 @@ class Bench:
         return Whole(folder, found, seconds)
 
     def ends_well(self, name, folder, **options):
-        """Gives a job's command until it ends.
+        """Starts a job and waits until it ends.
 
         Returns:
-            (what is wrong with how it ends, what it printed).
+            (what is wrong with its end, what it printed).
         """
         command = self.start(name, folder, **options)
         if command.wait():
@@ -179,13 +174,13 @@ class Bench:
         return self.compare(name, folder), command.said('stdout')
 
     def compare(self, name, folder):
-        """What of an ended job is not as in the unbroken run."""
+        """The differences between an ended job and the unbroken run."""
         different = differences(folder, self.whole(name).results)
         return tuple(f'{item} is not that of the unbroken run' for item in different)
 
 
 def one_sentence(command, code, *words):
-    """What is wrong with how a command ends.
+    """Waits for a command and returns what is wrong with its end.
 
     Args:
         command: `Command`.

@@ -1,9 +1,8 @@
-"""Faults of what comes in: damaged files, impossible numbers, and the processes that bring data or
-take jobs.
+"""Faults of the input: damaged files, impossible numbers, and killed helper processes.
 
-Each is a function of (`fault_bench.Bench`, how many) that yields a `Trial` each time. A job that
-refuses its input leaves no workdir; one that may leave frames out (`--on_bad_frame=skip`) names
-them.
+Each fault is a function of (`fault_bench.Bench`, number of trials) that yields a `Trial` each time.
+A job that refuses its input leaves no workdir; a job that may skip frames (`--on_bad_frame=skip`)
+names the skipped ones.
 """
 
 import contextlib
@@ -26,16 +25,14 @@ NEVER = '--learning_rate=1e30'  # the numbers overflow within a few steps
 
 
 def _clip_with(bench, damage):
-    """A copy of the clip folder, with the path that `damage(folder, frame)` of it gives back."""
+    """Copies the clip folder; returns the copy and the result of `damage(folder, frame)`."""
     folder = bench.new_folder() / 'scene'
     shutil.copytree(bench.clip_folder, folder)
     return folder, damage(folder, bench.rng.randrange(1, len(bench.clip)))
 
 
 def _refused_and_skipped(bench, footage, culprit, *, lost):
-    """What is wrong with how predict takes bad footage, which it refuses, or leaves out what is
-    bad, by name.
-    """
+    """What is wrong when predict has to refuse bad footage, and to skip and name the bad part."""
     folder = bench.folder()
     wrong = one_sentence(bench.start('predict', folder, f'--input={footage}'), 1, culprit)
     wrong += ('a workdir is left',) * folder.exists()
@@ -72,7 +69,7 @@ def cut_image(rng, folder, index):
 
 
 def flipped_image(rng, folder, index):
-    """A PNG with a byte of its pixels changed, which its checksum tells."""
+    """A PNG with one changed byte of pixels, which the checksum reveals."""
     path = folder / 'rgb' / f'{index:06d}.png'
     data = bytearray(path.read_bytes())
     data[rng.randrange(60, len(data) - 20)] ^= 0x55
@@ -81,17 +78,17 @@ def flipped_image(rng, folder, index):
 
 
 def missing_depth(unused_rng, folder, index):
-    """A depth file that is gone."""
+    """A depth file that is missing."""
     path = folder / 'depth' / f'{index:06d}.png'
     path.unlink()
     return path
 
 
 def cut_video(bench, count):
-    """A video that ends early, at a random byte behind its header."""
+    """A video that ends early, at a random byte after its header."""
     for _ in range(count):
         path = bench.new_folder() / 'clip.mkv'
-        # Matroska has its header first: what is there can be read.
+        # Matroska has its header first, so the rest of the file can be read.
         with video.write_video(path, 6) as append:
             for frame in bench.clip.frames:
                 append(frame)
@@ -102,7 +99,7 @@ def cut_video(bench, count):
 
 
 def nan_depth(bench, count):
-    """Truth with pixels that are no number: they do not count, and scores are finite."""
+    """Truth with NaN pixels: these pixels do not count, and scores are finite."""
     for _ in range(count):
 
         def damage(folder, index):
@@ -126,7 +123,7 @@ def _finite(value):
 
 
 def nan_poses(bench, count):
-    """A trajectory with a line that is no number is refused by file and line."""
+    """A trajectory with a line that is not a number is refused; the message names file and line."""
     for _ in range(count):
 
         def damage(folder, index):
@@ -142,7 +139,7 @@ def nan_poses(bench, count):
 
 
 def nan_training(bench, count):
-    """A training whose numbers overflow stops with the step; what was saved before is finite."""
+    """A training whose numbers overflow stops and names the step; what is saved is finite."""
     for index in range(count):
         name = ('depth training', 'nas train')[index % 2]
         folder = bench.folder()
@@ -170,9 +167,7 @@ def reader_killed(bench, count):
 
 
 def writer_killed(bench, count):
-    """Kill -9 of the ffmpeg that writes depth.mp4: no half video; the same command then ends
-    well.
-    """
+    """Kill -9 of the ffmpeg that writes depth.mp4: no partial video; the next run ends well."""
     for _ in range(count):
         folder = bench.folder()
         command = bench.working('predict', folder)
@@ -184,9 +179,7 @@ def writer_killed(bench, count):
 
 
 def _kill_program(command, words):
-    """Kills a program that a command has started, as soon as it runs; what is wrong if it does
-    not.
-    """
+    """Kills a program as soon as a command has started it; returns what is wrong if it does not."""
     found = []
     look = lambda: [pid for pid, line in command.descendants().items() if words in line]
     command.reaches(lambda: found.extend(look()) or found)
@@ -198,9 +191,7 @@ def _kill_program(command, words):
 
 
 def candidate_killed(bench, count):
-    """Kill -9 of the process that trains a candidate: that candidate has failed, and the search
-    goes on.
-    """
+    """Kill -9 of the process that trains a candidate: the candidate fails, the search goes on."""
     for _ in range(count):
         folder = bench.folder()
         command = bench.start('nas search', folder, '--executor=process')

@@ -1,6 +1,4 @@
-"""Small jobs of both command lines on which faults are tried, and what two runs of a job have to
-agree on.
-"""
+"""Small jobs of both command lines on which faults are tried, and the comparison of two runs."""
 
 import dataclasses
 import hashlib
@@ -19,13 +17,13 @@ from pano_depth.learning import checkpoints
 from pano_depth.results import ply
 
 STEPS = 24
-# What one command compiles the next ones find.
+# Later commands find what an earlier one has compiled.
 ENVIRONMENT = {
     'JAX_PLATFORMS': 'cpu',
     'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
     'JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES': '-1',
 }
-# The depth networks compile long and run briefly.
+# The depth networks take long to compile and run only briefly.
 ENVIRONMENTS = {
     'depth_main': ENVIRONMENT | {'JAX_DISABLE_MOST_OPTIMIZATIONS': '1'},
     'nas_main': ENVIRONMENT,
@@ -71,8 +69,8 @@ class Job:
         main: module of `experiments`.
         flags: without --workdir; {clip} stands for a clip folder, {weights} for the workdir of a
             depth training.
-        work: what it works through: 'step', 'candidate' or 'file'.
-        watched: what appears in its workdir from its first step on.
+        work: the unit of its work: 'step', 'candidate' or 'file'.
+        watched: a file that its workdir has from its first step on.
     """
 
     main: str
@@ -100,17 +98,17 @@ JOBS = {
     'nas train': Job('nas_main', (*_CELL, '--checkpoint_epochs=2'), 'step', 'metrics.jsonl'),
 }
 
-# Jobs that use the networks of another one.
+# Jobs that use the networks of another job.
 TAUGHT_BY = {'predict': 'depth training'}
 
 _PASSED = re.compile(r'going on (?:from the checkpoint of step|after evaluation) (\d+)')
 _TIMES = {'seconds', 'images_per_second', 'steps_per_second', 'search_seconds'}
-# What says when and where a run was, and how fast.
+# Files about the time, place and speed of a run; these may differ.
 _OWN = re.compile(r'\.lock|flags\.txt|run\.json|report\.html|events\.out.*|(checkpoints|best)/.*')
 
 
 def done(job, folder):
-    """How much of its work a job has behind it by its own log."""
+    """How much of its work a job has done, by its own log."""
     if job.work == 'step':
         return max((row['step'] for row in read_metrics(folder)), default=0)
     if job.work == 'candidate':
@@ -120,13 +118,13 @@ def done(job, folder):
 
 
 def went_on_from(said):
-    """Where a command that printed this went on, 0 if it began at the beginning."""
+    """The step from which a command went on, by its output; 0 if it began at the beginning."""
     found = _PASSED.search(said)
     return int(found[1]) if found else 0
 
 
 def changed(job, folder, since):
-    """Whether a job has written of its work since a time in nanoseconds."""
+    """Whether a job has logged work since a time in nanoseconds."""
     return any(_written_at(path) > since for path in folder.glob(job.watched))
 
 
@@ -167,9 +165,7 @@ def _digest(data):
 
 
 def results(folder):
-    """What a job ends with: {name: content or digest} of every file and of the networks, times left
-    out.
-    """
+    """The results of a job: {name: content or digest} of files and networks, without times."""
     found = {'networks': {name: _digest(leaf.tobytes()) for name, leaf in networks(folder).items()}}
     for path in sorted(folder.rglob('*')):
         name = str(path.relative_to(folder))
@@ -195,9 +191,7 @@ def differences(folder, whole):
 
 
 def damaged_files(folder):
-    """Names of files under their final names that cannot be read whole; a log may end in half a
-    line.
-    """
+    """Names of finished files that cannot be read whole; a log may end in half a line."""
     read = {
         '.png': _read_image,
         '.json': lambda path: json.loads(path.read_text()),

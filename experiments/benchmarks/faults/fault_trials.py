@@ -1,7 +1,6 @@
-"""Faults of the machine: processes that are killed or stopped, disks that are full, files that
-change.
+"""Faults of the machine: killed or stopped processes, full disks, files that change.
 
-Each is a function of (`Bench`, how many) that yields a `Trial` each time.
+Each fault is a function of (`Bench`, number of trials) that yields a `Trial` each time.
 """
 
 import os
@@ -24,7 +23,7 @@ def _again(name, before, start):
 
 
 def kill(name):
-    """Kill -9 at random moments behind a job's first step, again and again until its end."""
+    """Kill -9 at random moments after a job's first step, again and again until its end."""
 
     def trials(bench, count):
         whole, left = bench.whole(name), count
@@ -39,7 +38,7 @@ def kill(name):
                     kills.append(_kill(command, name, folder))
                     left -= 1
             wrong, said = bench.ends_well(name, folder)
-            # Where the command that followed each kill went on from.
+            # The step from which the command after each kill went on.
             starts = [start for *_, start in kills[1:]] + [went_on_from(said)]
             for (torn, before, _), start in zip(kills, starts):
                 yield Trial(torn + wrong, _again(name, before, start), JOBS[name].work)
@@ -48,9 +47,7 @@ def kill(name):
 
 
 def _kill(command, name, folder):
-    """Kills a command: (what is wrong with what it leaves, work done before, where it had gone on
-    from).
-    """
+    """Kills a command; returns (what is wrong afterwards, work done before, its first step)."""
     started = command.descendants()
     command.send(signal.SIGKILL)
     command.wait()
@@ -69,7 +66,7 @@ def _ends_within(command, seconds):
 
 
 def _stopped(bench, name, number):
-    """A command that a signal reached at a random moment of its work, and its workdir.
+    """A command that got a signal at a random moment of its work, and its workdir.
 
     Raises ValueError if the work was always over before that.
     """
@@ -79,17 +76,15 @@ def _stopped(bench, name, number):
         command = bench.working(name, folder)
         if not _ends_within(command, bench.rng.uniform(0, 0.7 * seconds)):
             command.send(number)
-        # With exit code 0 it has to be whole: the signal came too late, between the work and the
-        # exit.
+        # After exit code 0 the result has to be whole: the signal came too late, between the work
+        # and the exit.
         if command.wait() or bench.compare(name, folder):
             return command, folder
     raise ValueError(f'{name} ended {_ATTEMPTS} times before it was to be interrupted')
 
 
 def stop(number, code):
-    """A signal that asks to stop, at a random moment: 128 + its number, then the same command goes
-    on.
-    """
+    """A signal to stop, at a random moment: exit code 128 + its number, then the run goes on."""
 
     def trials(bench, count):
         for index in range(count):
@@ -105,7 +100,7 @@ def stop(number, code):
 
 
 def stop_twice(bench, count):
-    """Ctrl-C again while the first one saves: ends at once, and the checkpoint before is used."""
+    """A second Ctrl-C while the first one saves: ends at once; the earlier checkpoint is used."""
     for index in range(count):
         yield _stopped_twice(bench, TRAININGS[index % len(TRAININGS)])
 
@@ -126,7 +121,7 @@ def _stopped_twice(bench, name):
 
 
 def second_run(bench, count):
-    """The same command while the first one works."""
+    """The same command again, while the first one works."""
     for index in range(count):
         name, folder = NAMES[index % len(NAMES)], bench.folder()
         first = bench.working(name, folder)
@@ -170,7 +165,7 @@ def disk_full(bench, count):
 
 
 def read_only(bench, count):
-    """The workdir is to lie on a disk that cannot be written."""
+    """The workdir is on a disk that cannot be written."""
     for index in range(count):
         name = NAMES[index % len(NAMES)]
         confined = bench.confined(JOBS[name].main)
@@ -182,7 +177,7 @@ def read_only(bench, count):
 
 
 def damaged_checkpoint(damage):
-    """The newest checkpoint is damaged at a random place; the one before it is used, and said."""
+    """The newest checkpoint is damaged at a random place; the one before is used and named."""
 
     def trials(bench, count):
         for index in range(count):

@@ -1,19 +1,18 @@
-"""Everything that goes wrong, done for real to both command lines: what survives it, and what is
-lost.
+"""Tries real faults on both command lines: what survives them, and what is lost.
 
     python experiments/benchmarks/faults/faults.py
         [--kills=20] [--tries=4] [--seed=0] [--only=NAMES] [--output=FOLDER]
 
-Small jobs (`fault_jobs.JOBS`) learn from the rendered sample clip and from the digits. Each of them
+Small jobs (`fault_jobs.JOBS`) learn from the rendered sample clip and from the digits. Each job
 first runs twice without a fault; both runs have to end the same, and the second one is timed. Then
-every fault is done to it while it works, and the same command is given again. A trial is survived
-if the fault is said in one sentence, no file under its final name is damaged, and the end is that
-of the unbroken run: logs, networks bit for bit, images, video, cloud, fronts. What was lost is what
-had to be done again, and frames and candidates that are left out.
+each fault is done to the job while it works, and the same command is given again. The job survives
+if one sentence reports the fault, no finished file is damaged, and the result is that of the
+unbroken run: logs, networks bit for bit, images, video, cloud, fronts. Lost is the work that was
+done again, and the frames and candidates that were left out.
 
-A full disk and one that cannot be written are file systems in memory, in a namespace of Linux
-(`unshare`), which some machines forbid. Writes `faults.json` and `faults.md` into --output; exits 1
-unless everything was survived.
+The full disk and the disk that cannot be written are file systems in memory, in a namespace of
+Linux (`unshare`), which some machines forbid. Writes `faults.json` and `faults.md` into --output;
+exits with 1 unless everything was survived.
 """
 
 import argparse
@@ -85,7 +84,7 @@ def row(name, trials):
 
 
 def table(rows):
-    """The rows in Markdown, with what was not survived below."""
+    """The rows in Markdown, with the failures below."""
     header = ['fault', 'tried', 'survived', 'lost (done again, or gone)']
     cells = [
         [
@@ -102,14 +101,14 @@ def table(rows):
 
 
 def main():
-    """Does the faults that the flags name, prints the table, and writes it if asked to."""
+    """Tries the faults that the flags name, prints the table, and writes it if asked to."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        '--kills', type=int, default=20, help='kill -9 in all, spread over the jobs'
+        '--kills', type=int, default=20, help='number of kill -9 in all, spread over the jobs'
     )
-    parser.add_argument('--tries', type=int, default=4, help='of every other fault')
-    parser.add_argument('--seed', type=int, default=0, help='of moments and places')
-    parser.add_argument('--only', default='', help='names of faults, with commas')
+    parser.add_argument('--tries', type=int, default=4, help='trials of every other fault')
+    parser.add_argument('--seed', type=int, default=0, help='random seed of moments and places')
+    parser.add_argument('--only', default='', help='names of faults, comma-separated')
     parser.add_argument(
         '--output', type=pathlib.Path, help='folder for the results; none without it'
     )

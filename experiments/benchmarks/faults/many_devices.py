@@ -1,13 +1,13 @@
-"""Trains both halves on one device, on four, and on two processes of two, and tabulates how far
-they agree.
+"""Trains both halves on one device, four devices and two processes of two; compares results.
 
     python experiments/benchmarks/faults/many_devices.py
         [--trainers=depth,cells] [--steps=20] [--output=FOLDER]
 
-The depth half trains the networks that come with the package on the rendered sample clip, the
-search half a cell of CondenseNet on the smallest skeleton and the digits. Devices are faked ones of
-the CPU and share its cores, so that steps/s say nothing of scaling; the agreement is what counts.
-Adam turns the rounding of gradients near zero into whole steps, so that parameters are no measure.
+The depth half trains the networks that come with the package on the rendered sample clip. The
+search half trains a cell of CondenseNet on the smallest skeleton and the digits. The devices are
+simulated on the CPU and share its cores, so that steps/s say nothing about scaling; only the
+agreement counts. Parameters are not compared, since Adam turns the rounding of gradients near zero
+into whole steps.
 """
 
 import dataclasses
@@ -43,9 +43,7 @@ HEADER = ('trainer', 'layout', 'gradient of step 1', 'losses', 'steps/s')
 
 
 def define_flags() -> None:
-    """Defines this program's flags; not at import, since other programs have flags of the same
-    names.
-    """
+    """Defines the flags, at a call only: other programs have flags of the same names."""
     absl_flags.DEFINE_list('trainers', list(TRAINERS), 'What is trained.')
     absl_flags.DEFINE_integer('steps', 20, 'Steps of each training.', lower_bound=3)
     absl_flags.DEFINE_string(
@@ -78,9 +76,7 @@ TRAINERS = {'depth': train_depth, 'cells': train_cells}
 
 
 def measure(trainers: list[str], steps: int, say) -> list[dict]:
-    """Trains on every layout; one dict by trainer and layout, the first layout being the
-    reference.
-    """
+    """Trains on every layout; a dict for each trainer and layout, the first layout as reference."""
     rows = []
     for trainer in trainers:
         reference = None

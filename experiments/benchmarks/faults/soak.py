@@ -1,4 +1,4 @@
-"""Long runs: does memory stay flat, and is nothing compiled any more once the work goes its way?
+"""Long runs: does memory stay constant, and is everything compiled near the start?
 
     python experiments/benchmarks/faults/soak.py --job=train|nas|predict
         [--minutes=30] [--output=FOLDER] [more flags of the command line]
@@ -6,15 +6,15 @@
 Runs a command line of the project within this process, which samples its own memory and counts what
 XLA compiles, and stops it with SIGTERM when the time is up, as a cluster would:
 
-- train: networks for depth learn from the sample clip, far longer than it takes;
+- train: networks for depth learn from the sample clip, far longer than necessary;
 - nas: a published cell learns the digits, epoch by epoch, with scores and checkpoints;
 - predict: the sample clip as a long video is read, analysed and written.
 
-Memory is what belongs to the process alone (RssAnon of Linux), without the pages of mapped files. A
-phase is training, reading footage or writing results; each is judged from a minute after its begin,
-or a fifth of it if that is more, to its last step or file, before what is done once at the end.
-Memory that is never given back (common/memory.py) is reached in jumps, so the slope is that of the
-second half. Writes `soak_<job>.json` and `.md` into --output.
+Memory is that of the process alone (RssAnon of Linux), without the pages of mapped files. A phase
+is training, reading footage or writing results. Each phase is judged from a minute after its start,
+or from a fifth of it if that is longer, to its last step or file, before the final work. Memory
+that is never given back (common/memory.py) grows in jumps, so the slope is taken over the second
+half. Writes `soak_<job>.json` and `.md` into --output.
 """
 
 import argparse
@@ -76,14 +76,13 @@ def commands(workdir, video):
 
 
 def own_memory():
-    """Bytes of this process that belong to no file."""
+    """Bytes of this process that belong to no mapped file."""
     status = pathlib.Path('/proc/self/status').read_text()
     return 1024 * int(re.search(r'RssAnon:\s+(\d+) kB', status)[1])
 
 
 class Watch(threading.Thread):
-    """Samples memory, compilations and progress once a second, and ends the job when its time is
-    up.
+    """Samples memory, compilations and progress once a second; ends the job when time is up.
 
     Attributes:
         samples: rows (seconds, phase, bytes, compilations, units of work).
@@ -141,7 +140,7 @@ def judge(samples):
         seconds, memory, compiled, work = np.array(
             [(s[0], s[2], s[3], s[4]) for s in samples if s[1] == phase], float
         ).T
-        # Reading footage counts nothing: it lasts as long as the phase.
+        # Reading footage has no counter, so it lasts as long as the phase.
         last = np.flatnonzero(np.diff(work))[-1] + 2 if np.ptp(work) else len(work)
         seconds, memory, compiled, work = (
             column[:last] for column in (seconds, memory / 2**20, compiled, work)
@@ -167,7 +166,7 @@ def judge(samples):
 
 
 def write_footage(path, frames):
-    """The sample clip forth and back, so that nothing jumps, as a video of so many frames."""
+    """Writes the sample clip, forth and back without jumps, as a video of so many frames."""
     from pano_depth.footage import video
     from pano_depth.rooms import rooms
 
@@ -184,7 +183,7 @@ def run_job(job, workdir, seconds, *, video=None, more=()):
     Args:
         job: of `--job`.
         workdir: its run directory.
-        seconds: when it is stopped.
+        seconds: time after which it is stopped.
         video: its input, for predict.
         more: further flags.
 
@@ -266,7 +265,7 @@ def main():
             {'job': given.job, 'exit': code, 'phases': rows, 'samples': samples},
         )
         write_text(given.output / f'soak_{given.job}.md', table(rows))
-    # 143 is what a job exits with that was stopped in good order.
+    # A job that was stopped in good order exits with 143.
     sys.exit(0 if code in (0, 143) else 1)
 
 

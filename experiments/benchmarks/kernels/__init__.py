@@ -1,3 +1,1 @@
-"""Benchmarks of speed: projections, convolutions, and the depth network on cubes, each beside what
-people use instead.
-"""
+"""Benchmarks of speed: projections, convolutions, the depth network; each beside alternatives."""

@@ -14,7 +14,7 @@ from nas.networks import network as network_lib
 
 
 def mobilenet_like():
-    """Plan of MobileNetV2 for 32x32 images, with two strides less."""
+    """Plan of MobileNetV2 for 32x32 images, with two strides fewer."""
     return zoo.mobilenet_v2(32, 10, strides=(1, 1, 1, 2, 2, 1, 2, 1))
 
 
@@ -24,7 +24,7 @@ def xla_only():
 
 
 def jax_layer(arrays, stride, padding, groups, backward):
-    """The compiled layer, by whatever lowering is picked while this is called."""
+    """The compiled layer, with the lowering that is picked while this is called."""
 
     def forward(x, w):
         return conv.conv_general_dilated(
@@ -65,8 +65,7 @@ def torch_layer(arrays, stride, padding, groups, backward, memory_format):
 
 
 def jax_step(plan, images, labels):
-    """The training step of a plan's network, compiled with the lowerings picked while this is
-    called.
+    """The compiled training step of a plan's network, with the lowerings picked during this call.
 
     Args:
         plan: the layer records.
@@ -113,9 +112,7 @@ def jax_step(plan, images, labels):
 
 
 def torch_step(plan, images, labels, memory_format):
-    """The same training step of the same plan in PyTorch; `memory_format` is the name of one of
-    PyTorch's.
-    """
+    """The same training step in PyTorch; `memory_format` is the name of one of PyTorch's."""
     import torch
 
     from experiments.benchmarks.kernels import torch_network

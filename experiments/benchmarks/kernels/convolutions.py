@@ -1,5 +1,4 @@
-"""Times our lowerings of convolutions beside XLA's own and PyTorch, layer by layer and in training
-steps.
+"""Times our convolutions beside XLA's own and PyTorch's, layer by layer and in training steps.
 
     pip install -e .[bench]
     python experiments/benchmarks/kernels/convolutions.py
@@ -51,10 +50,10 @@ NETWORKS = flags.DEFINE_list(
     'Networks for 32x32 images: mobilenet-like or names of nas.cells.zoo.',
 )
 METHODS = flags.DEFINE_list(
-    'methods', ['ours', 'xla', 'pytorch'], 'Which of ours, xla, pytorch take part.'
+    'methods', ['ours', 'xla', 'pytorch'], 'Methods to compare: ours, xla, pytorch.'
 )
 BATCH = flags.DEFINE_integer('batch', 64, 'Images in a batch.', lower_bound=1)
-REPEATS = flags.DEFINE_integer('repeats', 15, 'Rounds at most.', lower_bound=2)
+REPEATS = flags.DEFINE_integer('repeats', 15, 'Largest number of rounds.', lower_bound=2)
 SECONDS = flags.DEFINE_float(
     'seconds', 30, 'Time that each method may use for one row.', lower_bound=0
 )
@@ -97,9 +96,7 @@ LAYERS = (
 
 
 def take_turns(calls, repeats, seconds):
-    """Seconds {name: [rounds]} of every call, nan where it no longer took part; one call each warms
-    up.
-    """
+    """Seconds {name: [rounds]} of every call after a warm-up; nan once it no longer takes part."""
     times, used = {name: [] for name in calls}, dict.fromkeys(calls, 0.0)
     for round_ in range(-1, repeats):
         if round_ >= 2 and min(used.values()) > seconds:
@@ -118,9 +115,7 @@ def take_turns(calls, repeats, seconds):
 
 
 def summary(times):
-    """{'<method>_ms', '<method>_ratio': its time / ours, medians}; PyTorch's faster format
-    counts.
-    """
+    """{'<method>_ms', '<method>_ratio': its time / ours}, medians; of PyTorch the faster format."""
     formats = [name for name in times if name.startswith('pytorch')]
     row = {f'{name}_ms': 1e3 * float(np.nanmedian(values)) for name, values in times.items()}
     if formats:

@@ -26,9 +26,7 @@ from pano_depth.learning.train import RecipeConfig as DepthRecipe
 
 
 class Layout(NamedTuple):
-    """Processes, joined through `jax.distributed` on loopback, with so many faked CPU devices
-    each.
-    """
+    """Processes, joined by `jax.distributed` on loopback, each with simulated CPU devices."""
 
     processes: int
     devices: int
@@ -72,7 +70,7 @@ def run_on(
         The results by rank of the process.
 
     Raises:
-        ValueError: a process failed; names it, with its reason.
+        ValueError: a process failed; the message names it, with its reason.
     """
     with socket.create_server(('localhost', 0)) as probe:
         address = f'localhost:{probe.getsockname()[1]}'
@@ -128,7 +126,7 @@ def train_depth(
     def on_step(done, state, metrics):
         clock(metrics)
         if done == 1:
-            # Adam's first moment is then a tenth of the gradient.
+            # After the first step, Adam's first moment is a tenth of the gradient.
             for _, moments in optax.tree_utils.tree_get_all_with_path(state.optimizer, 'mu'):
                 parts = {name: jax.tree.leaves(part) for name, part in moments.items()}
                 gradient.update(
@@ -164,7 +162,7 @@ def train_cells(
     for done, state, metrics in recipe.train_steps(plan, config, data, start, seed=seed):
         clock(metrics)
         if done == 1:
-            # The first velocity is the gradient with the decay of the weights.
+            # The first velocity is the gradient plus the decay of the weights.
             velocity = optax.tree_utils.tree_get(state.optimizer, 'trace')
             parts = jax.tree.map(
                 lambda v, p: np.ravel(v - config.weight_decay * p), velocity, start.params

@@ -3,15 +3,15 @@
     pip install -e .[bench]
     python experiments/benchmarks/kernels/projection.py [--heights=512,1024,2048] [--repeats=15]
 
-All methods interpolate bilinearly between an H x 2H image and six H/2 x H/2 faces, three channels,
-and have what depends on the shape alone ready before the clock starts: ours its `remap.Table` (an
-argument of the jitted function), cv2.remap its maps, py360convert and equilib their own caches. The
-methods take turns within every repeat, so that a busy machine slows all of them alike; a time is
-the median over the repeats, a ratio the median of the ratios within a repeat.
+All methods interpolate bilinearly between an H x 2H image and six H/2 x H/2 faces, three channels.
+Before the clock starts, each method prepares what depends on the shape alone: ours its
+`remap.Table` (an argument of the jitted function), cv2.remap its maps, py360convert and equilib
+their own caches. The methods take turns within every repeat, so that a busy machine slows all of
+them alike; a time is the median over the repeats, a ratio the median of the ratios within a repeat.
 
-Results at 2048x4096 in float32 are new memory of 100 MB; page faults then take a third of the time.
-The main programs make glibc keep what is freed (`common.memory`), and so does this one, for all
-libraries alike; --nokeep_memory shows what happens otherwise.
+A result at 2048x4096 in float32 is 100 MB of new memory, and page faults then take a third of the
+time. Like the main programs, this one makes glibc keep freed memory (`common.memory`), for all
+libraries alike; --nokeep_memory shows the times without that.
 """
 
 import contextlib
@@ -111,9 +111,7 @@ def _equilib(name, image, **shape):
 
 
 def measure(methods, repeats):
-    """Milliseconds [repeats] of every method, called in turn, after two calls of each to warm
-    up.
-    """
+    """Milliseconds [repeats] of every method, called in turn, after two warm-up calls of each."""
     times = {name: [] for name in methods}
     for repeat in range(-2, repeats):
         for name, function in methods.items():

@@ -1,13 +1,12 @@
-"""Times the depth network on cube faces with cube padding beside the same network on
-equirectangular images.
+"""Times the depth network on cube faces with cube padding, and on equirectangular images.
 
     python experiments/benchmarks/kernels/speedup.py
         [--heights=64,128,256,512,1024] [--output=FOLDER]
 
-An H x 2H image has 8 S^2 pixels and a cube of the same resolution at the equator 6 S^2, S = H / 2,
-so that the pixel count alone makes the cube 1.33 times faster; a column shows what is left per
-pixel. The same network with zero padding shows what cube padding costs. A training step is the loss
-and its gradient to the parameters; the loss is |disparity - image|, averaged.
+An H x 2H image has 8 S^2 pixels, and a cube of the same resolution at the equator has 6 S^2, S = H
+/ 2, so that the pixel count alone makes the cube 1.33 times faster; one column shows the speed-up
+per pixel. The same network with zero padding shows the cost of cube padding. A training step is the
+loss and its gradient to the parameters; the loss is |disparity - image|, averaged.
 
 The three networks take turns within every repeat, so that a busy machine slows all of them alike; a
 time is the median over the repeats, a ratio the median of the ratios within a repeat. Memory is the
@@ -15,9 +14,9 @@ compiler's plan for one call (arguments, results and temporaries), without the s
 convolution takes for itself.
 
 XLA's convolutions on a CPU take that scratch space anew in every call. Above 32 MB glibc gets it
-from the system and gives it back, and the page faults cost more than the arithmetic; which
-convolutions that hits depends on their shapes, not on their work. --keep_memory makes glibc keep
-what is freed; --nokeep_memory shows what happens otherwise.
+from the system and gives it back, and the page faults cost more than the arithmetic; this depends
+on the shapes of a convolution, not on its work. --keep_memory makes glibc keep freed memory;
+--nokeep_memory shows the times without that.
 """
 
 import os
@@ -107,9 +106,7 @@ def compile_network(padding, height, kind, **options):
 
 
 def take_turns(calls, repeats, seconds):
-    """Seconds [n] of every call after one to warm up; at most `repeats`, but three if time is
-    short.
-    """
+    """Seconds [n] of every call after a warm-up; at most `repeats`, three if time is short."""
     times = {name: [] for name in calls}
     deadline = None
     for repeat in range(-1, repeats):

@@ -1,3 +1,1 @@
-"""Benchmarks of the search: how good its cells, its surrogate and its latencies are, the paper's
-tables with our rows.
-"""
+"""Benchmarks of the search: its cells, its surrogate and latencies, and the paper's tables."""

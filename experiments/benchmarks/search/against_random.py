@@ -1,14 +1,14 @@
-"""The search on images against random search of the same budget, over the same cells.
+"""Compares the search on images with random search, with the same budget and the same cells.
 
     python experiments/benchmarks/search/against_random.py --output=FOLDER
         [--settings=FLAGFILE] [--budget=N] [--seeds=N]
 
-Both methods train with the settings of a search's flagfile, the default search of scikit-learn's
-digits if none is named, but without early stopping: the error of a cell then depends on the cell
-and the seed alone, and a cell that one method has trained is not trained again for the other
-(`evaluated.jsonl`). Hypervolumes are counted from one reference for all runs. Each run is a line of
-`curves.jsonl`; those that are there are not run again. Writes table.md, table.json and curves.png.
-Nothing else should run meanwhile.
+Both methods train with the settings in the flagfile of a search (by default the search on
+scikit-learn's digits), but without early stopping. The error of a cell then depends only on the
+cell and the seed, so a cell that one method has trained is not trained again for the other
+(`evaluated.jsonl`). All runs count hypervolume from one reference. Each run is a line of
+`curves.jsonl`; recorded runs are not run again. Writes table.md, table.json and curves.png. Nothing
+else should run at the same time.
 """
 
 import dataclasses
@@ -47,16 +47,14 @@ from matplotlib import pyplot as plt
 _DEFAULT_SETTINGS = pathlib.Path(__file__).resolve().parents[2] / 'flagfiles' / 'digits_cpu.flags'
 _SAME = (*ERROR_FLAGS, 'objectives', 'levels', 'device', 'keep')
 _FREE = tuple(set(options.fields_of(SearchConfig)) - set(_SAME))
-_WALKS = 10_000  # in a row without a new cell, after which a space counts as exhausted
+_WALKS = 10_000  # walks without a new cell that show an exhausted space
 OURS, RANDOM = 'search', 'random'
 
 FLAGS = absl_flags.FLAGS
 
 
 def define_flags() -> None:
-    """Defines this program's flags; not at import, since other programs have flags of the same
-    names.
-    """
+    """Defines the flags, at a call only: other programs have flags of the same names."""
     absl_flags.DEFINE_string('settings', str(_DEFAULT_SETTINGS), 'Flagfile of a search of images.')
     absl_flags.DEFINE_integer(
         'budget', None, 'Evaluations of each run. Default: that of the settings.', lower_bound=1
@@ -66,11 +64,11 @@ def define_flags() -> None:
 
 
 def read_settings(path) -> SearchConfig:
-    """The search of a flagfile.
+    """Reads the search in a flagfile.
 
     Raises:
         ValueError: there is no such file, it holds a flag that nas-search does not have, or it is
-            no search of images without constraints.
+            not a search of images without constraints.
     """
     if not pathlib.Path(path).is_file():
         raise ValueError(f'--settings={path} is no file; a flagfile of nas-search is accepted')
@@ -91,8 +89,7 @@ def read_settings(path) -> SearchConfig:
 
 
 def random_cells(space: CellSpace, budget: int, seed: int) -> list[Cell]:
-    """Different cells by random growth: from the root, so many random ops as a random level asks
-    for.
+    """Different cells by random growth: from the root, a random number of random ops.
 
     Args:
         space: the cells.
@@ -130,7 +127,7 @@ def run_method(
     seed: int,
     config: SearchConfig,
 ) -> dict:
-    """One run: what curves.jsonl holds of it, the cells in order with their objectives."""
+    """Runs a method once; returns its line of curves.jsonl: cells in order, their objectives."""
     if method == RANDOM:
         cells = random_cells(space, budget, seed)
         for _ in evaluator.batch(cells):
@@ -150,13 +147,12 @@ def run_method(
 
 
 def reference_of(runs: Sequence[Mapping], worst_error: float | None) -> np.ndarray:
-    """One reference [M] for all runs: a tenth of its range beyond the front of everything
-    evaluated.
+    """One reference [M] for all runs: a tenth of the range beyond the front of all evaluations.
 
     Args:
         runs: lines of curves.jsonl.
-        worst_error: reference of the error, from which on cells are of no use; None treats it as
-            the others.
+        worst_error: reference of the error, from which cells are useless; None treats the error
+            like other objectives.
     """
     names = list(runs[0]['objectives'])
     points = np.array([point for run in runs for point in run['points'] if point is not None])
@@ -171,18 +167,14 @@ def reference_of(runs: Sequence[Mapping], worst_error: float | None) -> np.ndarr
 
 
 def hypervolumes(run: Mapping, reference: np.ndarray) -> np.ndarray:
-    """Hypervolume [N] after each evaluation of a run, as a part of the box from 0 to the
-    reference.
-    """
+    """Hypervolume [N] after each evaluation, as a part of the box from 0 to the reference."""
     outside = np.full(len(reference), 2.0)
     points = [outside if point is None else np.array(point) / reference for point in run['points']]
     return pareto.hypervolume_by_step(np.array(points), np.ones(len(reference)))
 
 
 def summarise(runs: Sequence[Mapping], reference: np.ndarray, budget: int) -> list[dict]:
-    """One row by method: hypervolumes at a quarter, half and all of the budget, by seed; training
-    seconds.
-    """
+    """One row by method: hypervolumes at parts of the budget, by seed, and training seconds."""
     rows, marks = [], sorted({max(1, budget // 4), max(1, budget // 2), budget})
     for method in (OURS, RANDOM):
         mine = sorted((run for run in runs if run['method'] == method), key=lambda run: run['seed'])
@@ -201,7 +193,7 @@ def summarise(runs: Sequence[Mapping], reference: np.ndarray, budget: int) -> li
 
 
 def as_markdown(rows: Sequence[Mapping], reference: Mapping[str, float]) -> str:
-    """The table and what it was counted from."""
+    """The table, and its reference."""
     marks = list(rows[0]['hypervolume'])
     table = [['method', 'runs', *(f'{mark} (lowest)' for mark in marks), 'training s per run']]
     for row in rows:

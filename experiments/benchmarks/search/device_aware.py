@@ -3,11 +3,11 @@
     python experiments/benchmarks/search/device_aware.py --search=WORKDIR --search=WORKDIR
         [--device=...] [--tolerance=POINTS | --trained=WORKDIR ...] --output=FOLDER
 
-Takes finished searches that differ in nothing but the device (and the seed), measures every cell of
-their fronts on every one of the devices, and compares, on each device, the cells that its search
-named with all others of equal error. Source: DPP-Net (Dong et al., ECCV 2018) finds a cell of its
-own for each of three devices, and one that is balanced on all. Errors are those of the searches, on
-their held-out images. Writes table.md and table.json. Nothing else should run meanwhile.
+Takes finished searches that differ only in the device (and the seed), and measures every cell of
+their fronts on each of the devices. On each device, it compares the cells that the search named
+with all other cells of equal error. Source: DPP-Net (Dong et al., ECCV 2018) finds a separate cell
+for each of three devices, and one that is balanced on all. Errors are those of the searches, on
+their held-out images. Writes table.md and table.json. Nothing else should run at the same time.
 """
 
 import pathlib
@@ -42,9 +42,7 @@ FLAGS = absl_flags.FLAGS
 
 
 def define_flags() -> None:
-    """Defines this program's flags; not at import, since other programs have flags of the same
-    names.
-    """
+    """Defines the flags, at a call only: other programs have flags of the same names."""
     absl_flags.DEFINE_multi_string(
         'search',
         None,
@@ -84,8 +82,7 @@ def define_flags() -> None:
 
 
 def seed_noise(workdirs: Sequence[str]) -> float:
-    """The standard deviation of test errors over seeds, pooled over the trainings of the same
-    network.
+    """Standard deviation of test errors over seeds, pooled over trainings of the same network.
 
     Args:
         workdirs: of `nas-search --mode=train`.
@@ -113,15 +110,15 @@ def seed_noise(workdirs: Sequence[str]) -> float:
 
 
 def make_rows(searches: Sequence[Found], figures: Mapping[str, Mapping]) -> list[dict]:
-    """Cells x devices.
+    """Makes the table of cells and devices.
 
     Args:
         searches: one by device.
         figures: of every cell, by `latency.summarise`.
 
     Returns:
-        One row by cell, most accurate first: what `latency.summarise` says, 'error' (a mean where
-        searches of several seeds found the cell), 'found_by' and 'roles' ({device of the search:
+        One row by cell, most accurate first: the entries of `latency.summarise`, 'error' (the mean
+        if searches of several seeds found the cell), 'found_by' and 'roles' ({device of the search:
         [role, ...]}).
     """
     rows = []
@@ -161,9 +158,9 @@ def check_choices(
     Returns:
         [{'device', 'role', 'cell', 'error', 'latency_ms', 'equals' (number of cells of equal error,
         itself included), 'fastest' (that cell), 'fastest_error', 'fastest_ms', 'verdict'}].
-        Verdicts tell a cell of another search that is faster, which speaks against searching for
-        this device, from one of the same search, whose front holds that choice too; a cell that no
-        other equals is compared with none. Cells that a device could not measure are left out.
+        Verdicts separate two cases: a faster cell of another search speaks against searching for
+        this device; a faster cell of the same search was on its front too. A cell without other
+        cells of equal error is not compared. Cells that a device could not measure are left out.
     """
     checks = []
     for search in searches:
@@ -292,7 +289,7 @@ def as_markdown(result: Mapping) -> str:
 
 
 def sentences(result: Mapping) -> list[str]:
-    """What the tables say, as Markdown list items."""
+    """Sentences about the tables, as Markdown list items."""
     lines = [
         f'- Errors within {result["tolerance"]:.2f} percentage points and latencies within '
         f'{result["latency_tolerance"]:g} % are equal.'

@@ -3,10 +3,10 @@
     python experiments/benchmarks/search/latency.py
         [--networks=...] [--devices=xla:cpu,onnx:threads=1] [--output=FOLDER]
 
-The point of DPP-Net is that a count does not tell a latency: the rank correlation of the two is
-below 1, and that of two devices is too. Networks are measured one after the other in every round,
-so that a machine that is busy for a while does not single one out; a figure is the median over the
-rounds. Nothing else should run meanwhile.
+DPP-Net's point is that a count does not determine a latency: the rank correlation of the two is
+below 1, and so is that of the latencies on two devices. Every round measures all networks one after
+the other, so that a busy period of the machine does not hit one network alone; a figure is the
+median over the rounds. Nothing else should run at the same time.
 """
 
 import os
@@ -47,14 +47,10 @@ FLAGS = absl_flags.FLAGS
 
 
 def define_flags() -> None:
-    """Defines this program's flags; not at import, since other programs have flags of the same
-    names.
-    """
+    """Defines the flags, at a call only: other programs have flags of the same names."""
     absl_flags.DEFINE_list('networks', list(CIFAR), 'Networks of the zoo.')
     absl_flags.DEFINE_string(
-        'devices',
-        'xla:cpu,onnx:threads=1',
-        'Devices with commas between, as nas-search --device has them.',
+        'devices', 'xla:cpu,onnx:threads=1', 'Devices, comma-separated, as for nas-search --device.'
     )
     absl_flags.DEFINE_integer(
         'rounds', 1, 'How often every network is measured on every device.', lower_bound=1
@@ -102,9 +98,7 @@ def measure_all(plans: dict, devices: dict, rounds: int, store: cache.Cache | No
 
 
 def summarise(plans: dict, found: dict) -> list[dict]:
-    """One row by network: counts, and by device the medians over the rounds, None where it
-    failed.
-    """
+    """One row by network: counts, and by device the median of the rounds, None if it failed."""
     rows = []
     for name, plan in plans.items():
         cost, row = count(plan), {'network': name}

@@ -1,11 +1,11 @@
 """The CIFAR-10 and ImageNet tables of DPP-Net: published rows, and beside them our own.
 
     python experiments/benchmarks/search/paper_tables.py --output=FOLDER [--device=xla:cpu ...]
-    [--trained=WORKDIR ...] [--measure=cifar10,imagenet]
+        [--trained=WORKDIR ...] [--measure=cifar10,imagenet]
 
-Every published row stands above ours of the same network. Rows of ours hold our counts, what our
-devices measured and the test error of our trainings alone; what we do not know is '-', and so is
-what is not printed. A training on a reduced skeleton is a row of its own. Writes cifar10.md,
+Each published row stands above our rows of the same network. Our rows hold our counts, our
+measurements and the test errors of our trainings only; '-' stands for what we do not know, and for
+what is not printed. A training on a reduced skeleton has its own row. Writes cifar10.md,
 cifar10.csv, imagenet.md and imagenet.csv. Nothing else should run while networks are measured.
 """
 
@@ -40,7 +40,7 @@ TABLES = {
     'imagenet': (published.IMAGENET, imagenet.input),
 }
 _TITLES = {'cifar10': 'CIFAR-10', 'imagenet': 'ImageNet'}
-# Columns that published rows alone have, with the fields of `Row`.
+# Columns that only published rows have, with the fields of `Row`.
 _THEIR_DEVICES = {
     'workstation s': 'workstation',
     'embedded s': 'embedded',
@@ -52,14 +52,12 @@ FLAGS = absl_flags.FLAGS
 
 
 def define_flags() -> None:
-    """Defines this program's flags; not at import, since other programs have flags of the same
-    names.
-    """
+    """Defines the flags, at a call only: other programs have flags of the same names."""
     absl_flags.DEFINE_string('output', None, 'Folder for the tables.', required=True)
     absl_flags.DEFINE_multi_string(
         'device',
         ['xla:cpu', 'onnx:threads=1'],
-        'Device to measure on, as nas-search --device has it; may be repeated.',
+        'Device to measure on, as for nas-search --device; may be repeated.',
     )
     absl_flags.DEFINE_multi_string(
         'trained',
@@ -85,11 +83,10 @@ def define_flags() -> None:
 
 
 def networks_of(table: str, trainings: Sequence[Training]) -> dict[str, Plan]:
-    """Plans of our rows by label: the published networks, those of the paper first, then other
-    trained ones.
+    """Plans of our rows by label: the published networks in the paper's order, then other ones.
 
     Raises:
-        ValueError: two trainings are of different networks that are called alike.
+        ValueError: two trainings are of different networks with the same label.
     """
     rows, size = TABLES[table]
     first = [row.network for row in rows if row.network is not None]
@@ -112,8 +109,7 @@ def networks_of(table: str, trainings: Sequence[Training]) -> dict[str, Plan]:
 def errors_by_training(
     label: str, table: str, trainings: Sequence[Training]
 ) -> list[dict[str, str]]:
-    """Error columns of a network's rows: one row for each way in which it was trained, one if it
-    was not.
+    """Error columns of a network's rows: one row for each way of training, or one without any.
 
     Returns:
         [{'error', 'top5_error', 'training'}] as texts; several seeds are mean ± sample standard
@@ -137,7 +133,7 @@ def errors_by_training(
 
 
 def mean_text(values: Sequence[float]) -> str:
-    """Mean with two digits, of several values with their sample standard deviation."""
+    """Mean with two digits; for several values with their sample standard deviation."""
     spread = f' ± {statistics.stdev(values):.2f}' if len(values) > 1 else ''
     return f'{statistics.fmean(values):.2f}{spread}'
 

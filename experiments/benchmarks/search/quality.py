@@ -3,10 +3,10 @@
     python experiments/benchmarks/search/quality.py
         --table=nas_bench_201.npz --devices=raspi4,1080ti_1 --output=FOLDER
 
-Hypervolume relative to that of the whole table, after each evaluation, of the search of this
-project and of six others: a boosted-tree surrogate on the same encoding, one-op Pareto local
+Measures hypervolume after each evaluation, relative to that of the whole table, for the search of
+this project and for six others: a boosted-tree surrogate on the same encoding, one-op Pareto local
 search, random search, NSGA-II and TPE of Optuna, NSGA-II of pymoo (extra [bench]). Each run is a
-line of `curves.jsonl`; those that are there are not run again. Writes `table.md`, `table.json` and
+line of `curves.jsonl`; recorded runs are not run again. Writes `table.md`, `table.json` and
 `curves.png`.
 """
 
@@ -36,7 +36,7 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string('table', None, 'The npz file of the benchmark.', required=True)
 flags.DEFINE_enum('benchmark', 'nas_bench_201', sorted(tabular.BENCHMARKS), 'Which table it is.')
 flags.DEFINE_list(
-    'devices', ['raspi4', '1080ti_1'], 'Latency columns, each an experiment of its own.'
+    'devices', ['raspi4', '1080ti_1'], 'Latency columns; each is a separate experiment.'
 )
 flags.DEFINE_list('methods', None, 'Methods to run, default all.')
 flags.DEFINE_integer('seeds', 20, 'Runs of each method.', lower_bound=1)
@@ -62,9 +62,7 @@ def ours(space, objectives, budget, seed):
 
 
 def boosted_trees(space, objectives, budget, seed, batch=10):
-    """Boosted trees on one-hot operations and live-graph features, which score every cell of the
-    table.
-    """
+    """Boosted trees on one-hot operations and live-graph features; they score every cell."""
     from sklearn.ensemble import GradientBoostingRegressor
 
     points = space.points(objectives)
@@ -92,9 +90,7 @@ def boosted_trees(space, objectives, budget, seed, batch=10):
 
 
 def local_search(space, objectives, budget, seed):
-    """Changes one operation of a random member of the front; random cells where nothing is left to
-    change.
-    """
+    """Changes one operation of a random member of the front; if none is left, a random cell."""
     random = np.random.default_rng(seed)
     order = [space.cells[row] for row in random.permutation(len(space.cells))]
     points = dict(zip(space.cells, space.points(objectives)))
@@ -127,9 +123,7 @@ def random_search(space, objectives, budget, seed):
 
 
 def _optuna(sampler):
-    """A method that asks a sampler of Optuna; repeated cells count, since it would train them
-    again.
-    """
+    """A method that asks a sampler of Optuna; repeated cells count, since it would train them."""
 
     def method(space, objectives, budget, seed):
         import optuna
@@ -247,9 +241,7 @@ def write_results(folder, runs, devices):
 
 
 def draw(path, runs, devices):
-    """Median over the seeds of what is missing to the true hypervolume, and the band between the
-    quartiles.
-    """
+    """Median over the seeds of the missing hypervolume, and the band between the quartiles."""
     figure, axes = plt.subplots(
         1, len(devices), figsize=(5.5 * len(devices), 4.2), squeeze=False, sharey=True
     )

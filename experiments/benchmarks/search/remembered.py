@@ -17,13 +17,15 @@ from nas.search.space import CellSpace
 
 
 class Remembered:
-    """Candidates of one seed, kept in a log by cell: whoever asks for a cell again trains nothing.
+    """Candidates of one seed, kept in a log by cell, so that no cell is trained twice.
 
     Has the methods of `nas.training.candidates.Candidates` that `nas.search.loop.run` wants.
     """
 
     def __init__(self, candidates, space: CellSpace, path: pathlib.Path, seed: int):
-        """Args:
+        """Reads the log.
+
+        Args:
             candidates: evaluates batches, without early stopping.
             space: tells which cells are the same, and counts them.
             path: the log, of all seeds.
@@ -53,7 +55,7 @@ class Remembered:
             yield rest[number], outcome
 
     def replay(self, cell, result, extra) -> None:
-        """Nothing: what was evaluated is in the log."""
+        """Does nothing: the log holds all evaluations."""
 
     def _write(self, cell: Cell, outcome: Outcome) -> None:
         result = outcome.result

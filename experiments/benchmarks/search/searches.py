@@ -1,4 +1,4 @@
-"""Finished searches, as the programs that tabulate them read them."""
+"""Reads finished searches for the programs that tabulate them."""
 
 import dataclasses
 import json
@@ -34,9 +34,9 @@ class Found:
 
     Attributes:
         folder: its workdir.
-        device: what it measured on, as its --device has it.
-        device_name: the full name of the device then.
-        skeleton: where its cells stand.
+        device: the device that it measured on, as in its --device.
+        device_name: the full name of that device at the time.
+        skeleton: the skeleton of its cells.
         errors: held-out error in percent of the cells of its front, by cell.
         chosen: cells by role, such as 'fastest'.
         settings: values of the flags that errors depend on, by name.
@@ -58,8 +58,8 @@ def read_search(workdir) -> Found:
         workdir: of `nas-search --mode=search`.
 
     Raises:
-        ValueError: it is not one of images with a measured objective, it has not ended, or a file
-            is damaged; names the file.
+        ValueError: it is not a search of images with a measured objective, it has not ended, or a
+            file is damaged; the message names the file.
     """
     folder = pathlib.Path(workdir).expanduser()
     path = folder / SUMMARY_FILE
@@ -106,7 +106,7 @@ def read_search(workdir) -> Found:
 
 
 def check_comparable(searches: Sequence[Found]) -> None:
-    """Raises ValueError if two searches trained differently or are of the same device."""
+    """Raises ValueError if two searches trained differently or are for the same device."""
     for other in searches[1:]:
         for name, value in searches[0].settings.items():
             if other.settings[name] != value:

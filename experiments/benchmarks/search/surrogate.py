@@ -75,9 +75,7 @@ MODELS = {'LSTM ensemble': Surrogate, 'boosted trees': Trees}
 
 
 def graph_name(ops) -> str:
-    """A string that isomorphic graphs share: skips contracted, `none` left out (NAS-Bench-201's
-    rule).
-    """
+    """A string that isomorphic graphs share, by NAS-Bench-201's rule: no skips, no `none`."""
     nodes = ['in']
     for incoming in ((0,), (1, 2), (3, 4, 5)):
         parts = []
@@ -90,7 +88,7 @@ def graph_name(ops) -> str:
 
 
 def make(model, inputs, seed):
-    """A model that has seen nothing."""
+    """A model without any examples."""
     return MODELS[model](
         inputs[0].shape[1], len(nb201_encoding.TOKENS), inputs[1].shape[1], seed=seed
     )
@@ -121,9 +119,7 @@ def random_cells(model, inputs, errors, graphs, size, seed):
 
 
 def next_level(model, inputs, errors, levels, per_level, seed):
-    """Tau on each level of a surrogate that has seen some cells of every level below: {level:
-    tau}.
-    """
+    """{level: tau} of a surrogate that has learned some cells of every level below."""
     rng = np.random.default_rng(seed)
     surrogate, train, scores = make(model, inputs, seed), np.zeros(0, int), {}
     for level in range(1, int(levels.max())):
@@ -136,9 +132,7 @@ def next_level(model, inputs, errors, levels, per_level, seed):
 
 
 def fit_times(inputs, errors, size):
-    """Seconds (wall, CPU) of this process's first fit with its compilation, of a refit, of a
-    prediction.
-    """
+    """Seconds (wall, CPU) of the first fit with its compilation, of a refit and of a prediction."""
 
     def clocked(work):
         wall, cpu = time.perf_counter(), time.process_time()

@@ -1,4 +1,4 @@
-"""What the benchmark programs share: Markdown tables, and logs of runs to go on from."""
+"""What the benchmark programs share: Markdown tables, and logs of finished runs."""
 
 import json
 import pathlib
@@ -12,7 +12,7 @@ def markdown(rows: Sequence[Sequence[str]], *, texts: Sequence[str]) -> str:
 
     Args:
         rows: the header first.
-        texts: names of the columns that stand to the left; the others, numbers, stand to the right.
+        texts: names of the columns that are aligned left; all others are numbers, aligned right.
     """
     header, *rest = rows
     rule = ['---' if name in texts else '---:' for name in header]
@@ -20,15 +20,13 @@ def markdown(rows: Sequence[Sequence[str]], *, texts: Sequence[str]) -> str:
 
 
 def write_text(path: pathlib.Path, text: str) -> None:
-    """Writes a file at once or not at all."""
+    """Writes a file atomically."""
     with atomic_path(path) as temporary:
         temporary.write_text(text)
 
 
 def read_runs(path: pathlib.Path, names: Sequence[str]) -> dict[tuple, dict]:
-    """Runs of a log, a JSON dict a line, by the values of `names`; a last line cut short is passed
-    over.
-    """
+    """Runs of a log, one JSON dict a line, by the values of `names`; skips a cut last line."""
     runs = {}
     for line in path.read_text().splitlines() if path.exists() else ():
         try:

@@ -1,4 +1,4 @@
-"""Finished trainings, as the programs that tabulate them read them."""
+"""Reads finished trainings for the programs that tabulate them."""
 
 import dataclasses
 import json
@@ -17,15 +17,15 @@ INPUTS = {'cifar10': cifar10.input, 'imagenet': imagenet.input}
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """A finished training, as its train.json tells it.
+    """A finished training, from its train.json.
 
     Attributes:
         label: what its row is called.
         plan: the trained network.
-        table: a key of `INPUTS`, or None for a data set that neither is about.
+        table: a key of `INPUTS`, or None for another data set.
         error, top5_error: of the last network on the test split, in percent.
-        how: the training without its seed; equal texts are repetitions.
-        note: what has to stand beside the figures.
+        how: description of the training without its seed; equal texts are repetitions.
+        note: remark to print beside the figures.
         data: what `open_images` opened.
     """
 
@@ -46,7 +46,7 @@ def read_training(workdir) -> Training:
         workdir: of `nas-search --mode=train`.
 
     Raises:
-        ValueError: train.json is missing or damaged; names the file.
+        ValueError: train.json is missing or damaged; the message names the file.
     """
     path = pathlib.Path(workdir).expanduser() / RESULTS_FILE
     try:
@@ -89,9 +89,7 @@ def _table_of(data: str, size: tuple[int, int, int]) -> str | None:
 
 
 def label_of(architecture: Architecture) -> str:
-    """A published network's name, or the cell (by its published name if it has one) and its
-    skeleton.
-    """
+    """The name of a published network, or of a cell (published name if any) and its skeleton."""
     key = plan_hash(architecture.plan)
     for name, network in zoo.NETWORKS.items():
         if network.input == architecture.input and plan_hash(network.plan()) == key:

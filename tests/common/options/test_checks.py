@@ -1,4 +1,4 @@
-"""Configurations made in Python are held to the bounds that their flags have."""
+"""Configurations made in Python obey the same bounds as their flags."""
 
 import dataclasses
 import math

@@ -1,4 +1,4 @@
-"""common.options: configurations become flagfiles and come back, and differences are named."""
+"""common.options: configurations become flagfiles and are read back; differences are named."""
 
 import dataclasses
 import subprocess
@@ -130,6 +130,22 @@ def test_names_are_unique():
 
     with pytest.raises(ValueError, match='two options of the name steps'):
         options.fields_of(Twice)
+
+
+def test_a_prefix_keeps_two_options_of_one_name_apart():
+    @dataclasses.dataclass(frozen=True)
+    class Twice:
+        steps: int = option(1, 'how long')
+        inner: Inner = options.held(Inner(steps=4), prefix='inner_')
+
+    config = Twice(steps=2, inner=Inner(steps=5, mirror=False))
+    text = options.flagfile(config)
+    assert text.splitlines() == ['--noinner_mirror', '--inner_steps=5', '--steps=2']
+    assert options.from_flagfile(Twice, text) == config
+    assert options.make(Twice, {'inner_mirror': False}).inner == Inner(steps=4, mirror=False)
+    assert list(options.differences('--inner_steps=5', Twice())) == [
+        ('--inner_steps=5', '--inner_steps=4')
+    ]
 
 
 def test_made_from_values_the_outer_default_stays():

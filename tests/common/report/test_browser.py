@@ -1,4 +1,4 @@
-"""The report page in a browser, where there is one: it works, and what is injected does not run."""
+"""The report page in a browser, if there is one: it works, and injected code does not run."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""The report page: what it holds, and that nothing can break out of it."""
+"""The report page: what it holds, and that no text can become code."""
 
 import base64
 import html.parser
@@ -161,7 +161,7 @@ def test_cloud_arrives_at_its_places():
     for bad, message in [
         ((points[:, :2], colors), r'points are \(5000, 2\)'),
         ((points, colors / 1.0), 'float64'),
-        ((points[:0], colors[:0]), 'none'),
+        ((points[:0], colors[:0]), 'there are no points'),
         ((points * np.nan, colors), 'not finite'),
     ]:
         with pytest.raises(ValueError, match=message):

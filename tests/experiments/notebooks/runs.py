@@ -1,4 +1,4 @@
-"""Reads and runs the notebooks of `experiments/notebooks`, and checks what is stored of them."""
+"""Reads and runs the notebooks of `experiments/notebooks`, and checks their stored results."""
 
 import base64
 import copy

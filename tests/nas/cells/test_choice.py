@@ -1,4 +1,4 @@
-"""Which network is meant by names and sizes."""
+"""Choosing a network by names and sizes."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a cell or a published network costs, and the table of all of them."""
+"""Costs of a cell or a published network, and the table of all published networks."""
 
 import pytest
 

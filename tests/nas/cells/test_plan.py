@@ -1,4 +1,4 @@
-"""Plans: what a cell and a skeleton become, and ops of the user's own."""
+"""Plans: the layers of a cell on a skeleton, and ops that a user registers."""
 
 import dataclasses
 import random

@@ -1,4 +1,4 @@
-"""CIFAR-10 in every form its holders have, on generated files."""
+"""CIFAR-10 in every accepted form, on generated files."""
 
 import hashlib
 import io
@@ -171,7 +171,7 @@ def nested(depth):
         ),
         (pickled({b'data': Global(eval, '1'), b'labels': [0]}), 'names builtins.eval'),
         (pickled({b'data': np.ndarray, b'labels': [0]}), "no attribute 'array'"),
-        (pickled(batch(0) | {b'data': np.zeros(3072, 'V1')}), 'array of something else than bytes'),
+        (pickled(batch(0) | {b'data': np.zeros(3072, 'V1')}), 'array of another type than bytes'),
         (pickled(batch(0) | {b'labels': nested(12)}), 'labels are not whole numbers'),
         (b'\x80\x04Nr\xff\xff\xff\x7f.', 'numbers a value 2147483647'),
         (b'\x80\x04\x8e' + struct.pack('<Q', 1 << 40) + b'x.', 'bytes'),

@@ -1,4 +1,4 @@
-"""Boxes, and what is decoded of a file."""
+"""Boxes of images, and decoding a part of a file."""
 
 import io
 import math

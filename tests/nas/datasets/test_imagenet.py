@@ -1,4 +1,4 @@
-"""Image folders that are streamed, and ImageNet as TFDS has it."""
+"""Image folders that are streamed, and ImageNet as TFDS prepares it."""
 
 import io
 import shutil

@@ -1,4 +1,4 @@
-"""Tars that nobody vouches for: none fills memory, runs for ever or loses files in silence."""
+"""Untrusted tars: none fills memory, runs for ever or loses files without an error."""
 
 import gzip
 import io

@@ -1,6 +1,4 @@
-"""nas.devices.base and nas.cells.fingerprint: what measurements accept, and what the key of a plan
-depends on.
-"""
+"""nas.devices.base and nas.cells.fingerprint: valid measurements, and the key of a plan."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""nas.devices.cache: nothing is timed twice, nothing wrong is kept."""
+"""nas.devices.cache: nothing is timed twice, and no wrong value is kept."""
 
 import pathlib
 import subprocess

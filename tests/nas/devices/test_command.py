@@ -1,4 +1,4 @@
-"""nas.devices.command: whatever a user's command does, only a proper figure is one."""
+"""nas.devices.command: only a proper figure counts, whatever a user's command does."""
 
 import shlex
 import sys

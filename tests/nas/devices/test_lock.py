@@ -1,6 +1,4 @@
-"""nas.devices.lock between processes: trainings share, timing is alone, and nobody waits for
-ever.
-"""
+"""nas.devices.lock between processes: trainings share, timing is alone, no one waits for ever."""
 
 import pathlib
 import queue

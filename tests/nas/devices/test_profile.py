@@ -1,4 +1,4 @@
-"""nas.devices.profile: estimates that say that they are estimates, and how bad."""
+"""nas.devices.profile: estimates are marked as estimates, with their error."""
 
 import itertools
 import logging

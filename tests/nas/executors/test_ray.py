@@ -1,4 +1,4 @@
-"""The Ray executor on two nodes of loopback."""
+"""The Ray executor on two nodes of this machine."""
 
 import pathlib
 import sys

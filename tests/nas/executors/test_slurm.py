@@ -1,4 +1,4 @@
-"""The Slurm executor with submitit's local cluster, and with commands that stand for Slurm's."""
+"""The Slurm executor with submitit's local cluster, and with commands in place of Slurm's."""
 
 import importlib
 import os
@@ -154,7 +154,7 @@ def test_candidates_are_an_array_with_the_options_given(slurm, tmp_path):
 def test_the_node_s_failures_are_tried_again_and_the_candidate_s_are_not(
     slurm, tmp_path, state, reason, attempts
 ):
-    (slurm.parent / 'commands' / 'srun').write_text('#!/bin/sh\n')  # jobs that end without a word
+    (slurm.parent / 'commands' / 'srun').write_text('#!/bin/sh\n')  # jobs that end without a result
     for job in (100, 101):
         (slurm / f'{job}.state').write_text(state)
     (result,) = make(tmp_path, options={}, patience=0.5).map(jobs.square, [3])

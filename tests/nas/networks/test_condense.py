@@ -1,4 +1,4 @@
-"""Condensation: what is pruned when, by the rule in words, and the group lasso."""
+"""Condensation: the pruning schedule, by the rule in words, and the group lasso."""
 
 import dataclasses
 

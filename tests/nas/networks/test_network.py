@@ -1,4 +1,4 @@
-"""Networks from plans: against an oracle in NumPy, and what training relies on."""
+"""Networks from plans: against an oracle in NumPy, and the properties that training needs."""
 
 import dataclasses
 import functools

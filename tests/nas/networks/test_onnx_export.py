@@ -1,6 +1,4 @@
-"""nas.networks.onnx_export: ONNX Runtime gives the logits of the Flax network, whatever the plan
-holds.
-"""
+"""nas.networks.onnx_export: ONNX Runtime gives the logits of the Flax network for every op."""
 
 import sys
 

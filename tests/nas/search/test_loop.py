@@ -1,6 +1,4 @@
-"""The loop where `test_search.py` does not look: evaluators of whole batches, and what ends a
-run.
-"""
+"""The loop beyond `test_search.py`: evaluators of whole batches, and the end of a run."""
 
 import json
 import os

@@ -1,6 +1,4 @@
-"""Pareto sorting and hypervolume against definitions written out, and against pymoo where it is
-installed.
-"""
+"""Pareto sorting and hypervolume against their definitions, and against pymoo if installed."""
 
 import itertools
 import time

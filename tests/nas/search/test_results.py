@@ -1,4 +1,4 @@
-"""What a search leaves behind, for a search of words whose outcome is known."""
+"""The result files of a search, for a search of words with a known outcome."""
 
 import csv
 import json

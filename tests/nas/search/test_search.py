@@ -1,6 +1,4 @@
-"""The search on a space small enough to know everything about, with a linear surrogate for the
-LSTM.
-"""
+"""The search on a small space that is fully known, with a linear surrogate instead of the LSTM."""
 
 import functools
 import itertools

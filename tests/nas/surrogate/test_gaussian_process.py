@@ -1,4 +1,4 @@
-"""The Gaussian process: what it says at, near and far from its examples."""
+"""The Gaussian process: its predictions at, near and far from its examples."""
 
 import numpy as np
 import pytest

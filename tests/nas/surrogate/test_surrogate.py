@@ -1,6 +1,4 @@
-"""The surrogate on a made-up space whose errors are known, and the encoding of NAS-Bench-201
-cells.
-"""
+"""The surrogate on a made-up space with known errors, and the encoding of NAS-Bench-201 cells."""
 
 import dataclasses
 import itertools

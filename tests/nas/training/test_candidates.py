@@ -1,6 +1,4 @@
-"""Candidates with a device and an executor that only note what they are asked, and one real
-training.
-"""
+"""Candidates with a device and an executor that only record calls, and one real training."""
 
 import pytest
 

@@ -1,6 +1,4 @@
-"""nas.training.export: the files take raw images and give the logits of the network that was
-trained.
-"""
+"""nas.training.export: the files take raw images and give the logits of the trained network."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Streamed batches: what is in them, when they are made, and training on them."""
+"""Streamed batches: their content, when they are decoded, and training on them."""
 
 import dataclasses
 import itertools

@@ -1,6 +1,4 @@
-"""What a finished training says of itself: test scores, train.json, the report, the wait for
-input.
-"""
+"""Results of a finished training: test scores, train.json, the report, the wait for input."""
 
 import json
 import time

@@ -1,6 +1,4 @@
-"""The training of the search half on four devices, and on two processes of two, against one
-device.
-"""
+"""Training of the search half on four devices, and on two processes of two, against one device."""
 
 import dataclasses
 import types

@@ -1,4 +1,4 @@
-"""What a training leaves behind opens again as the network that it was."""
+"""The files of a training open again as the same network."""
 
 import json
 

@@ -1,6 +1,4 @@
-"""Clips written to folders read back; one with something missing is refused by name, or read
-without it.
-"""
+"""Clips are written to folders and read back; missing files are named or left out."""
 
 import os
 import shutil

@@ -1,6 +1,4 @@
-"""Frames of image files: streamed, resized, one eye taken, the bad ones refused or left out by
-name.
-"""
+"""Frames of image files: streamed, resized, one eye of two; bad frames are named or left out."""
 
 import gc
 import logging as python_logging
@@ -129,9 +127,7 @@ def test_every_kind_of_pixel_becomes_eight_bit_rgb(tmp_path):
 
 
 def _damage(files):
-    """A corrupt image, a frame of another size, a missing depth file, a corrupt one, a known
-    problem.
-    """
+    """A corrupt image, another size, a missing and a corrupt depth file, a known problem."""
     files[1].image.write_bytes(files[1].image.read_bytes()[:700])
     media.write_image(files[2].image, np.zeros((16, 32, 3), np.uint8))
     files[3].depth.unlink()

@@ -1,6 +1,4 @@
-"""Readers of the depth half on damaged files, and on files that were made to trip them: read
-rightly or refused by name.
-"""
+"""Readers of footage on damaged and hostile files: a right result, or an error with the name."""
 
 import pathlib
 import struct

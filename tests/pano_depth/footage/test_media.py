@@ -1,4 +1,4 @@
-"""Images: what is written is read back, resized without a seam, and damage is named."""
+"""Images: written and read back, resized without a seam; errors name damaged files."""
 
 import os
 

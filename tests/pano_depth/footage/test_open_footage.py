@@ -1,4 +1,4 @@
-"""Every kind of footage opens into the same record, and what is none is refused in one sentence."""
+"""Every kind of footage opens into the same record; other paths give an error of one sentence."""
 
 import subprocess
 import tracemalloc
@@ -15,9 +15,7 @@ N = 6
 
 
 def _frames(n=N, height=32, width=64):
-    """[n, height, width, 3] smooth images, which survive compression; each is darker than the one
-    before.
-    """
+    """[n, height, width, 3] smooth images, which survive compression; each one is darker."""
     v, u = np.mgrid[:height, :width]
     wave = 40 * np.sin(2 * np.pi * u / width)
     frames = [np.stack([200 - 20 * i + wave, 3.0 * v, 90 + 0 * v], -1) for i in range(n)]

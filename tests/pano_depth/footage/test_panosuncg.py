@@ -1,6 +1,4 @@
-"""PanoSUNCG's layout, generated here: trajectories in order, 8-bit depth, positions without
-rotations.
-"""
+"""A made PanoSUNCG tree: trajectories in order, 8-bit depth, positions without rotations."""
 
 import cv2
 import numpy as np

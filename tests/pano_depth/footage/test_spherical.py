@@ -1,7 +1,7 @@
-"""Spherical metadata: what ffmpeg sees in the files, read and written, and files whose boxes lie.
+"""Spherical metadata: what ffmpeg finds in the files, round trips, and files with false boxes.
 
-The boxes that the reader gets here are put into the files by searching for kinds in the bytes, not
-by walking boxes.
+The tests put boxes into the files by a search for kinds in the bytes; they do not use the code
+under test.
 """
 
 import dataclasses
@@ -272,9 +272,7 @@ def _write_mono(path):
 
 
 def _reads_or_refuses(path):
-    """Neither reading nor writing does anything else than its job or a sentence with the name of
-    the file.
-    """
+    """Reading and writing do their job, or raise one sentence with the name of the file."""
     data = path.read_bytes()
     outcomes = []
     for action in (spherical.read_spherical, _write_mono):

@@ -1,4 +1,4 @@
-"""Video: what is written is read back, and damage is reported with what could be read."""
+"""Video: written and read back; an error about damage says how much could be read."""
 
 import os
 

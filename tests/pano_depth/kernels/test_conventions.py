@@ -1,6 +1,4 @@
-"""The house rules, enforced on every public kernel at once: a new function has to be listed here,
-and then has to keep them.
-"""
+"""The conventions, checked on every public kernel; a new function has to be listed here."""
 
 import inspect
 

@@ -1,6 +1,4 @@
-"""The cube against analytic functions of direction, a float64 round trip and a cube folded in three
-dimensions.
-"""
+"""The cube against analytic functions, a float64 round trip and a cube folded in space."""
 
 import jax
 import jax.numpy as jnp
@@ -117,9 +115,7 @@ def _oracle_to_cube(image, size):
 
 
 def _oracle_to_equirect(faces, height):
-    """Bilinear on each face's plane, extended by a ring that is interpolated in the neighbouring
-    faces.
-    """
+    """Bilinear on the plane of each face, plus a ring that neighbouring faces interpolate."""
     size = faces.shape[1]
 
     def lookup(images, rays, margin):
@@ -149,9 +145,7 @@ def _oracle_to_equirect(faces, height):
 
 
 def _field(rays, seed=0):
-    """A random field on the sphere: plane waves in all directions, down to four pixels of a
-    512-pixel panorama.
-    """
+    """A random field on the sphere: plane waves down to four pixels of a 512-pixel panorama."""
     rng = np.random.default_rng(seed)
     waves = rng.normal(size=(60, 3)) * rng.uniform(5, 40, (60, 1))
     return 0.5 + 0.03 * np.cos(rays @ waves.T + rng.uniform(0, 2 * np.pi, 60)).sum(axis=-1)
@@ -210,9 +204,7 @@ def test_uint8_projections_equal_the_rounded_float_result():
 
 
 def _folded(labels, pad):
-    """Folds the cube: a strip beyond an edge goes on over the neighbouring face, away from the
-    edge, at right angles to it.
-    """
+    """Folds the cube: a strip over an edge goes on in the neighbouring face, at right angles."""
     size = labels.shape[1]
     where = {
         tuple(point): label
@@ -251,9 +243,7 @@ def test_cube_pad_equals_a_folded_cube(size, pad):
 
 
 def test_cube_pad_is_reciprocal_across_every_edge():
-    """If the k-th ring of one face shows a pixel opposite its m-th row, that pixel's face shows the
-    row in its m-th ring.
-    """
+    """If ring k of a face shows a pixel of row m, the face of this pixel shows row k in ring m."""
     size, pad = 6, 4
     padded = np.asarray(cube.cube_pad(_labels(size)[..., None], pad))[..., 0]
     views = []

@@ -1,4 +1,4 @@
-"""Kernels of the depth half on what nobody thought of: a right answer or one clear error.
+"""Kernels on unusual input: a right answer, or one clear error.
 
 Shapes are tried on abstract arrays, which compiles nothing; values on one shape per kernel and
 type.

@@ -30,9 +30,7 @@ def _rays(height, width):
 
 
 def _bilinear(image, rays):
-    """float64 interpolation of an image that is first extended by one pixel over the seam and the
-    poles.
-    """
+    """float64 interpolation of an image, extended by one pixel over the seam and the poles."""
     height, width = image.shape[:2]
     rows = np.concatenate(
         [np.roll(image[:1], width // 2, axis=1), image, np.roll(image[-1:], width // 2, axis=1)]

@@ -1,6 +1,4 @@
-"""View synthesis against geometry in float64 and against second views of a room rendered ray by
-ray.
-"""
+"""View synthesis against float64 geometry and second views of a room rendered ray by ray."""
 
 import jax
 import jax.numpy as jnp
@@ -62,8 +60,9 @@ def _rays(height):
 
 
 def _room_pair(rays):
-    """(target image, target range, source image, R, t, visible): visible where nothing hides the
-    target's point from the source.
+    """(target image, target range, source image, R, t, visible).
+
+    `visible` is True where nothing hides the point of the target from the source.
     """
     poses = [
         (Rotation.from_rotvec([0.05, 0.4, -0.03]).as_matrix(), np.array([-0.3, -0.1, 0.2])),

@@ -113,8 +113,9 @@ def test_a_mirror_is_the_reversed_image_and_a_yaw_of_whole_pixels_a_rolled_one()
 
 
 def test_points_seen_through_views_move_by_the_conjugate():
-    """Reprojecting inside the views and turning back is reprojecting in the cameras: what lets one
-    motion answer for augmented pairs.
+    """Reprojection inside the views and a turn back equal reprojection in the cameras.
+
+    Hence one motion answers for augmented pairs.
     """
     motion, rays = _motion(2), sphere.ray_directions(8, 16)
     depth = np.random.default_rng(3).uniform(1, 5, (8, 16)).astype(np.float32)

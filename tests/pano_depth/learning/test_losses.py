@@ -17,9 +17,7 @@ pad_one = lambda images: cube.cube_pad(images, 1)
 
 
 def _in_faces(vector):
-    """A vector of the camera frame in the six face frames, [6, 3]: v_face = FACE_AXES[i] @
-    v_camera.
-    """
+    """A vector in the six face frames, [6, 3]: v_face = FACE_AXES[i] @ v_camera."""
     return np.stack([axes @ vector for axes in FACE_AXES]).astype(np.float32)
 
 
@@ -73,8 +71,9 @@ def test_pose_consistency_gradient_is_finite_at_zero_and_exact_elsewhere():
 
 
 def test_pose_consistency_known_value():
-    """One face off by d: the residuals are 5d/6 once and d/6 five times, so the loss is d sqrt(5) /
-    6.
+    """One face off by d: the residuals are 5d/6 once and d/6 five times.
+
+    So the loss is d sqrt(5) / 6.
     """
     for offset, place in ((0.3, 'rotation'), (1.2, 'translation')):
         rotation, translation = (

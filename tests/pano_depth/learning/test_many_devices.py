@@ -1,4 +1,4 @@
-"""The training of depth on four devices, and on two processes of two, against one device."""
+"""Depth training on four devices, and on two processes of two devices, against one device."""
 
 import dataclasses
 import functools
@@ -54,8 +54,9 @@ def refusal():
 
 
 def run(folder):
-    """Trains once for `Trained` and once in a run directory, each process in one of its own; what a
-    test reads of it.
+    """Trains once for `Trained` and once in a run directory of each process.
+
+    Returns what the tests read of both.
     """
     # Compiling takes most of the time.
     jax.config.update('jax_disable_most_optimizations', True)

@@ -1,6 +1,4 @@
-"""What the paddings of the networks mean: where information crosses from face to face, and what the
-networks refuse.
-"""
+"""Paddings of the networks: where information crosses faces, and what the networks refuse."""
 
 import functools
 
@@ -34,9 +32,7 @@ def _correlate(padded, kernel):
 
 @functools.cache
 def _depth_net(padding, scales=1):
-    """The network with random parameters (of the heads too), and its compiled function of images
-    and rays.
-    """
+    """The network with random parameters (also in the heads), and its compiled function."""
     net = networks.DepthNet(CHANNELS + (8,) * (scales - 1), padding, scales)
     rays = (
         sphere.ray_directions(16, 32)[None] if padding == 'equirect' else cube.face_directions(16)

@@ -1,6 +1,4 @@
-"""The objective with the networks replaced by known answers: a room of which depth and motion are
-known exactly.
-"""
+"""The objective with known answers instead of networks: a room of exact depth and motion."""
 
 import dataclasses
 import functools
@@ -35,9 +33,7 @@ POSES = (
 
 @pytest.fixture(scope='module', autouse=True)
 def compiled_quickly():
-    """Compiling takes most of the time of these tests; what is computed stays the same without
-    optimisations.
-    """
+    """Switches optimisations off: compilation takes most of the time, and results do not change."""
     jax.config.update('jax_disable_most_optimizations', True)
     yield
     jax.config.update('jax_disable_most_optimizations', False)
@@ -169,9 +165,7 @@ def test_a_view_does_not_change_what_true_geometry_costs():
 
 
 def _truth():
-    """What a data set would say of `_frames`: depth of the target and its motions to both
-    sources.
-    """
+    """The truth of `_frames`: depth of the target and its motions to both sources."""
     depth = _range(np.zeros(3), np.asarray(sphere.ray_directions(HEIGHT, 2 * HEIGHT), np.float64))
     turns, positions = (part[[0, 2]] for part in POSES)
     back = np.swapaxes(turns, 1, 2)

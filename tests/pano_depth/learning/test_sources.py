@@ -1,6 +1,4 @@
-"""What the sources promise: the same data whatever the hosts and the resume, every target equally
-often.
-"""
+"""The promises of the sources: data independent of hosts and resume, all targets equally often."""
 
 import jax
 import numpy as np

@@ -1,6 +1,4 @@
-"""Training steps as they are run: what they change, what stops them, and that devices and
-interruptions do not matter.
-"""
+"""Training steps: what they change, what stops them, equal results on devices and after a stop."""
 
 import dataclasses
 import functools
@@ -57,9 +55,7 @@ class Source:
 
 @pytest.fixture(scope='module', autouse=True)
 def compiled_quickly():
-    """Compiling takes most of the time of these tests; what is computed stays the same without
-    optimisations.
-    """
+    """Switches optimisations off: compilation takes most of the time, and results do not change."""
     jax.config.update('jax_disable_most_optimizations', True)
     yield
     jax.config.update('jax_disable_most_optimizations', False)

@@ -1,6 +1,4 @@
-"""pano_depth.reconstruction.consistency: two views of one room agree, wrong depth and hidden points
-do not.
-"""
+"""Agreement of two views: of one room it is high, of wrong depth or hidden points it is low."""
 
 import jax
 import numpy as np

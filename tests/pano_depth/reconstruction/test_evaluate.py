@@ -1,6 +1,4 @@
-"""The evaluation protocol on estimates that are known: perfect ones, and ones that are wrong in a
-known way.
-"""
+"""The evaluation protocol on known estimates: perfect ones, and ones with a known error."""
 
 import json
 

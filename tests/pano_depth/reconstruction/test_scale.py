@@ -1,4 +1,4 @@
-"""The camera's height is found from the floor, whatever stands on it."""
+"""The camera's height is found from the floor, also with furniture on it."""
 
 import numpy as np
 import pytest
@@ -10,8 +10,9 @@ HEIGHT = 1.4
 
 
 def _room(*, boxes=(), height=HEIGHT, rows=64):
-    """[rows, 2 rows] range in a room of 5 x 4 m, the floor `height` below the camera, with boxes
-    (x0, x1, z0, z1, top below the camera) on it.
+    """[rows, 2 rows] range in a room of 5 x 4 m with boxes on the floor.
+
+    The floor is `height` below the camera; boxes are (x0, x1, z0, z1, top below the camera).
     """
     rays = np.asarray(sphere.ray_directions(rows, 2 * rows), np.float64)
     x, y, z = np.moveaxis(np.where(np.abs(rays) < 1e-9, 1e-9, rays), -1, 0)

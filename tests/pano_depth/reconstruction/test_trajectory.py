@@ -40,8 +40,9 @@ def _walk():
 
 
 def _pairwise(path, units, distance=1):
-    """Motions to the frame `distance` ahead and back in units of their own frame: lengths are
-    divided by them.
+    """Motions to the frame `distance` ahead and back, each in the unit of its own frame.
+
+    Lengths are divided by the units.
     """
 
     def between(i, j):

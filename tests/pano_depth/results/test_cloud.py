@@ -11,9 +11,7 @@ from pano_depth.results import cloud
 
 
 def _box_depth(height, centre, half):
-    """Range to the walls of the axis-aligned box [-half, half]^3 from a camera at `centre`, camera
-    axes = box axes.
-    """
+    """Range from a camera at `centre` to the walls of the box [-half, half]^3 along its axes."""
     rays = np.asarray(sphere.ray_directions(height, 2 * height), np.float64)
     with np.errstate(divide='ignore'):
         return np.min(

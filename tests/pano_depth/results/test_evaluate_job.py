@@ -1,6 +1,4 @@
-"""pano_depth.evaluate and pano_depth.train: scores of footage and of rooms, in a workdir or without
-one.
-"""
+"""pano_depth.evaluate and train: scores of footage and of rooms, with and without a workdir."""
 
 import dataclasses
 import json

@@ -1,6 +1,4 @@
-"""pano_depth.results.export: the files give the depth that prediction gives, with every padding and
-any batch.
-"""
+"""Exported files give the depth of prediction, with every padding and any batch."""
 
 import dataclasses
 import json
@@ -42,9 +40,7 @@ def scenes(count):
 
 
 def predicted(params, config, frames, height):
-    """Depth [N, height, 2 height] as prediction makes it of frames [N, 32, 64, 3] uint8, each for
-    itself.
-    """
+    """Depth [N, height, 2 height] that prediction gives for each of N frames [32, 64, 3] uint8."""
     grid, to_depth = models.make_grid(config), infer.depth_maps(config, height)
 
     def predict(frames):
@@ -62,9 +58,7 @@ def predicted(params, config, frames, height):
 
 @pytest.fixture(scope='module', params=CASES)
 def written(request, tmp_path_factory):
-    """(name in `CASES`, folder with the files, frames [3, ...] for them, what prediction says of
-    these).
-    """
+    """(name in `CASES`, folder with the files, frames [3, ...] for them, predicted depth)."""
     config, height, pixels, formats = CASES[request.param]
     params, folder = trained(config), tmp_path_factory.mktemp('export')
     network = export.exportable(params, config, height=height, pixels=pixels)

@@ -1,6 +1,4 @@
-"""Figures: colours that can be read back, files of a sensible size, and no global matplotlib
-state.
-"""
+"""Figures: readable colours, files of a sensible size, no global matplotlib state."""
 
 import os
 

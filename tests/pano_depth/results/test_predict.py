@@ -1,6 +1,4 @@
-"""Files from an analysis that is known: footage is read frame by frame, results agree with the
-analysis and with each other.
-"""
+"""Files of a known analysis: footage is read frame by frame, and all results agree."""
 
 import json
 
@@ -38,9 +36,7 @@ def _footage(frames=FRAMES, **facts):
 
 
 def _analysis(frames=FRAMES):
-    """Everything `FAR` away but for the upper half, which is half as far, in units that change; the
-    camera walks along x.
-    """
+    """A scene at `FAR`, its upper half half as far, in changing units; the camera walks along x."""
     disparity = np.ones((frames, 1, 16, 32), np.float32)
     disparity[:, :, :8] = 2
     poses = Motion(np.tile(np.eye(3), (frames, 1, 1)), np.arange(frames)[:, None] * [0.1, 0, 0])
@@ -165,9 +161,7 @@ def test_unrelated_images_get_depth_but_no_path(tmp_path):
 
 
 def test_analysis_in_batches_does_not_depend_on_their_ends():
-    """Eleven frames are two batches: what is said of the first frames is what shorter footage
-    gets.
-    """
+    """Eleven frames are two batches: the first frames get the same results as shorter footage."""
     from pano_depth.learning.model import init_params
 
     rng = np.random.default_rng(0)

@@ -1,5 +1,6 @@
-"""pano_depth.reconstruct from Python: arrays in, depth, path and cloud out, without a workdir and
-with one; what the command line refuses is refused here too.
+"""pano_depth.reconstruct: arrays in; depth, path and cloud out, with and without a workdir.
+
+What the command line refuses is refused here, too.
 """
 
 import dataclasses

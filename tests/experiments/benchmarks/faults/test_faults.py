@@ -1,7 +1,6 @@
-"""Faults done for real to what both command lines write with: kill -9, limits on files, damage at
-random.
+"""Real faults in what both command lines write with: kill -9, limits on files, random damage.
 
-Whole command lines under every fault are what `experiments/benchmarks/faults/faults.py` runs.
+`experiments/benchmarks/faults/faults.py` tries every fault on whole command lines.
 """
 
 import contextlib

@@ -1,6 +1,4 @@
-"""The search beside random search: what is remembered, where volumes are counted from, a
-comparison.
-"""
+"""The search beside random search: remembered cells, the common reference, a comparison."""
 
 import json
 import pathlib

@@ -1,6 +1,4 @@
-"""The check of device-aware search: cells x devices, and who is the fastest where errors are
-equal.
-"""
+"""The check of device-aware search: cells x devices, and the fastest of cells of equal error."""
 
 import dataclasses
 import json

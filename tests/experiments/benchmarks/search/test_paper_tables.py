@@ -1,6 +1,4 @@
-"""The published tables beside our figures: nothing printed may turn up as ours, nothing ours gets
-lost.
-"""
+"""The published tables beside our figures: no printed figure is taken for ours, none is lost."""
 
 import csv
 import dataclasses
