@@ -21,7 +21,7 @@ SPECIAL = ('__init__', '__call__')
 
 def _modules():
     for room in ROOMS:
-        for found in pkgutil.iter_modules(room.__path__, room.__name__ + '.'):
+        for found in pkgutil.walk_packages(room.__path__, room.__name__ + '.'):
             yield importlib.import_module(found.name)
 
 

@@ -1,0 +1,242 @@
+"""Photometric residuals of one frame's points in other frames, and their normal equations.
+
+A point of host frame h lies along the ray p of its pixel at the inverse range rho. Its direction in
+source s is X = R_s^T q with q = R_h p + rho (t_h - t_s), rotations and positions camera to world.
+Every pixel of the pattern around the point has the same rho and a ray of its own. The residual is
+the difference of grey values, less its mean over the pattern: exposure drops out. With the gradient
+g of the grey value by q, in world axes,
+
+    d / d omega_h = (R_h p) x g,  d / d t_h = rho g,  d / d omega_s = -q x g,  d / d t_s = -rho g,
+    d / d rho = g . (t_h - t_s)
+
+for rotations that turn a pose in the world, R <- exp(omega) R. Points are eliminated (Schur), since
+each has a rho of its own. After Engel et al., "Direct Sparse Odometry", 2018, section 2, on the
+sphere.
+"""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Bool, Float, Int
+
+from pano_depth.kernels import sphere
+from pano_depth.kernels.shapes import Array
+
+
+class Points(NamedTuple):
+    """Points of one host frame.
+
+    Attributes:
+        rays: unit directions of the pattern in the host camera.
+        values: grey values there.
+        inverse: inverse range, 1 / unit.
+        valid: which of them count; the others fill the array up.
+    """
+
+    rays: Float[Array, 'points taps 3']
+    values: Float[Array, 'points taps']
+    inverse: Float[Array, ' points']
+    valid: Bool[Array, ' points']
+
+
+class Terms(NamedTuple):
+    """Normal equations of a host frame: the host first, then its sources, six numbers each (turn,
+    move). H x = b for the step x.
+
+    Attributes:
+        hessian: without the points.
+        right: without the points.
+        mixed: of inverse ranges and poses.
+        point_hessian, point_right: of the inverse ranges.
+        cost: sum of the robust costs.
+        count: of the pairs of point and source that count.
+        square: sum over these pairs of the mean square of the residuals of the pattern.
+    """
+
+    hessian: Float[Array, 'poses poses']
+    right: Float[Array, ' poses']
+    mixed: Float[Array, 'points poses']
+    point_hessian: Float[Array, ' points']
+    point_right: Float[Array, ' points']
+    cost: Float[Array, '']
+    count: Float[Array, '']
+    square: Float[Array, '']
+
+
+def _sample(textures, slots, vector, height):
+    """Textures [slots, H W, 4] along directions, three arrays [S, P, K], each of S in its slot."""
+    x, y, z = vector
+    u = (jnp.arctan2(x, z) / (2 * jnp.pi) + 0.5) * (2 * height) - 0.5
+    v = (jnp.arctan2(y, jnp.hypot(x, z)) / jnp.pi + 0.5) * height - 0.5
+    taps, weights = sphere.equirect_taps(u, v, height, 2 * height, 'bilinear')
+    # One table for all slots: nothing is copied to bring the sources together.
+    first = (slots * (2 * height * height)).reshape(-1, 1, 1)
+    table = textures.reshape(-1, 4)
+    return sum(
+        weight[..., None] * table[first + index]
+        for index, weight in zip(taps, weights, strict=True)
+    )
+
+
+@functools.partial(jax.jit, static_argnames=('height',))
+def look(
+    textures: Float[Array, 'slots pixels 4'],
+    slot: Int[Array, ''],
+    rays: Float[Array, 'points taps 3'],
+    height: int,
+) -> Float[jax.Array, 'points taps']:
+    """Grey values of one of several textures along rays."""
+    return _sample(textures, slot[None], jnp.moveaxis(rays, -1, 0)[:, None], height)[0, ..., 0]
+
+
+def _centred(x, axis):
+    return x - jnp.mean(x, axis=axis, keepdims=True)
+
+
+@functools.partial(jax.jit, static_argnames=('height',))
+def host_terms(
+    textures: Float[Array, 'slots pixels 4'],
+    slots: Int[Array, ' sources'],
+    points: Points,
+    host: Float[Array, '3 3'],
+    rotation: Float[Array, 'sources 3 3'],
+    apart: Float[Array, 'sources 3'],
+    present: Bool[Array, ' sources'],
+    robust: Float[Array, '2'],
+    height: int,
+) -> Terms:
+    """Normal equations of the points of one frame in its sources.
+
+    Args:
+        textures: see `textures.texture`, with the pixels in one row.
+        slots: which of them belong to the sources.
+        points: of the host frame.
+        host: rotation of the host, camera to world.
+        rotation: of the sources, camera to world.
+        apart: from the sources to the host, in the world.
+        present: which sources there are; the others fill the array up.
+        robust: residual from which on a pattern counts less (Huber), and beyond which it does not
+            count.
+        height: rows of the textures.
+    """
+    counts, rms, jacobian, residual = _linearise(
+        textures, slots, points, host, rotation, apart, present, robust, height
+    )
+    poses, depths = jacobian[:12], jacobian[12]
+    blocks = jnp.einsum('ispk,jspk->sij', poses, poses)
+    right = jnp.einsum('ispk,spk->si', poses, residual)
+    mixed = jnp.sum(poses * depths, axis=-1).transpose(1, 2, 0)
+    cost = jnp.where(counts, residual.shape[-1] * _huber(rms, robust[0]), 0.0)
+    return Terms(
+        *_assemble(blocks, right, mixed),
+        point_hessian=jnp.sum(depths**2, axis=(0, 2)),
+        point_right=jnp.sum(depths * residual, axis=(0, 2)),
+        cost=jnp.sum(cost),
+        count=jnp.sum(counts.astype(jnp.float32)),
+        square=jnp.sum(jnp.where(counts, rms**2, 0.0)),
+    )
+
+
+def _huber(rms, limit):
+    """Square up to a limit, a line from there on."""
+    return jnp.where(rms < limit, rms**2, limit * (2 * rms - limit))
+
+
+def _turned(matrix, vector):
+    """[S, 3, 3] times a vector of three arrays [S, P, K], as such a vector."""
+    rows = jnp.moveaxis(matrix, 0, -1)[..., None, None]  # [3, 3, S, 1, 1]
+    return [sum(rows[i, j] * vector[j] for j in range(3)) for i in range(3)]
+
+
+def _cross(a, b):
+    return [a[i - 2] * b[i - 1] - a[i - 1] * b[i - 2] for i in range(3)]
+
+
+def _linearise(textures, slots, points, host, rotation, apart, present, robust, height):
+    """(which pairs count [S, P], their rms, weighted derivatives [13, S, P, K], residuals).
+
+    Vectors are lists of three arrays [S, P, K]: compilers like long last axes.
+    """
+    rays = jnp.moveaxis(points.rays, -1, 0)
+    ahead = [sum(host[i, j] * rays[j] for j in range(3))[None] for i in range(3)]
+    inverse = points.inverse[:, None]
+    apart = [apart[:, i, None, None] for i in range(3)]
+    beam = [ahead[i] + inverse * apart[i] for i in range(3)]
+    local = _turned(rotation.swapaxes(1, 2), beam)
+    seen = _sample(textures, slots, local, height)
+    residual = _centred(points.values - seen[..., 0], -1)
+    rms = jnp.sqrt(jnp.mean(residual**2, axis=-1))
+    counts = (rms < robust[1]) & points.valid & present[:, None]
+    weight = jnp.where(counts, jnp.minimum(1.0, robust[0] / jnp.maximum(rms, 1e-9)), 0.0)
+    # The gradient by the direction, of any length, is that by the unit direction over the length.
+    shorter = jax.lax.rsqrt(sum(part**2 for part in beam))
+    slope = [part * shorter for part in _turned(rotation, [seen[..., 1 + i] for i in range(3)])]
+    move = [inverse * part for part in slope]
+    deeper = sum(part * other for part, other in zip(slope, apart, strict=True))
+    turn = [-part for part in _cross(beam, slope)]
+    jacobian = [*_cross(ahead, slope), *move, *turn, *(-part for part in move), deeper]
+    # Where a mask hides the source its grey value is NaN, which no product with 0 takes away.
+    root, take = jnp.sqrt(weight)[..., None], counts[..., None]
+    jacobian = jnp.stack([jnp.where(take, _centred(part, -1) * root, 0.0) for part in jacobian])
+    return counts, rms, jacobian, jnp.where(take, residual * root, 0.0)
+
+
+@functools.partial(jax.jit, static_argnames=('height',))
+def source_terms(
+    textures: Float[Array, 'slots pixels 4'],
+    slots: Int[Array, ' sources'],
+    points: Points,
+    host: Float[Array, '3 3'],
+    rotation: Float[Array, 'sources 3 3'],
+    apart: Float[Array, 'sources 3'],
+    robust: Float[Array, '2'],
+    height: int,
+) -> tuple[
+    Float[jax.Array, 'sources 6 6'], Float[jax.Array, 'sources 6'], Float[jax.Array, ' sources']
+]:
+    """Normal equations of the sources' poses alone, the host and its points being known.
+
+    Args:
+        textures, slots, points, host, rotation, apart, robust, height: as for `host_terms`.
+
+    Returns:
+        (hessian, right side, cost) of each source; a pattern that does not count costs as much as
+        one that is about to be dropped.
+    """
+    present = jnp.ones(len(slots), bool)
+    counts, rms, jacobian, residual = _linearise(
+        textures, slots, points, host, rotation, apart, present, robust, height
+    )
+    jacobian = jacobian[6:12]
+    cost = jnp.where(counts, _huber(rms, robust[0]), _huber(robust[1], robust[0]))
+    return (
+        jnp.einsum('ispk,jspk->sij', jacobian, jacobian),
+        jnp.einsum('ispk,spk->si', jacobian, residual),
+        jnp.sum(jnp.where(points.valid, cost, 0.0), axis=-1),
+    )
+
+
+def _assemble(blocks, right, mixed):
+    """Blocks of (host, one source) -> (hessian, right side, mixed) of the host and all sources."""
+    sources = len(blocks)
+    host = jnp.sum(blocks[:, :6, :6], axis=0)
+    cross = blocks[:, :6, 6:].transpose(1, 0, 2).reshape(6, 6 * sources)
+    own = jnp.einsum('sij,st->sitj', blocks[:, 6:, 6:], jnp.eye(sources))
+    own = own.reshape(6 * sources, 6 * sources)
+    hosts, others = jnp.sum(mixed[..., :6], axis=0), mixed[..., 6:].transpose(1, 0, 2)
+    return (
+        jnp.block([[host, cross], [cross.T, own]]),
+        jnp.concatenate([jnp.sum(right[:, :6], axis=0), right[:, 6:].ravel()]),
+        jnp.concatenate([hosts, others.reshape(-1, 6 * sources)], axis=-1),
+    )
+
+
+@jax.jit
+def reduced(terms: Terms, damping: Float[Array, '']) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Eliminates the points: (hessian, right side, inverse of the points' damped hessian)."""
+    inverse = 1 / (terms.point_hessian * (1 + damping) + 1e-6)
+    scaled = terms.mixed * inverse[:, None]
+    hessian = terms.hessian - terms.mixed.T @ scaled
+    return hessian, terms.right - scaled.T @ terms.point_right, inverse

@@ -1,0 +1,141 @@
+"""The whole adjustment on rendered clips: a poor path becomes a good one, a good one stays."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from pano_depth.kernels.rigid import Motion
+from pano_depth.reconstruction import bundle, metrics
+from pano_depth.reconstruction.bundle import equations, solver
+from pano_depth.rooms import rooms
+
+FRAMES, HEIGHT = 8, 128
+QUICK = bundle.BundleConfig(points=200, distances=(1, 2, 4), steps=8, returns=0)
+
+
+@pytest.fixture(scope='module')
+def clip():
+    return rooms.sample_clip(frames=FRAMES, height=HEIGHT, width=2 * HEIGHT)
+
+
+def _shaken(poses, *, turn=0.01, move=0.05, seed=0):
+    """Poses that are wrong by about `turn` radians and `move` metres, but for the first."""
+    rng = np.random.default_rng(seed)
+    turns = rng.normal(0, turn, (len(poses.rotation), 3))
+    moves = rng.normal(0, move, (len(poses.rotation), 3))
+    turns[0] = moves[0] = 0
+    return Motion(
+        Rotation.from_rotvec(turns).as_matrix() @ poses.rotation, poses.translation + moves
+    )
+
+
+def _rough(depth, seed=0):
+    """Depth at an eighth of the size, a fifth off in every place."""
+    rng = np.random.default_rng(seed)
+    small = depth[:, 4::8, 4::8]
+    return small * np.exp(rng.normal(0, 0.2, small.shape)).astype(np.float32)
+
+
+def _scores(poses, clip):
+    return metrics.pose_metrics(poses, clip.poses)
+
+
+@pytest.fixture(scope='module')
+def adjusted(clip):
+    start = _shaken(clip.poses)
+    return start, bundle.adjust(clip.frames, start, _rough(clip.depth), config=QUICK)
+
+
+def test_a_poor_path_becomes_a_good_one(adjusted, clip):
+    start, found = adjusted
+    before, after = _scores(start, clip), _scores(found.poses, clip)
+    assert before['rotation_deg'] > 0.8 and before['direction_deg'] > 15
+    assert after['rotation_deg'] < 0.06 and after['direction_deg'] < 1.0
+    assert after['ate'] < 0.1 * before['ate']
+    assert found.residual < found.before and found.costs[0] > found.costs[-1] * 0.5
+    np.testing.assert_allclose(found.poses.rotation[0], clip.poses.rotation[0], atol=1e-12)
+    orthogonal = found.poses.rotation @ found.poses.rotation.swapaxes(1, 2)
+    np.testing.assert_allclose(orthogonal, np.broadcast_to(np.eye(3), (FRAMES, 3, 3)), atol=1e-9)
+
+
+def test_points_find_their_range(adjusted, clip):
+    _, found = adjusted
+    errors = []
+    for keyframe, pixels, inverse in zip(found.keyframes, found.pixels, found.inverse, strict=True):
+        errors.append(np.abs(np.log(clip.depth[keyframe].ravel()[pixels] * inverse)))
+    errors = np.concatenate(errors)
+    # The depth was a fifth off where they started; the unit is that of the depth.
+    assert np.median(errors) < 0.05
+    assert (
+        abs(
+            np.linalg.norm(found.poses.translation[-1]) / np.linalg.norm(clip.poses.translation[-1])
+            - 1
+        )
+        < 0.15
+    )
+
+
+def test_a_right_path_stays(clip):
+    found = bundle.adjust(clip.frames, clip.poses, clip.depth, config=QUICK)
+    after = _scores(found.poses, clip)
+    assert after['rotation_deg'] < 0.06 and after['direction_deg'] < 1.0 and after['ate'] < 0.01
+
+
+def test_frames_between_keyframes_are_located(clip):
+    config = dataclasses.replace(QUICK, parallax_deg=10.0, turn_deg=90.0, distances=(1, 2))
+    start = _shaken(clip.poses, turn=0.005, move=0.02)
+    found = bundle.adjust(clip.frames, start, clip.depth, config=config)
+    assert 2 <= len(found.keyframes) < FRAMES - 2
+    before, after = _scores(start, clip), _scores(found.poses, clip)
+    assert after['rotation_deg'] < 0.15 * before['rotation_deg']
+    assert after['direction_deg'] < 0.25 * before['direction_deg']
+
+
+def test_windows_of_memory_change_nothing(clip, monkeypatch):
+    config = dataclasses.replace(QUICK, steps=2, points=50)
+    start = _shaken(clip.poses)
+    whole = bundle.adjust(clip.frames, start, clip.depth, config=config)
+    monkeypatch.setattr(equations, 'MEMORY', 0)  # eight frames at once, the least
+    longer = rooms.sample_clip(frames=12, height=64, width=128)
+    assert len(whole.poses.rotation) == FRAMES
+    a = bundle.adjust(longer.frames, _shaken(longer.poses), longer.depth, config=config)
+    monkeypatch.undo()
+    b = bundle.adjust(longer.frames, _shaken(longer.poses), longer.depth, config=config)
+    np.testing.assert_allclose(a.poses.translation, b.poses.translation, atol=1e-6)
+
+
+def test_what_moves_along_is_left_out(clip):
+    frames, mask = clip.frames.copy(), np.ones((HEIGHT, 2 * HEIGHT), bool)
+    mask[96:] = False
+    rng = np.random.default_rng(1)
+    # A strong pattern below the camera, the same in every frame.
+    frames[:, 96:] = rng.integers(0, 256, (32, 2 * HEIGHT, 3), np.uint8)
+    start = _shaken(clip.poses, turn=0.005, move=0.03)
+    with_mask = bundle.adjust(frames, start, clip.depth, mask=mask, config=QUICK)
+    assert _scores(with_mask.poses, clip)['direction_deg'] < 1.5
+    assert all((pixels < 96 * 2 * HEIGHT).all() for pixels in with_mask.pixels)
+
+
+def test_what_cannot_be_adjusted_is_said(clip):
+    with pytest.raises(ValueError, match='at least 2'):
+        bundle.adjust(clip.frames[:1], Motion(*(x[:1] for x in clip.poses)), clip.depth[:1])
+    with pytest.raises(ValueError, match='8, 7 and 8'):
+        bundle.adjust(clip.frames, Motion(*(x[:7] for x in clip.poses)), clip.depth)
+    plain = np.full_like(clip.frames, 128)
+    with pytest.raises(ValueError, match='plain'):
+        bundle.adjust(plain, clip.poses, clip.depth)
+    with pytest.raises(ValueError, match='H x W with W = 2H|2:1|equirect'):
+        bundle.adjust(clip.frames[:, :, :100], clip.poses, clip.depth)
+
+
+@pytest.mark.parametrize('bad', [{'points': 3}, {'distances': ()}, {'huber': 0.5}, {'steps': 0}])
+def test_numbers_that_cannot_be_meant_are_refused(bad):
+    with pytest.raises(ValueError, match=next(iter(bad))):
+        bundle.BundleConfig(**bad)
+
+
+def test_levels_halve_down_to_the_coarsest():
+    assert solver.levels(512) == [64, 128, 256, 512]
+    assert solver.levels(100) == [100] and solver.levels(200) == [100, 200]
