@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Int, UInt8
+from jaxtyping import Float32, Int, UInt8
 
 from common.logs import Progress
 from pano_depth.footage.footage import Footage, Frame
@@ -126,6 +126,23 @@ def analyse(
             out=out,
             on_frames=progress.update,
         )
+
+
+def depth_of_all(
+    analysis: infer.Analysis, config: ModelConfig
+) -> Float32[np.ndarray, 'frames height width']:
+    """Depth of all frames at the resolution of the networks, in the unit of the analysis.
+
+    Args:
+        analysis: what the networks say.
+        config: of the networks.
+    """
+    height = 2 * config.face_size
+    depth_of = infer.depth_maps(config, height)
+    out = np.empty((len(analysis.units), height, 2 * height), np.float32)
+    for i, (disparity, unit) in enumerate(zip(analysis.disparity, analysis.units, strict=True)):
+        out[i] = depth_of(disparity[None], np.array([unit], np.float32))[0]
+    return out
 
 
 def photometric_error(

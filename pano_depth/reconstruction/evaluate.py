@@ -277,11 +277,14 @@ def summary(scores: dict) -> str:
             for name, entry in entries.items()
         ]
         lines.append('AbsRel, plain (by solid angle): ' + ', '.join(texts))
-    for name, pose in (('network', scores['pose']), ('identity', baselines['identity'])):
+    poses = {'result': scores['pose'], 'identity': baselines['identity']}
+    if 'networks' in scores:
+        poses['networks alone'] = scores['networks']['pose']
+    for name, pose in poses.items():
         if pose is not None:
             lines.append(
-                f'camera motion, {name}: rotation {pose["rotation_deg"]:.2f} deg, direction'
-                f' {pose["direction_deg"]:.2f} deg, RPE {pose["rpe"]:.3f} m, ATE {pose["ate"]:.3f}'
-                f' m ({pose["ate_percent"]:.1f} % of the path)'
+                f'camera motion, {name}: rotation {pose["rotation_deg"]:.3f} deg, direction'
+                f' {pose["direction_deg"]:.2f} deg, RPE {pose["rpe"]:.4f} m, ATE {pose["ate"]:.4f}'
+                f' m ({pose["ate_percent"]:.2f} % of the path)'
             )
     return '\n'.join(lines)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from common import options, parallel
 from common.logs import say
-from common.options import check_options, option
+from common.options import check_options, held, option
 from common.run import RunDirectory, earlier_run, open_run, write_json
 from common.stopping import Stop
 from pano_depth.footage import masks
@@ -21,13 +21,15 @@ from pano_depth.learning.objective import LossConfig
 from pano_depth.learning.session import LogConfig
 from pano_depth.learning.train import RecipeConfig
 from pano_depth.reconstruction import analysis as analyses
-from pano_depth.reconstruction import evaluate, infer
+from pano_depth.reconstruction import bundle, evaluate, infer
+from pano_depth.reconstruction.bundle import BundleConfig
 from pano_depth.results import inputs, predict, report
 from pano_depth.results.reconstruction import Reconstruction
 
 NEAR = 0.25  # share of the triplets that are closer than `stride`
 WIDEN_FROM = 0.3  # part of the adaptation after which `reach` counts
 MAX_ROWS = 512  # of the results if `output_height` is 0
+ROUND = 64  # the adjustment halves images: their rows are a multiple of this
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +57,11 @@ class ReconstructConfig:
         ' learned',
         lower_bound=1,
     )
+    adjust: bool = option(
+        True,
+        'adjust the path until frames explain each other at the resolution of the results'
+        ' (photometric bundle adjustment); else it is what the networks say',
+    )
     every: int = option(1, 'n takes every n-th frame of the footage', lower_bound=1)
     max_frames: int = option(0, 'takes at most so many frames; 0 takes all', lower_bound=0)
     camera_height: float | None = option(
@@ -75,6 +82,7 @@ class ReconstructConfig:
     save_weights: str | None = option(
         None, 'also write the trained networks as one .npz file, for checkpoint'
     )
+    bundle: BundleConfig = held(BundleConfig(), prefix='bundle_')
     footage: FootageConfig = FootageConfig()
     model: ModelChoice = ModelChoice()
     loss: LossConfig = LossConfig()
@@ -268,8 +276,8 @@ class _Job:
             say(f'photometric error {before:.4f} before, {after:.4f} after adaptation')
 
     def _predict(self) -> Reconstruction:
-        """Predicts all frames, in one unit."""
-        # Distances beyond direct neighbours that the networks learned in the adaptation.
+        """What is known of all frames, in one unit."""
+        # What the adaptation taught beyond direct neighbours.
         further = () if self.source is None else range(1, self.source.reach + 1)
         analysis = analyses.analyse(
             self.params,
@@ -280,6 +288,10 @@ class _Job:
             ordered=self.footage.ordered,
             distances=(1, *(self.source.stride * times for times in further)),
         )
+        self.alone, found = analysis, {}
+        height = self.config.output_height or min(MAX_ROWS, self.footage.height)
+        if self.config.adjust and analysis.poses is not None and len(analysis.units) > 1:
+            analysis, found = self._adjusted(analysis, height)
         analysis, facts = predict.fix_scale(
             analysis, self.model, camera_height=self.config.camera_height, mask=self.mask
         )
@@ -288,13 +300,43 @@ class _Job:
             self.frames,
             analysis,
             self.model,
-            height=self.config.output_height or min(MAX_ROWS, self.footage.height),
+            height=height,
             stride=self.config.every,
             mask=self.mask,
             unit=facts['unit'],
         )
-        result.facts.update(facts)
+        result.facts.update(facts, **found)
         return result
+
+    def _adjusted(self, analysis, height):
+        """(analysis with the path by which frames explain each other, facts about it)."""
+        rows = max(height // ROUND * ROUND, min(height, ROUND))
+        large = analyses.read_frames(
+            self.footage,
+            rows,
+            self.scratch / 'large',
+            stride=self.config.every,
+            limit=len(self.frames.images),
+        )
+        depth = analyses.depth_of_all(analysis, self.model)
+        try:
+            found = bundle.adjust(
+                large.images, analysis.poses, depth, mask=self.mask, config=self.config.bundle
+            )
+        except ValueError as error:
+            say(f'the path is what the networks say: {error}')
+            return analysis, {'adjustment': {'reason': str(error)}}
+        say(
+            f'path adjusted over {len(found.keyframes)} keyframes of {rows} x {2 * rows}: grey'
+            f' values differ by {found.residual:.4f} in the mean (root mean square)'
+        )
+        facts = {
+            'keyframes': len(found.keyframes),
+            'height': rows,
+            'residual': found.residual,
+            'residual_before': found.before,
+        }
+        return analysis._replace(poses=found.poses), {'adjustment': facts}
 
     def _score(self, result):
         """Compares the result with the truth, where there is one for every frame."""
@@ -303,6 +345,20 @@ class _Job:
             scores = evaluate.Scores(mask=self.mask)
             scores.add(footage, result.analysis, self.model)
             result.scores = scores.result()
+            if 'adjustment' in result.facts:
+                # The depth is the networks'; its scale does not enter the scores.
+                result.scores['networks'] = {
+                    'depth': result.scores['depth'],
+                    'pose': self._pose_alone(),
+                }
+
+    def _pose_alone(self):
+        """Scores of the path that the networks alone predict, or None without a true one."""
+        if self.footage.poses is None:
+            return None
+        scores = evaluate.Scores(mask=self.mask)
+        scores.add(dataclasses.replace(self.footage, has_depth=False), self.alone, self.model)
+        return scores.result()['pose']
 
     def _finish(self, run, result):
         """Writes scores and the report."""

@@ -149,11 +149,16 @@ def _add_scores(page, scores):
             _add_table(
                 part, 'Depth', _DEPTH_COLUMNS, rows, f'{note}; {scores.get("frames", "?")} frames'
             )
-    poses = {'network': scores.get('pose'), 'camera that never moves': baselines.get('identity')}
-    if poses['network']:
+    networks = scores.get('networks') or {}
+    poses = {
+        'result': scores.get('pose'),
+        'networks alone': networks.get('pose'),
+        'camera that never moves': baselines.get('identity'),
+    }
+    if poses['result']:
         rows = {name: entry for name, entry in poses.items() if entry}
         _add_table(part, 'Camera motion', _POSE_COLUMNS, rows, 'means over the clips')
-    shown = ('depth', 'pose', 'baselines', 'protocol', 'frames')
+    shown = ('depth', 'pose', 'networks', 'baselines', 'protocol', 'frames')
     others = {name: value for name, value in scores.items() if name not in shown}
     if others:
         part.facts(others)

@@ -174,7 +174,7 @@ def test_saved_weights_are_the_trained_networks(runs):
 def test_scores_stand_beside_the_trivial_predictors(runs):
     scores = json.loads((runs[0] / 'eval.json').read_text())
     assert (
-        set(scores) == {'depth', 'pose', 'baselines', 'protocol', 'frames'}
+        set(scores) == {'depth', 'pose', 'networks', 'baselines', 'protocol', 'frames'}
         and scores['frames'] == FRAMES
     )
     assert set(scores['baselines']) == {'constant', 'blind', 'identity'}

@@ -1,5 +1,6 @@
 """Which pixels the adjustment follows: strong gradients, spread evenly over the sphere."""
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -7,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 
-from pano_depth.kernels import sphere
 from pano_depth.reconstruction.bundle import terms
 
 # A pattern of pixels around each point, which all have its depth (Engel et al., "Direct Sparse
@@ -15,9 +15,11 @@ from pano_depth.reconstruction.bundle import terms
 PATTERN = np.array(
     [(0, 0), (0, -2), (-1, -1), (1, -1), (-2, 0), (2, 0), (-1, 1), (0, 2)], np.float64
 )
+DENSE = 128  # rows of pixels that are enough to choose from
 POLE = 0.97  # |sin latitude| beyond which no point lies: pixels there are copies of each other
 
 
+@functools.lru_cache(maxsize=4)
 def cells_of(height: int, count: int) -> np.ndarray:
     """Cells of about equal solid angle: the number of the cell of every pixel, [H, 2H] int.
 
@@ -58,16 +60,23 @@ def choose(
         Flat pixel numbers [P] int64, P <= count.
     """
     height, width = gradient.shape[:2]
-    strength = np.linalg.norm(gradient, axis=-1)
-    usable = (strength > least) & (np.abs(sphere.pixel_rays(height, width)[..., 1]) < POLE)
+    # Large images hold many more pixels than points: every second one and so on is looked at.
+    step = max(1, height // DENSE)
+    down, right = rng.integers(step), rng.integers(step)
+    rows, columns = np.arange(down, height, step), np.arange(right, width, step)
+    some = np.ix_(rows, columns)
+    strength = np.sqrt(np.einsum('ijk,ijk->ij', gradient[some], gradient[some]))
+    steep = np.abs(np.cos((rows + 0.5) / height * np.pi)) >= POLE
+    usable = (strength > least) & ~steep[:, None]
     if mask is not None:
-        usable &= mask
-    flat = np.flatnonzero(usable)
-    score = strength.ravel()[flat] * rng.uniform(0.3, 1.0, len(flat))
-    cell = cells_of(height, count).ravel()[flat]
+        usable &= mask[some]
+    row, column = np.nonzero(usable)
+    score = strength[row, column] * rng.uniform(0.3, 1.0, len(row)).astype(np.float32)
+    cell = cells_of(height, count)[some][row, column]
     order = np.lexsort((-score, cell))
     _, first = np.unique(cell[order], return_index=True)
-    return flat[order[first]]
+    best = order[first]
+    return rows[row[best]] * width + columns[column[best]]
 
 
 def pattern_rays(

@@ -25,10 +25,10 @@ class BundleConfig:
     """How a path is adjusted."""
 
     points: int = option(
-        1000, 'adjustment: points that are followed from each keyframe', lower_bound=16
+        600, 'adjustment: points that are followed from each keyframe', lower_bound=16
     )
     distances: tuple[int, ...] = option(
-        (1, 2, 3, 5, 8, 13, 20),
+        (1, 2, 4, 8, 16, 24),
         'adjustment: keyframes between a keyframe and those it is compared with, on both sides',
     )
     returns: int = option(
@@ -40,7 +40,7 @@ class BundleConfig:
     turn_deg: float = option(
         15.0, 'adjustment: angle by which the camera turns between keyframes', lower_bound=0
     )
-    steps: int = option(15, 'adjustment: most steps on each level', lower_bound=1)
+    steps: int = option(8, 'adjustment: most steps on each level', lower_bound=1)
     huber: float = option(
         0.005, 'adjustment: difference of grey values from which on a point counts less'
     )

@@ -115,6 +115,27 @@ def test_metres_and_the_mask(clip, tmp_path):
     assert 0.5 < np.median(found.depth(0)[:56]) < 6
 
 
+def test_the_path_is_adjusted_beyond_what_networks_say(clip, tmp_path):
+    scene = clip_folder.write_clip_folder(tmp_path, dataclasses.replace(clip, name='room'))
+    found = reconstruct(scene)
+    pose, alone = found.scores['pose'], found.scores['networks']['pose']
+    assert pose['direction_deg'] < 0.3 * alone['direction_deg'] and pose['direction_deg'] < 2
+    assert pose['rotation_deg'] < 0.5 * alone['rotation_deg']
+    facts = found.facts['adjustment']
+    assert facts['height'] == 64 and facts['residual'] < facts['residual_before']
+    plain = reconstruct(scene, config=ReconstructConfig(adjust=False))
+    assert 'networks' not in plain.scores and 'adjustment' not in plain.facts
+    assert plain.scores['pose'] == pytest.approx(alone)
+
+
+def test_a_path_that_cannot_be_adjusted_is_what_the_networks_say(clip, capsys):
+    found = reconstruct(np.full_like(clip.frames, 100))
+    assert (
+        'plain' in found.facts['adjustment']['reason'] and 'networks say' in capsys.readouterr().out
+    )
+    assert np.isfinite(found.poses.translation).all()
+
+
 @pytest.fixture(scope='module')
 def adapted(clip, tmp_path_factory):
     """A result in a workdir, of footage with truth."""
