@@ -110,31 +110,46 @@ class Equations:
             self._patterns[host] = self.followed.pattern(host, maps, slot, self.height)
         return self._patterns[host]
 
-    def evaluate(self, state: State) -> Evaluated:
-        """The normal equations at a state, of one keyframe after the other."""
-        found = []
+    def _each(self, state):
+        """What the functions of `terms` take, for one keyframe after the other."""
         for chunk in self._chunks:
             maps, slots = self._window(chunk)
             for host in chunk[0]:
-                link = self.links[host]
-                own = slots[host]
+                link, own = self.links[host], slots[host]
                 rows = np.array([slots.get(source, own) for source in link.sources])
                 pattern = self.pattern(host, maps, own)
-                found.append(
-                    terms.host_terms(
-                        maps,
-                        jnp.asarray(rows),
-                        self.followed.at(host, pattern, state.inverse[host]),
-                        jnp.asarray(state.rotation[host], jnp.float32),
-                        jnp.asarray(state.rotation[link.sources], jnp.float32),
-                        jnp.asarray(
-                            state.translation[host] - state.translation[link.sources], jnp.float32
-                        ),
-                        jnp.asarray(link.present),
-                        jnp.asarray(self.robust),
-                        self.height,
-                    )
+                yield (
+                    maps,
+                    jnp.asarray(rows),
+                    self.followed.at(host, pattern, state.inverse[host]),
+                    jnp.asarray(state.rotation[host], jnp.float32),
+                    jnp.asarray(state.rotation[link.sources], jnp.float32),
+                    jnp.asarray(
+                        state.translation[host] - state.translation[link.sources], jnp.float32
+                    ),
+                    jnp.asarray(link.present),
+                    jnp.asarray(self.robust),
                 )
+
+    def search(self, state: State, factors: tuple[float, ...]) -> State:
+        """The state with each inverse range at the best of its multiples, the poses as they are.
+
+        Args:
+            state: where everything is.
+            factors: what inverse ranges are multiplied with, 1 among them.
+        """
+        wanted = jnp.asarray(factors, jnp.float32)
+        found = [terms.best_ranges(*one, wanted, self.height) for one in self._each(state)]
+        return state._replace(
+            inverse=[
+                np.asarray(one, np.float64)[: len(old)]
+                for one, old in zip(found, state.inverse, strict=True)
+            ]
+        )
+
+    def evaluate(self, state: State) -> Evaluated:
+        """The normal equations at a state, of one keyframe after the other."""
+        found = [terms.host_terms(*one, self.height) for one in self._each(state)]
         cost = sum(float(one.cost) for one in found) / len(points.PATTERN)
         count = sum(float(one.count) for one in found)
         square = sum(float(one.square) for one in found)

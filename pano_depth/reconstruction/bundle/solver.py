@@ -17,6 +17,9 @@ from pano_depth.reconstruction.bundle.between import locate
 from pano_depth.reconstruction.bundle.equations import Equations, State
 
 COARSEST = 64  # rows below which no level goes
+SEARCH_AT = 2  # steps of a level after which ranges are looked for
+WIDE = (0.5, 0.63, 0.8, 0.9, 1.0, 1.1, 1.25, 1.6, 2.0)  # multiples of inverse range that are tried
+NARROW = (0.85, 0.92, 1.0, 1.08, 1.17)
 SETTLED = 3e-4  # part by which the cost has to fall in two steps, or a level ends
 
 
@@ -25,7 +28,7 @@ class BundleConfig:
     """How a path is adjusted."""
 
     points: int = option(
-        600, 'adjustment: points that are followed from each keyframe', lower_bound=16
+        800, 'adjustment: points that are followed from each keyframe', lower_bound=16
     )
     distances: tuple[int, ...] = option(
         (1, 2, 4, 8, 16, 24),
@@ -134,7 +137,10 @@ def adjust(
     state, costs = start, []
     with Progress(config.steps * len(heights), description='adjusting') as progress:
         for level in heights:
-            before, after, state = _level(problem, state, level, config.steps, costs, progress)
+            factors = WIDE if level == heights[0] else NARROW
+            before, after, state = _level(
+                problem, state, level, config.steps, factors, costs, progress
+            )
     state = _in_unit(state, followed.inverse)
     adjusted = locate(found, problem, state, poses, chosen, heights)
     return Bundle(adjusted, after, before, np.array(costs), chosen, followed.pixels, state.inverse)
@@ -175,12 +181,18 @@ def _returns(frames, chosen, state, typical, config):
     return links.returns(descriptors, poses, typical, gap=gap, most=config.returns)
 
 
-def _level(problem, state, height, steps, costs, progress):
+def _level(problem, state, height, steps, factors, costs, progress):
     """Gauss-Newton steps with Levenberg's damping: (rms before, rms after, state)."""
     problem.enter(height)
     damping, known = 1e-4, problem.evaluate(state)
     before = known.rms
     for done in range(steps):
+        if done == SEARCH_AT:
+            # Where a range is far off no step leads to it; with the poses about right a look does.
+            looked = problem.search(state, factors)
+            found = problem.evaluate(looked)
+            if found.cost < known.cost:
+                state, known = looked, found
         moved = problem.moved(state, problem.solve(known, damping))
         found = problem.evaluate(moved)
         if found.cost < known.cost:

@@ -154,19 +154,25 @@ def _cross(a, b):
     return [a[i - 2] * b[i - 1] - a[i - 1] * b[i - 2] for i in range(3)]
 
 
+def _residual(textures, slots, points, host, rotation, apart, height):
+    """(residuals [S, P, K], samples of the textures, rays in the world, beams of the sources)."""
+    rays = jnp.moveaxis(points.rays, -1, 0)
+    ahead = [sum(host[i, j] * rays[j] for j in range(3))[None] for i in range(3)]
+    inverse = points.inverse[:, None]
+    beam = [ahead[i] + inverse * apart[:, i, None, None] for i in range(3)]
+    local = _turned(rotation.swapaxes(1, 2), beam)
+    seen = _sample(textures, slots, local, height)
+    return _centred(points.values - seen[..., 0], -1), seen, ahead, beam
+
+
 def _linearise(textures, slots, points, host, rotation, apart, present, robust, height):
     """(which pairs count [S, P], their rms, weighted derivatives [13, S, P, K], residuals).
 
     Vectors are lists of three arrays [S, P, K]: compilers like long last axes.
     """
-    rays = jnp.moveaxis(points.rays, -1, 0)
-    ahead = [sum(host[i, j] * rays[j] for j in range(3))[None] for i in range(3)]
+    residual, seen, ahead, beam = _residual(textures, slots, points, host, rotation, apart, height)
     inverse = points.inverse[:, None]
     apart = [apart[:, i, None, None] for i in range(3)]
-    beam = [ahead[i] + inverse * apart[i] for i in range(3)]
-    local = _turned(rotation.swapaxes(1, 2), beam)
-    seen = _sample(textures, slots, local, height)
-    residual = _centred(points.values - seen[..., 0], -1)
     rms = jnp.sqrt(jnp.mean(residual**2, axis=-1))
     counts = (rms < robust[1]) & points.valid & present[:, None]
     weight = jnp.where(counts, jnp.minimum(1.0, robust[0] / jnp.maximum(rms, 1e-9)), 0.0)
@@ -216,6 +222,45 @@ def source_terms(
         jnp.einsum('ispk,spk->si', jacobian, residual),
         jnp.sum(jnp.where(points.valid, cost, 0.0), axis=-1),
     )
+
+
+@functools.partial(jax.jit, static_argnames=('height',))
+def best_ranges(
+    textures: Float[Array, 'slots pixels 4'],
+    slots: Int[Array, ' sources'],
+    points: Points,
+    host: Float[Array, '3 3'],
+    rotation: Float[Array, 'sources 3 3'],
+    apart: Float[Array, 'sources 3'],
+    present: Bool[Array, ' sources'],
+    robust: Float[Array, '2'],
+    factors: Float[Array, ' factors'],
+    height: int,
+) -> Float[jax.Array, ' points']:
+    """Inverse range of each point with the lowest cost among multiples of the present one.
+
+    Args:
+        textures, slots, points, host, rotation, apart, present, robust, height: as for
+            `host_terms`.
+        factors: what the inverse ranges are multiplied with, one after the other.
+
+    Returns:
+        Inverse ranges, where no source counts those of `points`.
+    """
+    limit = _huber(robust[1], robust[0])
+
+    def cost(factor):
+        moved = points._replace(inverse=points.inverse * factor)
+        residual = _residual(textures, slots, moved, host, rotation, apart, height)[0]
+        rms = jnp.sqrt(jnp.mean(residual**2, axis=-1))
+        known = (rms < robust[1]) & present[:, None]
+        return jnp.sum(jnp.where(known, _huber(rms, robust[0]), limit), axis=0)
+
+    costs = jax.lax.map(cost, factors)
+    # Where all are alike, nothing is known and nothing changes.
+    usual = jnp.argmin(jnp.abs(factors - 1))
+    better = costs.min(axis=0) < 0.98 * costs[usual]
+    return jnp.where(better, points.inverse * factors[jnp.argmin(costs, axis=0)], points.inverse)
 
 
 def _assemble(blocks, right, mixed):

@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from pano_depth.kernels.rigid import Motion
 from pano_depth.reconstruction import bundle, metrics
-from pano_depth.reconstruction.bundle import equations, solver
+from pano_depth.reconstruction.bundle import equations, links, solver, textures
 from pano_depth.rooms import rooms
 
 FRAMES, HEIGHT = 8, 128
@@ -139,3 +139,30 @@ def test_numbers_that_cannot_be_meant_are_refused(bad):
 def test_levels_halve_down_to_the_coarsest():
     assert solver.levels(512) == [64, 128, 256, 512]
     assert solver.levels(100) == [100] and solver.levels(200) == [100, 200]
+
+
+def test_ranges_that_are_far_off_are_looked_for(clip):
+    depth = clip.depth * np.where(np.arange(2 * HEIGHT) < HEIGHT, 1.6, 1.0).astype(np.float32)
+    found = textures.Textures(clip.frames)
+    chosen = np.arange(FRAMES)
+    followed = solver._follow(found, depth, chosen, None, QUICK)
+    linked = links.link([links.by_distance(FRAMES, QUICK.distances)])
+    problem = equations.Equations(found, chosen, followed, linked, QUICK.huber, QUICK.outlier)
+    problem.enter(64)
+    state = equations.State(clip.poses.rotation, clip.poses.translation, followed.inverse)
+    looked = problem.search(state, solver.WIDE)
+    assert problem.evaluate(looked).cost < 0.8 * problem.evaluate(state).cost
+
+    def off(inverse):
+        """How far points in the wrong half are off, in the middle."""
+        errors = []
+        for i, pixels in enumerate(followed.pixels):
+            wrong = pixels % (2 * HEIGHT) < HEIGHT
+            truth = clip.depth[i].ravel()[pixels[wrong]]
+            errors.append(np.abs(np.log(inverse[i][wrong] * truth)))
+        return np.median(np.concatenate(errors))
+
+    assert off(state.inverse) > 0.45 and off(looked.inverse) < 0.15
+    # Nothing but what is better changes.
+    same = problem.search(looked, (1.0,))
+    assert all((a == b).all() for a, b in zip(same.inverse, looked.inverse, strict=True))
