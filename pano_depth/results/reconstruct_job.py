@@ -1,7 +1,9 @@
 """Footage in, depth of every frame and the path of the camera out: one call, one run directory."""
 
 import dataclasses
+import math
 import pathlib
+import shutil
 import tempfile
 import weakref
 from typing import Literal
@@ -29,6 +31,7 @@ from pano_depth.results.reconstruction import Reconstruction
 NEAR = 0.25  # share of the triplets that are closer than `stride`
 WIDEN_FROM = 0.3  # part of the adaptation after which `reach` counts
 MAX_ROWS = 512  # of the results if `output_height` is 0
+ROOM = 8e9  # bytes on disk for the images that the adjustment compares
 ROUND = 64  # the adjustment halves images: their rows are a multiple of this
 
 
@@ -156,6 +159,22 @@ def reconstruct(
             # Files that are mapped into memory stay as long as the result.
             weakref.finalize(result, scratch.cleanup)
     return result
+
+
+def rows_that_fit(height: int, count: int, folder: pathlib.Path) -> int:
+    """Rows of the images that the adjustment compares: their file must not fill the disk.
+
+    Args:
+        height: rows of the results, which are wanted.
+        count: number of frames.
+        folder: where the file lies.
+
+    Returns:
+        A multiple of 64, unless `height` is below 64.
+    """
+    room = min(ROOM, shutil.disk_usage(folder).free / 2)
+    fits = int(math.sqrt(room / (6 * count)))
+    return max(min(height, fits) // ROUND * ROUND, min(height, ROUND))
 
 
 def _check_data(record, sha256, workdir):
@@ -310,7 +329,7 @@ class _Job:
 
     def _adjusted(self, analysis, height):
         """(analysis with the path by which frames explain each other, facts about it)."""
-        rows = max(height // ROUND * ROUND, min(height, ROUND))
+        rows = rows_that_fit(height, len(self.frames.images), self.scratch)
         large = analyses.read_frames(
             self.footage,
             rows,

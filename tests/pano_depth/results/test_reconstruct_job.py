@@ -7,6 +7,7 @@ import dataclasses
 import gc
 import json
 import pathlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -126,6 +127,14 @@ def test_the_path_is_adjusted_beyond_what_networks_say(clip, tmp_path):
     plain = reconstruct(scene, config=ReconstructConfig(adjust=False))
     assert 'networks' not in plain.scores and 'adjustment' not in plain.facts
     assert plain.scores['pose'] == pytest.approx(alone)
+
+
+def test_long_footage_is_adjusted_at_a_size_that_fits_the_disk(tmp_path, monkeypatch):
+    rows = lambda *given: reconstruct_job.rows_that_fit(*given, tmp_path)
+    assert rows(512, 100) == 512 and rows(500, 100) == 448 and rows(32, 100) == 32
+    assert rows(512, 20_000) == 256
+    monkeypatch.setattr('shutil.disk_usage', lambda folder: SimpleNamespace(free=6 * 200 * 140**2))
+    assert rows(512, 100) == 128 and rows(512, 10**9) == 64
 
 
 def test_a_path_that_cannot_be_adjusted_is_what_the_networks_say(clip, capsys):
