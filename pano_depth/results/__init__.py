@@ -7,7 +7,7 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=['cloud', 'export', 'onnx_depth', 'panels', 'ply', 'predict', 'report'],
+    submodules=['cloud', 'export', 'onnx_depth', 'panels', 'ply', 'predict', 'report', 'steps'],
     submod_attrs={
         'evaluate_job': ['EvaluateConfig', 'evaluate'],
         'export_job': ['ExportDepthConfig', 'export_depth'],

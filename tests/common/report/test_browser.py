@@ -7,7 +7,6 @@ import os
 import pathlib
 import re
 import select
-import shutil
 import subprocess
 import sys
 import time
@@ -16,21 +15,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.browser import find_browser
 from tests.common.report.made_pages import sample
-
-BROWSER = next(
-    filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None
-)
-NO_BROWSER = (
-    'the report is tested in a browser, and PATH has no chromium, chromium-browser or '
-    "google-chrome: install Debian's package chromium (apt-get install chromium)"
-)
 
 
 class _Browser:
     """A headless browser spoken to over a pipe in the DevTools protocol."""
 
-    def __init__(self, profile):
+    def __init__(self, program, profile):
         there, self._out = os.pipe()
         self._in, back = os.pipe()
         # The protocol lives on descriptors 3 and 4, which only a process of our own can be given.
@@ -46,7 +38,7 @@ class _Browser:
                 launch,
                 str(there),
                 str(back),
-                BROWSER,
+                program,
                 '--headless',
                 '--no-sandbox',
                 '--remote-debugging-pipe',
@@ -178,11 +170,7 @@ class _Browser:
 
 @pytest.fixture(scope='module')
 def browser(tmp_path_factory):
-    if BROWSER is None and os.environ.get('CI') == 'true':
-        pytest.fail(NO_BROWSER, pytrace=False)
-    if BROWSER is None:
-        pytest.skip(NO_BROWSER)
-    opened = _Browser(tmp_path_factory.mktemp('profile'))
+    opened = _Browser(find_browser(), tmp_path_factory.mktemp('profile'))
     yield opened
     opened.close()
 

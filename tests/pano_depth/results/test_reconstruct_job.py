@@ -18,7 +18,7 @@ from pano_depth import ReconstructConfig, reconstruct
 from pano_depth.footage import clip_folder, geometry, media
 from pano_depth.footage.config import FootageConfig
 from pano_depth.learning import LogConfig, LossConfig, ModelChoice, RecipeConfig
-from pano_depth.results import ply, reconstruct_job
+from pano_depth.results import ply, reconstruct_job, steps
 from pano_depth.rooms import rooms
 
 FRAMES = 5
@@ -130,7 +130,7 @@ def test_the_path_is_adjusted_beyond_what_networks_say(clip, tmp_path):
 
 
 def test_long_footage_is_adjusted_at_a_size_that_fits_the_disk(tmp_path, monkeypatch):
-    rows = lambda *given: reconstruct_job.rows_that_fit(*given, tmp_path)
+    rows = lambda *given: steps.rows_that_fit(*given, tmp_path)
     assert rows(512, 100) == 512 and rows(500, 100) == 448 and rows(32, 100) == 32
     assert rows(512, 20_000) == 256
     monkeypatch.setattr('shutil.disk_usage', lambda folder: SimpleNamespace(free=6 * 200 * 140**2))
@@ -221,7 +221,7 @@ def test_the_sample_clip_is_as_large_as_asked(monkeypatch):
     seen = {}
     monkeypatch.setattr(
         reconstruct_job,
-        '_Job',
+        'Steps',
         lambda config, footage, *rest: seen.update(footage=footage) or 1 / 0,
     )
     with pytest.raises(ZeroDivisionError):

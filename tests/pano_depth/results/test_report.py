@@ -5,7 +5,6 @@ import html
 import io
 import json
 import re
-import shutil
 import subprocess
 
 import numpy as np
@@ -17,6 +16,7 @@ from pano_depth.footage import geometry
 from pano_depth.kernels.rigid import Motion
 from pano_depth.results import ply
 from pano_depth.results.report import depth_report
+from tests.browser import find_browser
 
 METRICS = ('abs_rel', 'sq_rel', 'rmse', 'rmse_log', 'delta1', 'delta2', 'delta3')
 POINTS = np.array(
@@ -205,11 +205,7 @@ def test_a_folder_without_a_run(tmp_path):
 
 def test_in_a_browser(tmp_path):
     """The page draws its cloud and the browser has nothing to complain about."""
-    browser = next(
-        filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None
-    )
-    if browser is None:
-        pytest.skip('no chromium, chromium-browser or google-chrome on PATH')
+    browser = find_browser()
     page = depth_report(_run(tmp_path / 'run'))
     result = subprocess.run(
         [
