@@ -119,7 +119,14 @@ def reconstruct(
     beside = {'mode': 'predict', 'input': inputs.name_of(footage)}
     if workdir is not None:
         earlier = earlier_run(workdir)
-        options.check_same(earlier[0], config, workdir=workdir, what='prediction', **beside)
+        options.check_same(
+            earlier[0],
+            config,
+            workdir=workdir,
+            what='prediction',
+            free={'log_every', 'checkpoint_every'},
+            **beside,
+        )
     mask = None if config.footage.mask is None else masks.read_mask(config.footage.mask)
     pieces = inputs.open_input(footage, config.footage, sample_rows=config.output_height)
     if len(pieces) > 1:

@@ -124,16 +124,17 @@ def _equations(problem, state, hosts, patterns, maps, slots, rotation, translati
     """(hessian [F, 6, 6], right side [F, 6], cost [F]) of frames, summed over the keyframes."""
     total = None
     for host, pattern in zip(hosts, patterns, strict=True):
-        found = terms.source_terms(
+        view = terms.View(
             maps,
             slots,
             problem.followed.at(host, pattern, state.inverse[host]),
             jnp.asarray(state.rotation[host], jnp.float32),
             jnp.asarray(rotation, jnp.float32),
             jnp.asarray(state.translation[host] - translation, jnp.float32),
+            jnp.ones(len(slots), bool),
             jnp.asarray(problem.robust),
-            height,
         )
+        found = terms.source_terms(view, height)
         found = [np.asarray(part, np.float64) for part in found]
         total = found if total is None else [a + b for a, b in zip(total, found, strict=True)]
     return total

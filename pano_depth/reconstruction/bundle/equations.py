@@ -111,14 +111,14 @@ class Equations:
         return self._patterns[host]
 
     def _each(self, state):
-        """What the functions of `terms` take, for one keyframe after the other."""
+        """The `terms.View` of one keyframe after the other."""
         for chunk in self._chunks:
             maps, slots = self._window(chunk)
             for host in chunk[0]:
                 link, own = self.links[host], slots[host]
                 rows = np.array([slots.get(source, own) for source in link.sources])
                 pattern = self.pattern(host, maps, own)
-                yield (
+                yield terms.View(
                     maps,
                     jnp.asarray(rows),
                     self.followed.at(host, pattern, state.inverse[host]),
@@ -139,7 +139,7 @@ class Equations:
             factors: what inverse ranges are multiplied with, 1 among them.
         """
         wanted = jnp.asarray(factors, jnp.float32)
-        found = [terms.best_ranges(*one, wanted, self.height) for one in self._each(state)]
+        found = [terms.best_ranges(one, wanted, self.height) for one in self._each(state)]
         return state._replace(
             inverse=[
                 np.asarray(one, np.float64)[: len(old)]
@@ -149,7 +149,7 @@ class Equations:
 
     def evaluate(self, state: State) -> Evaluated:
         """The normal equations at a state, of one keyframe after the other."""
-        found = [terms.host_terms(*one, self.height) for one in self._each(state)]
+        found = [terms.host_terms(one, self.height) for one in self._each(state)]
         cost = sum(float(one.cost) for one in found) / len(points.PATTERN)
         count = sum(float(one.count) for one in found)
         square = sum(float(one.square) for one in found)

@@ -41,6 +41,31 @@ class Points(NamedTuple):
     valid: Bool[Array, ' points']
 
 
+class View(NamedTuple):
+    """The points of a host frame, and the frames in which they are looked for.
+
+    Attributes:
+        textures: of several frames, see `textures.Textures`.
+        slots: which of them belong to the sources.
+        points: of the host frame.
+        host: rotation of the host, camera to world.
+        rotation: of the sources, camera to world.
+        apart: from the sources to the host, in the world.
+        present: which sources there are; the others fill the array up.
+        robust: residual from which on a pattern counts less (Huber), and beyond which it does not
+            count.
+    """
+
+    textures: Float[Array, 'slots pixels 4']
+    slots: Int[Array, ' sources']
+    points: Points
+    host: Float[Array, '3 3']
+    rotation: Float[Array, 'sources 3 3']
+    apart: Float[Array, 'sources 3']
+    present: Bool[Array, ' sources']
+    robust: Float[Array, '2']
+
+
 class Terms(NamedTuple):
     """Normal equations of a host frame: the host first, then its sources, six numbers each (turn,
     move). H x = b for the step x.
@@ -96,39 +121,19 @@ def _centred(x, axis):
 
 
 @functools.partial(jax.jit, static_argnames=('height',))
-def host_terms(
-    textures: Float[Array, 'slots pixels 4'],
-    slots: Int[Array, ' sources'],
-    points: Points,
-    host: Float[Array, '3 3'],
-    rotation: Float[Array, 'sources 3 3'],
-    apart: Float[Array, 'sources 3'],
-    present: Bool[Array, ' sources'],
-    robust: Float[Array, '2'],
-    height: int,
-) -> Terms:
+def host_terms(view: View, height: int) -> Terms:
     """Normal equations of the points of one frame in its sources.
 
     Args:
-        textures: see `textures.texture`, with the pixels in one row.
-        slots: which of them belong to the sources.
-        points: of the host frame.
-        host: rotation of the host, camera to world.
-        rotation: of the sources, camera to world.
-        apart: from the sources to the host, in the world.
-        present: which sources there are; the others fill the array up.
-        robust: residual from which on a pattern counts less (Huber), and beyond which it does not
-            count.
+        view: the points, and the frames in which they are looked for.
         height: rows of the textures.
     """
-    counts, rms, jacobian, residual = _linearise(
-        textures, slots, points, host, rotation, apart, present, robust, height
-    )
+    counts, rms, jacobian, residual = _linearise(view, height)
     poses, depths = jacobian[:12], jacobian[12]
     blocks = jnp.einsum('ispk,jspk->sij', poses, poses)
     right = jnp.einsum('ispk,spk->si', poses, residual)
     mixed = jnp.sum(poses * depths, axis=-1).transpose(1, 2, 0)
-    cost = jnp.where(counts, residual.shape[-1] * _huber(rms, robust[0]), 0.0)
+    cost = jnp.where(counts, residual.shape[-1] * _huber(rms, view.robust[0]), 0.0)
     return Terms(
         *_assemble(blocks, right, mixed),
         point_hessian=jnp.sum(depths**2, axis=(0, 2)),
@@ -154,31 +159,33 @@ def _cross(a, b):
     return [a[i - 2] * b[i - 1] - a[i - 1] * b[i - 2] for i in range(3)]
 
 
-def _residual(textures, slots, points, host, rotation, apart, height):
+def _residual(view, height):
     """(residuals [S, P, K], samples of the textures, rays in the world, beams of the sources)."""
-    rays = jnp.moveaxis(points.rays, -1, 0)
-    ahead = [sum(host[i, j] * rays[j] for j in range(3))[None] for i in range(3)]
-    inverse = points.inverse[:, None]
-    beam = [ahead[i] + inverse * apart[:, i, None, None] for i in range(3)]
-    local = _turned(rotation.swapaxes(1, 2), beam)
-    seen = _sample(textures, slots, local, height)
-    return _centred(points.values - seen[..., 0], -1), seen, ahead, beam
+    rays = jnp.moveaxis(view.points.rays, -1, 0)
+    ahead = [sum(view.host[i, j] * rays[j] for j in range(3))[None] for i in range(3)]
+    inverse = view.points.inverse[:, None]
+    beam = [ahead[i] + inverse * view.apart[:, i, None, None] for i in range(3)]
+    local = _turned(view.rotation.swapaxes(1, 2), beam)
+    seen = _sample(view.textures, view.slots, local, height)
+    return _centred(view.points.values - seen[..., 0], -1), seen, ahead, beam
 
 
-def _linearise(textures, slots, points, host, rotation, apart, present, robust, height):
+def _linearise(view, height):
     """(which pairs count [S, P], their rms, weighted derivatives [13, S, P, K], residuals).
 
     Vectors are lists of three arrays [S, P, K]: compilers like long last axes.
     """
-    residual, seen, ahead, beam = _residual(textures, slots, points, host, rotation, apart, height)
-    inverse = points.inverse[:, None]
-    apart = [apart[:, i, None, None] for i in range(3)]
+    residual, seen, ahead, beam = _residual(view, height)
+    inverse = view.points.inverse[:, None]
+    apart = [view.apart[:, i, None, None] for i in range(3)]
     rms = jnp.sqrt(jnp.mean(residual**2, axis=-1))
-    counts = (rms < robust[1]) & points.valid & present[:, None]
-    weight = jnp.where(counts, jnp.minimum(1.0, robust[0] / jnp.maximum(rms, 1e-9)), 0.0)
+    counts = (rms < view.robust[1]) & view.points.valid & view.present[:, None]
+    weight = jnp.where(counts, jnp.minimum(1.0, view.robust[0] / jnp.maximum(rms, 1e-9)), 0.0)
     # The gradient by the direction, of any length, is that by the unit direction over the length.
     shorter = jax.lax.rsqrt(sum(part**2 for part in beam))
-    slope = [part * shorter for part in _turned(rotation, [seen[..., 1 + i] for i in range(3)])]
+    slope = [
+        part * shorter for part in _turned(view.rotation, [seen[..., 1 + i] for i in range(3)])
+    ]
     move = [inverse * part for part in slope]
     deeper = sum(part * other for part, other in zip(slope, apart, strict=True))
     turn = [-part for part in _cross(beam, slope)]
@@ -191,76 +198,57 @@ def _linearise(textures, slots, points, host, rotation, apart, present, robust, 
 
 @functools.partial(jax.jit, static_argnames=('height',))
 def source_terms(
-    textures: Float[Array, 'slots pixels 4'],
-    slots: Int[Array, ' sources'],
-    points: Points,
-    host: Float[Array, '3 3'],
-    rotation: Float[Array, 'sources 3 3'],
-    apart: Float[Array, 'sources 3'],
-    robust: Float[Array, '2'],
-    height: int,
+    view: View, height: int
 ) -> tuple[
     Float[jax.Array, 'sources 6 6'], Float[jax.Array, 'sources 6'], Float[jax.Array, ' sources']
 ]:
     """Normal equations of the sources' poses alone, the host and its points being known.
 
     Args:
-        textures, slots, points, host, rotation, apart, robust, height: as for `host_terms`.
+        view, height: as for `host_terms`.
 
     Returns:
         (hessian, right side, cost) of each source; a pattern that does not count costs as much as
         one that is about to be dropped.
     """
-    present = jnp.ones(len(slots), bool)
-    counts, rms, jacobian, residual = _linearise(
-        textures, slots, points, host, rotation, apart, present, robust, height
-    )
+    counts, rms, jacobian, residual = _linearise(view, height)
     jacobian = jacobian[6:12]
-    cost = jnp.where(counts, _huber(rms, robust[0]), _huber(robust[1], robust[0]))
+    cost = jnp.where(counts, _huber(rms, view.robust[0]), _huber(*view.robust[::-1]))
     return (
         jnp.einsum('ispk,jspk->sij', jacobian, jacobian),
         jnp.einsum('ispk,spk->si', jacobian, residual),
-        jnp.sum(jnp.where(points.valid, cost, 0.0), axis=-1),
+        jnp.sum(jnp.where(view.points.valid, cost, 0.0), axis=-1),
     )
 
 
 @functools.partial(jax.jit, static_argnames=('height',))
 def best_ranges(
-    textures: Float[Array, 'slots pixels 4'],
-    slots: Int[Array, ' sources'],
-    points: Points,
-    host: Float[Array, '3 3'],
-    rotation: Float[Array, 'sources 3 3'],
-    apart: Float[Array, 'sources 3'],
-    present: Bool[Array, ' sources'],
-    robust: Float[Array, '2'],
-    factors: Float[Array, ' factors'],
-    height: int,
+    view: View, factors: Float[Array, ' factors'], height: int
 ) -> Float[jax.Array, ' points']:
     """Inverse range of each point with the lowest cost among multiples of the present one.
 
     Args:
-        textures, slots, points, host, rotation, apart, present, robust, height: as for
-            `host_terms`.
+        view, height: as for `host_terms`.
         factors: what the inverse ranges are multiplied with, one after the other.
 
     Returns:
         Inverse ranges, where no source counts those of `points`.
     """
-    limit = _huber(robust[1], robust[0])
+    limit = _huber(*view.robust[::-1])
 
     def cost(factor):
-        moved = points._replace(inverse=points.inverse * factor)
-        residual = _residual(textures, slots, moved, host, rotation, apart, height)[0]
+        moved = view.points._replace(inverse=view.points.inverse * factor)
+        residual = _residual(view._replace(points=moved), height)[0]
         rms = jnp.sqrt(jnp.mean(residual**2, axis=-1))
-        known = (rms < robust[1]) & present[:, None]
-        return jnp.sum(jnp.where(known, _huber(rms, robust[0]), limit), axis=0)
+        known = (rms < view.robust[1]) & view.present[:, None]
+        return jnp.sum(jnp.where(known, _huber(rms, view.robust[0]), limit), axis=0)
 
     costs = jax.lax.map(cost, factors)
     # Where all are alike, nothing is known and nothing changes.
     usual = jnp.argmin(jnp.abs(factors - 1))
     better = costs.min(axis=0) < 0.98 * costs[usual]
-    return jnp.where(better, points.inverse * factors[jnp.argmin(costs, axis=0)], points.inverse)
+    inverse = view.points.inverse
+    return jnp.where(better, inverse * factors[jnp.argmin(costs, axis=0)], inverse)
 
 
 def _assemble(blocks, right, mixed):

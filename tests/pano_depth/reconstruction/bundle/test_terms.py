@@ -40,7 +40,7 @@ def _terms(scene, state, *, robust=ROBUST, present=(True, True, True)):
     maps, pattern, values, _ = scene
     valid = np.ones(len(state['inverse']), bool)
     inverse = jnp.asarray(state['inverse'], jnp.float32)
-    return terms.host_terms(
+    view = terms.View(
         maps,
         jnp.arange(1, SOURCES + 1),
         terms.Points(pattern, values, inverse, jnp.asarray(valid)),
@@ -49,8 +49,8 @@ def _terms(scene, state, *, robust=ROBUST, present=(True, True, True)):
         jnp.asarray(state['place'][0] - state['place'][1:], jnp.float32),
         jnp.asarray(present),
         jnp.asarray(robust),
-        HEIGHT,
     )
+    return terms.host_terms(view, HEIGHT)
 
 
 def _moved(state, index, amount):
