@@ -7,6 +7,18 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=['analysis', 'consistency', 'evaluate', 'infer', 'metrics', 'scale', 'trajectory'],
+    submodules=[
+        'analysis',
+        'bundle',
+        'consistency',
+        'evaluate',
+        'infer',
+        'metrics',
+        'scale',
+        'stationary',
+        'survey',
+        'sweep',
+        'trajectory',
+    ],
     submod_attrs={'pretrained': ['Networks', 'load_networks']},
 )

@@ -8,60 +8,20 @@ import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
 from pano_depth.footage import media
-from pano_depth.kernels import sphere
 from pano_depth.kernels.shapes import Array, Size
-
-# Luminance of linear combinations of gamma-coded red, green and blue (ITU-R BT.601).
-GREY = (0.299, 0.587, 0.114)
-
-
-@functools.lru_cache(maxsize=8)
-def _tangents(height: int):
-    """Gradient of column and row by the unit direction, [H, 2H, 2, 3] float32, at pixel centres."""
-    rays = sphere.pixel_rays(height, 2 * height)
-    x, y, z = np.moveaxis(rays, -1, 0)
-    level = np.hypot(x, z)
-    column = np.stack([z, np.zeros_like(x), -x], axis=-1) / (level**2)[..., None]
-    row = np.stack([-x * y / level, level, -z * y / level], axis=-1)
-    return np.stack([column * (2 * height / (2 * np.pi)), row * (height / np.pi)], axis=-2).astype(
-        np.float32
-    )
-
-
-def _extended(image, pad):
-    """[H, W] -> [H + 2 pad, W + 2 pad]: across the poles and around the seam."""
-    half = jnp.roll(image, image.shape[1] // 2, axis=1)
-    image = jnp.concatenate([half[:pad][::-1], image, half[-pad:][::-1]])
-    return jnp.concatenate([image[:, -pad:], image, image[:, :pad]], axis=1)
-
-
-def _blurred(image, sigma):
-    """Gaussian blur of `sigma` pixels in rows and columns."""
-    if not sigma:
-        return image
-    pad = max(1, int(np.ceil(3 * sigma)))
-    taps = np.exp(-0.5 * (np.arange(-pad, pad + 1) / sigma) ** 2)
-    taps = (taps / taps.sum()).astype(np.float32)
-    image = _extended(image, pad)
-    rows = sum(tap * image[i : image.shape[0] - 2 * pad + i] for i, tap in enumerate(taps.tolist()))
-    return sum(
-        tap * rows[:, i : rows.shape[1] - 2 * pad + i] for i, tap in enumerate(taps.tolist())
-    )
+from pano_depth.reconstruction.image_gradients import GREY, blurred, steps, tangents
 
 
 @functools.partial(jax.jit, static_argnames=('height', 'sigma'))
-def _texture(frame, hidden, tangents, height, sigma):
+def _texture(frame, hidden, directions, height, sigma):
     grey = frame.astype(jnp.float32) @ jnp.asarray(GREY, jnp.float32) / 255
     block = frame.shape[0] // height
     # What a mask hides is NaN here and wherever a blur or a gradient reaches it.
     grey = jnp.where(hidden, jnp.nan, grey)
     grey = grey.reshape(height, block, 2 * height, block).mean(axis=(1, 3))
-    grey = _blurred(grey, sigma)
-    around = _extended(grey, 1)
-    slopes = jnp.stack(
-        [around[1:-1, 2:] - around[1:-1, :-2], around[2:, 1:-1] - around[:-2, 1:-1]], axis=-1
-    )
-    gradient = jnp.sum(0.5 * slopes[..., None] * tangents, axis=-2)
+    grey = blurred(grey, sigma)
+    slopes = steps(grey)
+    gradient = jnp.sum(slopes[..., None] * directions, axis=-2)
     grey = jnp.where(jnp.isnan(slopes).any(axis=-1), jnp.nan, grey)
     return jnp.concatenate([grey[..., None], gradient], axis=-1).reshape(-1, 4)
 
@@ -98,4 +58,4 @@ class Textures:
             where the mask hides it.
         """
         frame = jnp.asarray(np.asarray(self._frames[index]))
-        return _texture(frame, self._hidden, _tangents(int(height)), int(height), float(sigma))
+        return _texture(frame, self._hidden, tangents(int(height)), int(height), float(sigma))

@@ -1,0 +1,9 @@
+"""Poses of the camera that are known: a TUM trajectory or a COLMAP model, matched to frames."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=['colmap_model', 'known_poses'],
+    submod_attrs={'known_poses': ['KnownPoses', 'read_poses']},
+)

@@ -1,0 +1,207 @@
+"""Known camera poses for the frames of footage: a trajectory in TUM format, or a COLMAP model."""
+
+import dataclasses
+import pathlib
+import re
+
+import numpy as np
+from scipy.spatial.transform import Rotation, Slerp
+
+from pano_depth.footage import geometry
+from pano_depth.footage.frame_files import natural_order
+from pano_depth.footage.poses import colmap_model
+from pano_depth.kernels.rigid import Motion
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class KnownPoses:
+    """Poses of the frames that are used.
+
+    Attributes:
+        poses: `Motion` of [N, 3, 3] and [N, 3] numpy float64, camera to world; the world is the
+            first used frame's camera.
+        unit: 'metre', or 'relative' where the file does not know metres.
+        known: [N] bool, False where the pose was filled from its neighbours.
+        facts: what was read and how it was matched to the frames: `format`, `matched_by`, `poses`
+            in the file, `frames`, `filled` and, of COLMAP, `images`; plain values for JSON.
+    """
+
+    poses: Motion
+    unit: str
+    known: np.ndarray
+    facts: dict
+
+
+def read_poses(path, indices, names=None, *, fps, total=None, gaps=False):
+    """Reads known poses and matches them to frames.
+
+    Lines of a TUM file, `timestamp tx ty tz qx qy qz qw`, camera to world, metres, are matched by
+    time, index / fps, within half a frame; between lines that are denser than the frames the pose
+    is interpolated. Timestamps may be frame numbers too. If neither fits and there is one line for
+    each frame, line i is frame i.
+
+    Images of a COLMAP model are matched by the names of the footage's files, with or without their
+    suffix; or by the last number in the name, which is the frame's number, counted from 0, or from
+    1 if the last is the number of frames; or, if there is one image for each frame, by the order of
+    their names. See `colmap_model.panoramas` for the models that are accepted.
+
+    Args:
+        path: a TUM file, or the folder of a COLMAP model (`colmap_model.model_folder`).
+        indices: [N] whole numbers, increasing: the frames used, by their place in the footage.
+        names: [N] names or paths of these frames, or None.
+        fps: frames a second of the footage.
+        total: number of frames of the whole footage, or None if only the used ones are known.
+        gaps: whether frames without a pose get one from their neighbours: rotations along the
+            shortest turn and positions along a line between known frames, and the nearest known
+            pose before the first and behind the last of them. At least two have to be known.
+
+    Returns:
+        `KnownPoses`.
+
+    Raises:
+        ValueError: the file cannot be read or holds something else, its poses cannot be matched, or
+            frames have no pose and `gaps` is False. The message names the file.
+    """
+    path, indices = pathlib.Path(path).expanduser(), np.asarray(indices, np.int64)
+    if indices.ndim != 1 or not len(indices) or (np.diff(indices) <= 0).any() or indices[0] < 0:
+        raise ValueError(f'indices are {indices}; accepted: numbers of frames that increase')
+    if not path.exists():
+        raise ValueError(
+            f'{path} does not exist; accepted: a trajectory in TUM format or the folder of a '
+            'COLMAP model'
+        )
+    of_colmap = path.is_dir() or path.name in ('images.bin', 'images.txt')
+    if of_colmap:
+        motion, known, facts = _from_colmap(path, indices, names, total)
+    else:
+        motion, known, facts = _from_tum(path, indices, fps, total)
+    _check_known(path, indices, known, gaps)
+    if not known.all():
+        found = Motion(motion.rotation[known], motion.translation[known])
+        filled = _interpolate(indices[known], found, indices)
+        motion.rotation[~known] = filled.rotation[~known]
+        motion.translation[~known] = filled.translation[~known]
+    facts |= {'frames': len(indices), 'filled': int((~known).sum())}
+    poses = geometry.from_first_frame(motion, f'poses of {path}')
+    return KnownPoses(poses, 'relative' if of_colmap else 'metre', known, facts)
+
+
+def _check_known(path, indices, known, gaps):
+    missing, n = indices[~known], len(indices)
+    if len(missing) and not gaps:
+        first = ', '.join(map(str, missing[:5])) + (', ...' if len(missing) > 5 else '')
+        raise ValueError(
+            f'{path} has no pose for {len(missing)} of {n} frames: {first}; accepted: a pose for '
+            'each frame, unless poses are refined (refine_poses), which fills gaps'
+        )
+    if n - len(missing) < min(2, n):
+        raise ValueError(
+            f'{path} has a pose for {n - len(missing)} of {n} frames; accepted: at least 2'
+        )
+
+
+def _interpolate(places, motion, wanted):
+    """The motion [W] at the places [W], between those at increasing `places`, held at the ends."""
+    wanted = np.clip(wanted, places[0], places[-1])
+    if len(places) == 1:
+        return Motion(*(np.repeat(array, len(wanted), axis=0) for array in motion))
+    rotation = Slerp(places, Rotation.from_matrix(motion.rotation))(wanted).as_matrix()
+    columns = [np.interp(wanted, places, column) for column in motion.translation.T]
+    return Motion(rotation, np.stack(columns, axis=-1))
+
+
+def _pick(motion, rows):
+    """(motion, known) of rows, where -1 stands for none."""
+    return Motion(motion.rotation[rows], motion.translation[rows]), rows >= 0
+
+
+def _nearest(places, frames):
+    """The row nearest to each frame, -1 where none is within half a frame; `places` increase."""
+    right = np.clip(np.searchsorted(places, frames), 1, max(len(places) - 1, 1))
+    right = np.minimum(right, len(places) - 1)
+    left = np.maximum(right - 1, 0)
+    rows = np.where(np.abs(places[left] - frames) <= np.abs(places[right] - frames), left, right)
+    return np.where(np.abs(places[rows] - frames) <= 0.5, rows, -1)
+
+
+def _from_tum(path, indices, fps, total):
+    """(motion [N], known [N], facts) of a TUM file."""
+    stamps, motion = geometry.read_tum(path)
+    facts = {'format': 'tum', 'poses': len(stamps)}
+    order = np.argsort(stamps, kind='stable')
+    sorted_motion = Motion(motion.rotation[order], motion.translation[order])
+    places = {'time': stamps[order] * fps}
+    if (stamps == np.round(stamps)).all():
+        places['frame number'] = stamps[order]
+    rows = {how: _nearest(place, indices) for how, place in places.items()}
+    how = max(rows, key=lambda name: (rows[name] >= 0).sum())
+    if len(stamps) in (len(indices), total):
+        # One line a frame: times fit if each line has a frame of its own.
+        frames = indices if len(stamps) == len(indices) else np.arange(total)
+        if not np.array_equal(_nearest(places[how], frames), np.arange(len(stamps))):
+            lines = np.arange(len(indices)) if len(stamps) == len(indices) else indices
+            return *_pick(motion, lines), facts | {'matched_by': 'order'}
+    steps = np.diff(places[how])
+    if (steps == 0).any():
+        twice = stamps[order][np.argmin(steps)]
+        raise ValueError(f'{path} has two poses at the time {twice:g}; accepted: one a time')
+    if (rows[how] < 0).all():
+        raise ValueError(
+            f'{path} has {len(stamps)} poses from {stamps.min():g} to {stamps.max():g} s, none of '
+            f'which is at one of {len(indices)} frames from {indices[0] / fps:g} to '
+            f'{indices[-1] / fps:g} s; accepted: times or numbers of frames, or one line a frame'
+        )
+    facts['matched_by'] = how
+    # Lines at least half as dense again as frames: a motion capture, say, at a rate of its own.
+    if how == 'time' and len(steps) and np.median(steps) < 0.67:
+        facts['matched_by'] = 'time, between lines'
+        return _interpolate(places[how], sorted_motion, indices), rows[how] >= 0, facts
+    return *_pick(sorted_motion, rows[how]), facts
+
+
+def _from_colmap(path, indices, names, total):
+    """(motion [N], known [N], facts) of a COLMAP model."""
+    images, kind = colmap_model.panoramas(colmap_model.read_model(path), path)
+    rows, how = _match_images(path, images.names, indices, names, total)
+    facts = {'format': 'colmap', 'images': kind, 'poses': len(images.names), 'matched_by': how}
+    return *_pick(images.poses, rows), facts
+
+
+def _match_images(path, images, indices, names, total):
+    """(the image of each frame or -1, how it was found)."""
+    files = [pathlib.PurePosixPath(image) for image in images]
+    for part in ('name', 'stem') if names is not None else ():
+        keys = [getattr(pathlib.PurePath(name), part) for name in names]
+        stored = [getattr(file, part) for file in files]
+        if len(set(keys)) == len(keys) and set(keys) & set(stored):
+            return _look_up(path, images, stored, keys), 'file names'
+    numbers = [re.findall(r'\d+', file.stem) for file in files]
+    numbers = [int(found[-1]) if found else -1 for found in numbers]
+    # The number `total` is no frame's if they count from 0: ffmpeg, for example, counts from 1.
+    first = int(min(numbers) > 0 and max(numbers) == total)
+    keys = [int(index) + first for index in indices]
+    if not set(keys) <= set(numbers) and len(images) in (len(indices), total):
+        row = {file: i for i, file in enumerate(files)}
+        order = np.array([row[file] for file in natural_order(files)])
+        return order if len(images) == len(indices) else order[indices], 'order of the names'
+    if set(keys) & set(numbers):
+        how = 'numbers in the names' + (', from 1' if first else '')
+        return _look_up(path, images, numbers, keys), how
+    raise ValueError(
+        f'{path} has {len(images)} panoramas ({", ".join(images[:3])}, ...) that cannot be told to '
+        f'be one of {len(indices)} frames; accepted: the names of the footage files, names with '
+        'the numbers of frames, or one image for each frame'
+    )
+
+
+def _look_up(path, images, stored, keys):
+    """The row [N] of each key in `stored`, or -1."""
+    wanted, rows = set(keys), {}
+    for i, key in enumerate(stored):
+        if key in rows and key in wanted:
+            raise ValueError(
+                f'{path} has two images of one frame, {images[rows[key]]} and {images[i]}; '
+                'accepted: one image a frame'
+            )
+        rows[key] = i
+    return np.array([rows.get(key, -1) for key in keys])
