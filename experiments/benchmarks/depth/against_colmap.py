@@ -28,12 +28,12 @@ from scipy.spatial.transform import Rotation
 
 from common import runtime
 from common.run import write_json
+from experiments.benchmarks.depth.clips import find
 from pano_depth import ReconstructConfig, metrics, reconstruct
-from pano_depth.footage import media, open_footage
+from pano_depth.footage import media
 from pano_depth.footage.clip import Clip
 from pano_depth.kernels import sphere
 from pano_depth.kernels.rigid import Motion
-from pano_depth.rooms import rooms
 
 CLIPS = flags.DEFINE_list('clips', ['sample'], 'sample, rooms:N, or paths of footage.')
 HEIGHTS = flags.DEFINE_list('heights', ['256', '512'], 'Rows of the frames.')
@@ -41,21 +41,12 @@ METHODS = flags.DEFINE_list('methods', ['ours', 'panoramas', 'rig'], 'Which are 
 FRAMES = flags.DEFINE_integer('frames', 32, 'At most so many frames of a clip.', lower_bound=3)
 OUTPUT = flags.DEFINE_string('output', None, 'Folder for against_colmap.md and .json.')
 
-FIRST_ROOM = 70_000  # scenes that no network of the package has seen
 PITCHES, YAWS = (-35, 0, 35), (0, 90, 180, 270)
 
 
 def load(name: str, height: int) -> list[Clip]:
     """The clips of a name at a size."""
-    size = {'height': height, 'width': 2 * height}
-    if name == 'sample':
-        return [rooms.sample_clip(frames=FRAMES.value, **size)]
-    if name.startswith('rooms:'):
-        count = int(name.partition(':')[2])
-        numbers = range(FIRST_ROOM, FIRST_ROOM + count)
-        return [rooms.render_clip(0, number, frames=FRAMES.value, **size) for number in numbers]
-    pieces = open_footage.open_footage(name)
-    return [piece.clip(size=(height, 2 * height), max_frames=FRAMES.value) for piece in pieces]
+    return [make() for make in find(name, FRAMES.value, height).values()]
 
 
 def ours(clip: Clip) -> tuple[dict[int, tuple], float]:
