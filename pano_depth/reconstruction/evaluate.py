@@ -17,6 +17,7 @@ from pano_depth.reconstruction import infer, metrics
 
 MIN_DEPTH, MAX_DEPTH = 0.1, 10.0  # metres
 BATCH = 8
+CONFIDENT = 0.5  # confidence from which on a pixel is said to be right
 PROTOCOL = {
     'min_depth_m': MIN_DEPTH,
     'max_depth_m': MAX_DEPTH,
@@ -28,6 +29,7 @@ PROTOCOL = {
         'consecutive frames; one scale per clip by least squares about frame 0; no rotation is'
         ' fitted'
     ),
+    'confident': f'pixels of confidence {CONFIDENT} or more, aligned by themselves',
     'constant': 'the same range everywhere',
     'blind': 'per pixel the median training range, whatever the image',
     'identity': 'a camera that never moves or turns',
@@ -39,26 +41,26 @@ def _depth_scores(prediction, truth, valid, weights):
     one = lambda p, t, v, w: metrics.depth_metrics(
         p, t, valid=v, weights=w, min_depth=MIN_DEPTH, max_depth=MAX_DEPTH
     )
-    return jax.vmap(one, in_axes=(0, 0, None, None))(prediction, truth, valid, weights)
+    return jax.vmap(one, in_axes=(0, 0, 0, None))(prediction, truth, valid, weights)
 
 
 def depth_scores(
     prediction: Float[Array, '... height width'],
     truth: Float[Array, 'frames height width'],
-    mask: Real[Array, 'height width'] | None = None,
+    mask: Real[Array, '... height width'] | None = None,
 ) -> dict[str, dict[str, Float[np.ndarray, ' frames']]]:
     """Depth metrics of many images.
 
     Args:
         prediction: one for each frame, or the same for all.
         truth: metres, 0 where invalid.
-        mask: where the images count, or None.
+        mask: where the images count, one for each frame or the same for all; or None.
 
     Returns:
         {'plain': {...}, 'solid_angle': {...}}: the metrics of each frame.
     """
     count, (height, width) = len(truth), truth.shape[1:]
-    valid = jnp.ones((height, width), bool) if mask is None else jnp.asarray(mask, bool)
+    valid = np.broadcast_to(True if mask is None else np.asarray(mask, bool), truth.shape)
     angles, even = sphere.solid_angles(height, width), jnp.ones((height, width))
     prediction = np.broadcast_to(prediction, truth.shape)
     scores = {'plain': [], 'solid_angle': []}
@@ -66,7 +68,7 @@ def depth_scores(
         # The last batch is filled up, so that one program scores them all.
         rows = np.minimum(np.arange(start, start + BATCH), count - 1)
         for name, weights in (('plain', even), ('solid_angle', angles)):
-            found = _depth_scores(prediction[rows], truth[rows], valid, weights)
+            found = _depth_scores(prediction[rows], truth[rows], valid[rows], weights)
             scores[name].append(jax.device_get(found))
     return {
         name: jax.tree.map(lambda *x: np.concatenate(x)[:count], *parts)
@@ -106,7 +108,8 @@ class Scores:
             mask: equirectangular of any size, where images count, or None.
         """
         self._prior, self._mask = prior, mask
-        self._depth = {name: [] for name in ('network', 'constant', 'blind')}
+        self._depth = {name: [] for name in ('network', 'constant', 'blind', 'confident')}
+        self._shares = []
         self._pose = {'network': [], 'identity': []}
 
     def add(
@@ -116,6 +119,7 @@ class Scores:
         config: ModelConfig,
         *,
         limit: int | None = None,
+        refined: Callable | None = None,
         on_frame: Callable | None = None,
     ) -> None:
         """Scores one piece of footage.
@@ -125,6 +129,8 @@ class Scores:
             analysis: the predictions of the networks for it.
             config: of the model.
             limit: number of frames that were analysed, or None for all.
+            refined: function of a position that gives (depth, confidence) of a frame [h, 2h], which
+                are scored instead of the networks' depth; where depth is 0 it does not count.
             on_frame: called with (frame, depth [H, W], position) of every frame with truth.
         """
         indices = []
@@ -136,16 +142,20 @@ class Scores:
                 height = frame.depth.shape[0]
                 if height not in maps:
                     maps[height] = infer.depth_maps(config, height)
-                found = maps[height](analysis.disparity[[position]], analysis.units[[position]])
-                depth = np.asarray(found)[0]
-                batch.append((depth, frame.depth))
+                sure = np.ones(frame.depth.shape, np.float32)
+                if refined is None:
+                    found = maps[height](analysis.disparity[[position]], analysis.units[[position]])
+                    depth = np.asarray(found)[0]
+                else:
+                    depth, sure = (media.nearest(part, height) for part in refined(position))
+                batch.append((depth, sure, frame.depth))
                 if on_frame is not None:
                     on_frame(frame, depth, position)
                 if len(batch) == BATCH:
-                    self._score(batch, prior)
+                    self._score(batch, prior, refined is not None)
                     batch = []
             if batch:
-                self._score(batch, prior)
+                self._score(batch, prior, refined is not None)
         if footage.poses is not None and analysis.poses is not None and len(analysis.units) > 1:
             kept = np.array(indices) if indices else np.arange(len(analysis.units))
             truth = Motion(*(part[kept] for part in footage.poses))
@@ -158,16 +168,24 @@ class Scores:
         frames = footage.frames(size=(height, 2 * height))
         return blind_prior((frame.depth for frame in frames), height)
 
-    def _score(self, batch, prior):
-        depth, truth = (np.stack(part) for part in zip(*batch))
+    def _score(self, batch, prior, has_confidence):
+        depth, sure, truth = (np.stack(part) for part in zip(*batch))
         height = truth.shape[1]
-        mask = None if self._mask is None else media.nearest(self._mask, height)
+        mask = True if self._mask is None else media.nearest(self._mask, height)
         for name, prediction in (
             ('network', depth),
             ('constant', np.ones(truth.shape[1:])),
             ('blind', media.nearest(prior, height)),
         ):
-            self._depth[name].append(depth_scores(prediction, truth, mask))
+            counts = mask & (depth > 0) if name == 'network' else mask & (truth > 0)
+            self._depth[name].append(depth_scores(prediction, truth, counts))
+        if has_confidence:
+            confident = mask & (depth > 0) & (sure >= CONFIDENT)
+            self._depth['confident'].append(depth_scores(depth, truth, confident))
+            self._shares += list(
+                (confident & (truth > 0)).sum(axis=(1, 2))
+                / np.maximum((mask & (truth > 0)).sum(axis=(1, 2)), 1)
+            )
 
     def _add_poses(self, poses, truth, has_rotation):
         count = len(truth.rotation)
@@ -194,8 +212,12 @@ class Scores:
             name: {key: _mean([row[key] for row in rows]) for key in rows[0]} if rows else None
             for name, rows in self._pose.items()
         }
+        confident = {}
+        if self._shares:
+            confident = {'confident': {'share': _mean(self._shares), **depth['confident']}}
         return {
             'depth': depth['network'],
+            **confident,
             'pose': pose['network'],
             'baselines': {
                 'constant': depth['constant'],
@@ -268,10 +290,14 @@ def summary(scores: dict) -> str:
     lines, baselines = [], scores['baselines']
     if scores['depth'] is not None:
         entries = {
-            'network': scores['depth'],
+            'result': scores['depth'],
             'image-blind': baselines['blind'],
             'constant': baselines['constant'],
         }
+        if 'confident' in scores:
+            entries[f'confident pixels ({scores["confident"]["share"]:.0%})'] = scores['confident']
+        if 'networks' in scores:
+            entries['networks alone'] = scores['networks']['depth']
         texts = [
             f'{name} {entry["plain"]["abs_rel"]:.4f} ({entry["solid_angle"]["abs_rel"]:.4f})'
             for name, entry in entries.items()

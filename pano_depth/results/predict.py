@@ -25,9 +25,10 @@ from pano_depth.results import panels, ply
 # millimetres resolve it well.
 MEDIAN_UNITS = 2.0
 PANELS = 4
+SAMPLES = 64  # frames by which a clip is measured
 
 
-def fix_scale(analysis, config, *, camera_height=None, mask=None, samples=64):
+def fix_scale(analysis, config, *, camera_height=None, mask=None, refined=None, samples=SAMPLES):
     """Brings an `Analysis` into metres, or into a unit that suits 16 bits.
 
     Args:
@@ -35,6 +36,8 @@ def fix_scale(analysis, config, *, camera_height=None, mask=None, samples=64):
         config: `ModelConfig`.
         camera_height: metres over the floor, or None if unknown.
         mask: [H, W] bool of any size, False where pixels do not count, or None.
+        refined: `refined.Refined` depth, which is measured instead of the networks'; its unit is
+            set too. Or None.
         samples: number of frames to measure.
 
     Returns:
@@ -43,7 +46,13 @@ def fix_scale(analysis, config, *, camera_height=None, mask=None, samples=64):
     Raises:
         ValueError: the camera's height is given, but nothing below it is seen.
     """
+    count = len(analysis.units)
+    shown = np.unique(np.linspace(0, count - 1, min(samples, count)).astype(int))
     if camera_height is None:
+        middle = infer.median_depth(analysis)
+        if refined is not None:
+            middle = np.median([np.median(known[known > 0]) for known in map(refined.depth, shown)])
+        factor = float(MEDIAN_UNITS / middle)
         facts = {
             'scale': (
                 'relative: nothing in the images tells metres; the median depth of the clip is'
@@ -51,24 +60,28 @@ def fix_scale(analysis, config, *, camera_height=None, mask=None, samples=64):
             ),
             'unit': 'relative',
         }
-        return infer.scaled(analysis, MEDIAN_UNITS / infer.median_depth(analysis)), facts
-    height = 2 * config.face_size
-    depth_of = infer.depth_maps(config, height)
-    shown = np.unique(
-        np.linspace(0, len(analysis.units) - 1, min(samples, len(analysis.units))).astype(int)
-    )
-    depths = (
-        np.asarray(depth_of(analysis.disparity[i][None], analysis.units[i][None]))[0] for i in shown
-    )
-    found, spread = scale.clip_floor_height(
-        depths, mask=None if mask is None else media.nearest(mask, height)
-    )
-    return infer.scaled(analysis, camera_height / found), {
-        'scale': f'metres: the floor lies {camera_height} m below the camera',
-        'unit': 'metre',
-        'camera_height_m': camera_height,
-        'floor_spread': spread,
-    }
+    else:
+        height = 2 * config.face_size if refined is None else refined.height
+        depth_of = infer.depth_maps(config, 2 * config.face_size)
+        depths = (
+            np.asarray(depth_of(analysis.disparity[[i]], analysis.units[[i]]))[0]
+            if refined is None
+            else refined.depth(i)
+            for i in shown
+        )
+        found, spread = scale.clip_floor_height(
+            depths, mask=None if mask is None else media.nearest(mask, height)
+        )
+        factor = camera_height / found
+        facts = {
+            'scale': f'metres: the floor lies {camera_height} m below the camera',
+            'unit': 'metre',
+            'camera_height_m': camera_height,
+            'floor_spread': spread,
+        }
+    if refined is not None:
+        refined.unit = factor
+    return infer.scaled(analysis, factor), facts
 
 
 def warped_view(source, depth, target_pose, source_pose):
@@ -178,6 +191,16 @@ def write_all(folder, result, *, npy=False, cloud_axes='y_up', cloud_voxel=None,
     return facts
 
 
+def _some_depth(result):
+    """Some depth of the whole clip, for one colour scale."""
+    if result.refined is None:
+        disparity = result.analysis.disparity.reshape(len(result), -1)[:, ::7]
+        return result.analysis.units[:, None] / disparity
+    shown = np.unique(np.linspace(0, len(result) - 1, min(len(result), SAMPLES)).astype(int))
+    found = np.stack([result.depth(i)[::4, ::4].ravel() for i in shown])
+    return found[found > 0]
+
+
 def write_results(folder, result, *, npy=False, cloud_axes='y_up', cloud_voxel=None, stop=None):
     """Writes images, video, cloud and panels, reading the footage once more, frame by frame.
 
@@ -199,10 +222,8 @@ def write_results(folder, result, *, npy=False, cloud_axes='y_up', cloud_voxel=N
     stop, folder, count = stop or Stop(), pathlib.Path(folder), len(result)
     for name in ('depth', 'confidence'):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    analysis, footage, fps = result.analysis, result.footage, result.footage.fps / result.stride
-    low, high = panels.depth_range(
-        analysis.units[:, None] / analysis.disparity.reshape(count, -1)[:, ::7]
-    )
+    footage, fps = result.footage, result.footage.fps / result.stride
+    low, high = panels.depth_range(_some_depth(result))
     fusion, saturated, pictures = result.fusion(cloud_voxel), 0, _Panels(count)
     with (
         video.write_video(folder / 'depth.mp4', fps) as append,
@@ -215,7 +236,7 @@ def write_results(folder, result, *, npy=False, cloud_axes='y_up', cloud_voxel=N
             saturated += _write_depth(folder, frame.index, depth, confidence, npy)
             append(np.concatenate([frame.image, panels.depth_colors(depth, low=low, high=high)]))
             if fusion is not None:
-                fusion.add(position, frame.image, depth)
+                fusion.add(position, frame.image, result.solid(position))
             pictures.add(position, frame, depth)
             progress.update()
             stop.kept = (

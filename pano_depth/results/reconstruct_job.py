@@ -17,6 +17,7 @@ from pano_depth.learning.objective import LossConfig
 from pano_depth.learning.session import LogConfig
 from pano_depth.learning.train import RecipeConfig
 from pano_depth.reconstruction.bundle import BundleConfig
+from pano_depth.reconstruction.sweep import SweepConfig
 from pano_depth.results import inputs
 from pano_depth.results.reconstruction import Reconstruction
 from pano_depth.results.steps import Steps
@@ -52,6 +53,16 @@ class ReconstructConfig:
         'adjust the path until frames explain each other at the resolution of the results'
         ' (photometric bundle adjustment); else it is what the networks say',
     )
+    refine: Literal['auto', 'off'] = option(
+        'auto',
+        'refine depth at the resolution of the results (multi-view stereo), where footage is'
+        ' ordered and the camera moves; else it is what the networks say',
+    )
+    fill: Literal['networks', 'none'] = option(
+        'networks',
+        'what stands where no other view confirms refined depth: what the networks say, scaled to'
+        ' what is around it, with little confidence; or nothing',
+    )
     every: int = option(1, 'n takes every n-th frame of the footage', lower_bound=1)
     max_frames: int = option(0, 'takes at most so many frames; 0 takes all', lower_bound=0)
     camera_height: float | None = option(
@@ -73,6 +84,7 @@ class ReconstructConfig:
         None, 'also write the trained networks as one .npz file, for checkpoint'
     )
     bundle: BundleConfig = held(BundleConfig(), prefix='bundle_')
+    sweep: SweepConfig = held(SweepConfig(), prefix='sweep_')
     footage: FootageConfig = FootageConfig()
     model: ModelChoice = ModelChoice()
     loss: LossConfig = LossConfig()

@@ -12,9 +12,10 @@ from pano_depth.footage import media
 from pano_depth.footage.footage import Footage, Frame
 from pano_depth.kernels.rigid import Motion
 from pano_depth.learning.model import ModelConfig
-from pano_depth.reconstruction import consistency, infer
+from pano_depth.reconstruction import consistency, infer, sweep
 from pano_depth.reconstruction.analysis import Frames, some_frames
 from pano_depth.results import cloud, predict
+from pano_depth.results.refined import Refined
 
 LOWEST = 1 / 255  # least confidence of a valid pixel, which is not 0 in 8 bits
 _KEPT = 4  # depth maps in memory: of a frame and of its neighbours
@@ -49,6 +50,7 @@ class Reconstruction:
         stride: int = 1,
         mask: Bool[np.ndarray, 'h w'] | None = None,
         unit: Literal['metre', 'relative'] = 'relative',
+        refined: Refined | None = None,
     ):
         """Keeps the parts; nothing is computed yet.
 
@@ -61,6 +63,8 @@ class Reconstruction:
             stride: every stride-th frame of the footage was analysed.
             mask: False where images do not count; there depth is 0.
             unit: of depth and path.
+            refined: depth and confidence of the frames by geometry, in that unit, instead of the
+                networks' depth.
         """
         self.footage, self.analysis, self.model = footage, analysis, model
         self.indices = np.asarray(frames.indices)
@@ -69,6 +73,7 @@ class Reconstruction:
         self.poses, self.unit, self.name = analysis.poses, unit, footage.name
         self.scores, self.facts = None, {}
         self._mask = None if mask is None else media.nearest(mask, height)
+        self.refined = refined
         self._depth_maps = infer.depth_maps(model, height)
         self._maps, self._cloud = {}, None
 
@@ -90,6 +95,8 @@ class Reconstruction:
             IndexError: there is no such frame.
         """
         index = self._check(index)
+        if self.refined is not None:
+            return self.refined.depth(index)
         if index not in self._maps:
             found = self._depth_maps(
                 self.analysis.disparity[index][None], self.analysis.units[index][None]
@@ -105,12 +112,15 @@ class Reconstruction:
     def confidence(self, index: int) -> Float32[np.ndarray, 'height width']:
         """How sure the depth of frame `index` is, in [0, 1]; 0 where it is invalid.
 
-        It is the better agreement with the depth of the frame before and after (`consistency`).
+        Of refined depth it is the confirmation by other views, 0.5 and more where two of them
+        agree; else the better agreement with the frame before and after (`consistency`).
 
         Raises:
             IndexError: there is no such frame.
         """
         index = self._check(index)
+        if self.refined is not None:
+            return self.refined.confidence(index)
         depth = self.depth(index)
         others = [i for i in (index - 1, index + 1) if 0 <= i < len(self)]
         if self.poses is None or not others:
@@ -118,6 +128,17 @@ class Reconstruction:
         else:
             found = np.max([self._agreement(index, depth, other) for other in others], axis=0)
         return np.where(depth > 0, np.maximum(found, LOWEST), 0).astype(np.float32)
+
+    def solid(self, index: int) -> Float32[np.ndarray, 'height width']:
+        """Depth of frame `index` for clouds: 0 where refined depth is not confirmed.
+
+        Raises:
+            IndexError: there is no such frame.
+        """
+        depth = self.depth(index)
+        if self.refined is None:
+            return depth
+        return np.where(self.confidence(index) >= sweep.confirm.CONFIRMED, depth, 0)
 
     def _agreement(self, index, depth, other):
         """How well frame `other` confirms the depth of a frame."""
@@ -168,7 +189,7 @@ class Reconstruction:
                     f'{self.name} holds unrelated images; a cloud needs frames of one moving camera'
                 )
             for position, frame in self.frames():
-                fusion.add(position, frame.image, self.depth(position))
+                fusion.add(position, frame.image, self.solid(position))
             self._cloud = fusion.result()
         return self._cloud
 

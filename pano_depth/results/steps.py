@@ -1,4 +1,4 @@
-"""The steps of a reconstruction: read, adapt, predict, adjust, write, score."""
+"""The steps of a reconstruction: read, adapt, predict, adjust, refine, write, score."""
 
 import dataclasses
 import math
@@ -13,8 +13,9 @@ from pano_depth.footage.clip import Clip
 from pano_depth.learning import checkpoints, session, sources, spacing
 from pano_depth.learning.model import make_grid
 from pano_depth.reconstruction import analysis as analyses
-from pano_depth.reconstruction import bundle, evaluate, infer
+from pano_depth.reconstruction import bundle, evaluate, infer, sweep
 from pano_depth.results import predict, report
+from pano_depth.results import refined as refinement
 from pano_depth.results.reconstruction import Reconstruction
 
 NEAR = 0.25  # share of the triplets that are closer than `stride`
@@ -97,7 +98,7 @@ class Steps:
             return None
         if self.config.save_weights:
             checkpoints.save_weights(self.config.save_weights, self.params, self.model)
-        result = self._predict()
+        result = self._predict(run.path if writes else self.scratch)
         if writes:
             result.facts.update(
                 predict.write_all(
@@ -113,6 +114,8 @@ class Steps:
         self._score(result)
         if writes:
             self._finish(run, result)
+        if result.refined is not None:
+            result.refined.forget()
         return result
 
     def _adapt(self, run):
@@ -147,8 +150,8 @@ class Steps:
             run.update(photometric_error={'before': before, 'after': after})
             say(f'photometric error {before:.4f} before, {after:.4f} after adaptation')
 
-    def _predict(self) -> Reconstruction:
-        """What is known of all frames, in one unit."""
+    def _predict(self, folder) -> Reconstruction:
+        """What is known of all frames, in one unit; `folder` keeps refined depth."""
         # What the adaptation taught beyond direct neighbours.
         further = () if self.source is None else range(1, self.source.reach + 1)
         analysis = analyses.analyse(
@@ -160,12 +163,20 @@ class Steps:
             ordered=self.footage.ordered,
             distances=(1, *(self.source.stride * times for times in further)),
         )
-        self.alone, found = analysis, {}
+        self.alone, found, refined = analysis, {}, None
         height = self.config.output_height or min(MAX_ROWS, self.footage.height)
         if self.config.adjust and analysis.poses is not None and len(analysis.units) > 1:
             analysis, found = self._adjusted(analysis, height)
+            if 'reason' not in found['adjustment'] and self.config.refine == 'auto':
+                refined = self._refined(analysis, height, folder)
+                found['confirmed'] = refined.confirmed()
+                say(f'refined: other views confirm {found["confirmed"]:.0%} of the pixels')
         analysis, facts = predict.fix_scale(
-            analysis, self.model, camera_height=self.config.camera_height, mask=self.mask
+            analysis,
+            self.model,
+            camera_height=self.config.camera_height,
+            mask=self.mask,
+            refined=refined,
         )
         result = Reconstruction(
             self.footage,
@@ -176,24 +187,29 @@ class Steps:
             stride=self.config.every,
             mask=self.mask,
             unit=facts['unit'],
+            refined=refined,
         )
         result.facts.update(facts, **found)
         return result
 
+    def _images(self, rows):
+        """The frames with so many rows, in a file."""
+        return analyses.read_frames(
+            self.footage,
+            rows,
+            self.scratch / f'rows_{rows}',
+            stride=self.config.every,
+            limit=len(self.frames.images),
+        ).images
+
     def _adjusted(self, analysis, height):
         """(analysis with the path by which frames explain each other, facts about it)."""
         rows = rows_that_fit(height, len(self.frames.images), self.scratch)
-        large = analyses.read_frames(
-            self.footage,
-            rows,
-            self.scratch / 'large',
-            stride=self.config.every,
-            limit=len(self.frames.images),
-        )
+        self.large = self._images(rows)
         depth = analyses.depth_of_all(analysis, self.model)
         try:
             found = bundle.adjust(
-                large.images, analysis.poses, depth, mask=self.mask, config=self.config.bundle
+                self.large, analysis.poses, depth, mask=self.mask, config=self.config.bundle
             )
         except ValueError as error:
             say(f'the path is what the networks say: {error}')
@@ -210,27 +226,36 @@ class Steps:
         }
         return analysis._replace(poses=found.poses), {'adjustment': facts}
 
+    def _refined(self, analysis, height, folder):
+        """Depth of all frames by geometry, at the size of the results."""
+        images = self.large if self.large.shape[1] == height else self._images(height)
+        depth = analyses.depth_of_all(analysis, self.model)
+        config = self.config
+        found = sweep.Sweep(
+            images, analysis.poses, depth, mask=self.mask, fill=config.fill, config=config.sweep
+        )
+        key = refinement.key_of(analysis.poses, depth, f'{height} {config.fill} {config.sweep}')
+        middle = infer.median_depth(analysis)
+        return refinement.refine_all(
+            found, folder / 'refining', key, len(images), middle, self.stop
+        )
+
     def _score(self, result):
         """Compares the result with the truth, where there is one for every frame."""
         footage = self.footage
         if (footage.has_depth or footage.poses is not None) and self.config.every == 1:
-            scores = evaluate.Scores(mask=self.mask)
-            scores.add(footage, result.analysis, self.model)
-            result.scores = scores.result()
+            refined = None
+            if result.refined is not None:
+                refined = lambda position: (result.depth(position), result.confidence(position))
+            result.scores = self._scores(result.analysis, refined)
             if 'adjustment' in result.facts:
-                # The depth is the networks'; its scale does not enter the scores.
-                result.scores['networks'] = {
-                    'depth': result.scores['depth'],
-                    'pose': self._pose_alone(),
-                }
+                alone = self._scores(self.alone)
+                result.scores['networks'] = {name: alone[name] for name in ('depth', 'pose')}
 
-    def _pose_alone(self):
-        """Scores of the path that the networks alone predict, or None without a true one."""
-        if self.footage.poses is None:
-            return None
+    def _scores(self, analysis, refined=None):
         scores = evaluate.Scores(mask=self.mask)
-        scores.add(dataclasses.replace(self.footage, has_depth=False), self.alone, self.model)
-        return scores.result()['pose']
+        scores.add(self.footage, analysis, self.model, refined=refined)
+        return scores.result()
 
     def _finish(self, run, result):
         """Writes scores and the report."""

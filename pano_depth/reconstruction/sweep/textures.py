@@ -1,0 +1,112 @@
+"""What the sweep compares: colours and gradients of frames, packed so that looking up is cheap."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float32, Int, UInt8, UInt32
+
+from pano_depth.reconstruction.image_gradients import GREY, extended, steps, tangents
+
+# On a CPU a gather of single words runs many times faster than one of rows of floats. A pixel is
+# two words: 8 bits for each colour, 10 bits for each part of the gradient. The colour's spare
+# byte tells whether the pixel counts.
+STEEPEST = 0.25  # grey values per pixel at which gradients saturate
+NOTHING = 1.0  # difference from what does not count
+_LEVELS = 1023
+_COUNTS = np.uint32(1 << 24)
+
+
+@functools.partial(jax.jit, static_argnames=('height',))
+def _features(frame, hidden, frame_tangents, height):
+    block = frame.shape[0] // height
+    small = frame.astype(jnp.float32) / 255
+    small = small.reshape(height, block, 2 * height, block, 3).mean(axis=(1, 3))
+    slopes = steps(small @ jnp.asarray(GREY, jnp.float32))
+    # Per pixel of the equator, as vectors: they do not depend on where the poles are.
+    gradient = jnp.sum(slopes[..., None] * frame_tangents, axis=-2) * (np.pi / height)
+    found = jnp.moveaxis(jnp.concatenate([small, gradient], axis=-1), -1, 0)
+    counts = jnp.broadcast_to(~hidden, frame.shape[:2])
+    counts = counts.reshape(height, block, 2 * height, block).all(axis=(1, 3))
+    return jnp.concatenate([found, counts[None].astype(jnp.float32)])
+
+
+def features(
+    frame: UInt8[Array | np.ndarray, 'rows columns 3'], hidden: Array, height: int
+) -> Float32[Array, '7 height width']:
+    """Colour (3), gradient of grey as a vector in the camera frame (3), and 1 where it counts.
+
+    Args:
+        frame: equirectangular.
+        hidden: True where pixels do not count, [rows, columns] or [1, 1].
+        height: rows of the result; those of the frame are a multiple of them.
+    """
+    return _features(jnp.asarray(frame), hidden, tangents(height), height)
+
+
+def _finer(image):
+    """[H, W] -> [2H, 2W], bilinear, around the seam and across the poles."""
+    around = extended(image, 1)
+    rows = jnp.stack(
+        [0.75 * around[1:-1] + 0.25 * around[:-2], 0.75 * around[1:-1] + 0.25 * around[2:]], axis=1
+    ).reshape(2 * image.shape[0], around.shape[1])
+    return jnp.stack(
+        [0.75 * rows[:, 1:-1] + 0.25 * rows[:, :-2], 0.75 * rows[:, 1:-1] + 0.25 * rows[:, 2:]],
+        axis=2,
+    ).reshape(2 * image.shape[0], 2 * image.shape[1])
+
+
+def _slope(gradient):
+    """Gradients as numbers of 10 bits."""
+    numbers_of = (jnp.clip(gradient / STEEPEST, -1, 1) + 1) * (0.5 * _LEVELS)
+    return jnp.round(numbers_of).astype(jnp.uint32)
+
+
+@jax.jit
+def pack(found: Float32[Array, '7 height width']) -> UInt32[Array, '2 padded_pixels']:
+    """Packs `features` into words, in one row.
+
+    They are packed at twice the resolution, so that the nearest pixel is near enough, and with a
+    border of one pixel.
+    """
+    found = jax.vmap(lambda image: extended(_finer(image), 1))(found)
+    colour = jnp.round(jnp.clip(found[:3], 0, 1) * 255).astype(jnp.uint32)
+    slope = _slope(found[3:6])
+    counts = (found[6] > 0.99).astype(jnp.uint32) * _COUNTS
+    words = [
+        colour[0] | colour[1] << 8 | colour[2] << 16 | counts,
+        slope[0] | slope[1] << 10 | slope[2] << 20,
+    ]
+    return jnp.stack(words).reshape(2, -1)
+
+
+def numbers(
+    found: Float32[Array, '6 height width'],
+    rotation: Float32[Array, '3 3'],
+    gain: Float32[Array, 'height width'],
+) -> list[Int[Array, 'height width']]:
+    """The numbers in the words of a source that shows what a target shows.
+
+    Args:
+        found: colour and gradient of the target.
+        rotation: from the target's camera to the source's.
+        gain: factor from the source's brightness to the target's.
+    """
+    colour = jnp.round(jnp.clip(found[:3] / gain, 0, 1) * 255).astype(jnp.int32)
+    turned = jnp.einsum('ij,jhw->ihw', rotation, found[3:6] / gain)
+    return [*colour, *_slope(turned).astype(jnp.int32)]
+
+
+def difference(
+    colour: UInt32[Array, '*grid'],
+    slope: UInt32[Array, '*grid'],
+    expected: list[Int[Array, '*grid']],
+) -> Float32[Array, '*grid']:
+    """Mean difference of colours and of gradients, half of each; much where nothing counts."""
+    byte = lambda shift: ((colour >> shift) & 255).astype(jnp.int32)
+    part = lambda shift: ((slope >> shift) & _LEVELS).astype(jnp.int32)
+    off_colour = sum(abs(byte(8 * i) - expected[i]) for i in range(3)).astype(jnp.float32)
+    off_slope = sum(abs(part(10 * i) - expected[3 + i]) for i in range(3)).astype(jnp.float32)
+    found = off_colour * (0.5 / 3 / 255) + off_slope * (0.5 * 2 * STEEPEST / _LEVELS)
+    return jnp.where(colour < _COUNTS, NOTHING, found)

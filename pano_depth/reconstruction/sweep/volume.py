@@ -1,0 +1,136 @@
+"""What every hypothesis of depth costs: how badly the sources explain the target with it."""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float32, UInt32
+
+from pano_depth.kernels import sphere
+from pano_depth.reconstruction.sweep import sampling, textures
+
+TRUNCATION = 0.1  # cost of a source that does not see the point, or not alike
+
+
+class Sources(NamedTuple):
+    """The frames with which a target is compared.
+
+    Attributes:
+        words: `textures.pack` of each.
+        rotation, position: from the target's camera to each of theirs.
+        gain: factor that brings each to the brightness of the target, by the target's pixels.
+    """
+
+    words: UInt32[Array, 'sources 2 pixels']
+    rotation: Float32[Array, 'sources 3 3']
+    position: Float32[Array, 'sources 3']
+    gain: Float32[Array, 'sources height width']
+
+
+@functools.lru_cache(maxsize=16)
+def sorting_pairs(count: int) -> tuple[tuple[int, int], ...]:
+    """Comparisons that sort `count` values, lowest first (Batcher's merge exchange)."""
+    pairs, size = [], 1
+    while size < count:
+        step = size
+        while step >= 1:
+            for start in range(step % size, count - step, 2 * step):
+                for i in range(min(step, count - start - step)):
+                    if (start + i) // (2 * size) == (start + i + step) // (2 * size):
+                        pairs.append((start + i, start + i + step))
+            step //= 2
+        size *= 2
+    return tuple(pairs)
+
+
+def _better_half(costs):
+    """Mean of the lower half of a list of arrays: what hides a point in some sources is left out.
+
+    `jnp.sort` takes many times as long.
+    """
+    costs = list(costs)
+    for low, high in sorting_pairs(len(costs)):
+        costs[low], costs[high] = (
+            jnp.minimum(costs[low], costs[high]),
+            jnp.maximum(costs[low], costs[high]),
+        )
+    kept = (len(costs) + 1) // 2
+    return sum(costs[:kept]) / kept
+
+
+@sampling.compiled
+def volume(
+    target: Float32[Array, '7 height width'],
+    sources: Sources,
+    logs: Float32[Array, 'hypotheses ...'],
+) -> Float32[Array, 'hypotheses height width']:
+    """Costs of hypotheses, each the mean over the half of the sources that explain it better.
+
+    The cost of one source is the mean difference of colours and that of gradients, cut off at
+    `TRUNCATION`.
+
+    Args:
+        target: its `textures.features`.
+        sources: the others.
+        logs: logarithm of inverse range, [D] for the whole image or [D, H, W].
+    """
+    height = target.shape[1]
+    rays = jnp.moveaxis(sphere.ray_directions(height, 2 * height), -1, 0)
+    count, wide = len(sources.words), 4 * height + 2
+    # What a source would have to show, in its own numbers: its brightness, its camera's axes.
+    expected = [
+        textures.numbers(target[:6], sources.rotation[k], sources.gain[k]) for k in range(count)
+    ]
+
+    def one(log):
+        inverse = jnp.exp(log)
+
+        def where(camera):
+            towards = sampling.seen_from(rays, inverse, *camera)
+            columns, rows = sampling.pixels(towards, height)
+            # The finer image has its pixel 2 x + 0.5 where this one has x; 1 more for the border.
+            return (2 * rows + 2).astype(jnp.int32) * wide + (2 * columns + 2).astype(jnp.int32)
+
+        # As a loop of its own, or the compiler computes these once more for each word looked up.
+        places = jax.lax.map(where, (sources.rotation, sources.position))
+        costs = []
+        for k in range(count):
+            colour, slope = (
+                word.at[places[k]].get(mode='promise_in_bounds') for word in sources.words[k]
+            )
+            cost = textures.difference(colour, slope, expected[k]) * sources.gain[k]
+            costs.append(jnp.minimum(cost, TRUNCATION))
+        return _better_half(costs)
+
+    return jax.lax.map(one, logs)
+
+
+def columns_of(height: int) -> np.ndarray:
+    """By row, pixels side by side that are as wide as one pixel of the equator, at least 1."""
+    latitude = (0.5 - (np.arange(height) + 0.5) / height) * np.pi
+    return 1 / np.maximum(np.cos(latitude), 1 / height)
+
+
+@sampling.compiled
+def pooled(costs: Float32[Array, 'hypotheses height width']) -> Float32[Array, '...']:
+    """Mean over three rows and as wide a part of the sphere, around the seam and the poles.
+
+    Near the poles this is many columns: what a pixel there sees is small.
+    """
+    height, width = costs.shape[1:]
+    half = jnp.roll(costs, width // 2, axis=-1)
+    rows = jnp.concatenate([half[:, :1], costs, half[:, -1:]], axis=1)
+    rows = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
+    most = width // 8
+    aside = np.clip(np.floor(1.5 * columns_of(height)), 1, most).astype(np.int32)
+    wide = jnp.concatenate([rows[..., -most - 1 :], rows, rows[..., :most]], axis=-1)
+    sums = jnp.cumsum(wide, axis=-1)
+    centre = np.arange(width) + most + 1
+    after = (centre[None] + aside[:, None]).astype(np.int32)
+    before = (centre[None] - aside[:, None] - 1).astype(np.int32)
+    take = lambda at: jnp.take_along_axis(
+        sums, jnp.broadcast_to(at[None], (1, height, width)), axis=-1
+    )
+    return (take(after) - take(before)) / (3 * (2 * aside + 1))[None, :, None]
