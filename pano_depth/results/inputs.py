@@ -13,7 +13,7 @@ from pano_depth.footage.footage import Footage
 from pano_depth.rooms import rooms
 
 SAMPLE = 'sample'
-SAMPLE_ROWS = 128
+SAMPLE_ROWS = 256
 
 
 def open_input(footage, config: FootageConfig, *, sample_rows: int = 0) -> list[Footage]:
@@ -23,7 +23,7 @@ def open_input(footage, config: FootageConfig, *, sample_rows: int = 0) -> list[
         footage: a path as for `open_footage.open_footage`, 'sample' for the rendered sample clip, a
             `Footage`, or frames [N, H, 2H, 3] or one frame [H, 2H, 3], uint8.
         config: how files are read.
-        sample_rows: rows of the sample clip, or 0 for 128.
+        sample_rows: rows of the sample clip, or 0 for 256.
 
     Returns:
         The pieces: one, or one for each scene or trajectory of a folder.

@@ -63,8 +63,8 @@ def frame_scores(prediction, confidence, truth):
     Returns:
         dict: abs_rel and delta1 of the pixels with a prediction, abs_rel_solid_angle, edge_error
         (mean relative error around depth edges), valid (share of the pixels with truth that have a
-        prediction), confident (share that is confident), abs_rel_confident (with the scale of all
-        pixels), edge_pixels. NaN where no pixel counts.
+        prediction), confident (share that is confident), abs_rel_confident (aligned by
+        themselves), edge_pixels. NaN where no pixel counts.
     """
     known = jnp.isfinite(truth) & (truth > 0)
     valid = known & (prediction > 0)
@@ -76,6 +76,7 @@ def frame_scores(prediction, confidence, truth):
     error = jnp.abs(scaled / jnp.where(known, truth, 1.0) - 1)
     sure, edges = valid & (confidence >= CONFIDENT), valid & edge_surroundings(truth)
     mean = lambda where: jnp.sum(jnp.where(where, error, 0)) / jnp.sum(where)
+    confident = metrics.depth_metrics(prediction, truth, valid=sure)
     return {
         'abs_rel': plain['abs_rel'],
         'abs_rel_solid_angle': round_['abs_rel'],
@@ -84,7 +85,7 @@ def frame_scores(prediction, confidence, truth):
         'edge_pixels': jnp.sum(edges) / jnp.sum(known),
         'valid': jnp.sum(valid) / jnp.sum(known),
         'confident': jnp.sum(sure) / jnp.sum(known),
-        'abs_rel_confident': mean(sure),
+        'abs_rel_confident': confident['abs_rel'],
     }
 
 

@@ -7,7 +7,9 @@ Two panoramas, with one camera straight above the other, give depth without lear
 sweep): each pixel of the upper image is tried at many depths, and the depth at which the lower
 image matches best is taken. Pixels whose best depth is not clearly better than the others are left
 out. The prediction uses the upper image alone and is scaled to the sweep by the median, as
-everywhere; a constant depth is scored beside it.
+everywhere; a constant depth is scored beside it. The refinement of reconstructions
+(`reconstruction.sweep`) gets both images, their poses and the prediction; what it is sure of is
+scored too.
 """
 
 import pathlib
@@ -25,10 +27,12 @@ from absl import app, flags
 from common.run import write_json
 from pano_depth.footage import media
 from pano_depth.kernels import sphere, warp
+from pano_depth.kernels.rigid import Motion
 from pano_depth.learning import checkpoints, losses
 from pano_depth.learning.model import make_grid
 from pano_depth.learning.networks import equirect_pad
 from pano_depth.reconstruction import evaluate, infer
+from pano_depth.reconstruction import sweep as refinement
 from pano_depth.results import panels
 
 FLAGS = flags.FLAGS
@@ -48,6 +52,7 @@ FARTHEST = 10.0
 HYPOTHESES = 96
 # By this part the best cost of a pixel has to be below the median cost of its hypotheses.
 MARGIN = 0.15
+TYPICAL = 2.0  # metres, the median depth that the refinement starts from
 
 
 @jax.jit
@@ -84,6 +89,16 @@ def sweep(upper, lower, baseline):
     return depths[costs.argmin(axis=0)], 1 - best / jnp.maximum(typical, 1e-6)
 
 
+def refined(upper, lower, prediction):
+    """(depth in metres, confidence) of the upper view by the refinement of reconstructions."""
+    poses = Motion(
+        np.broadcast_to(np.eye(3), (2, 3, 3)),
+        np.array([[0.0, 0.0, 0.0], [0.0, FLAGS.baseline, 0.0]]),
+    )
+    prior = prediction * (TYPICAL / np.median(prediction))
+    return refinement.refine(np.stack([upper, lower]), poses, np.stack([prior, prior]), 0)
+
+
 def compare(upper_path, lower_path, params, config, grid):
     """Scores one pair; returns the scores and the panels."""
     height = FLAGS.height
@@ -105,17 +120,24 @@ def compare(upper_path, lower_path, params, config, grid):
         params, media.resize_equirect(upper, size, 2 * size)[None], grid, config, ordered=False
     )
     prediction = np.asarray(infer.depth_maps(config, height)(analysis.disparity, analysis.units))[0]
-    score = lambda guess: float(evaluate.depth_scores(guess, depth[None])['plain']['abs_rel'][0])
+    score = lambda guess, where=None: float(
+        evaluate.depth_scores(guess, depth[None], where)['plain']['abs_rel'][0]
+    )
     known = depth > 0
     scale = np.median(depth[known]) / np.median(prediction[known])
+    swept, sure = refined(upper, lower, prediction)
+    confident = sure >= evaluate.CONFIDENT
     return {
         'pair': pathlib.Path(upper_path).name,
         'abs_rel': score(prediction),
+        'refined': score(swept),
+        'confident': float(confident[known].mean()),
+        'refined_confident': score(swept, confident),
         'constant': score(np.ones_like(depth)),
         'known': float(known.mean()),
         'median_sweep_m': float(np.median(depth[known])),
         'unit_in_metres': float(scale),
-    }, (upper, prediction * scale, depth)
+    }, (upper, swept, depth)
 
 
 def main(argv):
@@ -131,8 +153,9 @@ def main(argv):
         rows.append(row)
         shown.append(pictures)
         print(
-            '{pair}: AbsRel of the prediction {abs_rel:.3f}, of a constant {constant:.3f}, on the'
-            ' {known:.0%} of the pixels that the sweep is sure of'.format(**row)
+            '{pair}: AbsRel of the prediction {abs_rel:.3f}, refined {refined:.3f}, of a constant'
+            ' {constant:.3f}, on the {known:.0%} of the pixels that the sweep is sure of; refined'
+            ' where it is confident ({confident:.0%}) {refined_confident:.3f}'.format(**row)
         )
     if FLAGS.output:
         folder = pathlib.Path(FLAGS.output)
