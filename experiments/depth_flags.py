@@ -21,6 +21,10 @@ _HELP = {
         ' export), "none" (fresh ones; the default of train), the workdir of a training run, or a'
         ' .npz of --save_weights'
     ),
+    'mask': (
+        'what is left out since it moves along with the camera, a hand or a tripod: "auto" (predict'
+        ' finds it; its default), "none", or an image whose dark pixels are left out'
+    ),
     'stride': 'distance in frames of the images that are compared in training; 0: from the footage',
 }
 USAGE = Usage(
@@ -35,7 +39,8 @@ USAGE = Usage(
     {
         'What to do': ('mode', 'input', 'workdir'),
         'Networks': ('checkpoint', 'adapt'),
-        'Footage': ('stereo', 'mask', 'every', 'max_frames', 'on_bad_frame'),
+        'Footage': ('ordered', 'stereo', 'mask', 'every', 'max_frames', 'on_bad_frame'),
+        'Path': ('poses', 'refine_poses'),
         'Results': ('camera_height', 'output_height', 'npy'),
     },
 )

@@ -98,7 +98,8 @@ def evaluate(
 
 def _score_footage(run, pieces, config, params, model, grid):
     """Scores footage with truth, and writes into the run directory if there is one."""
-    mask = None if config.footage.mask is None else masks.read_mask(config.footage.mask)
+    path = config.footage.mask_path
+    mask = None if path is None else masks.read_mask(path)
     shown = Shown(run)
     scores = protocol.evaluate(params, pieces, grid, model, mask=mask, on_footage=shown)
     name = pieces[0].name if len(pieces) == 1 else f'{len(pieces)} clips'

@@ -63,6 +63,19 @@ class ReconstructConfig:
         'what stands where no other view confirms refined depth: what the networks say, scaled to'
         ' what is around it, with little confidence; or nothing',
     )
+    ordered: Literal['auto', 'yes', 'no'] = option(
+        'auto',
+        'whether frames are of one moving camera in order: yes; no, they are unrelated images; auto'
+        ' looks for cuts, for cameras that stand still, and for unrelated images',
+    )
+    poses: str | None = option(
+        None,
+        'known poses of the camera, which are used as they are: a trajectory in TUM format, in'
+        ' metres, or the folder of a COLMAP model',
+    )
+    refine_poses: bool = option(
+        False, 'adjust the path from the known poses on; some frames may then lack a pose'
+    )
     every: int = option(1, 'n takes every n-th frame of the footage', lower_bound=1)
     max_frames: int = option(0, 'takes at most so many frames; 0 takes all', lower_bound=0)
     camera_height: float | None = option(
@@ -98,6 +111,15 @@ class ReconstructConfig:
         if self.checkpoint == 'none' and not self.adapt:
             raise ValueError(
                 '--checkpoint=none needs --adapt=STEPS, to learn from the footage itself'
+            )
+        if self.refine_poses and self.poses is None:
+            raise ValueError('--refine_poses needs --poses=PATH, the poses to start from')
+        if self.refine_poses and not self.adjust:
+            raise ValueError('--refine_poses adjusts the path and --noadjust does not: choose one')
+        if self.poses is not None and self.ordered == 'no':
+            raise ValueError(
+                '--poses has the path of a camera and --ordered=no says that there is none: choose'
+                ' one'
             )
 
 
@@ -139,7 +161,8 @@ def reconstruct(
             free={'log_every', 'checkpoint_every'},
             **beside,
         )
-    mask = None if config.footage.mask is None else masks.read_mask(config.footage.mask)
+    path = config.footage.mask_path
+    mask = None if path is None else masks.read_mask(path)
     pieces = inputs.open_input(footage, config.footage, sample_rows=config.output_height)
     if len(pieces) > 1:
         raise ValueError(

@@ -1,21 +1,22 @@
 """The result of a reconstruction: depth of every frame and the path of the camera, in one unit."""
 
 import contextlib
+import itertools
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float32, UInt8
+from jaxtyping import Float32, UInt8
 
 from pano_depth.footage import media
 from pano_depth.footage.footage import Footage, Frame
-from pano_depth.kernels.rigid import Motion
 from pano_depth.learning.model import ModelConfig
 from pano_depth.reconstruction import consistency, infer, sweep
-from pano_depth.reconstruction.analysis import Frames, some_frames
-from pano_depth.results import cloud, predict
-from pano_depth.results.refined import Refined
+from pano_depth.reconstruction.analysis import Frames
+from pano_depth.results import predict
+from pano_depth.results.files.fusion import FrameFusion
+from pano_depth.results.pieces import Piece, all_poses
 
 LOWEST = 1 / 255  # least confidence of a valid pixel, which is not 0 in 8 bits
 _KEPT = 4  # depth maps in memory: of a frame and of its neighbours
@@ -24,15 +25,23 @@ _KEPT = 4  # depth maps in memory: of a frame and of its neighbours
 class Reconstruction:
     """Depth of every frame and the path of the camera, in one unit; made by `reconstruct`.
 
+    Footage that was cut has several pieces. Each has a world of its own, which is the camera of its
+    first frame, and, unless the unit is the metre, a unit of its own.
+
     Depth maps are computed from a file when they are needed; memory does not grow with the number
     of frames.
 
     Attributes:
+        pieces: `Piece` list: the longest one with a path, the others with a path in order of time,
+            then those without, in order of time. Footage without cuts is one piece.
         poses: [N, 3, 3] and [N, 3] float64, camera to world, in the unit; the world is frame 0's
-            camera. None for unrelated images.
+            camera, or with several pieces the first camera of the frame's piece. Frames of a piece
+            without a path have the identity. None if no piece has a path.
         unit: 'metre' or 'relative'.
+        reason: one sentence about what the footage shows, where it is not one moving camera.
         scores: what `eval.json` holds, or None where the footage has no truth.
         facts: what `run.json` says of the result.
+        of_pieces: what it says of each piece.
         indices: [N] numbers of the frames in the footage.
         times: [N] seconds.
         height, width: of depth maps and images in pixels.
@@ -43,39 +52,43 @@ class Reconstruction:
         self,
         footage: Footage,
         frames: Frames,
-        analysis: infer.Analysis,
+        pieces: Sequence[Piece],
         model: ModelConfig,
         *,
         height: int,
         stride: int = 1,
-        mask: Bool[np.ndarray, 'h w'] | None = None,
         unit: Literal['metre', 'relative'] = 'relative',
-        refined: Refined | None = None,
+        reason: str = '',
     ):
         """Keeps the parts; nothing is computed yet.
 
         Args:
             footage: the source of the images.
             frames: the frames that were analysed.
-            analysis: the predictions of the networks, scaled.
+            pieces: as above; together they hold each frame once.
             model: the networks' configuration.
             height: rows of depth maps and images.
             stride: every stride-th frame of the footage was analysed.
-            mask: False where images do not count; there depth is 0.
             unit: of depth and path.
-            refined: depth and confidence of the frames by geometry, in that unit, instead of the
-                networks' depth.
+            reason: see above.
         """
-        self.footage, self.analysis, self.model = footage, analysis, model
+        self.footage, self.pieces, self.model = footage, list(pieces), model
         self.indices = np.asarray(frames.indices)
         self.times = self.indices / footage.fps
         self.height, self.width, self.stride = height, 2 * height, stride
-        self.poses, self.unit, self.name = analysis.poses, unit, footage.name
+        self.unit, self.name, self.reason = unit, footage.name, reason
         self.scores, self.facts = None, {}
-        self._mask = None if mask is None else media.nearest(mask, height)
-        self.refined = refined
+        self.of_pieces = [{} for _ in self.pieces]
+        self.poses = all_poses(self.pieces, len(self.indices))
+        self._piece = np.empty(len(self.indices), int)
+        for number, piece in enumerate(self.pieces):
+            self._piece[piece.start : piece.stop] = number
+        self._masks = [
+            None if piece.mask is None else media.nearest(piece.mask, height)
+            for piece in self.pieces
+        ]
         self._depth_maps = infer.depth_maps(model, height)
-        self._maps, self._cloud = {}, None
+        self._maps, self._clouds = {}, {}
 
     def __len__(self) -> int:
         """Number of frames."""
@@ -83,10 +96,27 @@ class Reconstruction:
 
     def __repr__(self) -> str:
         """One line with name, size and unit."""
+        pieces = f' in {len(self.pieces)} pieces' if len(self.pieces) > 1 else ''
         return (
-            f'Reconstruction({self.name!r}: {len(self)} frames of {self.height} x {self.width},'
-            f' unit {self.unit})'
+            f'Reconstruction({self.name!r}: {len(self)} frames of {self.height} x'
+            f' {self.width}{pieces}, unit {self.unit})'
         )
+
+    def number_of(self, index: int) -> int:
+        """The number in `pieces` of the piece that a frame belongs to.
+
+        Raises:
+            IndexError: there is no such frame.
+        """
+        return int(self._piece[self._check(index)])
+
+    def piece_of(self, index: int) -> Piece:
+        """The piece that a frame belongs to.
+
+        Raises:
+            IndexError: there is no such frame.
+        """
+        return self.pieces[self.number_of(index)]
 
     def depth(self, index: int) -> Float32[np.ndarray, 'height width']:
         """Range of frame `index` along the rays, in the unit; 0 exactly where confidence is 0.
@@ -95,15 +125,18 @@ class Reconstruction:
             IndexError: there is no such frame.
         """
         index = self._check(index)
-        if self.refined is not None:
-            return self.refined.depth(index)
+        piece = self.piece_of(index)
+        at = index - piece.start
+        if piece.refined is not None:
+            return piece.refined.depth(at)
         if index not in self._maps:
             found = self._depth_maps(
-                self.analysis.disparity[index][None], self.analysis.units[index][None]
+                piece.analysis.disparity[at][None], piece.analysis.units[at][None]
             )
             depth = np.array(found[0])
-            if self._mask is not None:
-                depth[~self._mask] = 0
+            mask = self._masks[self.number_of(index)]
+            if mask is not None:
+                depth[~mask] = 0
             while len(self._maps) >= _KEPT:
                 del self._maps[next(iter(self._maps))]
             self._maps[index] = depth
@@ -113,17 +146,19 @@ class Reconstruction:
         """How sure the depth of frame `index` is, in [0, 1]; 0 where it is invalid.
 
         Of refined depth it is the confirmation by other views, 0.5 and more where two of them
-        agree; else the better agreement with the frame before and after (`consistency`).
+        agree; else the better agreement with the frame before and after (`consistency`), or 0.1
+        where there is no path by which frames could be compared.
 
         Raises:
             IndexError: there is no such frame.
         """
         index = self._check(index)
-        if self.refined is not None:
-            return self.refined.confidence(index)
+        piece = self.piece_of(index)
+        if piece.refined is not None:
+            return piece.refined.confidence(index - piece.start)
         depth = self.depth(index)
-        others = [i for i in (index - 1, index + 1) if 0 <= i < len(self)]
-        if self.poses is None or not others:
+        others = [i for i in (index - 1, index + 1) if piece.start <= i < piece.stop]
+        if not piece.has_path or not others:
             found = np.full(depth.shape, consistency.UNCONFIRMED, np.float32)
         else:
             found = np.max([self._agreement(index, depth, other) for other in others], axis=0)
@@ -136,7 +171,7 @@ class Reconstruction:
             IndexError: there is no such frame.
         """
         depth = self.depth(index)
-        if self.refined is None:
+        if self.piece_of(index).refined is None:
             return depth
         return np.where(self.confidence(index) >= sweep.confirm.CONFIRMED, depth, 0)
 
@@ -162,46 +197,63 @@ class Reconstruction:
             ValueError: the footage cannot be read any more.
         """
         index = self._check(index)
-        size = (self.height, self.width)
-        with_index = self.footage.frames(size=size, start=int(self.indices[index]))
-        return next(with_index).image
+        with contextlib.closing(self.frames(index, index + 1)) as stream:
+            return next(stream)[1].image
 
-    def frames(self) -> Iterator[tuple[int, Frame]]:
-        """Reads the footage once: (position, frame at the size of the depth maps)."""
-        size = (self.height, self.width)
-        with contextlib.closing(some_frames(self.footage, self.stride, len(self), size)) as stream:
-            yield from enumerate(stream)
+    def frames(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, Frame]]:
+        """Reads the footage once: (position, frame at the size of the depth maps).
 
-    def cloud(self) -> tuple[Float32[np.ndarray, 'points 3'], UInt8[np.ndarray, 'points 3']]:
-        """The coloured point cloud of all frames, fused in voxels.
+        Args:
+            start, stop: positions of the first frame, and of the frame after the last.
+        """
+        stop = len(self) if stop is None else stop
+        size, first = (self.height, self.width), int(self.indices[start])
+        stream = self.footage.frames(size=size, start=first, stride=self.stride)
+        with contextlib.closing(stream):
+            yield from zip(range(start, stop), itertools.islice(stream, stop - start))
+
+    def cloud(
+        self, piece: int = 0
+    ) -> tuple[Float32[np.ndarray, 'points 3'], UInt8[np.ndarray, 'points 3']]:
+        """The coloured point cloud of all frames of a piece, fused in voxels.
+
+        Args:
+            piece: number in `pieces`.
 
         Returns:
-            (points, colours): in the world frame (x right, y down, z forward of frame 0's camera)
+            (points, colours): in the world frame (x right, y down, z forward of the first camera)
             and in the unit.
 
         Raises:
-            ValueError: the images are unrelated, so that there is no common world.
+            ValueError: there is no path, so that there is no common world.
+            IndexError: there is no such piece.
         """
-        if self._cloud is None:
-            fusion = self.fusion()
+        if piece not in self._clouds:
+            fusion = self.fusion(piece=piece)
             if fusion is None:
+                why = self.reason or 'the images are unrelated'
                 raise ValueError(
-                    f'{self.name} holds unrelated images; a cloud needs frames of one moving camera'
+                    f'{self.name} has no cloud, which needs the path of the camera: {why}'
                 )
-            for position, frame in self.frames():
+            for position, frame in self.frames(*self.pieces[piece][:2]):
                 fusion.add(position, frame.image, self.solid(position))
-            self._cloud = fusion.result()
-        return self._cloud
+            self._clouds[piece] = fusion.result()
+        return self._clouds[piece]
 
-    def fusion(self, voxel: float | None = None) -> 'FrameFusion | None':
-        """A cloud to which frames are added one by one; None for unrelated images.
+    def fusion(self, voxel: float | None = None, piece: int = 0) -> FrameFusion | None:
+        """A cloud to which the frames of a piece are added one by one; None if it has no path.
 
         Args:
             voxel: side of a voxel in the unit, or None for 1 % of the median depth.
+            piece: number in `pieces`.
+
+        Raises:
+            IndexError: there is no such piece.
         """
-        if self.poses is None and len(self) > 1:
+        known = self.pieces[piece]
+        if not known.has_path and len(self) > 1:
             return None
-        return FrameFusion(self, voxel)
+        return FrameFusion(self.height, known, voxel)
 
     def save(self, folder: str | pathlib.Path, *, npy: bool = False) -> dict:
         """Writes the result files: depth, confidence, video, trajectory, cloud, pictures, scores.
@@ -219,39 +271,3 @@ class Reconstruction:
         if not -len(self) <= index < len(self):
             raise IndexError(f'there is no frame {index}; the reconstruction has {len(self)}')
         return index % len(self)
-
-
-class FrameFusion:
-    """A cloud to which the frames of a reconstruction are added one by one.
-
-    Attributes:
-        max_depth: farther points are left out, since the clip's baseline is too short for them.
-    """
-
-    ROWS = 256  # the cloud needs no finer rows, and fusing takes most of the time
-    FAR = 4.0  # median depths
-
-    def __init__(self, result: Reconstruction, voxel: float | None):
-        """Starts an empty cloud; arguments as for `Reconstruction.fusion`."""
-        middle = infer.median_depth(result.analysis)
-        self.max_depth = self.FAR * middle
-        self._step = max(1, result.height // self.ROWS)
-        self._poses = result.poses or Motion(np.eye(3)[None], np.zeros((1, 3)))
-        rays = predict.rays_of(result.height)[:: self._step, :: self._step]
-        self._fusion = cloud.Fusion(
-            *rays.shape[:2], directions=rays, voxel=voxel or 0.01 * middle, max_depth=self.max_depth
-        )
-
-    def add(self, position: int, image, depth) -> None:
-        """Adds a frame: its position, [H, 2H, 3] uint8 and its depth [H, 2H]."""
-        step = self._step
-        self._fusion.add(
-            image[::step, ::step],
-            depth[::step, ::step],
-            self._poses.rotation[position],
-            self._poses.translation[position],
-        )
-
-    def result(self):
-        """(points [M, 3] float32, colours [M, 3] uint8) of the frames so far."""
-        return self._fusion.result()

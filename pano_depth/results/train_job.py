@@ -10,6 +10,7 @@ from common.options import check_options, option
 from common.run import earlier_run, open_run
 from common.stopping import Stop
 from pano_depth.footage import masks
+from pano_depth.footage.config import mask_path
 from pano_depth.learning import checkpoints, session, sources
 from pano_depth.learning.checkpoints import ModelChoice
 from pano_depth.learning.model import make_grid
@@ -86,7 +87,8 @@ def train(
     )
     params, model = checkpoints.start_model(config.checkpoint, config.model)
     grid, recipe, height = make_grid(model), config.recipe, 2 * model.face_size
-    mask = None if config.mask is None else masks.read_mask(config.mask)
+    path = mask_path(config.mask)
+    mask = None if path is None else masks.read_mask(path)
     check_rooms(config.data.rooms, height if config.train_data == 'stored' else 0)
     parallel.local_examples(recipe.batch_size)
     text = options.flagfile(config, mode='train', workdir=workdir)

@@ -31,6 +31,10 @@ TINY = (
     '--pyramid=1',
     '--checkpoint=none',
     '--compilation_cache=',
+    # These images show no room: what geometry makes of them is worth nothing.
+    '--ordered=yes',
+    '--mask=none',
+    '--refine=off',
 )
 
 # Importing takes seconds: one interpreter, forked for each command line, whose output goes into

@@ -13,6 +13,7 @@ from pano_depth.reconstruction import infer
 from pano_depth.reconstruction.analysis import Frames, flicker, read_frames
 from pano_depth.reconstruction.trajectory import UnitStep
 from pano_depth.results import ply, predict
+from pano_depth.results.pieces import Piece
 from pano_depth.results.reconstruction import Reconstruction
 
 # An equirectangular grid of 16 x 32 pixels: estimates are images themselves.
@@ -64,7 +65,8 @@ def test_frames_are_read_into_a_file(tmp_path):
 
 def _result(footage, analysis, mask=None):
     frames = Frames(None, np.arange(len(analysis.units)), '')
-    return Reconstruction(footage, frames, analysis, MODEL, height=16, mask=mask)
+    pieces = [Piece(0, len(analysis.units), analysis, mask=mask)]
+    return Reconstruction(footage, frames, pieces, MODEL, height=16)
 
 
 @pytest.fixture(scope='module')
@@ -128,24 +130,6 @@ def test_flicker_is_the_unrest_of_the_scale():
     expected = np.abs(np.diff(np.log(own), 2)).mean()
     assert flicker(restless)['before'] == pytest.approx(expected, rel=1e-4)
     assert flicker(restless._replace(units=FAR / own))['after'] == pytest.approx(0, abs=1e-6)
-
-
-def test_the_scale_is_relative_or_fixed_by_the_height_of_the_camera():
-    relative, facts = predict.fix_scale(_analysis(), MODEL)
-    assert infer.median_depth(relative) == pytest.approx(predict.MEDIAN_UNITS) and facts[
-        'scale'
-    ].startswith('relative')
-    floor = np.ones((FRAMES, 1, 16, 32), np.float32)
-    down = np.sin((np.arange(16) + 0.5) / 16 * np.pi - np.pi / 2)[8:]
-    floor[:, :, 8:] = down[:, None] * 2  # a plane at height 0.5 in the unit of the disparity
-    analysis = _analysis()._replace(disparity=floor)
-    metric, facts = predict.fix_scale(analysis, MODEL, camera_height=1.6)
-    assert metric.units[0] * 0.5 == pytest.approx(1.6, rel=0.01) and facts['scale'].startswith(
-        'metres'
-    )
-    np.testing.assert_allclose(
-        metric.poses.translation, analysis.poses.translation * metric.units[0] / FAR, rtol=1e-6
-    )
 
 
 def test_unrelated_images_get_depth_but_no_path(tmp_path):

@@ -7,7 +7,6 @@ import dataclasses
 import gc
 import json
 import pathlib
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,7 +17,7 @@ from pano_depth import ReconstructConfig, reconstruct
 from pano_depth.footage import clip_folder, geometry, media
 from pano_depth.footage.config import FootageConfig
 from pano_depth.learning import LogConfig, LossConfig, ModelChoice, RecipeConfig
-from pano_depth.results import ply, reconstruct_job, steps
+from pano_depth.results import ply, reconstruct_job
 from pano_depth.rooms import rooms
 
 FRAMES = 5
@@ -27,6 +26,9 @@ TINY = ReconstructConfig(
     checkpoint='none',
     adapt=2,
     stride=1,
+    ordered='yes',
+    refine='off',
+    footage=FootageConfig(mask='none'),
     model=ModelChoice(face_size=16, depth_channels=(8, 8), pose_channels=(8, 8)),
     loss=LossConfig(pyramid=1),
     recipe=RecipeConfig(batch_size=4, rotation='none', mirror=False),
@@ -110,6 +112,10 @@ def test_metres_and_the_mask(clip, tmp_path):
         camera_height=1.6, footage=FootageConfig(mask=str(tmp_path / 'mask.png'))
     )
     found = reconstruct(clip.frames, config=config)
+    assert 'mask' not in found.facts
+    found.save(tmp_path / 'saved')
+    written = media.read_image(tmp_path / 'saved' / 'mask.png')
+    np.testing.assert_array_equal(written, mask)
     assert found.unit == 'metre' and found.facts['camera_height_m'] == 1.6
     np.testing.assert_array_equal(found.depth(0) > 0, mask[..., 0] > 0)
     np.testing.assert_array_equal(found.confidence(0) > 0, found.depth(0) > 0)
@@ -118,27 +124,19 @@ def test_metres_and_the_mask(clip, tmp_path):
 
 def test_the_path_is_adjusted_beyond_what_networks_say(clip, tmp_path):
     scene = clip_folder.write_clip_folder(tmp_path, dataclasses.replace(clip, name='room'))
-    found = reconstruct(scene)
+    found = reconstruct(scene, config=ReconstructConfig(refine='off'))
     pose, alone = found.scores['pose'], found.scores['networks']['pose']
     assert pose['direction_deg'] < 0.3 * alone['direction_deg'] and pose['direction_deg'] < 2
     assert pose['rotation_deg'] < 0.5 * alone['rotation_deg']
     facts = found.facts['adjustment']
     assert facts['height'] == 64 and facts['residual'] < facts['residual_before']
-    plain = reconstruct(scene, config=ReconstructConfig(adjust=False))
+    plain = reconstruct(scene, config=ReconstructConfig(adjust=False, ordered='yes'))
     assert 'networks' not in plain.scores and 'adjustment' not in plain.facts
     assert plain.scores['pose'] == pytest.approx(alone)
 
 
-def test_long_footage_is_adjusted_at_a_size_that_fits_the_disk(tmp_path, monkeypatch):
-    rows = lambda *given: steps.rows_that_fit(*given, tmp_path)
-    assert rows(512, 100) == 512 and rows(500, 100) == 448 and rows(32, 100) == 32
-    assert rows(512, 20_000) == 256
-    monkeypatch.setattr('shutil.disk_usage', lambda folder: SimpleNamespace(free=6 * 200 * 140**2))
-    assert rows(512, 100) == 128 and rows(512, 10**9) == 64
-
-
 def test_a_path_that_cannot_be_adjusted_is_what_the_networks_say(clip, capsys):
-    found = reconstruct(np.full_like(clip.frames, 100))
+    found = reconstruct(np.full_like(clip.frames, 100), config=ReconstructConfig(ordered='yes'))
     assert (
         'plain' in found.facts['adjustment']['reason'] and 'networks say' in capsys.readouterr().out
     )
@@ -169,6 +167,15 @@ def test_the_same_call_goes_on_and_gives_the_same(adapted, capsys):
     again = reconstruct(scene, workdir, TINY)
     np.testing.assert_array_equal(again.depth(0), result.depth(0))
     assert json.loads((workdir / 'run.json').read_text())['training']['resumed_from'] == 2
+
+
+def test_a_mask_of_none_is_written_into_the_flagfile():
+    text = options.flagfile(ReconstructConfig(footage=FootageConfig(mask=None)))
+    assert '--mask=none' in text.splitlines()
+    assert options.from_flagfile(ReconstructConfig, text).footage.mask == 'none'
+    # A run of before there was a mask to be found goes on.
+    earlier = text.replace('--mask=none\n', '')
+    assert not list(options.differences(earlier, ReconstructConfig()))
 
 
 def test_another_run_is_refused_by_what_differs(adapted, clip):
@@ -209,11 +216,18 @@ def test_unusable_footage_is_one_sentence(footage, words):
         ({'checkpoint': 'none'}, 'needs --adapt'),
         ({'save_weights': 'nowhere/w.npz'}, 'a directory that exists'),
         ({'save_weights': 'w.txt'}, 'ends in .npz'),
+        ({'refine_poses': True}, '--refine_poses needs --poses=PATH'),
+        ({'poses': 'p.txt', 'ordered': 'no'}, '--poses has the path .* --ordered=no'),
+        (
+            {'poses': 'p.txt', 'refine_poses': True, 'adjust': False},
+            '--refine_poses adjusts .* --noadjust does not',
+        ),
     ],
 )
 def test_options_that_do_not_fit_are_refused_before_the_work(options_, words, tmp_path):
     with pytest.raises(ValueError, match=words):
-        reconstruct('sample', tmp_path / 'run', ReconstructConfig(**options_))
+        config = ReconstructConfig(**options_)
+        reconstruct('sample', tmp_path / 'run', config)
     assert not (tmp_path / 'run').exists()
 
 

@@ -196,6 +196,47 @@ def test_partial_scores(tmp_path):
         assert 'flicker' in text and 'damaged' not in text
 
 
+def test_pieces_their_clouds_and_what_is_left_out(tmp_path):
+    folder, pieces = _run(tmp_path), []
+    for number in range(1, 7):
+        name = 'cloud.ply' if number == 1 else f'cloud_{number}.ply'
+        ply.write_ply(folder / name, POINTS, np.zeros((6, 3), np.uint8))
+        mask = {'share': number / 100, 'reason': f'{number} % move along'}
+        pieces.append({'frames': [number, number], 'path': True, 'cloud': name, 'mask': mask})
+    pieces.append({'frames': [7, 9], 'path': False})
+    for name in ('mask.png', 'mask_3.png'):
+        Image.new('L', (64, 32)).save(folder / name)
+    record = json.loads((folder / 'run.json').read_text())
+    record['survey'] = {'reason': 'the footage is cut'}
+    record['prediction'] |= {'pieces': pieces, 'mask': pieces[0]['mask']}
+    run.write_json(folder / 'run.json', record)
+    text, tables, blocks, _ = _read(depth_report(folder))
+    assert 'The footage is cut.' in text and '1 % move along.' in text
+    assert tables[0][2] == ['2', '2 to 2', 'moves', '\u2013', 'cloud_2.ply', '\u2013', '2.0%']
+    assert tables[0][-1][2] == 'no path: the networks alone'
+    scenes = [block for block in blocks if 'positions' in block]
+    assert len(scenes) == 4 and '2 more clouds are in the directory of the run' in text
+    assert 'mask.png. ' in text and 'hides 1.0% of' in text and 'hides 3.0% of' in text
+
+
+def test_a_cloud_without_points(tmp_path):
+    folder = _run(tmp_path)
+    ply.write_ply(folder / 'cloud.ply', np.zeros((0, 3)), np.zeros((0, 3), np.uint8))
+    text = _read(depth_report(folder))[0]
+    assert 'cloud.ply holds no point: no depth is confirmed' in text and 'damaged' not in text
+
+
+@pytest.mark.parametrize('damage', [3, [], {'reason': 4}, {'pieces': 7}, {'pieces': [3]}])
+def test_a_record_of_another_form(tmp_path, damage):
+    folder = _run(tmp_path)
+    record = json.loads((folder / 'run.json').read_text()) | {
+        'survey': damage,
+        'prediction': damage,
+    }
+    run.write_json(folder / 'run.json', record)
+    assert 'Camera motion' in _read(depth_report(folder))[3]
+
+
 def test_a_folder_without_a_run(tmp_path):
     text = _read(depth_report(tmp_path))[0]
     assert text.count('this run has none') == 5 and tmp_path.name in text

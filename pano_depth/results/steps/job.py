@@ -1,0 +1,278 @@
+"""A reconstruction in progress: read, survey, adapt, predict, find path and depth, write, score."""
+
+import dataclasses
+
+from common import parallel
+from common.logs import Progress, say
+from common.run import RunDirectory, write_json
+from pano_depth.footage import masks
+from pano_depth.footage.clip import Clip
+from pano_depth.learning import checkpoints, session, sources, spacing
+from pano_depth.learning.model import make_grid
+from pano_depth.reconstruction import analysis as analyses
+from pano_depth.reconstruction import evaluate, infer
+from pano_depth.results import predict, report
+from pano_depth.results.files.fusion import file_name
+from pano_depth.results.pieces import Piece, in_order
+from pano_depth.results.reconstruction import Reconstruction
+from pano_depth.results.steps import known, looks, scores, unit
+from pano_depth.results.steps.geometry import Geometry, rows_that_fit
+
+NEAR = 0.25  # share of the triplets that are closer than `stride`
+WIDEN_FROM = 0.3  # part of the adaptation after which `reach` counts
+MAX_ROWS = 512  # of the results if `output_height` is 0
+
+
+class Steps:
+    """A reconstruction in progress: networks, frames and what is known of them."""
+
+    def __init__(self, config, footage, mask, scratch, stop):
+        """Loads networks and frames and checks everything that can be checked before the work."""
+        self.config, self.footage, self.mask, self.stop = config, footage, mask, stop
+        self.scratch = scratch
+        self.params, self.model = checkpoints.start_model(config.checkpoint, config.model)
+        self.grid = make_grid(self.model)
+        self.recipe = dataclasses.replace(config.recipe, steps=max(1, config.adapt))
+        self.rows, names = 2 * self.model.face_size, {}
+        self.frames = self._read(self.rows, looks.with_names(footage, names), config.max_frames)
+        self._sizes = {self.rows: self.frames.images}
+        self.known = None
+        if config.poses is not None:
+            self.known = known.read(
+                config.poses,
+                footage,
+                self.frames.indices,
+                names,
+                gaps=config.refine_poses,
+                camera_height=config.camera_height,
+            )
+        self.survey = looks.pieces_of(
+            config.ordered, footage, self.frames.indices, self.images, known=self.known is not None
+        )
+        self.order = in_order(self.survey.pieces, self.survey.moving)
+        self.source = self._clip_source() if config.adapt else None
+
+    def _read(self, rows, footage, limit):
+        """`Frames` with so many rows, in a file."""
+        return analyses.read_frames(
+            footage,
+            rows,
+            self.scratch / f'rows_{rows}',
+            stride=self.config.every,
+            limit=limit or None,
+        )
+
+    def images(self, rows):
+        """The frames with so many rows, [N, rows, 2 rows, 3], mapped from a file."""
+        if rows not in self._sizes:
+            self._sizes[rows] = self._read(rows, self.footage, len(self.frames.images)).images
+        return self._sizes[rows]
+
+    def _clip_source(self):
+        """The longest piece as training triplets at the resolution of the networks, or None."""
+        footage, survey = self.footage, self.survey
+        if survey.kind == 'still' and self.config.checkpoint != 'none':
+            say(f'no adaptation: {survey.reason}')
+            return None
+        images = self.frames.images[slice(*survey.pieces[self.order[0]])]
+        if len(images) < 3 or survey.kind != 'moving':
+            why = f': {survey.reason}' if survey.reason else ''
+            raise ValueError(
+                f'--adapt needs at least 3 frames of a moving camera, {footage.name} has'
+                f' {len(images)}{" unrelated images" if survey.kind == "unrelated" else ""}{why}'
+            )
+        if len(survey.pieces) > 1:
+            first, stop = survey.pieces[self.order[0]]
+            say(f'learning from frames {first} to {stop - 1}, the longest piece with a path')
+        parallel.local_examples(self.recipe.batch_size)
+        stride = self.config.stride
+        if not stride:
+            stride, shift = spacing.choose_stride(images)
+            say(
+                f'comparing frames {stride} apart: they are shifted by {shift:.2f} pixels of a'
+                ' 64 x 128 image beyond rotation'
+            )
+        return sources.ClipSource(
+            Clip(footage.name, images),
+            stride=stride,
+            batch_size=self.recipe.batch_size,
+            seed=self.recipe.seed,
+            reach=self.config.reach,
+            near=NEAR,
+            widen_from=round(WIDEN_FROM * self.recipe.steps),
+        )
+
+    def run(self, run: RunDirectory, *, writes: bool) -> Reconstruction | None:
+        """Adapts, predicts, and writes files if asked to; None in all but the first process."""
+        footage, frames, source = self.footage, self.frames, self.source
+        say(f'{footage.name}: {len(frames.images)} frames of {footage.height} x {footage.width}')
+        if self.survey.reason:
+            say(self.survey.reason)
+        run.update(
+            data={'name': footage.name, 'sha256': frames.sha256, 'skipped': footage.skipped},
+            survey={'kind': self.survey.kind, 'reason': self.survey.reason, **self.survey.facts},
+        )
+        if source is not None:
+            run.update(stride=source.stride)
+            self._adapt(run)
+        if not parallel.is_main():
+            return None
+        if self.config.save_weights:
+            checkpoints.save_weights(self.config.save_weights, self.params, self.model)
+        result = self._predict(run.path if writes else self.scratch)
+        if writes:
+            result.facts.update(
+                predict.write_all(
+                    run.path,
+                    result,
+                    npy=self.config.npy,
+                    cloud_axes=self.config.cloud_axes,
+                    cloud_voxel=self.config.cloud_voxel,
+                    stop=self.stop,
+                )
+            )
+        run.update(prediction=result.facts)
+        self._score(result)
+        if writes:
+            self._finish(run, result)
+        for piece in result.pieces:
+            if piece.refined is not None:
+                piece.refined.forget()
+        return result
+
+    def _adapt(self, run):
+        """Trains on the footage itself, and compares the photometric error before and after."""
+        source, loss, model, grid = self.source, self.config.loss, self.model, self.grid
+        mask = masks.mask_of_rows(self.mask, self.rows)
+        images = self.frames.images[slice(*self.survey.pieces[self.order[0]])]
+
+        def explain(params):
+            return analyses.photometric_error(
+                params, images, source.stride, grid, model, loss, mask=mask
+            )
+
+        before = None if self.params is None else explain(self.params)
+        if self.params is not None and loss.prior_weight:
+            source.add_prior(infer.estimate_depth(self.params, images, grid, model))
+        self.params = session.train_in(
+            run,
+            source,
+            self.recipe,
+            model,
+            loss,
+            grid,
+            mask=mask,
+            params=self.params,
+            logs=self.config.logs,
+            description='adapt',
+            stop=self.stop,
+        )
+        if before is not None:
+            after = explain(self.params)
+            run.update(photometric_error={'before': before, 'after': after})
+            say(f'photometric error {before:.4f} before, {after:.4f} after adaptation')
+
+    def _analyses(self):
+        """What the networks say of each piece, in order of time."""
+        # What the adaptation taught beyond direct neighbours.
+        further = () if self.source is None else range(1, self.source.reach + 1)
+        distances = (1, *(self.source.stride * times for times in further))
+        pieces, moving = self.survey.pieces, self.survey.moving
+        whole = analyses.analyse(
+            self.params,
+            self.frames,
+            self.grid,
+            self.model,
+            self.scratch / 'disparity',
+            ordered=moving == [True],
+            distances=distances,
+        )
+        if len(pieces) == 1:
+            return [whole]
+        return [
+            self._analysis_of(slice(*piece), whole, distances if moves else None)
+            for piece, moves in zip(pieces, moving, strict=True)
+        ]
+
+    def _analysis_of(self, part, whole, distances):
+        """What the networks say of a piece; its disparity stays where the whole has it."""
+        disparity, units = whole.disparity[part], whole.units[part]
+        if distances is None:
+            return infer.Analysis(disparity, units, None, None)
+        with Progress(len(units), unit='frame', description='predicting') as progress:
+            return infer.analyse(
+                self.params,
+                self.frames.images[part],
+                self.grid,
+                self.model,
+                distances=distances,
+                out=disparity,
+                on_frames=progress.update,
+            )
+
+    def _predict(self, folder) -> Reconstruction:
+        """What is known of all frames; `folder` keeps refined depth."""
+        found = self._analyses()
+        height = self.config.output_height or min(MAX_ROWS, self.footage.height)
+        geometry = Geometry(
+            self.config,
+            self.images,
+            self.model,
+            self.mask,
+            self.stop,
+            looked=looks.rows_of(self.footage),
+            adjusted=rows_that_fit(height, len(self.frames.images), self.scratch),
+            height=height,
+        )
+        pieces, of_pieces = [], []
+        for number, i in enumerate(self.order):
+            bounds, facts = self.survey.pieces[i], {}
+            if self.survey.moving[i]:
+                refining = folder / file_name('refining', number, '')
+                piece, facts = geometry.solve(bounds, found[i], self.known, refining)
+            else:
+                piece = Piece(*bounds, found[i], mask=self.mask)
+            piece, scale = self._scaled(piece)
+            pieces.append(piece)
+            of_pieces.append(facts | scale)
+        self.alone = [found[i] for i in self.order]
+        result = Reconstruction(
+            self.footage,
+            self.frames,
+            pieces,
+            self.model,
+            height=height,
+            stride=self.config.every,
+            unit=of_pieces[0]['unit'],
+            reason=self.survey.reason,
+        )
+        result.of_pieces = of_pieces
+        result.facts.update(of_pieces[0])
+        return result
+
+    def _scaled(self, piece):
+        """(a piece in its last unit, facts about it)."""
+        height = self.config.camera_height
+        # A single frame has no parallax that could bring its depth into the unit of its pose.
+        if self.known is not None and height is None and len(self.frames.images) > 1:
+            return piece, known.scale_of(self.config.poses, self.known)
+        analysis, facts = unit.fix_scale(
+            piece.analysis, self.model, camera_height=height, mask=piece.mask, refined=piece.refined
+        )
+        return piece._replace(analysis=analysis), facts
+
+    def _score(self, result):
+        """Compares the result with the truth, where there is one for every frame."""
+        footage = self.footage
+        if (footage.has_depth or footage.poses is not None) and self.config.every == 1:
+            more = {'adjustment', 'poses', 'confirmed'}
+            geometric = any(more & set(facts) for facts in result.of_pieces)
+            result.scores = scores.of_result(result, self.alone if geometric else None, self.mask)
+
+    def _finish(self, run, result):
+        """Writes scores and the report."""
+        if result.scores is not None:
+            write_json(run.path / 'eval.json', result.scores)
+            say(evaluate.summary(result.scores))
+        report.depth_report(run.path)
+        say(f'results are in {run.path}, report.html shows them')
