@@ -8,7 +8,7 @@ import pathlib
 import numpy as np
 
 from common.logs import Progress
-from common.run import write_json
+from common.run import atomic_path, write_json
 from common.stopping import Stop
 from pano_depth.reconstruction import sweep
 from pano_depth.reconstruction.sweep.confirm import CONFIRMED
@@ -100,8 +100,9 @@ def _mapped(path, kind, shape):
     message.
     """
     if not path.exists():
-        with open(path, 'wb') as file:
-            size = int(np.prod(shape)) * np.dtype(kind).itemsize
+        size = int(np.prod(shape)) * np.dtype(kind).itemsize
+        # A file that has its name is whole.
+        with atomic_path(path) as temporary, open(temporary, 'wb') as file:
             if hasattr(os, 'posix_fallocate'):
                 os.posix_fallocate(file.fileno(), 0, size)
             else:

@@ -9,15 +9,17 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=[
         'aggregate',
+        'config',
         'confirm',
         'hypotheses',
         'light',
         'planes',
         'sampling',
+        'search',
         'solver',
         'textures',
         'views',
         'volume',
     ],
-    submod_attrs={'solver': ['Sweep', 'SweepConfig', 'refine']},
+    submod_attrs={'config': ['SweepConfig'], 'solver': ['Sweep', 'refine']},
 )

@@ -3,8 +3,9 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float32
+from jaxtyping import Float32, Int
 
+from pano_depth.kernels.shapes import Array, Scalar
 from pano_depth.reconstruction.sweep import sampling
 from pano_depth.reconstruction.sweep.volume import columns_of
 
@@ -46,18 +47,22 @@ def _both_ways(costs, grey, step, jump):
 def aggregate(
     costs: Float32[Array, 'hypotheses height width'],
     grey: Float32[Array, 'height width'],
-    step: Float32[Array, ''],
-    jump: Float32[Array, ''],
-) -> Float32[Array, 'hypotheses height width']:
+    step: Scalar,
+    jump: Scalar,
+) -> Float32[jax.Array, 'hypotheses height width']:
     """Semi-global matching along rows and meridians (Hirschmueller, 2008), on the sphere.
 
     Rows are circles, and so are meridians: each goes over both poles. Near the poles neighbours
-    in a row are close together, and a jump between them costs accordingly more.
+    in a row are close together, and a jump between them costs accordingly more. Every circle is
+    walked in both directions, from an eighth of it ahead of its first pixel.
 
     Args:
         costs: of the hypotheses; neighbouring ones are one step apart.
         grey: of the target: a jump costs less where it has an edge.
         step, jump: penalties of one step and of more than one.
+
+    Returns:
+        The sum over the four directions, each up to a number that differs from pixel to pixel.
     """
     height, width = grey.shape
     half = width // 2
@@ -74,8 +79,11 @@ def aggregate(
 @sampling.compiled
 def lowest(
     costs: Float32[Array, 'hypotheses height width'],
-) -> tuple[Float32[Array, 'height width'], Float32[Array, 'height width']]:
-    """(number of the cheapest hypothesis, made finer by a parabola; its cost)."""
+) -> tuple[Float32[jax.Array, 'height width'], Float32[jax.Array, 'height width']]:
+    """(number of the cheapest hypothesis, made finer by a parabola; its cost).
+
+    The first and the last one are never it: they have a neighbour on one side only.
+    """
     count = len(costs)
     at = jnp.clip(jnp.argmin(costs, axis=0), 1, count - 2)
     below, here, above = (near(costs, at + move) for move in (-1, 0, 1))
@@ -85,9 +93,9 @@ def lowest(
 
 
 def near(
-    costs: Float32[Array, 'hypotheses height width'], at: Array
-) -> Float32[Array, 'height width']:
-    """Costs of one hypothesis by pixel."""
+    costs: Float32[Array, 'hypotheses height width'], at: Int[Array, 'height width']
+) -> Float32[jax.Array, 'height width']:
+    """Costs of one hypothesis by pixel: the one of number `at`, or the last one there is."""
     at = jnp.clip(at, 0, len(costs) - 1)
     return jnp.take_along_axis(costs, at[None], axis=0)[0]
 
@@ -95,7 +103,7 @@ def near(
 @sampling.compiled
 def bend(
     costs: Float32[Array, 'hypotheses height width'], at: Float32[Array, 'height width']
-) -> Float32[Array, 'height width']:
+) -> Float32[jax.Array, 'height width']:
     """Second difference of the costs at a hypothesis: how sharply the images tell it."""
     at = jnp.clip(jnp.round(at).astype(jnp.int32), 1, len(costs) - 2)
     return near(costs, at - 1) - 2 * near(costs, at) + near(costs, at + 1)

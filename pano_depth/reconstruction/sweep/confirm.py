@@ -1,10 +1,12 @@
 """Which depth other views confirm, and what stands where none does."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float32
+from jaxtyping import Float32
 
 from pano_depth.kernels import sphere
+from pano_depth.kernels.shapes import Array
 from pano_depth.reconstruction.sweep import sampling
 
 TOLERANCE = 0.02  # log range within which two views agree
@@ -22,7 +24,7 @@ def agreement(
     other: Float32[Array, 'height width'],
     rotation: Float32[Array, '3 3'],
     position: Float32[Array, '3'],
-) -> Float32[Array, 'height width']:
+) -> Float32[jax.Array, 'height width']:
     """How well another view confirms the depth of a frame.
 
     Each point of the frame is looked up in the other view. If what is seen there lies at the same
@@ -53,7 +55,7 @@ def agreement(
 @sampling.compiled
 def precision(
     inverse: Float32[Array, 'height width'], centres: Float32[Array, 'sources 3']
-) -> Float32[Array, 'height width']:
+) -> Float32[jax.Array, 'height width']:
     """Whether the parallax of the sources can tell depth to a few percent, in [0, 1].
 
     Args:
@@ -80,16 +82,16 @@ def spread_out(
         logs: values.
         weight: how much each is known, in [0, 1].
     """
-    sums, weights = [logs * weight], [weight.astype(np.float32)]
-    while min(sums[-1].shape) % 2 == 0:
-        halve = lambda x: x.reshape(x.shape[0] // 2, 2, x.shape[1] // 2, 2).sum(axis=(1, 3))
-        sums.append(halve(sums[-1]))
-        weights.append(halve(weights[-1]))
+    sums, weights = [logs * weight], [weight]
+    while min(sums[-1].shape) > 1:
+        sums.append(_halved(sums[-1]))
+        weights.append(_halved(weights[-1]))
     total = weights[-1].sum()
     found = np.full(sums[-1].shape, sums[-1].sum() / total if total > 0 else 0.0, np.float32)
     for level in range(len(sums) - 1, -1, -1):
-        if found.shape != sums[level].shape:
-            found = _doubled(found)
+        height, width = sums[level].shape
+        if found.shape != (height, width):
+            found = _doubled(found)[:height, :width]
         found = (sums[level] + _TRUST * found) / (weights[level] + _TRUST)
     return found.astype(np.float32)
 
@@ -113,16 +115,22 @@ def filled(
     Args:
         inverse: 1 / range that was found; 0 where nothing was.
         sure: how well other views confirm it.
-        prior: range to fill with; 0 where there is to be nothing.
+        prior: range to fill with; 0 where there is none.
     """
-    counts = prior > 0
-    kept = (sure >= CONFIRMED) & (inverse > 0) & counts
-    found = np.where(kept, 1 / np.where(kept, inverse, 1), 0)
-    logs = np.log(np.where(kept, found, 1) / np.where(kept, prior, 1))
-    scale = np.exp(spread_out(logs.astype(np.float32), kept.astype(np.float32)))
+    found, confidence = only_confirmed(inverse, sure)
+    kept, fills = found > 0, prior > 0
+    both = kept & fills
+    logs = np.log(np.where(both, found, 1) / np.where(both, prior, 1))
+    scale = np.exp(spread_out(logs, both.astype(np.float32)))
     depth = np.where(kept, found, prior * scale)
-    confidence = np.where(counts, np.where(kept, sure, np.clip(sure, _LOWEST, UNKNOWN)), 0)
-    return depth.astype(np.float32), confidence.astype(np.float32)
+    doubtful = np.where(fills, np.clip(sure, _LOWEST, UNKNOWN), 0)
+    return depth, np.where(kept, confidence, doubtful)
+
+
+def _halved(x):
+    """Sums of blocks of four; a row or column more, of zeros, where they are odd in number."""
+    x = np.pad(x, [(0, x.shape[0] % 2), (0, x.shape[1] % 2)])
+    return x.reshape(x.shape[0] // 2, 2, x.shape[1] // 2, 2).sum(axis=(1, 3))
 
 
 def _doubled(x):

@@ -10,9 +10,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float32
+from jaxtyping import Float32
 
 from pano_depth.kernels import sphere
+from pano_depth.kernels.shapes import Array, Size
 from pano_depth.reconstruction.sweep import sampling
 
 _LIKE = 0.03  # difference of colour at which a neighbour counts e times less
@@ -37,7 +38,7 @@ class Around(NamedTuple):
 
 
 @functools.lru_cache(maxsize=4)
-def around(height: int, radius: int, step: int) -> Around:
+def around(height: Size, radius: Size, step: Size) -> Around:
     """Neighbours in a disc on the sphere.
 
     Args:
@@ -52,11 +53,8 @@ def around(height: int, radius: int, step: int) -> Around:
     moves = [(i, j) for i in reach for j in reach if i * i + j * j <= (radius * step + 0.5) ** 2]
     tables = []
     # The position of a neighbour relative to its pixel depends on the row alone.
-    east = np.array([1.0, 0.0, 0.0])
     centre = rays[:, width // 2]
-    centre = centre / np.linalg.norm(centre, axis=-1, keepdims=True)
-    south = np.cross(centre, np.broadcast_to(east, centre.shape))
-    east = np.cross(south, centre)
+    east, south = _axes(centre)
     for down, right in moves:
         aside = np.round(right / np.maximum(np.cos(latitude), 1e-3)).astype(int)
         aside = np.clip(aside, -width // 4, width // 4)
@@ -76,6 +74,13 @@ def around(height: int, radius: int, step: int) -> Around:
     index, right, down, along = (np.stack(parts) for parts in zip(*tables, strict=True))
     cast = lambda x: x.astype(np.float32)[..., None]
     return Around(index.astype(np.int32), cast(right), cast(down), cast(along))
+
+
+def _axes(rays):
+    """Unit vectors to the right and downwards in the image, across rays [..., 3]."""
+    right = np.stack([rays[..., 2], 0 * rays[..., 0], -rays[..., 0]], axis=-1)
+    right = right / np.linalg.norm(right, axis=-1, keepdims=True)
+    return right, np.cross(rays, right)
 
 
 @sampling.compiled
@@ -135,9 +140,9 @@ def fit(
     weight: Float32[Array, 'height width'],
     image: Float32[Array, '3 height width'],
     *,
-    radius: int = 3,
-    step: int = 2,
-) -> Float32[Array, '3 height width']:
+    radius: Size = 3,
+    step: Size = 2,
+) -> Float32[jax.Array, '3 height width']:
     """Planes around all pixels, by neighbours of like colour and depth.
 
     Args:
@@ -154,17 +159,30 @@ def fit(
 
 
 @sampling.compiled
-def finer(plane: Float32[Array, '3 height width']) -> Float32[Array, '2*height 2*width']:
-    """Inverse range at twice the resolution: every pixel lies on the plane of the nearest one."""
+def finer(
+    plane: Float32[Array, '3 height width'],
+) -> Float32[jax.Array, 'candidates 2*height 2*width']:
+    """Inverse range at twice the resolution by the planes of pixels near by.
+
+    The first candidate is the plane of the pixel itself, the others are those of pixels two above,
+    below and aside: where an edge of depth was put wrong, one of them is right.
+
+    Args:
+        plane: what `fit` gives.
+    """
     height, width = plane.shape[1:]
     rays = sphere.pixel_rays(height, width)
-    right = np.stack([rays[..., 2], 0 * rays[..., 0], -rays[..., 0]], axis=-1)
-    right /= np.linalg.norm(right, axis=-1, keepdims=True)
-    down = np.cross(rays, right)
-    down *= np.sign(down[..., 1:2])
-    axes = [jnp.asarray(axis, jnp.float32) for axis in (rays, right, down)]
+    axes = [jnp.asarray(axis, jnp.float32) for axis in (rays, *_axes(rays))]
     linear = sum(part[..., None] * axis for part, axis in zip(plane, axes, strict=True))
     double = lambda x: jnp.repeat(jnp.repeat(x, 2, axis=0), 2, axis=1)
-    found = jnp.sum(double(linear) * sphere.ray_directions(2 * height, 2 * width), axis=-1)
-    least, most = 0.7 * double(plane[0]), 1.4 * double(plane[0])
-    return jnp.clip(found, least, most)
+    fine = sphere.ray_directions(2 * height, 2 * width)
+
+    def of(down, right):
+        index = sphere.wrap_pixels(
+            np.arange(height)[:, None] + down, np.arange(width)[None] + right, height, width, xp=np
+        )
+        near = double(plane[0].ravel()[index])
+        there = double(linear.reshape(-1, 3)[index])
+        return jnp.clip(jnp.sum(there * fine, axis=-1), 0.7 * near, 1.4 * near)
+
+    return jnp.stack([of(*move) for move in ((0, 0), (0, 2), (0, -2), (2, 0), (-2, 0))])

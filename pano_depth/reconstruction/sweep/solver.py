@@ -1,62 +1,25 @@
-"""Depth of frames by a sweep over hypotheses, coarse to fine, and the check by other views."""
+"""Depth of frames by a sweep over hypotheses, and the check by other views."""
 
-import dataclasses
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Literal
+from typing import get_args
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Float32, UInt8
 
-from common.options import check_options, option
 from pano_depth.footage import media
 from pano_depth.footage.geometry import as_trajectory
+from pano_depth.kernels import sphere
 from pano_depth.kernels.rigid import Motion
 from pano_depth.kernels.shapes import Array, Size
-from pano_depth.reconstruction.image_gradients import GREY
-from pano_depth.reconstruction.sweep import (
-    aggregate,
-    confirm,
-    hypotheses,
-    light,
-    planes,
-    textures,
-    views,
-    volume,
-)
+from pano_depth.reconstruction.sweep import confirm, light, search, textures, views, volume
+from pano_depth.reconstruction.sweep.config import Fill, SweepConfig
 
-FULL = 256  # rows of the level on which all hypotheses are tried
-_NEAR = 13  # hypotheses around the answer of the level before
-_AROUND = 0.05  # log range over which they lie, to either side
+_DEFAULT = SweepConfig()
+CONFIRMING = 4  # views that may confirm a frame
 _IMAGES = 24  # frames whose images are kept, for the frames that are compared with them
 _MAPS = 48  # frames whose depth is kept, for the frames that they may confirm
-_CLOSE = 0.25  # penalties of neighbours' steps there, which are smaller
-CONFIRMING = 4  # views that may confirm a frame
-Fill = Literal['networks', 'none']
-
-
-@dataclasses.dataclass(frozen=True)
-class SweepConfig:
-    """How depth is refined."""
-
-    sources: int = option(8, 'refinement: frames that each frame is compared with', lower_bound=1)
-    hypotheses: int = option(72, 'refinement: distances that are tried for a pixel', lower_bound=8)
-    step: float = option(
-        0.004, 'refinement: cost of a step of one hypothesis between neighbours', lower_bound=0
-    )
-    jump: float = option(
-        0.04, 'refinement: cost of a jump between neighbours of like colour', lower_bound=0
-    )
-    prior: float = option(
-        0.003,
-        'refinement: cost of leaving what the networks say by a factor of e, where images do not'
-        ' tell',
-        lower_bound=0,
-    )
-
-    def __post_init__(self):
-        check_options(self)
 
 
 class Sweep:
@@ -65,6 +28,7 @@ class Sweep:
     Attributes:
         height: rows of the frames and of their depth.
         config: how.
+        fill: see `refine`.
     """
 
     def __init__(
@@ -75,57 +39,61 @@ class Sweep:
         *,
         mask: Bool[np.ndarray, 'h w'] | None = None,
         fill: Fill = 'networks',
-        config: SweepConfig = SweepConfig(),
+        config: SweepConfig = _DEFAULT,
     ):
-        """Checks the arguments, which are those of `refine`."""
-        rotation, translation = as_trajectory(poses, 'poses')
-        if not len(frames) == len(rotation) == len(prior):
-            raise ValueError(
-                f'frames, poses and prior are {len(frames)}, {len(rotation)} and {len(prior)};'
-                ' accepted: as many of each'
-            )
-        media.check_equirect(*frames.shape[1:3], 'frames')
+        """Checks the arguments, which are those of `refine`.
+
+        Raises:
+            ValueError: shapes do not fit, or frames are not uint8.
+        """
+        poses = as_trajectory(poses, 'poses')
+        _check(frames, poses, prior, mask, fill)
         self.height, self.config = frames.shape[1], config
-        self.fill, self._frames, self._prior = fill, frames, prior
-        self._poses = Motion(rotation, translation)
+        self.fill, self._frames, self._prior, self._poses = fill, frames, prior, poses
         self._coarse = np.stack([views.coarse(depth) for depth in prior])
-        self._mask = None if mask is None else media.nearest(mask, self.height)
-        self._levels = levels(self.height)
+        everything = np.ones((1, 2), bool)
+        self._counts = media.nearest(everything if mask is None else mask, self.height)
+        self._hidden = jnp.asarray(~everything[:, :1] if mask is None else ~self._counts)
+        self._levels = search.levels(self.height)
         self._features = _kept(self._make_features, 4)
         self._words = _kept(lambda key: textures.pack(self._features(key)), _IMAGES)
         self._grey = _kept(self._make_grey, 8 * _IMAGES)
-        self.raw = _kept(self._sweep, _MAPS)
+        self._raw = _kept(self._sweep, _MAPS)
 
     def _make_features(self, key):
         index, height = key
-        hidden = np.zeros((1, 1), bool) if self._mask is None else ~self._mask
-        return textures.features(np.asarray(self._frames[index]), jnp.asarray(hidden), height)
+        return textures.features(np.asarray(self._frames[index]), self._hidden, height)
 
     def _make_grey(self, index):
-        """Grey values at the few rows by which brightness is compared."""
-        colour = self._features((index, self._levels[0]))[:3]
-        grey = jnp.tensordot(jnp.asarray(GREY, jnp.float32), colour, axes=1)
-        block = max(1, grey.shape[0] // light.ROWS)
-        return grey.reshape(grey.shape[0] // block, block, -1, block).mean(axis=(1, 3))
+        return light.small_grey(self._features((index, self._levels[0]))[:3])
+
+    def _prior_of(self, index, height):
+        """Range by the prior, 0 where it is unknown or the mask hides it."""
+        known = views.known(media.nearest(np.asarray(self._prior[index]), height))
+        return np.where(media.nearest(self._counts, height), known, 0)
 
     def sources(self, index: Size) -> list[int]:
         """Frames that a frame is compared with."""
         return views.choose(self._poses, self._coarse, index, self.config.sources)
 
+    def _motions(self, index, others):
+        """Motions from the camera of a frame to those of others, one array of each."""
+        motions = [views.relative(self._poses, index, j) for j in others]
+        return Motion(*(np.stack(parts) for parts in zip(*motions)))
+
     def _compared(self, index, sources, height):
         """`volume.Sources` of a frame on one level."""
-        motions = [views.relative(self._poses, index, j) for j in sources]
+        motions = self._motions(index, sources)
         grey = self._grey(index)
-        depth = jnp.asarray(media.nearest(np.asarray(self._prior[index]), grey.shape[0]))
+        depth = jnp.asarray(self._prior_of(index, grey.shape[0]))
         gains = [
-            light.ratio(grey, self._grey(j), depth, *motion)
-            for j, motion in zip(sources, motions, strict=True)
+            light.ratio(grey, self._grey(j), depth, rotation, position)
+            for j, rotation, position in zip(sources, *motions)
         ]
         return volume.Sources(
             jnp.stack([self._words((j, height)) for j in sources]),
-            jnp.stack([jnp.asarray(motion.rotation) for motion in motions]),
-            jnp.stack([jnp.asarray(motion.translation) for motion in motions]),
-            jnp.stack([_larger(gain, height) for gain in gains]),
+            *map(jnp.asarray, motions),
+            jnp.stack([light.larger(gain, height) for gain in gains]),
         )
 
     def _sweep(self, index):
@@ -134,81 +102,58 @@ class Sweep:
         if not sources:
             return None
         # One compiled program, however many sources a frame has: some count twice.
-        sources = [sources[i % len(sources)] for i in range(self.config.sources)]
+        sources = _repeated(sources, self.config.sources)
         plane = None
         for height in self._levels:
             target = self._features((index, height))
             compared = self._compared(index, sources, height)
             if plane is None:
-                plane = self._anywhere(index, target, compared)
+                prior = self._prior_of(index, height)
+                coarse = self._coarse[index]
+                plane = search.anywhere(target, compared, coarse, prior, self.config)
                 inverse = plane[0]
             else:
-                inverse = planes.finer(plane)
-            plane = self._closer(target, compared, inverse)
-        found = np.asarray(plane[0])
-        return found if self._mask is None else np.where(self._mask, found, 0)
-
-    def _anywhere(self, index, target, compared):
-        """Planes among all hypotheses."""
-        height, config = target.shape[1], self.config
-        axis = hypotheses.axis(self._coarse[index], config.hypotheses)
-        logs = jnp.log(axis.inverse)
-        known = media.nearest(np.asarray(self._prior[index]), height)
-        prior = jnp.asarray(-np.log(np.where(known > 0, known, np.nan)), jnp.float32)
-        costs = volume.pooled(volume.volume(target, compared, logs))
-        clear = hypotheses.told(costs)
-        all_costs = hypotheses.pulled(costs, logs, prior, config.prior, clear)
-        grey = target[:3].mean(axis=0)
-        at, _ = aggregate.lowest(aggregate.aggregate(all_costs, grey, config.step, config.jump))
-        return planes.fit(axis.at(at), _weight(costs, at), target[:3])
-
-    def _closer(self, target, compared, inverse):
-        """Planes among few hypotheses around an inverse range."""
-        offsets = jnp.linspace(-_AROUND, _AROUND, _NEAR)
-        logs = jnp.log(inverse)[None] + offsets[:, None, None]
-        costs = volume.pooled(volume.volume(target, compared, logs))
-        grey, config = target[:3].mean(axis=0), self.config
-        total = aggregate.aggregate(costs, grey, _CLOSE * config.step, _CLOSE * config.jump)
-        at, _ = aggregate.lowest(total)
-        moved = inverse * jnp.exp((at / (_NEAR - 1) * 2 - 1) * _AROUND)
-        return planes.fit(moved, _weight(costs, at), target[:3])
+                inverse = search.finer(target, compared, plane)
+            plane = search.closer(target, compared, inverse, self.config)
+        return np.where(self._counts, np.asarray(plane[0]), 0)
 
     def refined(
         self, index: Size
     ) -> tuple[Float32[np.ndarray, 'height width'], Float32[np.ndarray, 'height width']]:
-        """(depth, confidence) of a frame, as `refine` gives them."""
-        found = self.raw(index)
-        known = media.nearest(np.asarray(self._prior[index]), self.height).astype(np.float32)
-        counts = np.ones(known.shape, bool) if self._mask is None else self._mask
-        sure = np.zeros_like(known)
+        """(depth, confidence) of a frame, as `refine` gives them.
+
+        Raises:
+            IndexError: there is no such frame.
+        """
+        count = len(self._frames)
+        if not -count <= index < count:
+            raise IndexError(f'index is {index}; there are {count} frames')
+        index = int(index) % count
+        prior, found = self._prior_of(index, self.height), self._raw(index)
         if found is None:
-            found = sure
+            found, sure = np.zeros_like(prior), np.full_like(prior, confirm.UNKNOWN)
         else:
             sure = self._confirmed(index, found)
         if self.fill == 'none':
-            return confirm.only_confirmed(found, sure * counts)
-        return confirm.filled(found, sure, np.where(counts, known, 0))
+            return confirm.only_confirmed(found, sure)
+        return confirm.filled(found, sure, prior)
 
     def _confirmed(self, index, inverse):
         """How well two other views agree with a frame, where their parallax can tell."""
         near = sorted(self.sources(index), key=lambda j: abs(j - index))
+        motions = self._motions(index, near)
         found = []
-        for j in near[:CONFIRMING]:
-            other = self.raw(j)
+        for j, rotation, position in list(zip(near, *motions))[:CONFIRMING]:
+            other = self._raw(j)
             if other is not None:
-                motion = views.relative(self._poses, index, j)
-                found.append(np.asarray(confirm.agreement(inverse, other, *motion)))
+                found.append(np.asarray(confirm.agreement(inverse, other, rotation, position)))
         if not found:
             return np.zeros_like(inverse)
         second = np.sort(np.stack(found), axis=0)[max(0, len(found) - 2)]
-        positions = [views.relative(self._poses, index, j).translation for j in near]
-        rotations = [views.relative(self._poses, index, j).rotation for j in near]
-        centres = np.stack([-r.T @ p for r, p in zip(rotations, positions, strict=True)])
-        return second * np.asarray(confirm.precision(inverse, self._some(centres)))
-
-    def _some(self, centres):
-        """As many of them as there are sources at most, for one compiled program."""
-        return jnp.asarray(centres[np.arange(self.config.sources) % len(centres)], jnp.float32)
+        centres = -np.einsum('nji,nj->ni', *motions)
+        # As many as there are sources at most, for one compiled program.
+        centres = jnp.asarray(np.stack(_repeated(centres, self.config.sources)))
+        return second * np.asarray(confirm.precision(inverse, centres))
 
 
 def refine(
@@ -219,7 +164,7 @@ def refine(
     *,
     mask: Bool[np.ndarray, 'h w'] | None = None,
     fill: Fill = 'networks',
-    config: SweepConfig = SweepConfig(),
+    config: SweepConfig = _DEFAULT,
 ) -> tuple[Float32[np.ndarray, 'height width'], Float32[np.ndarray, 'height width']]:
     """Depth of one frame by multi-view stereo on the sphere, and how sure it is.
 
@@ -228,7 +173,8 @@ def refine(
     Args:
         frames: equirectangular, one moving camera in order.
         poses: camera to world, in the unit of the prior.
-        prior: range of all frames at any size, such as the networks'; 0 where unknown.
+        prior: range of all frames at any size, such as the networks'; 0 or not finite where
+            unknown.
         index: of the frame.
         mask: False for what moves along with the camera, at any size; None: everything counts.
         fill: what stands where no other view confirms the depth: 'networks' for the prior, scaled
@@ -237,39 +183,42 @@ def refine(
 
     Returns:
         Range at the size of the frames in the unit of the prior, and confidence in [0, 1]: from
-        0.5 on other views confirm it. Both are 0 where there is nothing.
+        0.5 on other views confirm it. Both are 0 where there is nothing. A frame from whose place
+        no other one is away (one that is alone, a camera that stands) has its prior.
 
     Raises:
-        ValueError: shapes do not fit.
+        ValueError: shapes do not fit, or frames are not uint8.
         IndexError: there is no such frame.
     """
-    if not -len(frames) <= index < len(frames):
-        raise IndexError(f'index is {index}; there are {len(frames)} frames')
-    return Sweep(frames, poses, prior, mask=mask, fill=fill, config=config).refined(
-        index % len(frames)
-    )
+    return Sweep(frames, poses, prior, mask=mask, fill=fill, config=config).refined(index)
 
 
-def levels(height: int) -> list[int]:
-    """Rows of the images on each level: from at most `FULL` rows to those of the frames."""
-    found = [height]
-    while found[0] > FULL and found[0] % 2 == 0:
-        found.insert(0, found[0] // 2)
-    return found
+def _check(frames, poses, prior, mask, fill):
+    """Raises ValueError unless the arguments of `refine` fit."""
+    if frames.dtype != np.uint8:
+        raise ValueError(f'frames are {frames.dtype}; accepted: uint8')
+    if frames.ndim != 4 or frames.shape[3] != 3:
+        raise ValueError(f'frames have shape {frames.shape}; accepted: [N, H, 2H, 3]')
+    if prior.ndim != 3:
+        raise ValueError(f'prior has shape {prior.shape}; accepted: [N, h, 2h]')
+    if not len(frames) == len(poses.rotation) == len(prior):
+        raise ValueError(
+            f'frames, poses and prior are {len(frames)}, {len(poses.rotation)} and {len(prior)};'
+            ' accepted: as many of each'
+        )
+    media.check_equirect(*frames.shape[1:3], 'frames')
+    sphere.check_equirect(*prior.shape[1:], 'prior')
+    if mask is not None:
+        if mask.ndim != 2 or mask.dtype != bool:
+            raise ValueError(f'mask is {mask.dtype} of shape {mask.shape}; accepted: bool [h, 2h]')
+        sphere.check_equirect(*mask.shape, 'mask')
+    if fill not in get_args(Fill):
+        raise ValueError(f'fill is {fill!r}; accepted: {", ".join(get_args(Fill))}')
 
 
-def _weight(costs, at):
-    """How much the depth of a pixel counts: how sharply the images tell it."""
-    return jnp.maximum(aggregate.bend(costs, at), 1e-4)
-
-
-def _larger(gain, height):
-    """A smooth map at another size."""
-    gain = np.asarray(gain)
-    block = height // gain.shape[0]
-    if block <= 1:
-        return jnp.asarray(gain)
-    return jnp.asarray(np.kron(gain, np.ones((block, block), np.float32)))
+def _repeated(items, count):
+    """So many items, from the first one again when all have been."""
+    return [items[i % len(items)] for i in range(count)]
 
 
 def _kept(make: Callable, most: int) -> Callable:

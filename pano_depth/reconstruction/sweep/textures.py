@@ -5,8 +5,9 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float32, Int, UInt8, UInt32
+from jaxtyping import Bool, Float32, Int, UInt8, UInt32
 
+from pano_depth.kernels.shapes import Array, Size
 from pano_depth.reconstruction.image_gradients import GREY, extended, steps, tangents
 
 # On a CPU a gather of single words runs many times faster than one of rows of floats. A pixel is
@@ -33,8 +34,8 @@ def _features(frame, hidden, frame_tangents, height):
 
 
 def features(
-    frame: UInt8[Array | np.ndarray, 'rows columns 3'], hidden: Array, height: int
-) -> Float32[Array, '7 height width']:
+    frame: UInt8[Array, 'rows columns 3'], hidden: Bool[Array, '_ _'], height: Size
+) -> Float32[jax.Array, '7 {height} 2*{height}']:
     """Colour (3), gradient of grey as a vector in the camera frame (3), and 1 where it counts.
 
     Args:
@@ -64,7 +65,7 @@ def _slope(gradient):
 
 
 @jax.jit
-def pack(found: Float32[Array, '7 height width']) -> UInt32[Array, '2 padded_pixels']:
+def pack(found: Float32[Array, '7 height width']) -> UInt32[jax.Array, '2 padded_pixels']:
     """Packs `features` into words, in one row.
 
     They are packed at twice the resolution, so that the nearest pixel is near enough, and with a
@@ -85,7 +86,7 @@ def numbers(
     found: Float32[Array, '6 height width'],
     rotation: Float32[Array, '3 3'],
     gain: Float32[Array, 'height width'],
-) -> list[Int[Array, 'height width']]:
+) -> list[Int[jax.Array, 'height width']]:
     """The numbers in the words of a source that shows what a target shows.
 
     Args:
@@ -102,8 +103,17 @@ def difference(
     colour: UInt32[Array, '*grid'],
     slope: UInt32[Array, '*grid'],
     expected: list[Int[Array, '*grid']],
-) -> Float32[Array, '*grid']:
-    """Mean difference of colours and of gradients, half of each; much where nothing counts."""
+) -> Float32[jax.Array, '*grid']:
+    """How much a source differs from what it would have to show.
+
+    Args:
+        colour, slope: its words, see `pack`.
+        expected: `numbers` of the target.
+
+    Returns:
+        Half the mean difference of the colours in [0, 1], and half the sum of the differences of
+        the gradient's parts by pixel of the equator; `NOTHING` where the source does not count.
+    """
     byte = lambda shift: ((colour >> shift) & 255).astype(jnp.int32)
     part = lambda shift: ((slope >> shift) & _LEVELS).astype(jnp.int32)
     off_colour = sum(abs(byte(8 * i) - expected[i]) for i in range(3)).astype(jnp.float32)

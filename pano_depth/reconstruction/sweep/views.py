@@ -118,6 +118,11 @@ def _spread(side, parallax, count):
 
 
 def coarse(depth: Float[Array, 'rows columns']) -> Float32[np.ndarray, '_ _']:
-    """Depth at the few pixels that overlap is measured with."""
+    """Depth at the few pixels that overlap is measured with; 0 where it is unknown."""
     step = max(1, depth.shape[0] // _ROWS)
-    return np.asarray(depth)[step // 2 :: step, step // 2 :: step].astype(np.float32)
+    return known(np.asarray(depth)[step // 2 :: step, step // 2 :: step])
+
+
+def known(depth: Float[np.ndarray, 'rows columns']) -> Float32[np.ndarray, 'rows columns']:
+    """Depth with 0 where it is no positive number."""
+    return np.where(np.isfinite(depth) & (depth > 0), depth, 0).astype(np.float32)

@@ -6,9 +6,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float32, UInt32
+from jaxtyping import Float32, Float64, UInt32
 
 from pano_depth.kernels import sphere
+from pano_depth.kernels.shapes import Array, Size
 from pano_depth.reconstruction.sweep import sampling, textures
 
 TRUNCATION = 0.1  # cost of a source that does not see the point, or not alike
@@ -30,7 +31,7 @@ class Sources(NamedTuple):
 
 
 @functools.lru_cache(maxsize=16)
-def sorting_pairs(count: int) -> tuple[tuple[int, int], ...]:
+def sorting_pairs(count: Size) -> tuple[tuple[int, int], ...]:
     """Comparisons that sort `count` values, lowest first (Batcher's merge exchange)."""
     pairs, size = [], 1
     while size < count:
@@ -65,10 +66,10 @@ def volume(
     target: Float32[Array, '7 height width'],
     sources: Sources,
     logs: Float32[Array, 'hypotheses ...'],
-) -> Float32[Array, 'hypotheses height width']:
+) -> Float32[jax.Array, 'hypotheses height width']:
     """Costs of hypotheses, each the mean over the half of the sources that explain it better.
 
-    The cost of one source is the mean difference of colours and that of gradients, cut off at
+    The cost of one source is `textures.difference` at the target's brightness, cut off at
     `TRUNCATION`.
 
     Args:
@@ -107,14 +108,16 @@ def volume(
     return jax.lax.map(one, logs)
 
 
-def columns_of(height: int) -> np.ndarray:
+def columns_of(height: Size) -> Float64[np.ndarray, ' {height}']:
     """By row, pixels side by side that are as wide as one pixel of the equator, at least 1."""
     latitude = (0.5 - (np.arange(height) + 0.5) / height) * np.pi
     return 1 / np.maximum(np.cos(latitude), 1 / height)
 
 
 @sampling.compiled
-def pooled(costs: Float32[Array, 'hypotheses height width']) -> Float32[Array, '...']:
+def pooled(
+    costs: Float32[Array, 'hypotheses height width'],
+) -> Float32[jax.Array, 'hypotheses height width']:
     """Mean over three rows and as wide a part of the sphere, around the seam and the poles.
 
     Near the poles this is many columns: what a pixel there sees is small.

@@ -197,3 +197,84 @@ def test_nothing_to_evaluate_against_is_an_error(evaluated):
         evaluated(
             clips, lambda clip: _says(None, Motion(np.tile(np.eye(3), (4, 1, 1)), np.zeros((4, 3))))
         )
+
+
+def _confident(clip, answers, mask=None):
+    """Scores of refined depth: `answers` gives (depth, confidence) of a position."""
+    scores = evaluate.Scores(mask=mask)
+    analysis = _says(np.ones_like(clip.depth), clip.poses)
+    scores.add(from_clip(clip), analysis, MODEL, refined=answers)
+    return scores.result()
+
+
+def _abs_rel(depth, truth, counts):
+    """Mean over the pixels that count of an image that is scaled by the median of just these."""
+    depth, truth = depth.astype(np.float64)[counts], truth.astype(np.float64)[counts]
+    scaled = np.clip(depth * np.median(truth) / np.median(depth), 0.1, 10)
+    return np.mean(np.abs(scaled - truth) / truth)
+
+
+def _refined(clip, seed=0):
+    """Depth that is wrong where it is not sure, and that is missing in places."""
+    rng = np.random.default_rng(seed)
+    sure = rng.uniform(0, 1, clip.depth.shape).astype(np.float32)
+    noise = rng.normal(0, np.where(sure >= 0.5, 0.02, 0.5))
+    depth = (3 * clip.depth * np.exp(noise)).astype(np.float32)
+    depth[:, 2:4] = sure[:, 2:4] = 0
+    return depth, sure
+
+
+@pytest.mark.parametrize('masked', [False, True])
+def test_confident_pixels_have_scores_of_their_own(masked):
+    clip = _clip(9, 11)
+    clip.depth[:, 10, 5:9] = 0
+    depth, sure = _refined(clip)
+    mask = np.ones((16, 32), bool)
+    if masked:
+        mask[12:] = False
+    scores = _confident(clip, lambda i: (depth[i], sure[i]), mask)
+    known = (clip.depth > 0) & mask
+    confident = known & (depth > 0) & (sure >= evaluate.CONFIDENT)
+    expected = [_abs_rel(*row) for row in zip(depth, clip.depth, confident)]
+    found = scores['confident']
+    assert found['plain']['abs_rel'] == pytest.approx(np.mean(expected), rel=1e-4)
+    assert found['share'] == pytest.approx((confident.sum((1, 2)) / known.sum((1, 2))).mean())
+    assert set(found['plain']) == set(found['solid_angle']) == METRICS
+    # Those of the whole result count all of its depth, and nothing where it has none.
+    expected = [_abs_rel(*row) for row in zip(depth, clip.depth, known & (depth > 0))]
+    assert scores['depth']['plain']['abs_rel'] == pytest.approx(np.mean(expected), rel=1e-4)
+    assert found['plain']['abs_rel'] < 0.03 < 0.1 < scores['depth']['plain']['abs_rel']
+    share = f'confident pixels ({found["share"]:.0%}) {found["plain"]["abs_rel"]:.4f}'
+    assert share in evaluate.summary(scores)
+    assert json.loads(json.dumps(scores)) == scores
+
+
+def test_baselines_are_not_those_of_the_pixels_with_depth():
+    clip = _clip(10)
+    depth, sure = _refined(clip)
+    whole = _confident(clip, lambda i: (clip.depth[i], np.ones_like(sure[i])))
+    part = _confident(clip, lambda i: (depth[i], sure[i]))
+    for name in ('constant', 'blind'):
+        assert part['baselines'][name] == whole['baselines'][name]
+    assert whole['confident']['share'] == 1
+    assert whole['confident']['plain'] == whole['depth']['plain']
+
+
+def test_nothing_confident_has_no_share_and_no_error():
+    clip = _clip(11)
+    scores = _confident(clip, lambda i: (clip.depth[i], np.full((16, 32), 0.49, np.float32)))
+    assert scores['confident']['share'] == 0
+    assert np.isnan(scores['confident']['plain']['abs_rel'])
+    assert scores['depth']['plain']['abs_rel'] == pytest.approx(0, abs=1e-5)
+
+
+def test_refined_depth_of_another_size_is_scored_at_that_of_the_truth():
+    clip = _clip(12)
+    large = lambda i: clip.depth[i].repeat(2, axis=0).repeat(2, axis=1)
+    scores = _confident(clip, lambda i: (large(i), np.ones((32, 64), np.float32)))
+    assert scores['depth']['plain']['abs_rel'] == pytest.approx(0, abs=1e-5)
+    assert scores['confident']['share'] == 1
+
+
+def test_networks_alone_have_no_confident_pixels(evaluated):
+    assert 'confident' not in evaluated([_clip(13)], _truth_times(1))
