@@ -50,7 +50,7 @@ def anywhere(
     axis = hypotheses.axis(coarse, config.hypotheses)
     logs = jnp.log(axis.inverse)
     wanted = jnp.asarray(-np.log(np.where(prior > 0, prior, np.nan)), jnp.float32)
-    costs = volume.pooled(volume.volume(target, sources, logs))
+    costs = _costs(target, sources, logs)
     clear = hypotheses.told(costs)
     pulled = hypotheses.pulled(costs, logs, wanted, config.prior, clear)
     at = _cheapest(pulled, target, config.step, config.jump)
@@ -69,7 +69,7 @@ def finer(
         plane: what the coarser level found.
     """
     found = planes.finer(plane)
-    costs = volume.pooled(volume.volume(target, sources, jnp.log(found)))
+    costs = _costs(target, sources, jnp.log(found))
     best = jnp.argmin(costs.at[1:].add(_OWN), axis=0)
     return jnp.take_along_axis(found, best[None], axis=0)[0]
 
@@ -91,11 +91,16 @@ def closer(
     """
     offsets = jnp.linspace(-_AROUND, _AROUND, _NEAR)
     logs = jnp.log(inverse)[None] + offsets[:, None, None]
-    costs = volume.pooled(volume.volume(target, sources, logs))
+    costs = _costs(target, sources, logs)
     costs = costs + _STAY * jnp.abs(offsets)[:, None, None]
     at = _cheapest(costs, target, _CLOSE * config.step, _CLOSE * config.jump)
     moved = inverse * jnp.exp((at / (_NEAR - 1) * 2 - 1) * _AROUND)
     return _planes(moved, costs, at, target)
+
+
+def _costs(target, sources, logs):
+    """Pooled costs; what the mask hides in the target costs nothing and so tells nothing."""
+    return volume.pooled(volume.volume(target, sources, logs) * target[6])
 
 
 def _cheapest(costs, target, step, jump):
@@ -106,5 +111,5 @@ def _cheapest(costs, target, step, jump):
 
 def _planes(inverse, costs, at, target):
     """Planes through what was found; a pixel counts by how sharply the images tell it."""
-    weight = jnp.maximum(aggregate.bend(costs, at), 1e-4)
+    weight = jnp.maximum(aggregate.bend(costs, at), 1e-4) * target[6]
     return planes.fit(inverse, weight, target[:3])

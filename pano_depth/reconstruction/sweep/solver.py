@@ -153,7 +153,9 @@ class Sweep:
         centres = -np.einsum('nji,nj->ni', *motions)
         # As many as there are sources at most, for one compiled program.
         centres = jnp.asarray(np.stack(_repeated(centres, self.config.sources)))
-        return second * np.asarray(confirm.precision(inverse, centres))
+        shown = textures.textured(self._features((index, self._levels[0])))
+        told = confirm.precision(inverse, centres) * light.larger(shown, self.height)
+        return second * np.asarray(told)
 
 
 def refine(

@@ -8,12 +8,14 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int, UInt8, UInt32
 
 from pano_depth.kernels.shapes import Array, Size
-from pano_depth.reconstruction.image_gradients import GREY, extended, steps, tangents
+from pano_depth.reconstruction.image_gradients import GREY, blurred, extended, steps, tangents
 
 # On a CPU a gather of single words runs many times faster than one of rows of floats. A pixel is
 # two words: 8 bits for each colour, 10 bits for each part of the gradient. The colour's spare
 # byte tells whether the pixel counts.
 STEEPEST = 0.25  # grey values per pixel at which gradients saturate
+_FAINT = 1e-3  # grey values per pixel, in the mean, that make a texture: a quarter of a level
+_WINDOW = 32.0  # part of the rows over which it is looked for
 NOTHING = 1.0  # difference from what does not count
 _LEVELS = 1023
 _COUNTS = np.uint32(1 << 24)
@@ -120,3 +122,16 @@ def difference(
     off_slope = sum(abs(part(10 * i) - expected[3 + i]) for i in range(3)).astype(jnp.float32)
     found = off_colour * (0.5 / 3 / 255) + off_slope * (0.5 * 2 * STEEPEST / _LEVELS)
     return jnp.where(colour < _COUNTS, NOTHING, found)
+
+
+@jax.jit
+def textured(found: Float32[Array, '7 height width']) -> Float32[jax.Array, 'height width']:
+    """Whether there is anything to see around pixels, in [0, 1].
+
+    Views of a surface without any texture agree about whatever the networks say.
+
+    Args:
+        found: `features`.
+    """
+    strength = jnp.sqrt(jnp.sum(found[3:6] ** 2, axis=0)) * found[6]
+    return jnp.clip(blurred(strength, found.shape[1] / _WINDOW) / _FAINT, 0.0, 1.0)

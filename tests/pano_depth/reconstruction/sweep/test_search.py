@@ -84,3 +84,25 @@ def test_the_prior_stands_where_images_tell_nothing(scene):
     off = np.abs(np.log(found[0] * prior))
     # To the next hypothesis; at the step neighbours pull.
     assert np.median(off) < 0.06 and np.quantile(off, 0.9) < 0.15
+
+
+def _coarser(depth, shift=0):
+    """What a level of half the size might have found: no slopes, and all `shift` columns aside."""
+    inverse = np.roll(1 / depth[1::2, 1::2], shift, axis=1)
+    return jnp.asarray(np.stack([inverse, 0 * inverse, 0 * inverse]), jnp.float32)
+
+
+def test_an_edge_that_was_put_wrong_comes_right_on_the_finer_level(scene):
+    target, sources, _, depth = scene
+    plane = _coarser(depth, 2)
+    wrong = lambda inverse: (np.abs(np.log(np.asarray(inverse) * depth)) > 0.2).mean()
+    before, after = planes.finer(plane)[0], search.finer(target, sources, plane)
+    assert wrong(after) < 0.6 * wrong(before)
+
+
+def test_a_pixel_keeps_its_own_plane_where_images_tell_nothing(scene):
+    _, _, plain, depth = scene
+    target = _features(np.full((HEIGHT, 2 * HEIGHT, 3), 120, np.uint8))
+    plane = _coarser(depth)
+    found = search.finer(target, plain, plane)
+    np.testing.assert_array_equal(found, planes.finer(plane)[0])

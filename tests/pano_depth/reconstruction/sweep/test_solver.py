@@ -231,11 +231,12 @@ def test_every_frame_is_the_same_alone_and_among_others(refined, clip, prior):
         np.testing.assert_array_equal(one, other)
 
 
-def _in_a_ball(wrong=()):
+def _in_a_ball(wrong=(), plain=False):
     """A sweep that has found the range in a ball already, and that range.
 
     Args:
         wrong: frames whose range is a fifth off.
+        plain: whether the ball has no texture.
     """
     count, height, radius = 5, 32, 6.0
     rotation = Rotation.random(count, random_state=2).as_matrix()
@@ -243,7 +244,8 @@ def _in_a_ball(wrong=()):
     rays = sphere.pixel_rays(height, 2 * height) @ rotation.swapaxes(1, 2)[:, None]
     along = (rays * places[:, None, None]).sum(axis=-1)
     depth = np.sqrt(along**2 + radius**2 - (places**2).sum(axis=-1)[:, None, None]) - along
-    frames, depth = np.zeros((*depth.shape, 3), np.uint8), depth.astype(np.float32)
+    noise = np.random.default_rng(1).integers(0, 256, (*depth.shape, 3), np.uint8)
+    frames, depth = np.full_like(noise, 90) if plain else noise, depth.astype(np.float32)
     found = sweep.Sweep(frames, Motion(rotation, places), depth, fill='none', config=CONFIG)
     found._raw = lambda i: np.float32(1.2 if i in wrong else 1) / depth[i]
     centres = (places - places[2]) @ rotation[2]
@@ -268,6 +270,11 @@ def test_confidence_is_that_of_the_parallax_where_all_views_agree():
 def test_two_views_have_to_confirm_a_pixel(wrong, confirmed):
     found, _, _ = _in_a_ball(wrong)
     assert ((found.refined(2)[1] > 0).mean() > 0.1) == confirmed
+
+
+def test_where_nothing_is_to_be_seen_views_that_agree_confirm_nothing():
+    found, _, _ = _in_a_ball(plain=True)
+    assert not found.refined(2)[1].any()
 
 
 def test_kept_forgets_the_oldest():
