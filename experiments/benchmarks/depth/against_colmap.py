@@ -28,6 +28,7 @@ from scipy.spatial.transform import Rotation
 
 from common import runtime
 from common.run import write_json
+from experiments.benchmarks.depth import jobs
 from experiments.benchmarks.depth.clips import find
 from pano_depth import ReconstructConfig, metrics, reconstruct
 from pano_depth.footage import media
@@ -52,7 +53,9 @@ def load(name: str, height: int) -> list[Clip]:
 def ours(clip: Clip) -> tuple[dict[int, tuple], float]:
     """({frame: (rotation, position)}, seconds) of this package."""
     start = time.monotonic()
-    found = reconstruct(clip.frames, config=ReconstructConfig(output_height=clip.frames.shape[1]))
+    stage = jobs.configured(ReconstructConfig(), **jobs.STAGES['bundle'])
+    config = jobs.configured(stage, output_height=clip.frames.shape[1])
+    found = reconstruct(clip.frames, config=config)
     poses = found.poses
     return {
         i: (poses.rotation[i], poses.translation[i]) for i in range(len(found))

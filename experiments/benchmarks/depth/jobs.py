@@ -8,20 +8,17 @@ from experiments.benchmarks.depth import scores
 from pano_depth import ReconstructConfig, reconstruct
 from pano_depth.footage.clip import Clip
 
+# The clips of the benchmarks show one camera that moves, and nothing that moves along with it.
+_KNOWN = {'ordered': 'yes', 'mask': 'none'}
 STAGES = {
-    'networks': {'adjust': False, 'refine': 'off'},
-    'bundle': {'adjust': True, 'refine': 'off'},
-    'sweep': {'adjust': True, 'refine': 'auto'},
+    'networks': {'adjust': False, 'refine': 'off', **_KNOWN},
+    'bundle': {'adjust': True, 'refine': 'off', **_KNOWN},
+    'sweep': {'adjust': True, 'refine': 'auto', **_KNOWN},
 }
 
 
-def has_option(name: str) -> bool:
-    """Whether reconstructions have an option of this name."""
-    return name in options.fields_of(ReconstructConfig)
-
-
 def stages(names: list[str]) -> dict[str, dict]:
-    """The options of the stages of these names; a stage that the package lacks is left out.
+    """The options of the stages of these names.
 
     Raises:
         ValueError: there is no such stage.
@@ -29,9 +26,7 @@ def stages(names: list[str]) -> dict[str, dict]:
     unknown = sorted(set(names) - set(STAGES))
     if unknown:
         raise ValueError(f'--stages has {unknown[0]!r}; accepted are {", ".join(STAGES)}')
-    if has_option('refine'):
-        return {name: STAGES[name] for name in names}
-    return {name: {'adjust': STAGES[name]['adjust']} for name in names if name != 'sweep'}
+    return {name: STAGES[name] for name in names}
 
 
 def configured(config: ReconstructConfig, **values) -> ReconstructConfig:

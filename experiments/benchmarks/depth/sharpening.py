@@ -23,7 +23,7 @@ from experiments.benchmarks.depth import clips, jobs, scores
 from pano_depth import ReconstructConfig
 
 # What a stage decides, and what belongs to the clips.
-SET_HERE = ('adjust', 'refine', 'output_height', 'max_frames', 'every')
+SET_HERE = ('adjust', 'refine', 'ordered', 'mask', 'output_height', 'max_frames', 'every')
 
 CLIPS = absl_flags.DEFINE_list('clips', ['sample', 'hard'], clips.HELP)
 FRAMES = absl_flags.DEFINE_integer('frames', 24, 'At most so many frames a clip.', lower_bound=2)
@@ -53,7 +53,7 @@ def main() -> None:
         (folder / 'sharpening.md').write_text(text + '\n')
 
 
-flags.define(ReconstructConfig, skip=[name for name in SET_HERE if jobs.has_option(name)])
+flags.define(ReconstructConfig, skip=SET_HERE)
 flags.define(runtime.RuntimeConfig)
 
 if __name__ == '__main__':
