@@ -41,7 +41,7 @@ USAGE = Usage(
         'Networks': ('checkpoint', 'adapt'),
         'Footage': ('ordered', 'stereo', 'mask', 'every', 'max_frames', 'on_bad_frame'),
         'Path': ('poses', 'refine_poses'),
-        'Results': ('camera_height', 'output_height', 'npy'),
+        'Results': ('refine', 'camera_height', 'output_height', 'npy'),
     },
 )
 

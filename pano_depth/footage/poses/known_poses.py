@@ -67,7 +67,7 @@ def read_poses(path, indices, names=None, *, fps, total=None, gaps=False):
         raise ValueError(f'indices are {indices}; accepted: numbers of frames that increase')
     if not path.exists():
         raise ValueError(
-            f'{path} does not exist; accepted: a trajectory in TUM format or the folder of a '
+            f'poses {path} does not exist; accepted: a trajectory in TUM format or the folder of a '
             'COLMAP model'
         )
     of_colmap = path.is_dir() or path.name in ('images.bin', 'images.txt')
