@@ -1,11 +1,10 @@
 """Whether two views agree: depth of one frame, looked up in the depth of another."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from pano_depth.kernels import sphere, warp
+from pano_depth.reconstruction.sweep import confirm
 
 Map = Float[Array | np.ndarray, 'height width']
 
@@ -35,14 +34,7 @@ def agreement(
     Returns:
         Agreement in [0, 1]; 0 where one of the two is invalid.
     """
-    rays = sphere.ray_directions(*depth.shape)
-    points = jnp.asarray(depth)[..., None] * rays @ jnp.asarray(rotation).T + translation
-    directions = warp.reproject(rays, depth, rotation, translation)
-    seen = sphere.sample_equirect(jnp.asarray(other)[..., None], directions, method='nearest')
-    expected = jnp.linalg.norm(points, axis=-1)
-    valid = (jnp.asarray(depth) > 0) & (seen[..., 0] > 0) & (expected > 0)
-    ratio = jnp.where(valid, expected, 1.0) / jnp.where(valid, seen[..., 0], 1.0)
-    return jnp.where(valid, jnp.exp(-0.5 * (jnp.log(ratio) / TOLERANCE) ** 2), 0.0)
-
-
-compiled_agreement = jax.jit(agreement)
+    inverse = lambda x: jnp.where(x > 0, 1 / jnp.where(x > 0, x, 1), 0)
+    maps = (inverse(jnp.asarray(x, jnp.float32)) for x in (depth, other))
+    motion = (jnp.asarray(x, jnp.float32) for x in (rotation, translation))
+    return confirm.agreement(*maps, *motion, TOLERANCE)

@@ -29,6 +29,7 @@ PROTOCOL = {
         'consecutive frames; one scale per clip by least squares about frame 0; no rotation is'
         ' fitted'
     ),
+    'predicted': 'share of the pixels with truth that have a depth; the others do not count',
     'confident': f'pixels of confidence {CONFIDENT} or more, aligned by themselves',
     'constant': 'the same range everywhere',
     'blind': 'per pixel the median training range, whatever the image',
@@ -109,7 +110,7 @@ class Scores:
         """
         self._prior, self._mask = prior, mask
         self._depth = {name: [] for name in ('network', 'constant', 'blind', 'confident')}
-        self._shares = []
+        self._shares = {'predicted': [], 'confident': []}
         self._pose = {'network': [], 'identity': []}
 
     def add(
@@ -180,12 +181,12 @@ class Scores:
             counts = mask & (depth > 0) if name == 'network' else mask & (truth > 0)
             self._depth[name].append(depth_scores(prediction, truth, counts))
         if has_confidence:
-            confident = mask & (depth > 0) & (sure >= CONFIDENT)
+            known, predicted = mask & (truth > 0), mask & (depth > 0)
+            confident = predicted & (sure >= CONFIDENT)
             self._depth['confident'].append(depth_scores(depth, truth, confident))
-            self._shares += list(
-                (confident & (truth > 0)).sum(axis=(1, 2))
-                / np.maximum((mask & (truth > 0)).sum(axis=(1, 2)), 1)
-            )
+            for name, part in (('predicted', predicted), ('confident', confident)):
+                share = (known & part).sum(axis=(1, 2)) / np.maximum(known.sum(axis=(1, 2)), 1)
+                self._shares[name] += list(share)
 
     def _add_poses(self, poses, truth, has_rotation):
         count = len(truth.rotation)
@@ -212,12 +213,16 @@ class Scores:
             name: {key: _mean([row[key] for row in rows]) for key in rows[0]} if rows else None
             for name, rows in self._pose.items()
         }
-        confident = {}
-        if self._shares:
-            confident = {'confident': {'share': _mean(self._shares), **depth['confident']}}
+        refined = {}
+        if self._depth['confident']:
+            share = {name: _mean(values) for name, values in self._shares.items()}
+            refined = {
+                'predicted': share['predicted'],
+                'confident': {'share': share['confident'], **depth['confident']},
+            }
         return {
             'depth': depth['network'],
-            **confident,
+            **refined,
             'pose': pose['network'],
             'baselines': {
                 'constant': depth['constant'],

@@ -181,7 +181,7 @@ class Reconstruction:
         rotation = world @ self.poses.rotation[index]
         translation = world @ (self.poses.translation[index] - self.poses.translation[other])
         return np.asarray(
-            consistency.compiled_agreement(
+            consistency.agreement(
                 depth,
                 self.depth(other),
                 rotation.astype(np.float32),

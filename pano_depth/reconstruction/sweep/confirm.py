@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from pano_depth.kernels import sphere
-from pano_depth.kernels.shapes import Array
+from pano_depth.kernels.shapes import Array, Scalar
 from pano_depth.reconstruction.sweep import sampling
 
 TOLERANCE = 0.02  # log range within which two views agree
@@ -24,15 +24,17 @@ def agreement(
     other: Float32[Array, 'height width'],
     rotation: Float32[Array, '3 3'],
     position: Float32[Array, '3'],
+    tolerance: Scalar = TOLERANCE,
 ) -> Float32[jax.Array, 'height width']:
     """How well another view confirms the depth of a frame.
 
     Each point of the frame is looked up in the other view. If what is seen there lies at the same
-    distance, the two agree: exp(-d^2 / (2 TOLERANCE^2)) of the difference d of the logarithms.
+    distance, the two agree: exp(-d^2 / (2 tolerance^2)) of the difference d of the logarithms.
 
     Args:
         inverse, other: 1 / range in the frame and in the other view; 0 where unknown.
         rotation, position: from the frame's camera to the other one.
+        tolerance: difference at which agreement has fallen to 0.6.
 
     Returns:
         The agreement in [0, 1].
@@ -49,7 +51,7 @@ def agreement(
     expected = inverse / jnp.maximum(length, 1e-9)
     known = (seen > 0) & (inverse > 0)
     off = jnp.log(jnp.where(known, seen, 1.0) / jnp.where(known, expected, 1.0))
-    return jnp.where(known, jnp.exp(-0.5 * (off / TOLERANCE) ** 2), 0.0)
+    return jnp.where(known, jnp.exp(-0.5 * (off / tolerance) ** 2), 0.0)
 
 
 @sampling.compiled

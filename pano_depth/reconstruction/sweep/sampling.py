@@ -28,7 +28,13 @@ def compiled(function: Callable) -> Callable:
         wide = {'xla_cpu_prefer_vector_width': 512} if jax.default_backend() == 'cpu' else None
         return jax.jit(function, compiler_options=wide)
 
-    return functools.wraps(function)(lambda *args: ready()(*args))
+    @functools.wraps(function)
+    def call(*args):
+        # JAX takes options of a compiler at the outermost `jit` alone.
+        inside = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(args))
+        return (function if inside else ready())(*args)
+
+    return call
 
 
 def arctan2(y: Float32[Array, '*grid'], x: Float32[Array, '*grid']) -> Float32[jax.Array, '*grid']:

@@ -1,7 +1,7 @@
 """Which frames tell the depth of a frame: far enough for parallax, near enough to see the same."""
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Float, Float32
 
 from pano_depth.kernels import sphere
 from pano_depth.kernels.rigid import Motion
@@ -53,12 +53,7 @@ def overlap(
 
 
 def choose(
-    poses: Motion,
-    depth: Float[np.ndarray, 'frames rows columns'],
-    index: Size,
-    count: Size,
-    *,
-    usable: Bool[np.ndarray, ' frames'] | None = None,
+    poses: Motion, depth: Float[np.ndarray, 'frames rows columns'], index: Size, count: Size
 ) -> list[int]:
     """Sources of a frame: on both sides in time, at parallaxes that double from one to the next.
 
@@ -69,7 +64,6 @@ def choose(
         depth: coarse range of all frames, in the unit of the poses; 0 where unknown.
         index: of the frame.
         count: most sources.
-        usable: False for frames that must not be sources.
 
     Returns:
         Numbers of frames, fewer than `count` if there are no more.
@@ -85,7 +79,7 @@ def choose(
             moved = np.linalg.norm(poses.translation[j] - poses.translation[index]) * inverse
             if moved > 1.25 * WIDEST and side:
                 break
-            if moved > 0 and (usable is None or usable[j]):
+            if moved > 0:
                 parallax[j] = moved
                 side.append(j)
         sides.append(side)

@@ -91,16 +91,18 @@ class Geometry:
         several = len(analysis.units) > 1
         if known is not None:
             analysis, facts['poses'] = self._known(part, analysis, known)
-        mask = self._mask
+        mask, depth = self._mask, analyses.depth_of_all(analysis, self.model)
         if config.footage.mask == AUTO:
-            mask, facts['mask'] = self._hidden(part, analysis)
+            mask, facts['mask'] = self._hidden(part, analysis, depth)
         believed = known is not None
         if several and (config.refine_poses if believed else config.adjust):
-            analysis, facts['adjustment'] = self._adjusted(part, analysis, mask, known)
+            path, scale, facts['adjustment'] = self._adjusted(part, analysis, depth, mask, known)
+            analysis = infer.scaled(analysis._replace(poses=path), scale)
+            depth = depth * np.float32(scale)
             believed = believed or 'reason' not in facts['adjustment']
         refined = None
         if several and believed and config.refine == 'auto':
-            refined = self._refined(part, analysis, mask, folder)
+            refined = self._refined(part, analysis, depth, mask, folder)
             facts['confirmed'] = refined.confirmed()
             say(f'refined: other views confirm {facts["confirmed"]:.0%} of the pixels')
         return Piece(*bounds, analysis, refined, mask), facts
@@ -119,17 +121,15 @@ class Geometry:
         )
         return analysis, known.facts | {'depth_factor': float(np.median(factors))}
 
-    def _hidden(self, part, analysis):
+    def _hidden(self, part, analysis, depth):
         """(mask or None, facts) of what moves along with the camera."""
-        depth = analyses.depth_of_all(analysis, self.model)
         found = stationary.find(self._images(self._looked)[part], analysis.poses, depth)
         if found.share > 0:
             say(f'mask: {found.reason}')
         return found.mask, {'share': found.share, 'reason': found.reason}
 
-    def _adjusted(self, part, analysis, mask, known):
-        """(analysis with the path by which frames explain each other, facts about it)."""
-        depth = analyses.depth_of_all(analysis, self.model)
+    def _adjusted(self, part, analysis, depth, mask, known):
+        """(path by which frames explain each other, factor of its unit and the depth's, facts)."""
         try:
             found = bundle.adjust(
                 self._images(self._rows)[part],
@@ -140,7 +140,7 @@ class Geometry:
             )
         except ValueError as error:
             say(f'the path is what {"the file says" if known else "the networks say"}: {error}')
-            return analysis, {'reason': str(error)}
+            return analysis.poses, 1.0, {'reason': str(error)}
         say(
             f'path adjusted over {len(found.keyframes)} keyframes of {self._rows} x'
             f' {2 * self._rows}: grey values differ by {found.residual:.4f} in the mean (root mean'
@@ -152,17 +152,13 @@ class Geometry:
             'residual': found.residual,
             'residual_before': found.before,
         }
-        analysis = analysis._replace(poses=found.poses)
-        if known is not None:
-            # The adjustment keeps the unit of the depth; the path tells it better.
-            factor = unit_of(found.poses, known.poses, known.known)
-            analysis = infer.scaled(analysis, factor)
-        return analysis, facts
+        # The adjustment keeps the unit of the depth; a known path tells it better.
+        scale = 1.0 if known is None else unit_of(found.poses, known.poses, known.known)
+        return found.poses, scale, facts
 
-    def _refined(self, part, analysis, mask, folder):
+    def _refined(self, part, analysis, depth, mask, folder):
         """Depth of all frames by geometry, at the size of the results."""
         config, images = self.config, self._images(self._height)[part]
-        depth = analyses.depth_of_all(analysis, self.model)
         found = sweep.Sweep(
             images, analysis.poses, depth, mask=mask, fill=config.fill, config=config.sweep
         )

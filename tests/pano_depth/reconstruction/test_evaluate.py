@@ -236,6 +236,8 @@ def test_confident_pixels_have_scores_of_their_own(masked):
     known = (clip.depth > 0) & mask
     confident = known & (depth > 0) & (sure >= evaluate.CONFIDENT)
     expected = [_abs_rel(*row) for row in zip(depth, clip.depth, confident)]
+    predicted = (known & (depth > 0)).sum((1, 2)) / known.sum((1, 2))
+    assert scores['predicted'] == pytest.approx(predicted.mean()) and predicted.mean() < 1
     found = scores['confident']
     assert found['plain']['abs_rel'] == pytest.approx(np.mean(expected), rel=1e-4)
     assert found['share'] == pytest.approx((confident.sum((1, 2)) / known.sum((1, 2))).mean())

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from pano_depth.kernels import sphere
-from pano_depth.reconstruction.sweep import sampling
+from pano_depth.reconstruction.sweep import confirm, sampling
 
 HEIGHT = 64
 CLOSE = 2e-6  # radians
@@ -74,3 +74,11 @@ def test_compiled_keeps_name_and_result():
 
     assert double.__name__ == 'double' and double.__doc__ == 'Twice.'
     np.testing.assert_array_equal(double(jnp.arange(3)), [0, 2, 4])
+
+
+def test_what_is_compiled_works_inside_jit_and_vmap():
+    inverse = jnp.asarray(np.random.default_rng(3).uniform(0.2, 1, (2, 16, 32)), jnp.float32)
+    centres = jnp.asarray([[0.3, 0.0, 0.1]], jnp.float32)
+    alone = np.stack([confirm.precision(one, centres) for one in inverse])
+    inside = jax.jit(jax.vmap(confirm.precision, in_axes=(0, None)))(inverse, centres)
+    np.testing.assert_allclose(inside, alone, rtol=1e-5)

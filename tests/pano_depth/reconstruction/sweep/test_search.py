@@ -106,3 +106,19 @@ def test_a_pixel_keeps_its_own_plane_where_images_tell_nothing(scene):
     plane = _coarser(depth)
     found = search.finer(target, plain, plane)
     np.testing.assert_array_equal(found, planes.finer(plane)[0])
+
+
+def test_what_the_mask_hides_tells_its_neighbours_nothing(scene):
+    target, sources, _, depth = scene
+    hidden = np.zeros(depth.shape, bool)
+    hidden[20:44, 50:80] = True
+    masked = jnp.asarray(target).at[6].set(jnp.asarray(~hidden, jnp.float32))
+    # Other gradients and another answer in the hidden part, at the same colours.
+    other = masked.at[3:6].set(jnp.where(hidden, 0.2, masked[3:6]))
+    start = 1 / depth
+    moved = np.where(hidden, 1.04 * start, start).astype(np.float32)
+    found = search.closer(masked, sources, jnp.asarray(start), CONFIG)
+    same = search.closer(other, sources, jnp.asarray(moved), CONFIG)
+    np.testing.assert_allclose(
+        np.asarray(found)[0][~hidden], np.asarray(same)[0][~hidden], rtol=1e-5
+    )

@@ -157,3 +157,13 @@ def test_a_gain_divides_what_a_source_has_to_show(gain):
     assert int(found[0][0, 0]) == round(0.2 / gain * 255)
     slope = min(0.2 / gain, textures.STEEPEST)
     assert int(found[3][0, 0]) == round((slope / textures.STEEPEST + 1) * 511.5)
+
+
+def test_texture_counts_around_it_but_not_under_the_mask():
+    frame = np.full((64, 128, 3), 90, np.uint8)
+    frame[28:36, 60:68] = np.random.default_rng(4).integers(0, 256, (8, 8, 3))
+    hidden = np.zeros((64, 128), bool)
+    seen = np.asarray(textures.textured(textures.features(frame, hidden, 64)))
+    assert seen[32, 64] == 1 and seen[32, 10] == 0 and not seen[:10].any()
+    hidden[26:38, 58:70] = True
+    assert not np.asarray(textures.textured(textures.features(frame, hidden, 64))).any()

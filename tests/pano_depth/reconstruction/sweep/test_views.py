@@ -91,13 +91,6 @@ def test_a_camera_that_stands_has_no_source():
     assert views.choose(poses, np.zeros((3, 4, 8), np.float32), 1, 8) == []
 
 
-def test_frames_that_must_not_be_sources_are_none(walk):
-    usable = np.ones(FRAMES, bool)
-    usable[[0, 10, 15, 22]] = False
-    chosen = views.choose(*walk, MIDDLE, 8, usable=usable)
-    assert len(chosen) == 8 and usable[chosen].all()
-
-
 def test_relative_takes_points_from_one_camera_to_the_other(walk):
     poses, _ = walk
     motion = views.relative(poses, 3, 30)

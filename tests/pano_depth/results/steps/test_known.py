@@ -89,6 +89,18 @@ def test_shaken_poses_are_refined(clip, tmp_path):
     assert max(_errors(found, clip)) < 0.1
 
 
+def test_depth_goes_with_the_unit_of_a_refined_path(clip, tmp_path, monkeypatch):
+    monkeypatch.setattr('pano_depth.results.steps.geometry.unit_of', lambda *_: 20.0)
+    path = _tum(tmp_path / 'path.txt', clip.poses)
+    found = reconstruct(clip.frames, config=ReconstructConfig(poses=path, refine_poses=True))
+    factor = np.linalg.norm(found.poses.translation[-1]) / np.linalg.norm(
+        clip.poses.translation[-1]
+    )
+    assert 15 < factor < 25
+    off = [np.abs(found.depth(i) / factor / clip.depth[i] - 1) for i in range(len(clip))]
+    assert max(map(np.median, off)) < 0.1
+
+
 def test_a_colmap_model_keeps_its_unit(clip, tmp_path):
     scene = write_clip_folder(tmp_path, dataclasses.replace(clip, name='room', depth=None))
     third = Motion(clip.poses.rotation, clip.poses.translation / 3)
