@@ -7,7 +7,9 @@ configuration needs no JAX; only `start` imports it.
 import dataclasses
 import os
 
-from common.options import option
+from absl import logging
+
+from common.options import WRITTEN, option
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,7 +17,7 @@ class RuntimeConfig:
     """How a process computes, whatever its job is."""
 
     compilation_cache: str = option(
-        '~/.cache/pano_dppnet/jax', 'directory of compiled programs; empty for none'
+        '~/.cache/pano_dppnet/jax', 'directory of compiled programs; empty for none', path=WRITTEN
     )
     coordinator_address: str | None = option(None, 'host:port of process 0 of a multi-host run')
     num_processes: int | None = option(None, 'processes of a multi-host run', lower_bound=1)
@@ -36,7 +38,6 @@ def start(config: RuntimeConfig, *, join: bool = True) -> None:
 
     Raises:
         ValueError: the processes cannot join each other; see `common.parallel.initialize`.
-        OSError: the directory of compiled programs cannot be made.
     """
     import jax
 
@@ -44,8 +45,7 @@ def start(config: RuntimeConfig, *, join: bool = True) -> None:
 
     memory.keep_memory()
     folder = cache_folder(config.compilation_cache)
-    if folder:
-        os.makedirs(folder, exist_ok=True)
+    if folder and _is_usable(folder):
         jax.config.update('jax_compilation_cache_dir', folder)
         jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
     if join:
@@ -54,3 +54,20 @@ def start(config: RuntimeConfig, *, join: bool = True) -> None:
             num_processes=config.num_processes,
             process_id=config.process_id,
         )
+
+
+def _is_usable(folder):
+    """Makes the directory of compiled programs; says so if that cannot be done."""
+    try:
+        os.makedirs(folder, exist_ok=True)
+        if os.access(folder, os.W_OK | os.X_OK):
+            return True
+        reason = 'it is read-only'
+    except OSError as error:
+        reason = error.strerror or str(error)
+    logging.warning(
+        'no compiled programs are kept, which only takes time: --compilation_cache=%s: %s',
+        folder,
+        reason,
+    )
+    return False

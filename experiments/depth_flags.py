@@ -5,7 +5,13 @@ from absl import flags as absl_flags
 from common.runtime import RuntimeConfig
 from experiments import flags
 from experiments.usage import Usage
-from pano_depth.results import EvaluateConfig, ExportDepthConfig, ReconstructConfig, TrainConfig
+from pano_depth.results import (
+    EvaluateConfig,
+    ExportDepthConfig,
+    ReconstructConfig,
+    TrainConfig,
+    ViewConfig,
+)
 
 FLAGS = absl_flags.FLAGS
 MODES = {
@@ -13,6 +19,7 @@ MODES = {
     'eval': EvaluateConfig,
     'train': TrainConfig,
     'export': ExportDepthConfig,
+    'view': ViewConfig,
 }
 # Flags that mean something else in each mode.
 _HELP = {
@@ -35,13 +42,26 @@ USAGE = Usage(
             'pano-depth --input=video.mp4 --workdir=runs/mine',
             'writes depth, path, cloud and report.html into runs/mine',
         ),
+        (
+            'pano-depth --mode=view --workdir=runs/mine',
+            'shows them in 3D in the browser (extra view)',
+        ),
     ),
     {
-        'What to do': ('mode', 'input', 'workdir'),
+        'What to do': ('mode', 'input', 'workdir', 'overwrite'),
         'Networks': ('checkpoint', 'adapt'),
-        'Footage': ('ordered', 'stereo', 'mask', 'every', 'max_frames', 'on_bad_frame'),
+        'Footage': ('ordered', 'stereo', 'mask', 'every', 'max_frames', 'fps', 'on_bad_frame'),
         'Path': ('poses', 'refine_poses'),
-        'Results': ('refine', 'camera_height', 'output_height', 'npy'),
+        'Results': (
+            'refine',
+            'camera_height',
+            'world',
+            'axes',
+            'output_height',
+            'npy',
+            'export_to',
+        ),
+        'Viewer': ('port', 'host'),
     },
 )
 
@@ -57,6 +77,12 @@ def define(values: absl_flags.FlagValues = FLAGS) -> None:
         'workdir',
         None,
         'directory of the run: new, empty, or of an earlier run, which then goes on',
+        flag_values=values,
+    )
+    absl_flags.DEFINE_bool(
+        'overwrite',
+        False,
+        'start afresh in the workdir of an earlier run: what runs wrote there is removed',
         flag_values=values,
     )
     absl_flags.DEFINE_string(

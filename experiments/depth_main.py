@@ -11,37 +11,70 @@ import sys
 # Works from a checkout, from any directory.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-import tensorflow_datasets as tfds
+from absl import flags as absl_flags
 
-import pano_depth
-from common import parallel, runtime
+from common import runtime
 from common.stopping import on_signals
-from experiments import depth_flags, entry, flags
-from experiments.depth_flags import FLAGS, MODES
+from experiments import entry, flags
+
+FLAGS = absl_flags.FLAGS
 
 
 def main() -> None:
     """Runs the mode that the flags ask for. Raises ValueError for unusable input."""
+    from experiments.depth_flags import MODES
+
+    if not FLAGS.workdir:
+        raise ValueError(entry.NO_WORKDIR)
+    config = flags.build(MODES[FLAGS.mode])
+    if FLAGS.mode == 'view':
+        view(config)
+        return
+    compute(config)
+
+
+def compute(config) -> None:
+    """Runs the modes that compute: predict, eval, train and export."""
+    import tensorflow_datasets as tfds
+
+    import pano_depth
+    from common import parallel
+
     if not sys.stdout.isatty():
         tfds.disable_progress_bar()  # it would fill a log with its refreshed bars
-    if not FLAGS.workdir:
-        raise ValueError("--workdir has to name a directory, new or an earlier run's")
-    config = flags.build(MODES[FLAGS.mode])
     runtime.start(flags.build(runtime.RuntimeConfig))
+    overwrite = {'overwrite': FLAGS.overwrite}
     with on_signals() as stop:
         if FLAGS.mode == 'train':
-            pano_depth.train(config, FLAGS.workdir, stop=stop)
+            pano_depth.train(config, FLAGS.workdir, stop=stop, **overwrite)
         elif FLAGS.mode == 'eval':
-            pano_depth.evaluate(FLAGS.input, FLAGS.workdir, config)
+            pano_depth.evaluate(FLAGS.input, FLAGS.workdir, config, **overwrite)
         elif FLAGS.mode == 'export':
-            pano_depth.export_depth(FLAGS.workdir, config)
+            pano_depth.export_depth(FLAGS.workdir, config, **overwrite)
         else:
-            pano_depth.reconstruct(FLAGS.input, FLAGS.workdir, config, stop=stop)
+            pano_depth.reconstruct(
+                FLAGS.input, FLAGS.workdir, config, stop=stop, again=False, **overwrite
+            )
         parallel.wait_for_all()
+
+
+def view(config) -> None:
+    """Shows the run of --workdir until Ctrl-C; it takes no device, and writes and locks nothing."""
+    import pano_depth
+
+    page = pano_depth.view(
+        FLAGS.workdir, port=config.port, host=config.host, points=config.view_points
+    )
+    print(f'{FLAGS.workdir} is shown at {page.url} until Ctrl-C', flush=True)
+    page.wait()
 
 
 def run() -> None:
     """Entry point of the console script `pano-depth`."""
+    # Before the imports that take seconds.
+    entry.require_workdir(sys.argv)
+    from experiments import depth_flags
+
     depth_flags.define()
     entry.run(main, depth_flags.USAGE)
 

@@ -13,8 +13,33 @@ from experiments import usage as usages
 from experiments.flags import project_flags
 
 FLAGS = absl_flags.FLAGS
+NO_WORKDIR = "--workdir has to name a directory, new or an earlier run's"
+_HELP = {'h', 'help', 'helpshort', 'helpfull', 'helpxml', 'version'}
 
 absl_flags.DEFINE_bool('traceback', False, 'show the traceback of an error, not only its message')
+
+
+def require_workdir(argv) -> None:
+    """Exits with a sentence if a command line and its flagfiles name no --workdir.
+
+    It knows no other flag, so that it can be asked before modules are imported that take seconds.
+    Where there is doubt, such as a flagfile that cannot be read, it leaves the matter to `run`.
+
+    Args:
+        argv: name of the program and arguments.
+    """
+    wanted = {argument.lstrip('-').partition('=')[0] for argument in argv[1:]}
+    if wanted & _HELP:
+        return
+    values = absl_flags.FlagValues()
+    absl_flags.DEFINE_string('workdir', None, '', flag_values=values)
+    absl_flags.DEFINE_string('flagfile', '', '', flag_values=values)
+    try:
+        values(list(argv), known_only=True)
+    except absl_flags.Error:
+        return
+    if not values.workdir:
+        sys.exit(_complain(NO_WORKDIR))
 
 
 def run(main, usage=None):

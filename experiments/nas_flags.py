@@ -31,7 +31,7 @@ USAGE = Usage(
         ),
     ),
     {
-        'What to do': ('mode', 'workdir', 'dataset', 'device'),
+        'What to do': ('mode', 'workdir', 'overwrite', 'dataset', 'device'),
         'Search': ('objectives', 'budget', 'skeleton', 'executor', 'workers'),
         'Training': ('from_search', 'network', 'cell', 'epochs', 'batch_size', 'learning_rate'),
         'Export': ('checkpoint', 'format'),
@@ -83,6 +83,12 @@ def define(values: absl_flags.FlagValues = FLAGS) -> None:
         'workdir',
         None,
         'directory of the run: new, empty, or of an earlier run, which then goes on',
+        flag_values=values,
+    )
+    absl_flags.DEFINE_bool(
+        'overwrite',
+        False,
+        'start afresh in the workdir of an earlier run: what runs wrote there is removed',
         flag_values=values,
     )
     table = _SwitchOrPathFlag(

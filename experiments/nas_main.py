@@ -70,19 +70,22 @@ def print_cost(values: absl_flags.FlagValues) -> int:
 
 def run_job(mode: str, values: absl_flags.FlagValues) -> None:
     """Runs the modes that compute: search, train and export."""
+    config = nas_flags.config_of(mode, values)
+    if not values.workdir and not (mode == 'export' and config.checkpoint is None):
+        raise ValueError(entry.NO_WORKDIR)
+
     import nas
     from common import parallel
 
-    config = nas_flags.config_of(mode, values)
     settings = flags.build(runtime.RuntimeConfig, flag_values=values)
     runtime.start(settings, join=mode == 'train')
     with on_signals() as stop:
         if mode == 'train':
-            nas.train(config, values.workdir, stop=stop)
+            nas.train(config, values.workdir, stop=stop, overwrite=values.overwrite)
         elif mode == 'export':
-            nas.export_trained(config, values.workdir)
+            nas.export_trained(config, values.workdir, overwrite=values.overwrite)
         else:
-            nas.run_search(config, values.workdir, stop=stop)
+            nas.run_search(config, values.workdir, stop=stop, overwrite=values.overwrite)
         parallel.wait_for_all()
 
 

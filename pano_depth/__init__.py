@@ -19,10 +19,12 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             'Reconstruction',
             'ReconstructConfig',
             'TrainConfig',
+            'ViewConfig',
             'evaluate',
             'export_depth',
             'reconstruct',
             'train',
+            'view',
         ],
     },
 )

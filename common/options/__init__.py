@@ -27,12 +27,28 @@ from common.options.fields import (
     values_of,
 )
 from common.options.flagfiles import check_same, differences, flag_lines, flagfile, from_flagfile
+from common.options.paths import (
+    READ,
+    READ_BEFORE_COLON,
+    READ_BEHIND_COLON,
+    WRITTEN,
+    expand,
+    expand_paths,
+    path_options,
+    read_by,
+)
 
 __all__ = [
+    'READ',
+    'READ_BEFORE_COLON',
+    'READ_BEHIND_COLON',
+    'WRITTEN',
     'check_options',
     'check_same',
     'default_of',
     'differences',
+    'expand',
+    'expand_paths',
     'fields_of',
     'flag_lines',
     'flagfile',
@@ -43,7 +59,9 @@ __all__ = [
     'make',
     'option',
     'optional_fields',
+    'path_options',
     'prefix_of',
+    'read_by',
     'repeats',
     'values_of',
 ]

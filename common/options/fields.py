@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def option(default, help, *, lower_bound=None, upper_bound=None, repeated=False):
+def option(default, help, *, lower_bound=None, upper_bound=None, repeated=False, path=None):
     """A dataclass field with a default and the sentence that its flag shows.
 
     Args:
@@ -17,6 +17,7 @@ def option(default, help, *, lower_bound=None, upper_bound=None, repeated=False)
         lower_bound, upper_bound: limits of a number, both accepted values; or None.
         repeated: whether the flag is given once for each item of this tuple of texts; an item may
             then hold commas.
+        path: of an option that is a path, where in its text that path is, see `options.paths`.
 
     Returns:
         A `dataclasses.field`.
@@ -28,6 +29,7 @@ def option(default, help, *, lower_bound=None, upper_bound=None, repeated=False)
             'lower_bound': lower_bound,
             'upper_bound': upper_bound,
             'repeated': repeated,
+            'path': path,
         },
     )
 

@@ -14,6 +14,7 @@ from common.options.fields import (
     repeats,
     values_of,
 )
+from common.options.paths import expand
 
 
 def flagfile(config, **beside: Any) -> str:
@@ -129,7 +130,8 @@ def differences(
     """
     fields, now = fields_of(type(config)), {**values_of(config), **beside}
     then, defaults = _read_lines(earlier, now), _defaults(type(config))
-    for name in sorted(set(now) - set(free)):
+    # Another mode is told first: what else differs then follows from it.
+    for name in sorted(set(now) - set(free), key=lambda name: (name != 'mode', name)):
         repeated = name in fields and repeats(fields[name][0])
         lines = flag_lines(name, now[name], repeated=repeated)
         if name in then:
@@ -149,7 +151,10 @@ def _equal(fields, name, texts, value) -> bool:
     if repeats(field):
         return tuple(texts) == value
     try:
-        return _parse(name, literal(kind), texts[-1]) == value
+        before, where = _parse(name, literal(kind), texts[-1]), field.metadata.get('path')
+        if where and None not in (before, value):
+            return expand(str(before), where) == expand(str(value), where)
+        return before == value
     except ValueError:
         return False
 
@@ -189,7 +194,12 @@ def check_same(
         return
     held = f'an {what}' if what[0] in 'aeiou' else f'a {what}'
     for then, now in differences(earlier, config, free, **beside):
+        if now.startswith('--mode='):
+            raise ValueError(
+                f'workdir {workdir} holds a run with {then}, not {now}; another mode needs another'
+                ' --workdir, or --overwrite'
+            )
         raise ValueError(
             f'workdir {workdir} holds {held} with {then}, not {now}; it goes on with the same'
-            f' flags, another {what} needs another --workdir'
+            f' flags, another {what} needs another --workdir, or --overwrite'
         )

@@ -105,6 +105,20 @@ def curves(title, series, x_label, y_label, log):
 
 def image(source, caption, alt):
     """A picture as a data URI; see `common.report.page.Report.image`."""
+    uri, width, height = data_uri(source)
+    return (
+        f'<figure><div class="picture"><img src="{uri}" '
+        f'width="{width}" height="{height}" alt="{escape(alt)}"></div>'
+        f'<figcaption>{escape(caption)}</figcaption></figure>'
+    )
+
+
+def data_uri(source):
+    """(data URI, width, height) of a PNG or JPEG, which is a path or bytes.
+
+    Raises:
+        ValueError: it cannot be read as a PNG or JPEG.
+    """
     name = 'image' if isinstance(source, bytes) else f'image {source}'
     try:
         data = source if isinstance(source, bytes) else pathlib.Path(source).read_bytes()
@@ -116,11 +130,7 @@ def image(source, caption, alt):
     # Pillow raises any of these for a damaged file.
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f'{name} cannot be read as PNG or JPEG: {error}') from error
-    return (
-        f'<figure><div class="picture"><img src="data:image/{kind};base64,{_base64(data)}" '
-        f'width="{width}" height="{height}" alt="{escape(alt)}"></div>'
-        f'<figcaption>{escape(caption)}</figcaption></figure>'
-    )
+    return f'data:image/{kind};base64,{_base64(data)}', width, height
 
 
 def point_cloud(points, colors, path, unit, caption, alt):

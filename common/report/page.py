@@ -12,10 +12,11 @@ import pathlib
 
 from common.report import blocks
 from common.report.blocks import escape
+from common.report.panorama import panorama
 from common.run import atomic_path
 
 _ASSETS = pathlib.Path(__file__).parent / 'assets'
-_SCRIPTS = ('curves.js', 'renderers.js', 'cloud.js')
+_SCRIPTS = ('curves.js', 'gestures.js', 'renderers.js', 'cloud.js', 'panorama.js')
 
 
 class Report:
@@ -125,6 +126,22 @@ class Report:
             ValueError: wrong shapes or types, no point, or values that are not finite.
         """
         self._blocks.append(('cloud', blocks.point_cloud(points, colors, path, unit, caption, alt)))
+
+    def panorama(self, frames, *, caption='', alt='A panorama.'):
+        """Panoramas to look around in with mouse, touch or keys; without WebGL flat pictures.
+
+        Args:
+            frames: sequence of (label, layers), at least one: layers is a dict of names, such as
+                'Colour' and 'Depth', to equirectangular pictures, PNG or JPEG as paths or bytes,
+                twice as wide as high. All frames have the same layers; each label differs.
+            caption: the line below it.
+            alt: what it shows, for those who do not see it.
+
+        Raises:
+            ValueError: no frame, labels that repeat, layers that differ, or a picture that cannot
+                be read or is not 2:1.
+        """
+        self._blocks.append(('panorama', panorama(frames, caption, alt)))
 
     def add(self, other):
         """Appends the blocks of another report."""

@@ -107,6 +107,11 @@ class Dataset:
                 f'{self.test.name} {self.test.images.shape[1:]}'
             )
 
+    def digest(self) -> str:
+        """Tells the data set from another one of the same name."""
+        parts = (self.train, self.test)
+        return hashlib.sha256(' '.join(part.digest() for part in parts).encode()).hexdigest()
+
 
 def split(labels: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Splits examples at random, each class in the same proportion.

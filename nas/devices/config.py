@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from common.options import option
+from common.options import WRITTEN, option
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,4 +19,5 @@ class MeasureConfig:
     measurement_cache: str = option(
         '~/.cache/pano_dppnet/measurements',
         'directory that keeps measurements, so that nothing is measured twice; empty for none',
+        path=WRITTEN,
     )

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Literal
 
-from common.options import check_options, option
+from common.options import WRITTEN, check_options, option
 from common.runtime import RuntimeConfig
 
 
@@ -47,6 +47,7 @@ class ExecutorConfig:
     compilation_cache: str = option(
         RuntimeConfig.compilation_cache,
         'directory in which processes of candidates keep compiled programs; empty for none',
+        path=WRITTEN,
     )
 
     def __post_init__(self):

@@ -17,6 +17,7 @@ FRONT_FILE = 'pareto.csv'
 PICTURE_FILE = 'pareto.png'
 SUMMARY_FILE = 'search.json'
 REPORT_FILE = 'report.html'
+FILES = (FRONT_FILE, PICTURE_FILE, SUMMARY_FILE, REPORT_FILE)
 BALANCED = 'balanced'
 BALANCE_RULE = (
     'of the cells on the front, the one nearest to the best value of every objective at once, '

@@ -10,7 +10,14 @@ import math
 from typing import Literal
 
 from common.export_config import ExportConfig
-from common.options import check_options, option
+from common.options import (
+    READ,
+    READ_BEFORE_COLON,
+    READ_BEHIND_COLON,
+    WRITTEN,
+    check_options,
+    option,
+)
 from nas.cells.choice import SKELETON_HELP, UNCHANGED, Sizes
 from nas.devices.config import MeasureConfig
 from nas.executors.config import ExecutorConfig
@@ -98,14 +105,14 @@ class SearchConfig:
 
     skeleton: str | None = option(None, SKELETON_HELP)
     sizes: Sizes = UNCHANGED
-    dataset: str = option('digits', _DATASET)
-    image_cache: str | None = option(None, _IMAGE_CACHE)
+    dataset: str = option('digits', _DATASET, path=READ_BEHIND_COLON)
+    image_cache: str | None = option(None, _IMAGE_CACHE, path=WRITTEN)
     seed: int = option(0, _SEED, lower_bound=0)
     benchmark: str | None = option(
         None,
         'search a table instead of training: nas_bench_201, nas_bench_macro; needs --table=FILE',
     )
-    table: str | None = option(None, 'with --benchmark: the npz FILE of the table')
+    table: str | None = option(None, 'with --benchmark: the npz FILE of the table', path=READ)
     objectives: tuple[str, ...] | None = option(
         None,
         'objectives to minimise, of error, latency_ms, memory_mb, params, flops, macs; default'
@@ -129,7 +136,9 @@ class SearchConfig:
         'percentage points of error by which a candidate has to be worse to be stopped early',
         lower_bound=0,
     )
-    warm_start: str | None = option(None, 'evaluations.jsonl of an earlier search to learn from')
+    warm_start: str | None = option(
+        None, 'evaluations.jsonl of an earlier search to learn from', path=READ
+    )
     planner: PlannerConfig = PlannerConfig()
     recipe: RecipeConfig = RecipeConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
@@ -157,11 +166,12 @@ class TrainConfig:
         '--mode=train: a cell of an earlier search: WORKDIR:INDEX (its number in'
         ' evaluations.jsonl) or WORKDIR:ROLE (its role in search.json, such as balanced,'
         ' most_accurate or fastest)',
+        path=READ_BEFORE_COLON,
     )
     skeleton: str | None = option(None, SKELETON_HELP)
     sizes: Sizes = UNCHANGED
-    dataset: str = option('digits', _DATASET)
-    image_cache: str | None = option(None, _IMAGE_CACHE)
+    dataset: str = option('digits', _DATASET, path=READ_BEHIND_COLON)
+    image_cache: str | None = option(None, _IMAGE_CACHE, path=WRITTEN)
     seed: int = option(0, _SEED, lower_bound=0)
     holdout: float = option(
         0.1,
@@ -197,6 +207,7 @@ class ExportTrainedConfig:
         None,
         '--mode=export: workdir of the training (--mode=train) whose network is exported; default:'
         ' --workdir itself',
+        path=READ,
     )
     which: Literal['best', 'last'] = option(
         'best', '--mode=export: the best network (lowest held-out error) or the last one'

@@ -5,12 +5,15 @@ from typing import Any
 
 from common import export, options
 from common.logs import say
+from common.run import digest_of_tree
 from nas.training.config import ExportTrainedConfig
 from nas.training.export import exportable
-from nas.training.trained import load_trained
+from nas.training.trained import FILES, load_trained
 
 
-def export_trained(config: ExportTrainedConfig, workdir) -> dict[str, Any]:
+def export_trained(
+    config: ExportTrainedConfig, workdir, *, overwrite: bool = False
+) -> dict[str, Any]:
     """Writes a trained network in the requested formats, and export.json.
 
     Needs the packages of the extra `export`.
@@ -18,6 +21,8 @@ def export_trained(config: ExportTrainedConfig, workdir) -> dict[str, Any]:
     Args:
         config: the network and the files.
         workdir: directory of the export: a new one, or that of the training itself.
+        overwrite: whether files of an earlier run in the workdir are removed; a training stays
+            whose own workdir it is.
 
     Returns:
         What export.json holds, see `common.export.write`.
@@ -26,6 +31,7 @@ def export_trained(config: ExportTrainedConfig, workdir) -> dict[str, Any]:
         ValueError: there is no trained network or directory, a format is unknown, a package is
             missing, or a file does not give the results of JAX. No files are left then.
     """
+    config = options.expand_paths(config)
     checkpoint = config.checkpoint or workdir
     if not checkpoint:
         raise ValueError(
@@ -33,12 +39,15 @@ def export_trained(config: ExportTrainedConfig, workdir) -> dict[str, Any]:
             '--mode=train'
         )
     export.check_formats(config.files.format)
+    going = {'overwrite': overwrite, 'known': FILES}
+    export.check_destination(workdir, os.fspath(checkpoint), config, **going)
     trained = load_trained(checkpoint, which=config.which)
     network = exportable(trained, pixels=config.files.pixels)
-    workdir = workdir and os.fspath(workdir)
-    text = options.flagfile(config, mode='export', workdir=workdir)
+    digests = {'--checkpoint': digest_of_tree(trained.variables, trained.meta, config.which)}
     source = {'checkpoint': os.fspath(checkpoint), 'which': config.which, 'step': trained.step}
-    with export.destination(workdir, os.fspath(checkpoint), text) as folder:
+    with export.destination(
+        workdir, os.fspath(checkpoint), config, inputs=digests, **going
+    ) as folder:
         record = export.write(network, folder, config.files.format, source=source)
     say(f'{export.summary(record)}\nfiles and {export.RECORD_FILE} are in {folder}')
     return record

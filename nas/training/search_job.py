@@ -9,7 +9,14 @@ from typing import Any
 
 from common import options
 from common.logs import say
-from common.run import RunDirectory, earlier_run, open_run
+from common.run import (
+    RunDirectory,
+    check_folder,
+    check_workdir,
+    digest_of_path,
+    earlier_run,
+    open_run,
+)
 from common.stopping import Stop
 from nas.cells import choice
 from nas.datasets.open_images import open_images
@@ -26,6 +33,7 @@ from nas.search.space import CellSpace, Space
 from nas.tables import tabular
 from nas.training.candidates import MEASURED, Candidates
 from nas.training.config import SearchConfig
+from nas.training.trained import FILES
 
 OBJECTIVES = ('error', 'latency_ms', 'params')
 # Options that may change when a search goes on: how much and where, but not what is searched.
@@ -76,6 +84,7 @@ class _Plan:
         title: of the report.
         reference: worst values that count, by objective.
         record: further entries of run.json.
+        inputs: digests of what is read, by flag.
         extra: function of the evaluations, for further entries of search.json.
         quiet: least number of seconds between two lines.
     """
@@ -86,11 +95,14 @@ class _Plan:
     title: str
     reference: dict[str, float] = dataclasses.field(default_factory=dict)
     record: dict[str, Any] = dataclasses.field(default_factory=dict)
+    inputs: dict[str, str | None] = dataclasses.field(default_factory=dict)
     extra: Callable[[list[Evaluation]], dict] = lambda evaluations: {}
     quiet: float = 0.0
 
 
-def run_search(config: SearchConfig, workdir, *, stop: Stop | None = None) -> SearchResult:
+def run_search(
+    config: SearchConfig, workdir, *, stop: Stop | None = None, overwrite: bool = False
+) -> SearchResult:
     """Searches until the budget is spent; a repeated call goes on after the last evaluation.
 
     The search prints its progress after each level, and the front at the end.
@@ -102,6 +114,7 @@ def run_search(config: SearchConfig, workdir, *, stop: Stop | None = None) -> Se
             gets evaluations.jsonl, and in the end pareto.csv, pareto.png, search.json and
             report.html.
         stop: what ends the search early, or None.
+        overwrite: whether files of an earlier run in the workdir, whatever it was, are removed.
 
     Returns:
         The search and what it found.
@@ -113,17 +126,28 @@ def run_search(config: SearchConfig, workdir, *, stop: Stop | None = None) -> Se
     """
     if not workdir:
         raise ValueError("--workdir has to name a directory, new or an earlier run's")
+    config = options.expand_paths(config)
+    opening = {'overwrite': overwrite, 'known': FILES, 'reads': options.read_by(config)}
+    check_workdir(workdir, **opening)
+    check_folder('image_cache', config.image_cache)
+    check_folder('measurement_cache', config.measuring.measurement_cache)
+    done = 0 if overwrite else _check_goes_on(config, workdir)
     plan = _plan_table(config) if config.benchmark else _plan_images(config, workdir)
     search = make_search(config, plan.space, plan.objectives, reference=plan.reference)
     if config.warm_start:
         own = pathlib.Path(workdir).expanduser() / EVALUATIONS_FILE
         taken, known = found.warm_start(search, config.warm_start, own=own)
         say(f'warm start: {taken} of {known} evaluations taken over')
-    done = _check_goes_on(config, workdir)
     text = options.flagfile(config, mode='search', workdir=os.fspath(workdir))
-    with open_run(workdir, text) as run:
+    digests = {**plan.inputs, '--warm_start': digest_of_path(config.warm_start)}
+    # Before the first evaluation, there is nothing that could mix with another search.
+    compared = digests if done else None
+    with open_run(workdir, text, inputs=compared, what='search', **opening) as run:
+        run.update(inputs=digests)
+        run.writes(EVALUATIONS_FILE, f'{EVALUATIONS_FILE}.corrupt', 'slurm/')
         run.update(**plan.record)
         evaluations, seconds = _evaluate(plan, search, config.budget, run, done, stop)
+        run.writes(*results.FILES)
         facts = results.write_results(
             run.path,
             search,
@@ -133,6 +157,7 @@ def run_search(config: SearchConfig, workdir, *, stop: Stop | None = None) -> Se
             title=plan.title,
             extra=plan.extra(evaluations),
         )
+        run.finish()
         say(f'{results.story(search, facts)}; results are in {run.path}')
     return SearchResult(search, evaluations, facts, run.path)
 
@@ -205,6 +230,7 @@ def _plan_table(config: SearchConfig) -> _Plan:
         space.evaluate,
         f'{name} on {columns[0]}' if columns else name,
         reference={name: space.reference[name] for name in names},
+        inputs={'--table': digest_of_path(config.table)},
         extra=lambda evaluations: {'relative_hypervolume': part(evaluations)},
         quiet=_QUIET,
     )
@@ -247,6 +273,7 @@ def _plan_images(config: SearchConfig, workdir) -> _Plan:
         candidates,
         f'{dataset.train.name}, skeleton {skeleton.name}',
         record={'data': data, 'device_measured': facts['device']},
+        inputs={'--dataset': dataset.digest()},
         extra=lambda evaluations: {'epochs_saved': candidates.saving(), **facts},
     )
 

@@ -5,7 +5,7 @@ import pathlib
 
 from common import options, parallel
 from common.logs import say
-from common.run import FLAGS_FILE, RunDirectory, earlier_run, open_run
+from common.run import FLAGS_FILE, RunDirectory, check_folder, check_workdir, earlier_run, open_run
 from common.stopping import Stop
 from nas.cells import choice
 from nas.cells.architecture import Architecture
@@ -24,7 +24,9 @@ FREE = ('image_cache', 'checkpoint_epochs', 'measure_input')
 _Split = Images | StreamedImages
 
 
-def train(config: TrainConfig, workdir, *, stop: Stop | None = None) -> Trained:
+def train(
+    config: TrainConfig, workdir, *, stop: Stop | None = None, overwrite: bool = False
+) -> Trained:
     """Trains a network; a repeated call goes on from the newest checkpoint, to the same result.
 
     The training prints a line of progress, and the errors at the end. `common.runtime.start` makes
@@ -36,6 +38,7 @@ def train(config: TrainConfig, workdir, *, stop: Stop | None = None) -> Trained:
             It gets network.json, checkpoints, metrics.jsonl, and in the end train.json and
             report.html.
         stop: what ends the training early, or None.
+        overwrite: whether files of an earlier run in the workdir, whatever it was, are removed.
 
     Returns:
         The network of the lowest held-out error, see `nas.training.trained.load_trained`.
@@ -45,12 +48,17 @@ def train(config: TrainConfig, workdir, *, stop: Stop | None = None) -> Trained:
             another training, or the loss is not finite.
         Stopped: a stop was requested; there is a checkpoint of the step after which training ended.
     """
-    architecture = choose_architecture(config)
     if not workdir:
         raise ValueError("--workdir has to name a directory, new or an earlier run's")
+    config = options.expand_paths(config)
+    architecture = choose_architecture(config)
     folder = pathlib.Path(workdir).expanduser()
-    _check_same(config, folder)
-    if (folder / final.RESULTS_FILE).exists():
+    opening = {'overwrite': overwrite, 'known': trained.FILES, 'reads': options.read_by(config)}
+    check_workdir(workdir, **opening)
+    check_folder('image_cache', config.image_cache)
+    if not overwrite:
+        _check_same(config, folder)
+    if not overwrite and (folder / final.RESULTS_FILE).exists():
         say(f'the training in {folder} has ended; its results are in {final.RESULTS_FILE}')
         return trained.load_trained(folder)
     parallel.local_examples(config.recipe.batch_size)
@@ -59,12 +67,16 @@ def train(config: TrainConfig, workdir, *, stop: Stop | None = None) -> Trained:
     architecture = architecture.for_classes(len(dataset.train.classes))
     split = _split(config, dataset)
     meta = trained.make_meta(architecture, split[0], data=config.dataset, config=config.recipe)
-    _check_same_data(folder, meta)
+    if not overwrite:
+        _check_same_data(folder, meta)
     text = options.flagfile(config, mode='train', workdir=os.fspath(workdir))
-    with open_run(workdir, text) as run:
+    digests = {'--dataset': dataset.digest()}
+    with open_run(workdir, text, inputs=digests, what='training', **opening) as run:
+        run.writes(*trained.FILES[:5])
         if parallel.is_main():
             trained.write_meta(run.path, meta)
         facts = _train_in(run, config, architecture, dataset, split, stop)
+        run.finish()
     parallel.wait_for_all()
     say(f'{final.story(facts)}; results are in {folder}, {final.REPORT_FILE} shows them')
     return trained.load_trained(folder)
@@ -195,6 +207,7 @@ def _train_in(
     extra = {'seed': config.seed, **sizes}
     if config.measure_input:
         extra |= _input_wait(run.path, config, images)
+    run.writes(final.RESULTS_FILE, final.REPORT_FILE)
     facts = final.finish(run.path, dataset.test, ended, note=dataset.note, extra=extra)
     spent = {name: facts[name] for name in ('steps', 'seconds')}
     run.update(training={**spent, 'resumed_from': ended.resumed_from})

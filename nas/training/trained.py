@@ -31,6 +31,13 @@ from nas.training import recipe
 from nas.training.config import RecipeConfig
 
 NETWORK_FILE, LAST, BEST = 'network.json', 'checkpoints', 'best'
+# Names of what runs of before run.json listed their files may have written.
+FILES = (
+    *(NETWORK_FILE, f'{LAST}/', f'{BEST}/', 'metrics.jsonl', 'events.out.tfevents.*'),
+    *('train.json', 'report.html', 'model.onnx', 'model.stablehlo', 'export.json'),
+    *('evaluations.jsonl', 'evaluations.jsonl.corrupt', 'pareto.csv', 'pareto.png', 'search.json'),
+    'slurm/',
+)
 # Images that `predict` computes at once: 256, or fewer if they are large (16 of ImageNet).
 _IMAGES_AT_ONCE, _PIXELS_AT_ONCE = 256, 2**20
 

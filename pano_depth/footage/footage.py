@@ -28,12 +28,17 @@ class Frame(NamedTuple):
         name: its file, or 'video.mp4 frame 17'.
         image: [H, W, 3] uint8, equirectangular.
         depth: [H, W] float32 range in metres, 0 where invalid; or None.
+        valid: [H, W] bool, False where the image shows nothing that counts: transparent pixels,
+            what lies outside a partial panorama, the frame's own mask; None: every pixel counts.
+        time: when it is shown, in seconds after frame 0 of the footage; None: index / fps.
     """
 
     index: int
     name: str
     image: np.ndarray
     depth: np.ndarray | None = None
+    valid: np.ndarray | None = None
+    time: float | None = None
 
 
 class BadFrames:
@@ -77,6 +82,9 @@ class Footage:
         ordered: False for unrelated images, which have no motion between them.
         spherical: `spherical.Spherical` of an mp4 or mov file that says it is a panorama, or None.
         skipped: list of (name, reason) of the frames left out; grows while reading.
+        down: [3] float64 unit vector, which way is down in the world, in the camera frame of frame
+            0 (x right, y down, z forward); None where the files do not say.
+        notes: sentences about what was guessed or converted, such as another projection.
     """
 
     name: str
@@ -91,6 +99,8 @@ class Footage:
     ordered: bool = True
     spherical: Spherical | None = None
     skipped: list = dataclasses.field(default_factory=list)
+    down: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
 
     def frames(self, *, size=None, start=0, stride=1) -> Iterator[Frame]:
         """Reads the frames, from the beginning on each call.
@@ -150,6 +160,9 @@ class Footage:
                 f'max_frames is {max_frames}; accepted: at least 1, or None for all frames'
             )
         kept, images, depths = [], [], []
+        if size is None and not self.ordered:
+            # Unrelated images may have different sizes.
+            size = (self.height, self.width)
         with contextlib.closing(self.frames(size=size, stride=stride)) as stream:
             for frame in itertools.islice(stream, max_frames):
                 kept.append(frame.index)

@@ -1,73 +1,32 @@
-"""Footage of image files, with or without depth files; frames that hold two eyes."""
+"""Footage of image files, with or without depth files."""
 
+import contextlib
 import functools
 import re
 from typing import NamedTuple
 
-import numpy as np
-
+from common import images
 from pano_depth.footage import media
 from pano_depth.footage.clip import Clip
+from pano_depth.footage.eyes import check_stereo, eye_size, stored_size, take_eye
 from pano_depth.footage.footage import Footage, Frame
+from pano_depth.footage.photos import photo
 
-STEREO = ('top_bottom', 'left_right')
+__all__ = [
+    'FrameFiles',
+    'check_stereo',
+    'eye_size',
+    'from_files',
+    'natural_order',
+    'numbered_files',
+    'stored_size',
+    'take_eye',
+]
+
+# Panoramas whose sizes differ by less are one panorama, rounded by different programs.
+_SAME_SIZE = 0.02
 # With more numbers than this per file, they do not count frames but, for example, nanoseconds.
 _MAX_SPREAD = 100
-
-
-def check_stereo(stereo):
-    """Raises ValueError unless `stereo` is None or names a way of stacking two eyes."""
-    if stereo is not None and stereo not in STEREO:
-        raise ValueError(
-            f'stereo is {stereo!r}; accepted: {", ".join(STEREO)}, or None for one eye a frame'
-        )
-
-
-def eye_size(height, width, stereo, name):
-    """Size of the equirectangular image inside a stored frame.
-
-    Args:
-        height, width: of the stored frame in pixels.
-        stereo: None, 'top_bottom' (stored 1:1, the left eye is the upper half) or 'left_right'
-            (stored 4:1, the left eye is the left half).
-        name: the file that the message names.
-
-    Returns:
-        (height, width).
-
-    Raises:
-        ValueError: the stored frame has another aspect, or the eye is too small or of odd height.
-    """
-    aspect = {None: 2, 'top_bottom': 1, 'left_right': 4}[stereo]
-    if stereo is not None and width != aspect * height:
-        raise ValueError(
-            f'{name} is {width}x{height} pixels (width x height); --stereo={stereo} takes one '
-            f'eye of frames with an aspect of {aspect}:1'
-        )
-    eye = _left_eye(height, width, stereo)
-    media.check_equirect(*eye, name if stereo is None else f'the left eye of {name}')
-    return eye
-
-
-def _left_eye(height, width, stereo):
-    """(height, width) of one eye in a stored frame."""
-    rows = height // (2 if stereo == 'top_bottom' else 1)
-    columns = width // (2 if stereo == 'left_right' else 1)
-    return rows, columns
-
-
-def stored_size(size, stereo):
-    """(height, width) of the stored frame whose one eye has the size (height, width)."""
-    return (
-        size[0] * (2 if stereo == 'top_bottom' else 1),
-        size[1] * (2 if stereo == 'left_right' else 1),
-    )
-
-
-def take_eye(frame, stereo):
-    """The left eye of a stored frame [H, W, ...]: its upper or left half, or all of it."""
-    rows, columns = _left_eye(*frame.shape[:2], stereo)
-    return np.ascontiguousarray(frame[:rows, :columns])
 
 
 class FrameFiles(NamedTuple):
@@ -131,11 +90,13 @@ def from_files(
     *,
     bad,
     stereo=None,
+    look=None,
     read_depth=None,
     fps=Clip.fps,
     poses=None,
     has_rotation=True,
     ordered=True,
+    may_differ=False,
 ):
     """Footage whose frames are image files.
 
@@ -144,13 +105,19 @@ def from_files(
         files: sequence of `FrameFiles`, one for each index.
         bad: `BadFrames`. Missing files are refused here, before any work; other problems show up
             while reading.
-        stereo: see `eye_size`.
+        stereo: see `eyes.eye_size`.
+        look: function of the path of an image -> how it becomes a panorama: something with
+            `height`, `width`, `stored` (height, width), `notes` and `read(size)` -> (image, valid)
+            (see `photos.photo`). None takes the pixels as they are stored.
         read_depth: function of a depth path -> [H, W] float32 range in metres; None for footage
             without depth.
         fps, poses, has_rotation, ordered: see `Footage`.
+        may_differ: whether images may have different sizes: each frame then has its own where no
+            size is asked for, and footage with such images is not `ordered`.
 
     Returns:
-        `Footage` of the size of the first image that can be read.
+        `Footage` of the size of the first image that can be read; of the largest one if they
+        differ.
 
     Raises:
         ValueError: no image can be read, the first is not equirectangular, or a frame is bad and
@@ -160,68 +127,122 @@ def from_files(
         for entry in files:
             if entry.problem:
                 bad.report(str(entry.image), entry.problem)
-    first, stored = _first_size(files, bad)
-    height, width = eye_size(*stored, stereo, first)
+    look = look or functools.partial(photo.look_at, stereo=stereo, projection=photo.EQUIRECT)
+    first = _first(files, look, bad)
+    height, notes = first.height, first.notes
+    if may_differ:
+        heights = {height, *_heights(files, look)}
+        may_differ, height = len(heights) > 1, max(heights)
+        ordered = ordered and not may_differ
+    if may_differ:
+        notes += (
+            f'the images of {name} have different sizes, up to {2 * height}x{height} pixels; they'
+            ' are taken as unrelated',
+        )
     load = functools.partial(
-        _load, stored=stored, first=first, eye=(height, width), stereo=stereo, read_depth=read_depth
+        _load, look=look, first=None if may_differ else first, stereo=stereo, read_depth=read_depth
     )
-    read = functools.partial(_read_files, files, load, bad)
     return Footage(
         name,
         height,
-        width,
+        2 * height,
         fps,
         len(files),
-        read,
+        _Reader(files, load, look, bad),
         poses=poses,
         has_depth=read_depth is not None,
         has_rotation=has_rotation,
         ordered=ordered,
         skipped=bad.skipped,
+        notes=notes,
     )
 
 
-def _first_size(files, bad):
-    """(path, (height, width)) of the first image that can be read."""
+def _first(files, look, bad):
+    """What `look` says of the first image that can be read."""
     for entry in files:
         if entry.problem:
             continue
         try:
-            return str(entry.image), media.read_image(entry.image).shape[:2]
+            # The header of a damaged image can be whole.
+            images.read_pixels(entry.image, least=(1, 2))
         except ValueError as error:
             bad.report(str(entry.image), str(error))
+        else:
+            return look(entry.image)
     reason = next((entry.problem for entry in files if entry.problem), None) or bad.skipped[0][1]
     raise ValueError(f'not one frame can be read: {reason}')
 
 
-def _read_files(files, load, bad, size, start, stride):
-    for index in range(start, len(files), stride):
-        entry = files[index]
-        try:
-            if entry.problem:
-                raise ValueError(entry.problem)
-            frame = Frame(index, str(entry.image), *load(entry, size))
-        except ValueError as error:
-            bad.report(str(entry.image), str(error))
-        else:
-            yield frame
+def _heights(files, look):
+    """The heights of the images whose headers can be read; the others show up while reading."""
+    for entry in files:
+        with contextlib.suppress(ValueError):
+            if not entry.problem:
+                yield look(entry.image).height
 
 
-def _load(entry, size, *, stored, first, eye, stereo, read_depth):
-    """(image, depth or None) of one frame at `size`, or at the size of the eye."""
-    image = media.read_image(entry.image)
-    if image.shape[:2] != stored:
-        raise ValueError(
-            f'{entry.image} is {image.shape[1]}x{image.shape[0]} pixels, {first} is '
-            f'{stored[1]}x{stored[0]}; accepted: one size'
-        )
-    size = size or eye
-    image = media.resize_equirect(take_eye(image, stereo), *size)
+class _Reader:
+    """Reads frames; it also knows their files, which masks of frames are found by.
+
+    Attributes:
+        names: of the image files.
+    """
+
+    def __init__(self, files, load, look, bad):
+        self.names = [str(entry.image) for entry in files]
+        self._files, self._load, self._look, self._bad = files, load, look, bad
+
+    def __call__(self, size, start, stride):
+        for index in range(start, len(self._files), stride):
+            entry = self._files[index]
+            try:
+                if entry.problem:
+                    raise ValueError(entry.problem)
+                image, valid, depth = self._load(entry, size)
+            except ValueError as error:
+                self._bad.report(str(entry.image), str(error))
+            else:
+                yield Frame(index, str(entry.image), image, depth, valid)
+
+    def placed(self, index, read_mask, size):
+        """[H, W] bool: a mask of an image as it is stored, placed and turned like the image.
+
+        Args:
+            index: of the frame.
+            read_mask: function that gives [h, w] bool.
+            size: (height, width) of the result.
+
+        Returns:
+            None where the image is neither placed nor turned.
+        """
+        return self._look(self._files[index].image).place_mask(read_mask, size)
+
+
+def _load(entry, size, *, look, first, stereo, read_depth):
+    """(image, valid or None, depth or None) of one frame.
+
+    Args:
+        entry: `FrameFiles`.
+        size: (height, width), or None for the size of the footage, or for the image's own where
+            each may have another one.
+        look, stereo, read_depth: see `from_files`.
+        first: what all images have the size of, or None where each may have another one.
+    """
+    found = look(entry.image)
+    if first is not None:
+        if abs(found.height / first.height - 1) > _SAME_SIZE:
+            raise ValueError(
+                f'{entry.image} is {found.stored[1]}x{found.stored[0]} pixels, {first.path} is '
+                f'{first.stored[1]}x{first.stored[0]}; accepted: one size'
+            )
+        size = size or (first.height, first.width)
+    image, valid = found.read(size)
     if read_depth is None:
-        return image, None
+        return image, valid, None
     depth = read_depth(entry.depth)
-    if depth.shape[1] != 2 * depth.shape[0]:
+    if media.nearest_equirect(*depth.shape) is None:
         # The depth is stacked like the images, or it cannot be used.
         eye_size(*depth.shape, stereo, str(entry.depth))
         depth = take_eye(depth, stereo)
-    return image, media.nearest(depth, size[0])
+    return image, valid, media.nearest(depth, image.shape[0])

@@ -66,13 +66,14 @@ def relative_motions(motion, name='motion'):
     return Motion(back @ rotation[1:], np.einsum('nij,nj->ni', back, np.diff(translation, axis=0)))
 
 
-def write_tum(path, timestamps, motion):
+def write_tum(path, timestamps, motion, *, comments=()):
     """Writes a trajectory in TUM format, `timestamp tx ty tz qx qy qz qw` a line, atomically.
 
     Args:
         path: destination.
         timestamps: [N] seconds.
         motion: `Motion` of [N, 3, 3] and [N, 3], camera to world, metres.
+        comments: lines above the poses; each gets a `#`, which readers of the format pass over.
 
     Raises:
         ValueError: the lengths differ, a value is not finite, or a matrix is no rotation.
@@ -92,6 +93,7 @@ def write_tum(path, timestamps, motion):
     quaternion = Rotation.from_matrix(rotation).as_quat(canonical=True)
     rows = np.concatenate([timestamps[:, None], translation, quaternion], axis=-1)
     with atomic_path(path) as temporary, open(temporary, 'w', encoding='ascii') as file:
+        file.writelines(f'# {line}\n' for line in comments)
         for row in rows:
             file.write(' '.join([f'{row[0]:.6f}'] + [f'{value:.9f}' for value in row[1:]]) + '\n')
 
@@ -139,3 +141,26 @@ def read_tum(path):
         raise ValueError(f'trajectory {path} has no poses')
     rows = np.array(rows)
     return rows[:, 0], Motion(Rotation.from_quat(rows[:, 4:]).as_matrix(), rows[:, 1:4])
+
+
+def tum_comments(path):
+    """What the comments above the poses of a TUM file say.
+
+    Args:
+        path: the file.
+
+    Returns:
+        dict of the lines `# name: text`, name -> text; empty if the file cannot be read.
+    """
+    said = {}
+    try:
+        with open(path, encoding='utf-8') as file:
+            for line in file:
+                if not line.startswith('#'):
+                    break
+                name, colon, text = line[1:].partition(':')
+                if colon:
+                    said[name.strip()] = text.strip()
+    except (OSError, UnicodeDecodeError):
+        return {}
+    return said

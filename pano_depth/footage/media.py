@@ -1,17 +1,15 @@
 """Reading and writing images: 8-bit colour, 16-bit depth, equirectangular sizes."""
 
-import os
-
 import numpy as np
 from PIL import Image
 
+from common import images
 from common.run import atomic_path
 
-IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg')
+IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.tif', '.tiff', '.webp', '.bmp', '.insp')
 MIN_HEIGHT = 16
-# The formats that are decoded, whatever the name of a file. Pillow knows more, among them
-# PostScript, for which it starts another program.
-_FORMATS = ('BMP', 'GIF', 'JPEG', 'PNG', 'PPM', 'TIFF', 'WEBP')
+# Encoders for players round sizes: 640x322 and 254x127 are panoramas.
+_NEARLY = 0.02
 
 
 def check_equirect(height, width, name):
@@ -25,30 +23,39 @@ def check_equirect(height, width, name):
     if width in (height, 4 * height):
         layout = 'top_bottom' if width == height else 'left_right'
         raise ValueError(
-            f'{size}, which looks like a stacked stereo pair; --stereo={layout} takes one eye'
+            f'{size}; an equirectangular image is twice as wide as high. If it holds two of them,'
+            f' one for each eye, --stereo={layout} takes one; if it shows the sphere in another'
+            ' way, --projection names it'
         )
     if width != 2 * height:
-        raise ValueError(f'{size}; an equirectangular image is twice as wide as high')
+        raise ValueError(
+            f'{size}; an equirectangular image is twice as wide as high. If it shows the sphere in'
+            ' another way, --projection names it'
+        )
     if height < MIN_HEIGHT or height % 2:
         raise ValueError(f'{size}; the height has to be even and at least {MIN_HEIGHT}')
 
 
-def _open_image(path):
-    """The decoded PIL image of a file; ValueError if it is missing, damaged or no image."""
-    if not os.path.isfile(path):
-        raise ValueError(f'image {path} does not exist')
-    try:
-        image = Image.open(path, formats=_FORMATS)
-        image.load()
-    except Exception as error:  # Damaged images raise almost anything.
-        raise ValueError(f'image {path} cannot be read: {error}') from error
-    return image
+def nearest_equirect(height, width):
+    """The equirectangular size of an image that is not quite twice as wide as high.
+
+    Args:
+        height, width: of the image in pixels.
+
+    Returns:
+        (height, width) with W = 2H and an even H, as wide as the image up to 2 pixels; the same
+        size where that holds already; None where the aspect is off by more than 2 %.
+    """
+    if abs(width / (2 * height) - 1) > _NEARLY:
+        return None
+    rows = 2 * int(width / 4 + 0.5)
+    return rows, 2 * rows
 
 
 def read_image(path):
     """Reads an image as 8-bit RGB.
 
-    Alpha is dropped, gray becomes RGB, 16 bits are scaled to 8.
+    Alpha is dropped, gray becomes RGB, 16 bits are rounded to 8, the EXIF orientation is obeyed.
 
     Args:
         path: a BMP, GIF, JPEG, PNG, PPM, TIFF or WebP file.
@@ -57,19 +64,9 @@ def read_image(path):
         [H, W, 3] uint8.
 
     Raises:
-        ValueError: the file is missing, damaged, or holds floating-point pixels.
+        ValueError: the file is missing, damaged, too large, or holds floating-point pixels.
     """
-    image = _open_image(path)
-    if image.mode.startswith('I'):
-        gray = np.asarray(image).astype(np.int64)
-        return np.repeat(
-            ((np.clip(gray, 0, 65535) + 128) // 257).astype(np.uint8)[..., None], 3, axis=-1
-        )
-    if image.mode == 'F':
-        raise ValueError(
-            f'image {path} holds floating-point pixels; accepted: 8 or 16 bits a channel'
-        )
-    return np.array(image.convert('RGB'))
+    return images.read_pixels(path).colour
 
 
 def write_image(path, array):
@@ -125,10 +122,12 @@ def read_png16(path):
     Raises:
         ValueError: the file is missing, damaged, or not 16-bit gray.
     """
-    image = _open_image(path)
-    if not image.mode.startswith('I'):
-        raise ValueError(f'image {path} has mode {image.mode}; accepted: one channel of 16 bits')
-    return np.asarray(image).astype(np.uint16)
+    with images.open_image(path) as image:
+        image.load()
+        mode, values = image.mode, np.asarray(image)
+    if not mode.startswith('I'):
+        raise ValueError(f'image {path} has mode {mode}; accepted: one channel of 16 bits')
+    return values.astype(np.uint16)
 
 
 def to_millimetres(depth):
@@ -147,33 +146,80 @@ def to_millimetres(depth):
     )
 
 
-def resize_equirect(frame, height, width):
+def resize_equirect(frame, height, width, valid=None):
     """Resizes an equirectangular frame; the seam and the poles stay continuous.
 
     Integer reductions average whole blocks; anything else is Lanczos over a frame extended across
     the seam and the poles.
 
     Args:
-        frame: [H, W, 3] uint8, W = 2H.
+        frame: [H, W, 3] uint8, about twice as wide as high.
         height, width: new size in pixels.
+        valid: [H, W] bool, the pixels whose colours count; the others do not bleed into them. None:
+            all count.
 
     Returns:
         [height, width, 3] uint8.
     """
     frame = np.asarray(frame)
-    rows, columns = frame.shape[:2]
-    if (rows, columns) == (height, width):
+    if frame.shape[:2] == (height, width):
         return frame
+    if valid is None or valid.all():
+        return np.clip(_resized(frame, height, width) + 0.5, 0, 255).astype(np.uint8)
+    share = _resized(valid[..., None].astype(np.float32), height, width)
+    colour = _resized(frame * valid[..., None].astype(np.float32), height, width)
+    # Where Lanczos finds next to nothing that counts, its weights may cancel.
+    plain = _resized(frame, height, width)
+    colour = np.where(share > 0.1, colour / np.maximum(share, 0.1), plain)
+    return np.clip(colour + 0.5, 0, 255).astype(np.uint8)
+
+
+def _resized(frame, height, width):
+    """[H, W, C] as [height, width, C] float32; uint8 stays within whole numbers for Lanczos."""
+    rows, columns, channels = frame.shape
     if rows % height == 0 and columns % width == 0:
-        blocks = frame.reshape(height, rows // height, width, columns // width, 3)
-        return (blocks.mean(axis=(1, 3), dtype=np.float32) + 0.5).astype(np.uint8)
+        blocks = frame.reshape(height, rows // height, width, columns // width, channels)
+        return blocks.mean(axis=(1, 3), dtype=np.float32)
     # Lanczos reaches three pixels of the coarser image.
     pad = min(rows, 3 * max(1, -(-rows // height)) + 1)
     half = np.roll(frame, columns // 2, axis=1)
     tall = np.concatenate([half[pad - 1 :: -1], frame, half[: -pad - 1 : -1]])
-    image = Image.fromarray(np.pad(tall, ((0, 0), (pad, pad), (0, 0)), mode='wrap'))
+    padded = np.pad(tall, ((0, 0), (pad, pad), (0, 0)), mode='wrap')
+    # Pillow resizes 8-bit colour at once, floating-point numbers channel by channel.
+    parts = [padded] if frame.dtype == np.uint8 else list(np.moveaxis(padded, -1, 0))
     box = (pad, pad, pad + columns, pad + rows)
-    return np.array(image.resize((width, height), Image.Resampling.LANCZOS, box=box))
+    new = [
+        np.asarray(
+            Image.fromarray(part).resize((width, height), Image.Resampling.LANCZOS, box=box),
+            np.float32,
+        )
+        for part in parts
+    ]
+    return new[0] if frame.dtype == np.uint8 else np.stack(new, axis=-1)
+
+
+def resize_valid(valid, height, width):
+    """A map of the pixels that count, at another size.
+
+    A pixel counts if every pixel that it touches counts, so that none mixes with what does not.
+
+    Args:
+        valid: [H, W] bool, or None where all count.
+        height, width: new size in pixels.
+
+    Returns:
+        [height, width] bool, or None.
+    """
+    if valid is None or valid.shape == (height, width):
+        return valid
+    for axis, size in enumerate((height, width)):
+        old = valid.shape[axis]
+        first = np.arange(size) * old // size
+        after = -(-np.arange(1, size + 1) * old // size)
+        start = np.zeros_like(np.take(valid, [0], axis), np.int32)
+        missing = np.concatenate([start, np.cumsum(~valid, axis, np.int32)], axis)
+        valid = np.take(missing, after, axis) == np.take(missing, first, axis)
+    return valid
 
 
 def nearest(array, height):

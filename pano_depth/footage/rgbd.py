@@ -1,6 +1,6 @@
 """Folders of panoramas with depth: pairs of files whose names begin in the same way.
 
-The image is one of `<stem>-rgb.*`, `<stem>-color.*`, `<stem>.*` (`.png`, `.jpg`, `.jpeg`) and the
+The image is one of `<stem>-rgb.*`, `<stem>-color.*`, `<stem>.*` (`media.IMAGE_SUFFIXES`) and the
 depth `<stem>-depth.*` (see `depth_files`), where `_` or `.` may stand for each `-`:
 `room_0-rgb.png` and `room_0-depth.dpt`, `7_color.jpg` and `7_depth.png`, `hall.jpg` and
 `hall.depth.exr`.
@@ -11,6 +11,7 @@ import pathlib
 import re
 
 from pano_depth.footage import media
+from pano_depth.footage.clip import Clip
 from pano_depth.footage.depth_files import DEPTH_SUFFIXES, read_depth
 from pano_depth.footage.footage import BadFrames
 from pano_depth.footage.frame_files import FrameFiles, from_files, natural_order
@@ -50,12 +51,12 @@ def is_pairs(folder):
     return any(entry.name[0] != '.' and _DEPTH.fullmatch(entry.stem) for entry in files)
 
 
-def open_pairs(folder, *, stereo=None, on_bad='refuse', depth_scale=None):
-    """Opens a folder of RGB-D panoramas of one size.
+def open_pairs(folder, *, stereo=None, on_bad='refuse', depth_scale=None, fps=None):
+    """Opens a folder of RGB-D panoramas, each of its own size.
 
     Args:
         folder: a folder of pairs.
-        stereo, on_bad, depth_scale: see `open_footage.open_footage`.
+        stereo, on_bad, depth_scale, fps: see `open_footage.open_footage`.
 
     Returns:
         `Footage` with depth, not `ordered`: no motion connects the images.
@@ -85,5 +86,7 @@ def open_pairs(folder, *, stereo=None, on_bad='refuse', depth_scale=None):
         bad=bad,
         stereo=stereo,
         ordered=False,
+        may_differ=True,
+        fps=fps or Clip.fps,
         read_depth=functools.partial(read_depth, scale=depth_scale),
     )

@@ -22,6 +22,8 @@ from pano_depth.learning.model import (
 )
 from pano_depth.learning.triplets import Truth
 
+HIDDEN = 0.5  # grey value of what a mask hides
+
 
 @dataclasses.dataclass(frozen=True)
 class LossConfig:
@@ -110,6 +112,11 @@ def _seen(image, directions):
     return sphere.sample_equirect(image[..., None], directions, method='nearest')[..., 0]
 
 
+def _counting(mask, directions):
+    """Where directions [B, F, h, w, 3] show what counts by one mask [H, W] or B masks [B, H, W]."""
+    return _seen(mask, directions) if mask.ndim == 2 else jax.vmap(_seen)(mask, directions)
+
+
 def _synthesize(frames, disparity, motion, view, mask, grid):
     """The target synthesised from both sources, and where it would show masked pixels.
 
@@ -118,7 +125,9 @@ def _synthesize(frames, disparity, motion, view, mask, grid):
     """
     turned = warp.reproject(grid.rays, 1 / _twice(disparity), motion.rotation, motion.translation)
     turned = rigid.rotate(_twice(view)[:, None, None, None], turned)
-    hidden = None if mask is None else 1 - _seen(mask, turned)
+    hidden = None
+    if mask is not None:
+        hidden = 1 - _counting(mask if mask.ndim == 2 else _both(mask), turned)
     return jax.vmap(sphere.sample_equirect)(_both(frames), turned), hidden
 
 
@@ -148,7 +157,10 @@ def _compare(views, hidden, images, weights, share, config, pad):
         errors = pairs(error(_halve(views, times), coarse))
         if hidden is not None:
             errors = errors + pairs(_halve(hidden[..., None], times)[..., 0])
-        errors = errors.mean(axis=0) + share * (errors.min(axis=0) - errors.mean(axis=0))
+        # Where a mask makes both errors exactly 0, the derivative of a reduction may divide by the
+        # number of ties that it counts, which rounding can make 0.
+        least = errors.min(axis=0) if hidden is None else jnp.minimum(errors[0], errors[1])
+        errors = errors.mean(axis=0) + share * (least - errors.mean(axis=0))
         if config.automask:
             errors = jnp.minimum(
                 errors, pairs(error(_halve(_both(images), times), coarse)).min(axis=0)
@@ -202,7 +214,7 @@ def objective(
     frames: Float[Array, 'batch 3 height width 3'],
     view: Float[Array, 'batch 3 3'],
     colours: augment.Colours | None,
-    mask: Real[Array, 'height width'] | None,
+    mask: Real[Array, 'height width'] | Real[Array, 'batch 3 height width'] | None,
     grid: Grid,
     model: ModelConfig,
     config: LossConfig,
@@ -219,7 +231,7 @@ def objective(
         colours: change of the colours that the networks see; the loss compares unchanged colours.
             None for no change.
         mask: 1 where the image counts, 0 for the tripod or the photographer, who move with the
-            camera; or None.
+            camera; one for all frames, or one for each frame of each triplet; or None.
         grid: of the model.
         model: configuration of the networks.
         config: weights of the losses.
@@ -232,7 +244,7 @@ def objective(
     """
     if mask is not None:
         # Neither network nor loss ever sees masked pixels.
-        frames = jnp.where(mask[..., None] > 0, frames, 0.5)
+        frames = jnp.where(mask[..., None] > 0, frames, HIDDEN)
     images = look(frames, grid, view)
     inputs = images if colours is None else augment.recolour(images, colours)
     target = images[:, 1]
@@ -247,7 +259,8 @@ def objective(
         grid.weights if config.solid_angle else jnp.ones_like(grid.weights), target.shape[:-1]
     )
     if mask is not None:
-        weights = weights * _seen(mask, rigid.rotate(view[:, None, None, None], grid.rays[None]))
+        rays = rigid.rotate(view[:, None, None, None], grid.rays[None])
+        weights = weights * _counting(mask if mask.ndim == 2 else mask[:, 1], rays)
     # The change takes a tenth of the training.
     ramp = jnp.clip((progress - config.minimum_from) * 10, 0, 1)
     share = ramp if config.selection == 'minimum' else 0.0

@@ -7,7 +7,7 @@ import grain
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from pano_depth.footage.clip import Clip
 from pano_depth.kernels import rigid
@@ -45,6 +45,7 @@ class ClipSource:
         reach: int = 1,
         widen_from: int = 0,
         near: float = 0.0,
+        valid: Bool[Array, 'frames height width'] | None = None,
     ):
         """Sets the source up.
 
@@ -60,9 +61,10 @@ class ClipSource:
                 one frame. The path is chained from motions between neighbouring frames, so the
                 networks have to learn these too.
             widen_from: step before which no neighbour is farther away than one stride.
+            valid: False where a frame shows nothing that counts; None: every pixel counts.
 
         Raises:
-            ValueError: the clip is too short for the stride.
+            ValueError: the clip is too short for the stride, or the masks do not fit its frames.
         """
         if stride < 1 or reach < 1 or len(clip) < 2 * stride + 1:
             raise ValueError(
@@ -76,6 +78,13 @@ class ClipSource:
         self.reach, self._widen_from = min(reach, (len(clip) - 1) // (2 * stride)), widen_from
         self._near = near if stride > 1 else 0.0
         self.shared = {'frames': np.asarray(clip.frames)}
+        if valid is not None:
+            if valid.shape != clip.frames.shape[:3]:
+                raise ValueError(
+                    f'valid has shape {valid.shape}; accepted: {clip.frames.shape[:3]}, a mask for'
+                    ' each frame of the clip'
+                )
+            self.shared['valid'] = np.asarray(valid)
 
     def add_prior(self, depth: Float[Array, 'frames height width']) -> None:
         """Adds depth that earlier networks predict: a range map for each frame of the clip."""
@@ -112,11 +121,13 @@ class ClipSource:
     def sample(
         batch: dict, shared: dict
     ) -> tuple[Float[Array, 'batch 3 height width 3'], Truth | None]:
-        """The triplets as floats, and the prior of their targets where there is one."""
-        prior = None
+        """The triplets as floats, and the prior and the masks of their frames where there are."""
+        index, known = batch['index'], {}
         if 'prior' in shared:
-            prior = Truth(prior=shared['prior'][batch['index'][:, 1]].astype(jnp.float32))
-        return _floats(shared['frames'][batch['index']]), prior
+            known['prior'] = shared['prior'][index[:, 1]].astype(jnp.float32)
+        if 'valid' in shared:
+            known['valid'] = shared['valid'][index].astype(jnp.float32)
+        return _floats(shared['frames'][index]), Truth(**known) if known else None
 
 
 class WindowSource:

@@ -141,6 +141,8 @@ def make_step(
 
     def step(state, batch, index, grid, mask, shared):
         frames, truth = sample(batch['data'], shared)
+        if truth is not None and truth.valid is not None:
+            mask = truth.valid if mask is None else truth.valid * mask
         view_keys, colour_keys = jax.vmap(jax.random.split, out_axes=1)(batch['keys'])
         view = augment.views(view_keys, rotation=config.rotation, mirror=config.mirror)
         colours = augment.colours(colour_keys, config.colour)
@@ -207,7 +209,8 @@ def fit(
         model: configuration of the networks.
         loss: configuration of their loss.
         grid: of the model.
-        mask: 1 where the images count, or None.
+        mask: 1 where the images count, or None. A source whose frames have masks of their own has
+            them in its `Truth`; what either hides does not count.
         start: number of steps that are done.
         on_step: called as on_step(done, state, metrics) with the number of steps done, the state
             and the metrics as floats; it logs and saves. It runs one step behind the device, which

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 from jaxtyping import Float
 
 from pano_depth.kernels.rigid import Motion
-from pano_depth.kernels.shapes import Array
+from pano_depth.kernels.shapes import Array, Real
 
 
 class Truth(NamedTuple):
@@ -17,11 +17,13 @@ class Truth(NamedTuple):
         motion: [2 * batch] motions from target to source camera in metres, first to the previous
             frames, then to the next ones; None if the data has none.
         prior: range of the targets as other networks estimate it, in any unit; or None.
+        valid: where previous, target and next count; None: wherever the mask of all frames says.
     """
 
     depth: Float[Array, 'batch height width'] | None = None
     motion: Motion | None = None
     prior: Float[Array, 'batch height width'] | None = None
+    valid: Real[Array, 'batch 3 height width'] | None = None
 
 
 @runtime_checkable

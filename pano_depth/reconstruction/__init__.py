@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=[
         'analysis',
+        'bars',
         'bundle',
         'consistency',
         'evaluate',
@@ -19,6 +20,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         'survey',
         'sweep',
         'trajectory',
+        'validity',
     ],
     submod_attrs={'pretrained': ['Networks', 'load_networks']},
 )

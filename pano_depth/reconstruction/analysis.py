@@ -10,14 +10,16 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float32, Int, UInt8
+from jaxtyping import Bool, Float32, Float64, Int, UInt8
 
-from common.logs import Progress
+from common.logs import Progress, say
+from pano_depth.footage import media
 from pano_depth.footage.footage import Footage, Frame
 from pano_depth.kernels.shapes import Array, Real
 from pano_depth.learning.model import Grid, ModelConfig
 from pano_depth.learning.objective import LossConfig, objective
-from pano_depth.reconstruction import infer
+from pano_depth.reconstruction import infer, validity
+from pano_depth.reconstruction.validity import Mask
 
 
 class Frames(NamedTuple):
@@ -26,12 +28,18 @@ class Frames(NamedTuple):
     Attributes:
         images: equirectangular.
         indices: numbers in the footage.
-        sha256: of the images.
+        sha256: of the images as they were read, and of what of them counts.
+        times: seconds after frame 0 of the footage at which they are shown, increasing; None for
+            index / fps.
+        valid: False where a frame shows nothing that counts; there its image shows what is around
+            instead. A file, too; None where every pixel of every frame counts.
     """
 
     images: UInt8[np.ndarray, 'frames height width 3']
     indices: Int[np.ndarray, ' frames']
     sha256: str
+    times: Float64[np.ndarray, ' frames'] | None = None
+    valid: Bool[np.ndarray, 'frames height width'] | None = None
 
 
 def some_frames(
@@ -58,8 +66,11 @@ def read_frames(
     *,
     stride: int = 1,
     limit: int | None = None,
+    mask: Bool[np.ndarray, '_ _'] | None = None,
 ) -> Frames:
     """Reads footage once, shrunk, into a file.
+
+    Beside it lies a file of what counts, if there is a frame of which not every pixel does.
 
     Args:
         footage: what is read.
@@ -67,11 +78,14 @@ def read_frames(
         path: file to write.
         stride: every stride-th frame is taken.
         limit: at most so many frames, or None.
+        mask: False for what is hidden in all frames, of any size; or None.
 
     Raises:
-        ValueError: as for `Footage.frames`.
+        ValueError: as for `Footage.frames`; no pixel of any frame counts.
     """
-    indices, digest = [], hashlib.sha256()
+    indices, times, digest = [], [], hashlib.sha256()
+    fixed = None if mask is None else media.nearest(mask, height)
+    hidden = _Validity(f'{path}.valid', height)
     expected = -(-footage.length // stride)
     expected = expected if limit is None else min(limit, expected)
     with (
@@ -79,13 +93,64 @@ def read_frames(
         Progress(expected, unit='frame', description='reading') as progress,
     ):
         for frame in some_frames(footage, stride, limit, (height, 2 * height)):
-            data = np.ascontiguousarray(frame.image).tobytes()
-            digest.update(data)
-            file.write(data)
+            digest.update(np.ascontiguousarray(frame.image))
+            valid = hidden.add(frame.valid, digest)
+            image = validity.filled(frame.image, validity.both(fixed, valid))
+            file.write(np.ascontiguousarray(image).tobytes())
             indices.append(frame.index)
+            times.append(frame.time)
             progress.update()
     images = np.memmap(path, np.uint8, 'r', shape=(len(indices), height, 2 * height, 3))
-    return Frames(images, np.array(indices), digest.hexdigest())
+    shown = _times(times, np.array(indices) / footage.fps, footage.name)
+    valid = hidden.mapped()
+    if not validity.any_left(fixed, valid):
+        raise ValueError(
+            f'{footage.name} has no pixel that counts: all of every frame is transparent, outside'
+            ' of the panorama, or hidden by the mask'
+        )
+    return Frames(images, np.array(indices), digest.hexdigest(), times=shown, valid=valid)
+
+
+class _Validity:
+    """Writes which pixels of frames count; there is no file as long as all do."""
+
+    def __init__(self, path, height):
+        self._path, self._everything = path, np.ones((height, 2 * height), bool)
+        self._count, self._started = 0, False
+
+    def add(self, valid, digest):
+        """Adds the mask of a frame, or None; returns it at the size of the file, or None."""
+        valid = media.resize_valid(valid, *self._everything.shape)
+        if valid is not None and valid.all():
+            valid = None
+        if valid is not None:
+            digest.update(f'valid {self._count}'.encode() + np.packbits(valid).tobytes())
+        before = 0 if self._started else self._count
+        if valid is not None or self._started:
+            with open(self._path, 'ab' if self._started else 'wb') as file:
+                for _ in range(before):
+                    file.write(self._everything)
+                file.write(self._everything if valid is None else np.ascontiguousarray(valid))
+            self._started = True
+        self._count += 1
+        return valid
+
+    def mapped(self):
+        """[frames, height, width] bool, mapped from the file; None without one."""
+        if not self._started:
+            return None
+        return np.memmap(self._path, bool, 'r', shape=(self._count, *self._everything.shape))
+
+
+def _times(found, even, name):
+    """Times of frames, as far as the footage says them, else `even` ones."""
+    if None in found:
+        return even
+    found = np.array(found, np.float64)
+    if not np.isfinite(found).all() or (np.diff(found) <= 0).any():
+        say(f'{name} has frames whose times do not increase; frames count as evenly spaced in time')
+        return even
+    return found
 
 
 def _mapped(path, shape):
@@ -112,6 +177,7 @@ def analyse(
     *,
     ordered: bool = True,
     distances: Sequence[int] = (1,),
+    mask: Mask = None,
 ) -> infer.Analysis:
     """`infer.analyse` with its disparity in a file and its progress shown."""
     out = _mapped(path, (len(frames.images), *grid.rays.shape[:3]))
@@ -123,6 +189,7 @@ def analyse(
             config,
             ordered=ordered,
             distances=distances,
+            mask=mask,
             out=out,
             on_frames=progress.update,
         )
@@ -153,7 +220,7 @@ def photometric_error(
     config: ModelConfig,
     loss: LossConfig,
     *,
-    mask: Real[Array, 'height width'] | None = None,
+    mask: Real[Array, 'height width'] | Bool[Array, 'frames height width'] | None = None,
     samples: int = 32,
 ) -> float:
     """The photometric loss without augmentation: how badly neighbours synthesise each frame.
@@ -164,7 +231,7 @@ def photometric_error(
         stride: frames between a target and its neighbours.
         grid: of the model.
         config, loss: configurations of the networks and of the loss.
-        mask: 1 where images count, or None.
+        mask: 1 where images count, one for all frames or one for each; or None.
         samples: number of triplets to use.
     """
 
@@ -176,8 +243,10 @@ def photometric_error(
 
     last = len(images) - 1 - stride
     targets = np.linspace(stride, last, min(samples, len(images) - 2 * stride)).astype(int)
-    triplets = (np.asarray(images[[t - stride, t, t + stride]]) for t in np.unique(targets))
-    return float(np.mean([one(params, triplet, grid, mask) for triplet in triplets]))
+    triplets = (np.array([t - stride, t, t + stride]) for t in np.unique(targets))
+    own = mask is not None and mask.ndim == 3
+    masks_of = lambda some: np.asarray(mask[some], np.float32)[None] if own else mask
+    return float(np.mean([one(params, np.asarray(images[t]), grid, masks_of(t)) for t in triplets]))
 
 
 def flicker(analysis: infer.Analysis) -> dict[str, float]:

@@ -13,7 +13,7 @@ from pano_depth.kernels import sphere
 from pano_depth.kernels.rigid import Motion
 from pano_depth.kernels.shapes import Array, Real
 from pano_depth.learning.model import Grid, ModelConfig
-from pano_depth.reconstruction import infer, metrics
+from pano_depth.reconstruction import infer, metrics, validity
 
 MIN_DEPTH, MAX_DEPTH = 0.1, 10.0  # metres
 BATCH = 8
@@ -106,7 +106,8 @@ class Scores:
 
         Args:
             prior: `blind_prior` over training data; None takes each clip's own truth.
-            mask: equirectangular of any size, where images count, or None.
+            mask: equirectangular of any size, where images count, or None. Where a frame of the
+                footage is not valid it does not count either.
         """
         self._prior, self._mask = prior, mask
         self._depth = {name: [] for name in ('network', 'constant', 'blind', 'confident')}
@@ -141,6 +142,10 @@ class Scores:
             for position, frame in zip(range(count), footage.frames()):
                 indices.append(frame.index)
                 height = frame.depth.shape[0]
+                if batch and len(batch[0][0]) != height:
+                    # Unrelated images may have different sizes; a batch has one.
+                    self._score(batch, prior, refined is not None)
+                    batch = []
                 if height not in maps:
                     maps[height] = infer.depth_maps(config, height)
                 sure = np.ones(frame.depth.shape, np.float32)
@@ -149,7 +154,8 @@ class Scores:
                     depth = np.asarray(found)[0]
                 else:
                     depth, sure = (media.nearest(part, height) for part in refined(position))
-                batch.append((depth, sure, frame.depth))
+                counts = np.ones(depth.shape, bool) if frame.valid is None else frame.valid
+                batch.append((depth, sure, frame.depth, media.nearest(counts, height)))
                 if on_frame is not None:
                     on_frame(frame, depth, position)
                 if len(batch) == BATCH:
@@ -170,9 +176,10 @@ class Scores:
         return blind_prior((frame.depth for frame in frames), height)
 
     def _score(self, batch, prior, has_confidence):
-        depth, sure, truth = (np.stack(part) for part in zip(*batch))
+        depth, sure, truth, mask = (np.stack(part) for part in zip(*batch))
         height = truth.shape[1]
-        mask = True if self._mask is None else media.nearest(self._mask, height)
+        if self._mask is not None:
+            mask = mask & media.nearest(self._mask, height)
         for name, prediction in (
             ('network', depth),
             ('constant', np.ones(truth.shape[1:])),
@@ -283,7 +290,14 @@ def evaluate(
     """
     scores, height = Scores(prior, mask), 2 * config.face_size
     for footage in footages:
-        frames = np.stack([frame.image for frame in footage.frames(size=(height, 2 * height))])
+        # What does not count is hidden from the networks, as in `analysis.read_frames`.
+        hidden = None if mask is None else media.nearest(mask, height)
+        frames = np.stack(
+            [
+                validity.filled(frame.image, validity.both(hidden, frame.valid))
+                for frame in footage.frames(size=(height, 2 * height))
+            ]
+        )
         analysis = infer.analyse(params, frames, grid, config, ordered=footage.ordered)
         on_frame = on_footage(footage, analysis) if on_footage is not None else None
         scores.add(footage, analysis, config, on_frame=on_frame)

@@ -14,7 +14,9 @@ from pano_depth.kernels.rigid import Motion
 from pano_depth.kernels.shapes import Array
 from pano_depth.learning import model as models
 from pano_depth.learning.model import Grid, ModelConfig
+from pano_depth.learning.objective import HIDDEN
 from pano_depth.reconstruction import trajectory
+from pano_depth.reconstruction.validity import Mask
 
 BATCH = 8
 
@@ -43,6 +45,15 @@ def _images(frames, grid, config):
     del config
     upright = jnp.broadcast_to(jnp.eye(3), (frames.shape[0], 3, 3))
     return models.look(frames[:, None].astype(jnp.float32) / 255, grid, upright)[:, 0]
+
+
+@functools.partial(jax.jit, static_argnames=('config',))
+def _shown(frames, masks, grid, config):
+    """The same, where what is hidden looks as it does in training."""
+    del config
+    upright = jnp.broadcast_to(jnp.eye(3), (frames.shape[0], 3, 3))
+    frames = jnp.where(masks[..., None], frames.astype(jnp.float32) / 255, HIDDEN)
+    return models.look(frames[:, None], grid, upright)[:, 0]
 
 
 @functools.partial(jax.jit, static_argnames=('config',))
@@ -107,17 +118,22 @@ def depth_maps(
 
 
 def estimate_depth(
-    params: dict, frames: UInt8[Array, 'frames height width 3'], grid: Grid, config: ModelConfig
+    params: dict,
+    frames: UInt8[Array, 'frames height width 3'],
+    grid: Grid,
+    config: ModelConfig,
+    *,
+    mask: Mask = None,
 ) -> Float16[np.ndarray, 'frames height width']:
     """Depth of frames, each frame by itself.
 
     Args:
-        params, frames, grid, config: as for `analyse`.
+        params, frames, grid, config, mask: as for `analyse`.
 
     Returns:
         Range, whose mean disparity is about 1.
     """
-    disparity = analyse(params, frames, grid, config, ordered=False).disparity
+    disparity = analyse(params, frames, grid, config, ordered=False, mask=mask).disparity
     depth_of = depth_maps(config, 2 * config.face_size)
     out = np.empty(frames.shape[:3], np.float16)
     for start in range(0, len(frames), BATCH):
@@ -147,6 +163,7 @@ def analyse(
     *,
     ordered: bool = True,
     distances: Sequence[int] = (1,),
+    mask: Mask = None,
     out: Float32[np.ndarray, 'frames faces rows columns'] | None = None,
     on_frames: Callable[[int], None] | None = None,
 ) -> Analysis:
@@ -160,6 +177,8 @@ def analyse(
         ordered: whether neighbours are frames of one moving camera.
         distances: distances between frames over which motions are predicted too, beside direct
             neighbours, to refine the path; the networks have to know these distances.
+        mask: False for what is hidden from the networks, as from `objective` in training, at the
+            size of the frames: one mask, or one for each frame; None: they see everything.
         out: array that the disparity is written to, such as a file mapped into memory; None for a
             new array.
         on_frames: called with the number of frames done since the last call.
@@ -179,7 +198,11 @@ def analyse(
         # Frames beyond the batch, for the pairs across its end; the last one is repeated, so that
         # everything compiles once.
         rows = np.minimum(np.arange(start, start + BATCH + distances[-1]), count - 1)
-        images = _images(np.asarray(frames[rows]), grid, config)
+        if mask is None:
+            images = _images(np.asarray(frames[rows]), grid, config)
+        else:
+            masks = np.asarray(mask if mask.ndim == 2 else mask[rows])
+            images = _shown(np.asarray(frames[rows]), masks, grid, config)
         disparity = _disparity(params, images[: BATCH + 1], grid, config)
         fresh = min(BATCH, count - start)
         out[start : start + fresh] = disparity[:fresh]

@@ -1,5 +1,6 @@
 """Metric scale from the known height of the camera over the floor."""
 
+import itertools
 from collections.abc import Iterable
 
 import numpy as np
@@ -7,6 +8,8 @@ from jaxtyping import Bool, Float
 
 from pano_depth.kernels import sphere
 from pano_depth.kernels.shapes import Array
+from pano_depth.reconstruction import validity
+from pano_depth.reconstruction.validity import Mask
 
 # The floor is looked for between these elevations below the horizon: nearer the nadir stands the
 # tripod, farther out stands furniture.
@@ -15,7 +18,10 @@ BIN = 0.03  # of the logarithm of height
 
 
 def floor_height(
-    depth: Float[Array, 'height width'], *, mask: Bool[Array, 'height width'] | None = None
+    depth: Float[Array, 'height width'],
+    *,
+    mask: Bool[Array, 'height width'] | None = None,
+    down: Float[Array, '3'] | None = None,
 ) -> float:
     """Height of the camera over the floor, in the unit of the depth.
 
@@ -23,14 +29,15 @@ def floor_height(
     is the height that most of the solid angle agrees on.
 
     Args:
-        depth: range of one frame of an upright camera; 0 where invalid.
+        depth: range of one frame; 0 where invalid.
         mask: False for pixels that do not count, or None.
+        down: unit vector that points down, in the camera frame; None for an upright camera.
 
     Returns:
         The height, or NaN if nothing below the horizon is known.
     """
     rays = np.asarray(sphere.ray_directions(*depth.shape))
-    down = rays[..., 1]
+    down = rays[..., 1] if down is None else rays @ np.asarray(down, rays.dtype)
     counts = (
         (down > np.sin(np.radians(FLAT)))
         & (down < np.sin(np.radians(STEEP)))
@@ -56,13 +63,15 @@ def floor_height(
 def clip_floor_height(
     depths: Iterable[Float[Array, 'height width']],
     *,
-    mask: Bool[Array, 'height width'] | None = None,
+    mask: Mask = None,
+    downs: Iterable[Float[Array, '3'] | None] | None = None,
 ) -> tuple[float, float]:
     """Median of `floor_height` over frames that share one unit.
 
     Args:
         depths: of the frames.
-        mask: as for `floor_height`.
+        mask: as for `floor_height`, one for all of them or one for each.
+        downs: which way is down in each frame; None, also for one frame, for an upright camera.
 
     Returns:
         (height, spread): the spread is the median relative deviation of the frames.
@@ -70,7 +79,13 @@ def clip_floor_height(
     Raises:
         ValueError: no frame shows anything below the camera.
     """
-    heights = np.array([floor_height(depth, mask=mask) for depth in depths])
+    each = itertools.repeat(None) if downs is None else downs
+    heights = np.array(
+        [
+            floor_height(depth, mask=validity.of_frame(mask, i), down=down)
+            for i, (depth, down) in enumerate(zip(depths, each, strict=False))
+        ]
+    )
     heights = heights[np.isfinite(heights)]
     if not heights.size:
         raise ValueError(

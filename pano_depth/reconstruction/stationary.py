@@ -1,4 +1,4 @@
-"""What moves along with the camera: a hand, a photographer, a tripod, a logo, black bars.
+"""What moves along with the camera: a hand, a photographer, a tripod, a logo.
 
 It stays where it is in the image while everything else moves. A place counts as such if, in most
 pairs of frames, no distance at which it could lie explains that it stays: not even infinity, or,
@@ -21,6 +21,8 @@ from pano_depth.footage import media
 from pano_depth.kernels import rigid, sphere, warp
 from pano_depth.kernels.rigid import Motion
 from pano_depth.kernels.shapes import Array
+from pano_depth.reconstruction import validity
+from pano_depth.reconstruction.validity import Mask
 
 TARGETS = 16  # frames over the clip that are compared, each with one before and one after it
 GOAL, LEAST = 6.0, 2.0  # wanted and least motion of the image in a pair, pixels in the mean
@@ -42,8 +44,6 @@ CLOSED = 8.0  # degrees, half the width of gaps that are closed
 GROWN = 3.0  # pixels by which regions grow: their rims look like their surroundings
 LARGE = 0.15  # share of the sphere from which an enclosed area is not filled
 WORLD = 0.3  # share of the pixels of an enclosed area that may move
-BLACK = 8  # grey values, at most, of a bar
-BESIDE = 24  # grey values, at least, of what ends a bar
 
 
 class Stationary(NamedTuple):
@@ -64,6 +64,8 @@ def find(
     frames: UInt8[Array, 'frames height width 3'],
     poses: Motion,
     depth: Float[Array, 'frames rows columns'],
+    *,
+    mask: Mask = None,
 ) -> Stationary:
     """Finds what moves along with the camera.
 
@@ -71,12 +73,13 @@ def find(
         frames: equirectangular, in memory or mapped from a file; a bounded number of them is read.
         poses: [frames] camera to world, in the unit of the depth.
         depth: range of each frame, at any size; an estimate will do.
+        mask: False for what is known not to count, at any size, one for all frames or one for each:
+            it tells nothing; or None.
     """
     height = frames.shape[1]
     area = _shares(height)
-    bars = _bars(frames)
-    stays, moves = _vote(frames, poses, depth)
-    hidden = _tidy(stays, moves) | bars
+    stays, moves = _vote(frames, poses, depth, mask)
+    hidden = _tidy(stays, moves)
     share = float(area[hidden].sum())
     if not hidden.any():
         return Stationary(None, 0.0, 'nothing was found that moves along with the camera')
@@ -95,7 +98,7 @@ def _shares(height):
     return np.asarray(sphere.solid_angles(height, 2 * height), np.float64) / (4 * np.pi)
 
 
-def _vote(frames, poses, depth):
+def _vote(frames, poses, depth, mask):
     """(stays, moves) [H, W]: which pixels most pairs of frames agree on."""
     height = frames.shape[1]
     nowhere = np.zeros((height, 2 * height), bool)
@@ -106,13 +109,21 @@ def _vote(frames, poses, depth):
         range_ = media.nearest(_valid(depth[first]), height)
         there, back = (Motion(*(part[i] for part in poses)) for i in (first, second))
         motion = rigid.compose(rigid.inverse(back), there)
-        images = np.asarray(frames[first]), np.asarray(frames[second])
+        images = [
+            validity.filled(np.asarray(frames[i]), validity.of_frame(mask, i))
+            for i in (first, second)
+        ]
         scales = range_, _farthest(range_), np.float32(np.percentile(range_, 5) / 2)
-        stay, change, better = (np.asarray(x) for x in _evidence(*images, motion, *scales))
+        counts = None
+        if mask is not None:
+            counts = np.logical_and(*(validity.of_frame(mask, i, height) for i in (first, second)))
+            if not counts.any():
+                continue
+        stay, change, better = (np.asarray(x) for x in _evidence(*images, motion, *scales, counts))
         positive += stay
         negative += change
         explained.append(better)
-    if not chosen or np.mean(explained) < EXPLAINED:
+    if not explained or np.mean(explained) < EXPLAINED:
         # A camera that hardly moves, or a path that does not explain the images, says nothing.
         return nowhere, nowhere
     decided = positive + negative
@@ -171,8 +182,11 @@ def _farthest(depth):
 
 
 @jax.jit
-def _evidence(target, source, motion, depth, farthest, near):
-    """(stays, changes, share of what changes that the motion explains) of a pair of frames."""
+def _evidence(target, source, motion, depth, farthest, near, counts):
+    """(stays, changes, share of what changes that the motion explains) of a pair of frames.
+
+    `counts` [H, W] is False where a mask hides one of them; None: nowhere.
+    """
     target, source = (image.astype(jnp.float32) / 255 for image in (target, source))
     rays = sphere.ray_directions(*depth.shape)
     area = sphere.solid_angles(*depth.shape)
@@ -187,7 +201,8 @@ def _evidence(target, source, motion, depth, farthest, near):
 
     # Exposure differs between frames: the typical ratio of what should be the same.
     estimated, least_move = seen_at(depth)
-    gain = jnp.median((target + 0.02) / (estimated + 0.02))
+    ratio = (target + 0.02) / (estimated + 0.02)
+    gain = _quantile(ratio, 0.5, None if counts is None else counts[..., None])
     warped = difference(estimated)
     # Distances even in the root of the inverse range: dense among the far ones.
     least, most = jnp.sqrt(1 / farthest), jnp.sqrt(1 / near)
@@ -199,14 +214,25 @@ def _evidence(target, source, motion, depth, farthest, near):
 
     best, least_move = jax.lax.fori_loop(0, HYPOTHESES, smaller, (warped, least_move))
     still = difference(source)
-    noise = jnp.quantile(jnp.minimum(best, still), 0.2)
+    noise = _quantile(jnp.minimum(best, still), 0.2, counts)
     still, best = jnp.maximum(still - noise, 0), jnp.maximum(best - noise, 0)
     # The path may be wrong by a pixel.
     tells = least_move > SURE
     stays = (best - still > TOLD) & (still < 0.4 * best) & tells
     changes = (still > CHANGED) & ~((still < 0.4 * best) & tells)
+    if counts is not None:
+        # Differences are means over windows.
+        counts = _box(counts.astype(jnp.float32), WINDOW) > 0.999
+        stays, changes = stays & counts, changes & counts
     better = jnp.sum(area * (changes & (best < still))) / (jnp.sum(area * changes) + 1e-9)
     return stays, changes, better
+
+
+def _quantile(values, share, counts):
+    """The quantile of values where they count; of all of them without `counts`."""
+    if counts is None:
+        return jnp.quantile(values, share)
+    return jnp.nanquantile(jnp.where(counts, values, jnp.nan), share)
 
 
 def _box(image, size):
@@ -288,18 +314,3 @@ def _area_of_parts(region, area):
         return np.zeros(region.shape)
     sizes = np.bincount(parts[region], area[region])
     return np.where(parts >= 0, sizes[parts], 0.0)
-
-
-def _bars(frames):
-    """Black bars at the top and at the bottom of all frames, which end in a sharp edge: [H, W]."""
-    chosen = np.unique(np.linspace(0, len(frames) - 1, min(TARGETS, len(frames))).astype(int))
-    brightest = np.max([np.asarray(frames[i]).max(axis=-1) for i in chosen], axis=0)
-    found = np.zeros(brightest.shape, bool)
-    for image, region in ((brightest, found), (brightest[::-1], found[::-1])):
-        black = (image <= BLACK).all(axis=1)
-        rows = len(image) if black.all() else int(np.argmin(black))
-        # Shrinking may have blended the last row of a bar with the image.
-        beside = image[rows + 1 : rows + 2]
-        if rows and beside.size and np.mean(beside >= BESIDE) > 0.5:
-            region[: rows + 1] = True
-    return found

@@ -14,5 +14,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         'reconstruct_job': ['ReconstructConfig', 'reconstruct'],
         'reconstruction': ['Reconstruction'],
         'train_job': ['TrainConfig', 'train'],
+        'viewer': ['ViewConfig', 'view'],
     },
 )

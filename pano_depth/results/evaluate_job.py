@@ -7,8 +7,17 @@ import numpy as np
 
 from common import options, parallel
 from common.logs import say
-from common.options import option
-from common.run import RunDirectory, earlier_run, open_run, write_json
+from common.options import READ, WRITTEN, option
+from common.run import (
+    RunDirectory,
+    check_folder,
+    check_inputs,
+    check_workdir,
+    digest_of_tree,
+    earlier_run,
+    open_run,
+    write_json,
+)
 from pano_depth.footage import footage as footages
 from pano_depth.footage import masks
 from pano_depth.footage.config import FootageConfig
@@ -30,7 +39,9 @@ class RoomsConfig:
         '64x128',
         'configuration of the pano_rooms data set for training and its test split for evaluation',
     )
-    data_dir: str | None = option(None, 'directory of data sets; default: the directory of TFDS')
+    data_dir: str | None = option(
+        None, 'directory of data sets; default: the directory of TFDS', path=WRITTEN
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +52,7 @@ class EvaluateConfig:
         'default',
         'networks to score: "default" (from the package), the workdir of a training run, or a'
         ' .npz of save_weights',
+        path=READ,
     )
     footage: FootageConfig = FootageConfig()
     model: ModelChoice = ModelChoice()
@@ -48,7 +60,11 @@ class EvaluateConfig:
 
 
 def evaluate(
-    footage, workdir: str | pathlib.Path | None = None, config: EvaluateConfig = EvaluateConfig()
+    footage,
+    workdir: str | pathlib.Path | None = None,
+    config: EvaluateConfig = EvaluateConfig(),
+    *,
+    overwrite: bool = False,
 ) -> dict:
     """Scores depth and motion next to trivial predictors.
 
@@ -58,21 +74,28 @@ def evaluate(
         workdir: directory of the run, which gets `eval.json`, pictures and a report; None writes
             nothing.
         config: options of the evaluation.
+        overwrite: whether files of an earlier run in the workdir, whatever it was, are removed.
 
     Returns:
         What `eval.json` holds: {'depth', 'pose', 'baselines', 'protocol', 'frames'}.
 
     Raises:
         ValueError: nothing to score against, an option that does not fit, or a workdir of another
-            run.
+            run: of other options, or of the same names with other content.
     """
+    config = options.expand_paths(config)
     beside = {'mode': 'eval', 'input': inputs.name_of(footage)}
+    opening = {'overwrite': overwrite, 'known': inputs.FILES}
+    opening['reads'] = {'input': beside['input'], **options.read_by(config)}
+    record = {}
     if workdir is not None:
-        earlier = earlier_run(workdir)[0]
+        earlier, record = earlier_run(workdir, overwrite=overwrite)
         options.check_same(earlier, config, workdir=workdir, what='evaluation', **beside)
+        check_workdir(workdir, **opening)
     on_rooms = isinstance(footage, str) and footage == ROOMS
     if on_rooms:
         check_rooms(config.data.rooms)
+        check_folder('data_dir', config.data.data_dir)
     else:
         pieces = inputs.open_input(footage, config.footage)
         if not any(piece.has_depth or piece.poses is not None for piece in pieces):
@@ -87,13 +110,52 @@ def evaluate(
             return score_rooms(None, config.data, params, model, grid)
         return _score_footage(None, pieces, config, params, model, grid)
     text = options.flagfile(config, workdir=workdir, **beside)
-    with open_run(workdir, text) as run:
+    reading = Reading(config, () if on_rooms else pieces, params, model)
+    # What has been read before is compared before anything is computed.
+    if record.get('inputs'):
+        check_inputs(record, reading.digests(), workdir=workdir, what='evaluation')
+    with open_run(workdir, text, **opening) as run:
         if on_rooms:
             scores = score_rooms(run, config.data, params, model, grid)
         else:
-            scores = _score_footage(run, pieces, config, params, model, grid)
+            scores = _score_footage(run, reading.footage, config, params, model, grid)
+        run.update(inputs=reading.digests())
         finish(run)
     return scores
+
+
+class Reading:
+    """What an evaluation reads: its footage, of which the first reading makes digests.
+
+    Attributes:
+        footage: the pieces of footage; none for rooms.
+    """
+
+    def __init__(self, config: EvaluateConfig, pieces, params: dict, model: ModelConfig):
+        """Starts without having read anything.
+
+        Args:
+            config: options of the evaluation.
+            pieces: of footage, none for rooms.
+            params, model: the networks.
+        """
+        self._contents = [inputs.Content(piece) for piece in pieces]
+        self._rows, self._known = (
+            2 * model.face_size,
+            {'--checkpoint': digest_of_tree(params, model)},
+        )
+        self.footage = [content.footage for content in self._contents]
+        if pieces:
+            self._known |= inputs.digest_of_mask(config.footage)
+        else:
+            self._known['--rooms'] = str(pano_rooms.PanoRooms.VERSION)
+
+    def digests(self) -> dict[str, str | None]:
+        """Digests by what people call the input; reads footage that has not been read yet."""
+        for content in self._contents:
+            content.read((self._rows, 2 * self._rows))
+        found = [content.digests() for content in self._contents]
+        return self._known | (inputs.joined(found) if found else {})
 
 
 def _score_footage(run, pieces, config, params, model, grid):
@@ -109,6 +171,7 @@ def _score_footage(run, pieces, config, params, model, grid):
         run.update(
             data={'name': name, 'pieces': [piece.name for piece in pieces], 'skipped': skipped}
         )
+        run.writes('eval.json')
         write_json(run.path / 'eval.json', scores)
     say(protocol.summary(scores))
     return scores
@@ -162,6 +225,7 @@ def score_rooms(
     if run is not None:
         run.update(data={'name': name, 'version': str(pano_rooms.PanoRooms.VERSION)})
         shown.write(f'{name}, test scenes')
+        run.writes('eval.json')
         write_json(run.path / 'eval.json', scores)
     say(protocol.summary(scores))
     return scores
@@ -169,8 +233,10 @@ def score_rooms(
 
 def finish(run: RunDirectory) -> None:
     """Writes the report and says where everything is."""
+    run.writes(report.REPORT_FILE)
     if parallel.is_main():
         report.depth_report(run.path)
+        run.finish()
         say(f'results are in {run.path}, report.html shows them')
 
 
@@ -195,6 +261,7 @@ class Shown:
             return None
         known = footage.poses is not None and len(footage.poses.rotation) == len(analysis.units)
         if known and not self._drawn:
+            self._run.writes('trajectory.png')
             panels.trajectory_plot(
                 self._run.path / 'trajectory.png', analysis.poses, footage.poses, title=footage.name
             )
@@ -212,6 +279,7 @@ class Shown:
         kept = [entry for entry in self._kept if entry[1].shape == self._kept[0][1].shape]
         if kept:
             frames, depth, truth = (np.stack(parts) for parts in zip(*kept, strict=True))
+            self._run.writes('panels.png')
             panels.clip_panels(
                 self._run.path / 'panels.png', frames, depth, truth=truth, title=title
             )

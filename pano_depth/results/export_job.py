@@ -6,9 +6,11 @@ import pathlib
 from common import export, options
 from common.export_config import ExportConfig
 from common.logs import say
-from common.options import check_options, option
+from common.options import READ, check_options, option
+from common.run import digest_of_tree
 from pano_depth.learning import checkpoints
 from pano_depth.learning.checkpoints import ModelChoice
+from pano_depth.results import inputs
 from pano_depth.results.export import exportable
 
 
@@ -20,6 +22,7 @@ class ExportDepthConfig:
         None,
         'networks to export: "default" (from the package), the workdir of a training run, or a'
         ' .npz of save_weights; default: the networks of the workdir, or of the package',
+        path=READ,
     )
     export_height: int = option(
         0,
@@ -42,13 +45,18 @@ def default_checkpoint(workdir: str | pathlib.Path | None) -> str:
 
 
 def export_depth(
-    workdir: str | pathlib.Path, config: ExportDepthConfig = ExportDepthConfig()
+    workdir: str | pathlib.Path,
+    config: ExportDepthConfig = ExportDepthConfig(),
+    *,
+    overwrite: bool = False,
 ) -> dict:
     """Writes the depth network as ONNX or StableHLO; compares each file with JAX first.
 
     Args:
         workdir: a new directory, or the workdir of the networks themselves.
         config: which network, and how.
+        overwrite: whether files of an earlier run in the workdir are removed; a training stays
+            whose own workdir it is.
 
     Returns:
         What `export.json` holds, see `common.export.write`.
@@ -57,12 +65,15 @@ def export_depth(
         ValueError: an unknown format, a missing package, a height that does not fit, or a file that
             does not give the results of JAX.
     """
+    config = options.expand_paths(config)
     checkpoint = config.checkpoint or default_checkpoint(workdir)
+    going = {'overwrite': overwrite, 'known': inputs.FILES}
+    export.check_destination(workdir, checkpoint, config, **going)
     params, model = checkpoints.trained_model(checkpoint, config.model)
     export.check_formats(config.export.format)
     network = exportable(params, model, height=config.export_height, pixels=config.export.pixels)
-    text = options.flagfile(config, mode='export', workdir=workdir)
-    with export.destination(workdir, checkpoint, text) as folder:
+    digests = {'--checkpoint': digest_of_tree(params, model)}
+    with export.destination(workdir, checkpoint, config, inputs=digests, **going) as folder:
         record = export.write(
             network, folder, config.export.format, source={'checkpoint': checkpoint}
         )

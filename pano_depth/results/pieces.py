@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool
 
 from pano_depth.kernels.rigid import Motion
-from pano_depth.reconstruction import infer
+from pano_depth.reconstruction import infer, validity
 from pano_depth.results.refined import Refined
 
 
@@ -17,17 +16,19 @@ class Piece(NamedTuple):
     Attributes:
         start, stop: position of its first frame, and of the frame after its last.
         analysis: the predictions of the networks for these frames, scaled, with the path that was
-            found; the world is the piece's first camera. Its poses are None if there is no path.
+            found; the world is the piece's first camera, or level. Its poses are None if there is
+            no path.
         refined: depth and confidence of these frames by geometry, in the same unit, instead of the
             networks' depth; or None.
-        mask: [h, w] of any size, False where images do not count: there depth is 0; or None.
+        mask: False where images do not count: there depth is 0. [h, w] of any size, or
+            [frames, h, w], a mask for each of these frames; or None.
     """
 
     start: int
     stop: int
     analysis: infer.Analysis
     refined: Refined | None = None
-    mask: Bool[np.ndarray, 'h w'] | None = None
+    mask: validity.Mask = None
 
     @property
     def has_path(self) -> bool:

@@ -3,13 +3,9 @@
 import numpy as np
 
 from common.run import atomic_path
+from pano_depth.footage.poses.axes import AXES
 
-# Rows: the file's axes in the camera frame (x right, y down, z forward); each keeps handedness.
-CLOUD_AXES = {
-    'y_up': np.array([[1, 0, 0], [0, -1, 0], [0, 0, -1]]),
-    'z_up': np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]]),
-    'y_down': np.eye(3, dtype=int),
-}
+CLOUD_AXES = AXES
 _PLY_TYPES = {
     'char': 'i1',
     'uchar': 'u1',
@@ -107,3 +103,11 @@ def read_ply(path):
         raise ValueError(
             f'point cloud {path} has no coloured vertices that can be read: {error}'
         ) from error
+
+
+def axes_of(path):
+    """The axes that the header by `write_ply` names; 'y_up' if another program wrote the file."""
+    with open(path, 'rb') as file:
+        header = file.read(4096).partition(b'end_header')[0].decode('ascii', errors='replace')
+    words = [line.split()[2] for line in header.splitlines() if line.startswith('comment axes ')]
+    return words[0] if words and words[0] in CLOUD_AXES else 'y_up'

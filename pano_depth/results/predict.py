@@ -10,12 +10,13 @@ import pathlib
 import numpy as np
 
 from common.logs import Progress
-from common.run import atomic_path, write_json
+from common.run import atomic_path, numbered, write_json
 from common.stopping import Stop
-from pano_depth.footage import geometry, media, spherical, video
+from pano_depth.footage import media, spherical, video
+from pano_depth.footage.poses import axes
 from pano_depth.reconstruction.analysis import flicker
 from pano_depth.results import panels
-from pano_depth.results.files import pictures
+from pano_depth.results.files import pictures, timing
 from pano_depth.results.files.fusion import CloudFiles, file_name
 
 SAMPLES = 64  # frames by which the colour scale of a clip is chosen
@@ -33,7 +34,7 @@ def _write_depth(folder, index, depth, confidence, npy):
     return int((depth >= 65.5355).sum())
 
 
-def write_all(folder, result, *, npy=False, cloud_axes='y_up', cloud_voxel=None, stop=None):
+def write_all(folder, result, *, npy=False, cloud_axes=None, cloud_voxel=None, stop=None):
     """Writes all files of a reconstruction, with its scores if it has any.
 
     Args:
@@ -42,7 +43,7 @@ def write_all(folder, result, *, npy=False, cloud_axes='y_up', cloud_voxel=None,
         npy, cloud_axes, cloud_voxel, stop: as for `write_results`.
 
     Returns:
-        dict of facts for `run.json`.
+        dict of facts for `run.json`, without the names of the files, see `files_of`.
 
     Raises:
         Stopped: there was a request to stop; every file that is there is complete.
@@ -60,6 +61,26 @@ def write_all(folder, result, *, npy=False, cloud_axes='y_up', cloud_voxel=None,
     return facts
 
 
+def files_of(result, *, npy=False) -> list[str]:
+    """Names of the files that `write_all` writes, as in `run.json` (see `common.run.names`).
+
+    Args:
+        result: `reconstruction.Reconstruction`.
+        npy: as for `write_results`.
+    """
+    names = ['depth.mp4', 'panels.png'] + (['eval.json'] if result.scores is not None else [])
+    for form in ('depth/{}.png', 'confidence/{}.png', *(['depth/{}.npy'] if npy else [])):
+        names += numbered(form, result.indices)
+    for number, piece in enumerate(result.pieces):
+        if piece.has_path:
+            names.append(file_name('trajectory', number, '.txt'))
+            if piece.stop - piece.start > 1:
+                names.append(file_name('trajectory', number, '.png'))
+        if piece.has_path or len(result) == 1:
+            names.append(file_name('cloud', number, '.ply'))
+    return names + [file_name('mask', number, '.png') for number, _ in _masks(result)]
+
+
 def _some_depth(result):
     """Some depth of the whole clip, for one colour scale."""
     shown = np.unique(np.linspace(0, len(result) - 1, min(len(result), SAMPLES)).astype(int))
@@ -67,14 +88,14 @@ def _some_depth(result):
     return found[found > 0]
 
 
-def write_results(folder, result, *, npy=False, cloud_axes='y_up', cloud_voxel=None, stop=None):
+def write_results(folder, result, *, npy=False, cloud_axes=None, cloud_voxel=None, stop=None):
     """Writes images, video, cloud and panels, reading the footage once more, frame by frame.
 
     Args:
         folder: the directory.
         result: `reconstruction.Reconstruction`.
         npy: also write depth as float32 arrays.
-        cloud_axes: axes of the point cloud, see `ply.CLOUD_AXES`.
+        cloud_axes: axes of the point cloud, see `ply.CLOUD_AXES`; None for those of the result.
         cloud_voxel: side of a voxel of the cloud in the unit of the depth, or None for 1 % of the
             median depth.
         stop: `common.stopping.Stop`, or None.
@@ -88,12 +109,14 @@ def write_results(folder, result, *, npy=False, cloud_axes='y_up', cloud_voxel=N
     stop, folder, count = stop or Stop(), pathlib.Path(folder), len(result)
     for name in ('depth', 'confidence'):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    footage, fps = result.footage, result.footage.fps / result.stride
+    footage, cloud_axes = result.footage, cloud_axes or result.axes['cloud']
+    paced = timing.facts_of(result.times, result.footage.fps / result.stride)
+    times = None if timing.are_even(result.times) else result.times
     low, high = panels.depth_range(_some_depth(result))
     saturated, shown = 0, pictures.Shown(result)
     clouds = CloudFiles(folder, result, axes=cloud_axes, voxel=cloud_voxel)
     with (
-        video.write_video(folder / 'depth.mp4', fps) as append,
+        video.write_video(folder / 'depth.mp4', paced['fps'], times=times) as append,
         Progress(count, unit='frame', description='writing') as progress,
         stop.held('this frame'),
         contextlib.closing(result.frames()) as stream,
@@ -119,7 +142,8 @@ def write_results(folder, result, *, npy=False, cloud_axes='y_up', cloud_voxel=N
         )
     facts = {
         'frames': count,
-        'fps': fps,
+        **paced,
+        'axes': {**result.axes, 'cloud': cloud_axes},
         'height': result.height,
         'width': result.width,
         'saturated_pixels': saturated,
@@ -165,7 +189,13 @@ def write_trajectory(folder, result):
         if piece.has_path:
             times = result.times[piece.start : piece.stop]
             path = folder / file_name('trajectory', number, '.txt')
-            geometry.write_tum(path, times, piece.analysis.poses)
+            axes.write_path(
+                path,
+                times,
+                piece.analysis.poses,
+                axes=result.axes['trajectory'],
+                unit=unit_of(result, number),
+            )
             if len(times) > 1:
                 pictures.write_path(path.with_suffix('.png'), result, piece)
     if result.poses is None:
@@ -183,12 +213,21 @@ def write_trajectory(folder, result):
     return facts
 
 
+def unit_of(result, number):
+    """The unit of a piece: 'metre' or 'relative'."""
+    return result.of_pieces[number].get('unit', result.unit)
+
+
 def _write_masks(folder, result):
     """Writes the mask of each piece; one that was given is the same for all pieces."""
-    written = []
+    for number, mask in _masks(result):
+        pictures.write_mask(folder / file_name('mask', number, '.png'), mask, result.height)
+
+
+def _masks(result):
+    """(number, mask) of the pieces whose mask is not that of an earlier one."""
+    found = []
     for number, piece in enumerate(result.pieces):
-        if piece.mask is not None and not any(piece.mask is mask for mask in written):
-            pictures.write_mask(
-                folder / file_name('mask', number, '.png'), piece.mask, result.height
-            )
-            written.append(piece.mask)
+        if piece.mask is not None and not any(piece.mask is mask for _, mask in found):
+            found.append((number, piece.mask))
+    return found

@@ -7,8 +7,17 @@ import weakref
 from typing import Literal
 
 from common import options
-from common.options import check_options, held, option
-from common.run import earlier_run, open_run
+from common.logs import say
+from common.options import READ, WRITTEN, check_options, held, option
+from common.run import (
+    Names,
+    check_inputs,
+    check_workdir,
+    digest_of,
+    digest_of_tree,
+    earlier_run,
+    open_run,
+)
 from common.stopping import Stop
 from pano_depth.footage import masks
 from pano_depth.footage.config import FootageConfig
@@ -19,8 +28,9 @@ from pano_depth.learning.train import RecipeConfig
 from pano_depth.reconstruction.bundle import BundleConfig
 from pano_depth.reconstruction.sweep import SweepConfig
 from pano_depth.results import inputs
+from pano_depth.results.exports.config import ExportConfig
 from pano_depth.results.reconstruction import Reconstruction
-from pano_depth.results.steps import Steps
+from pano_depth.results.steps import Steps, disk, known
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +41,7 @@ class ReconstructConfig:
         'default',
         'networks to start from: "default" (from the package), "none" (fresh ones), the workdir'
         ' of a training run, or a .npz of save_weights',
+        path=READ,
     )
     adapt: int = option(
         0,
@@ -71,7 +82,8 @@ class ReconstructConfig:
     poses: str | None = option(
         None,
         'known poses of the camera, which are used as they are: a trajectory in TUM format, in'
-        ' metres, or the folder of a COLMAP model',
+        ' metres unless its comments say otherwise, or the folder of a COLMAP model',
+        path=READ,
     )
     refine_poses: bool = option(
         False, 'adjust the path from the known poses on; some frames may then lack a pose'
@@ -87,15 +99,28 @@ class ReconstructConfig:
         0, 'rows of the results; 0 takes the rows of the footage, at most 512', lower_bound=0
     )
     npy: bool = option(False, 'also write depth as float32 .npy')
-    cloud_axes: Literal['y_down', 'y_up', 'z_up'] = option('y_up', 'axes of cloud.ply')
+    world: Literal['first_camera', 'level'] = option(
+        'first_camera',
+        'the world of path and cloud: the camera of the first frame, as it was held; or level, with'
+        ' down as the footage says or as floor and walls tell, and the same heading',
+    )
+    axes: Literal['y_down', 'y_up', 'z_up'] | None = option(
+        None,
+        'one set of axes for all results; default: y_down (as cameras) for the path, cloud_axes for'
+        ' the cloud',
+    )
+    cloud_axes: Literal['y_down', 'y_up', 'z_up'] = option(
+        'y_up', 'axes of cloud.ply alone, unless axes are given'
+    )
     cloud_voxel: float | None = option(
         None,
         'side of the voxels of cloud.ply in the unit of the depth; default 1 % of the median depth',
         lower_bound=1e-6,
     )
     save_weights: str | None = option(
-        None, 'also write the trained networks as one .npz file, for checkpoint'
+        None, 'also write the trained networks as one .npz file, for checkpoint', path=WRITTEN
     )
+    exports: ExportConfig = ExportConfig()
     bundle: BundleConfig = held(BundleConfig(), prefix='bundle_')
     sweep: SweepConfig = held(SweepConfig(), prefix='sweep_')
     footage: FootageConfig = FootageConfig()
@@ -111,6 +136,11 @@ class ReconstructConfig:
         if self.checkpoint == 'none' and not self.adapt:
             raise ValueError(
                 '--checkpoint=none needs --adapt=STEPS, to learn from the footage itself'
+            )
+        if self.axes and self.cloud_axes not in (self.axes, ReconstructConfig.cloud_axes):
+            raise ValueError(
+                f'--axes={self.axes} and --cloud_axes={self.cloud_axes} both give the axes of the'
+                ' cloud: choose one'
             )
         if self.refine_poses and self.poses is None:
             raise ValueError('--refine_poses needs --poses=PATH, the poses to start from')
@@ -129,6 +159,8 @@ def reconstruct(
     config: ReconstructConfig = ReconstructConfig(),
     *,
     stop: Stop | None = None,
+    overwrite: bool = False,
+    again: bool = True,
 ) -> Reconstruction | None:
     """Depth of every frame and the path of the camera, in one unit.
 
@@ -141,26 +173,37 @@ def reconstruct(
             are in a temporary directory as long as the result exists.
         config: options of the reconstruction.
         stop: request to stop, see `common.stopping`; None: never.
+        overwrite: whether files of an earlier run in the workdir, whatever it was, are removed.
+        again: whether a run that has ended is computed once more, for its result.
 
     Returns:
-        `Reconstruction`; None in all but the first process of a multi-host run.
+        `Reconstruction`; None in all but the first process of a multi-host run, and of a run that
+        has ended unless `again`.
 
     Raises:
-        ValueError: unusable footage, an option that does not fit, or a workdir of another run.
+        ValueError: unusable footage, an option that does not fit, or a workdir of another run: of
+            other options, or of the same names with other content.
         Stopped: there was a request to stop; the same call goes on later.
     """
+    config = options.expand_paths(config)
     inputs.check_weights_path(config.save_weights)
     beside = {'mode': 'predict', 'input': inputs.name_of(footage)}
+    opening = {'overwrite': overwrite, 'known': inputs.FILES}
+    opening['reads'] = {'input': beside['input'], **options.read_by(config)}
+    record = {}
     if workdir is not None:
-        earlier = earlier_run(workdir)
+        earlier, record = earlier_run(workdir, overwrite=overwrite)
         options.check_same(
-            earlier[0],
+            earlier,
             config,
             workdir=workdir,
             what='prediction',
             free={'log_every', 'checkpoint_every'},
             **beside,
         )
+        check_workdir(workdir, **opening)
+    if config.poses is not None:
+        known.check(config.poses)
     path = config.footage.mask_path
     mask = None if path is None else masks.read_mask(path)
     pieces = inputs.open_input(footage, config.footage, sample_rows=config.output_height)
@@ -172,14 +215,24 @@ def reconstruct(
     scratch = tempfile.TemporaryDirectory(prefix='pano_depth_')
     result = None
     try:
-        job = Steps(config, pieces[0], mask, pathlib.Path(scratch.name), stop or Stop())
-        if workdir is None:
-            place = pathlib.Path(scratch.name) / 'run'
-        else:
-            place = workdir
-            _check_data(earlier[1], job.frames.sha256, workdir)
+        content = inputs.Content(pieces[0])
+        check = lambda rows: disk.check_room(config, pieces[0], rows, workdir, scratch.name)
+        job = Steps(
+            config, content.footage, mask, pathlib.Path(scratch.name), stop or Stop(), check=check
+        )
+        digests = _digests(config, content, job)
+        if workdir is not None:
+            _check_data(record, job.frames.sha256, workdir)
+            check_inputs(record, digests, workdir=workdir, what='prediction')
+            if not again and _has_ended(record, config, workdir):
+                say(
+                    f'the run in {workdir} has ended: report.html shows its results, --overwrite'
+                    ' starts afresh'
+                )
+                return None
+        place = pathlib.Path(scratch.name) / 'run' if workdir is None else workdir
         text = options.flagfile(config, workdir=workdir, **beside)
-        with open_run(place, text) as run:
+        with open_run(place, text, inputs=digests, what='prediction', **opening) as run:
             result = job.run(run, writes=workdir is not None)
     finally:
         if result is None:
@@ -190,11 +243,30 @@ def reconstruct(
     return result
 
 
+def _digests(config, content, job):
+    """What the run reads, for its record."""
+    poses = job.known
+    return {
+        **content.digests(images=job.frames.sha256),
+        **inputs.digest_of_mask(config.footage),
+        '--poses': None if poses is None else digest_of(*poses.poses, poses.known, poses.unit),
+        '--checkpoint': digest_of_tree(job.params, job.model),
+    }
+
+
+def _has_ended(record, config, workdir):
+    """Whether a run has written everything, and all of it is still there."""
+    folder, files = pathlib.Path(workdir).expanduser(), record.get('files')
+    if not record.get('finished') or not files or Names(files).missing(folder):
+        return False
+    return config.save_weights is None or pathlib.Path(config.save_weights).exists()
+
+
 def _check_data(record, sha256, workdir):
-    """Raises ValueError if an earlier run's footage had the same name but other images."""
+    """Raises ValueError if a run of before inputs were recorded had other images."""
     known = (record.get('data') or {}).get('sha256')
-    if known not in (None, sha256):
+    if 'inputs' not in record and known not in (None, sha256):
         raise ValueError(
             f'workdir {workdir} holds a prediction of other footage: the images of the input have'
-            ' changed; other footage needs another --workdir'
+            ' changed; other footage needs another --workdir, or --overwrite'
         )

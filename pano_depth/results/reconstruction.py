@@ -9,16 +9,17 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from pano_depth.footage import media
 from pano_depth.footage.footage import Footage, Frame
 from pano_depth.learning.model import ModelConfig
-from pano_depth.reconstruction import consistency, infer, sweep
+from pano_depth.reconstruction import consistency, infer, sweep, validity
 from pano_depth.reconstruction.analysis import Frames
 from pano_depth.results import predict
+from pano_depth.results.exports import ExportConfig, folders
 from pano_depth.results.files.fusion import FrameFusion
 from pano_depth.results.pieces import Piece, all_poses
 
 LOWEST = 1 / 255  # least confidence of a valid pixel, which is not 0 in 8 bits
+AXES = {'trajectory': 'y_down', 'cloud': 'y_up'}  # of files, unless others are wanted
 _KEPT = 4  # depth maps in memory: of a frame and of its neighbours
 
 
@@ -26,7 +27,8 @@ class Reconstruction:
     """Depth of every frame and the path of the camera, in one unit; made by `reconstruct`.
 
     Footage that was cut has several pieces. Each has a world of its own, which is the camera of its
-    first frame, and, unless the unit is the metre, a unit of its own.
+    first frame or, if that was asked for, a level one with the same origin and heading, and, unless
+    the unit is the metre, a unit of its own.
 
     Depth maps are computed from a file when they are needed; memory does not grow with the number
     of frames.
@@ -34,16 +36,18 @@ class Reconstruction:
     Attributes:
         pieces: `Piece` list: the longest one with a path, the others with a path in order of time,
             then those without, in order of time. Footage without cuts is one piece.
-        poses: [N, 3, 3] and [N, 3] float64, camera to world, in the unit; the world is frame 0's
-            camera, or with several pieces the first camera of the frame's piece. Frames of a piece
-            without a path have the identity. None if no piece has a path.
+        poses: [N, 3, 3] and [N, 3] float64, camera to world, in the unit; the world is that of the
+            frame's piece: frame 0's camera where there is one piece and it is not level. Frames of
+            a piece without a path have the identity. None if no piece has a path.
         unit: 'metre' or 'relative'.
         reason: one sentence about what the footage shows, where it is not one moving camera.
         scores: what `eval.json` holds, or None where the footage has no truth.
         facts: what `run.json` says of the result.
         of_pieces: what it says of each piece.
         indices: [N] numbers of the frames in the footage.
-        times: [N] seconds.
+        times: [N] seconds after frame 0 of the footage at which the frames are shown.
+        axes: dict of the axes in which files are written, of 'trajectory' and 'cloud', see
+            `footage.poses.axes`; poses and clouds here are x right, y down, z forward.
         height, width: of depth maps and images in pixels.
         name: of the footage.
     """
@@ -59,6 +63,7 @@ class Reconstruction:
         stride: int = 1,
         unit: Literal['metre', 'relative'] = 'relative',
         reason: str = '',
+        axes: dict[str, str] = AXES,
     ):
         """Keeps the parts; nothing is computed yet.
 
@@ -71,22 +76,20 @@ class Reconstruction:
             stride: every stride-th frame of the footage was analysed.
             unit: of depth and path.
             reason: see above.
+            axes: see above.
         """
         self.footage, self.pieces, self.model = footage, list(pieces), model
         self.indices = np.asarray(frames.indices)
-        self.times = self.indices / footage.fps
+        self.times = self.indices / footage.fps if frames.times is None else frames.times
         self.height, self.width, self.stride = height, 2 * height, stride
         self.unit, self.name, self.reason = unit, footage.name, reason
+        self.axes = dict(axes)
         self.scores, self.facts = None, {}
         self.of_pieces = [{} for _ in self.pieces]
         self.poses = all_poses(self.pieces, len(self.indices))
         self._piece = np.empty(len(self.indices), int)
         for number, piece in enumerate(self.pieces):
             self._piece[piece.start : piece.stop] = number
-        self._masks = [
-            None if piece.mask is None else media.nearest(piece.mask, height)
-            for piece in self.pieces
-        ]
         self._depth_maps = infer.depth_maps(model, height)
         self._maps, self._clouds = {}, {}
 
@@ -134,7 +137,7 @@ class Reconstruction:
                 piece.analysis.disparity[at][None], piece.analysis.units[at][None]
             )
             depth = np.array(found[0])
-            mask = self._masks[self.number_of(index)]
+            mask = validity.of_frame(piece.mask, at, self.height)
             if mask is not None:
                 depth[~mask] = 0
             while len(self._maps) >= _KEPT:
@@ -200,14 +203,17 @@ class Reconstruction:
         with contextlib.closing(self.frames(index, index + 1)) as stream:
             return next(stream)[1].image
 
-    def frames(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, Frame]]:
+    def frames(
+        self, start: int = 0, stop: int | None = None, *, full: bool = False
+    ) -> Iterator[tuple[int, Frame]]:
         """Reads the footage once: (position, frame at the size of the depth maps).
 
         Args:
             start, stop: positions of the first frame, and of the frame after the last.
+            full: frames at the resolution of the footage instead.
         """
         stop = len(self) if stop is None else stop
-        size, first = (self.height, self.width), int(self.indices[start])
+        size, first = None if full else (self.height, self.width), int(self.indices[start])
         stream = self.footage.frames(size=size, start=first, stride=self.stride)
         with contextlib.closing(stream):
             yield from zip(range(start, stop), itertools.islice(stream, stop - start))
@@ -255,16 +261,36 @@ class Reconstruction:
             return None
         return FrameFusion(self.height, known, voxel)
 
-    def save(self, folder: str | pathlib.Path, *, npy: bool = False) -> dict:
+    def save(
+        self,
+        folder: str | pathlib.Path,
+        *,
+        npy: bool = False,
+        format: Literal['colmap', 'nerfstudio', 'clip'] | None = None,
+        views: Literal['both', 'panoramas', 'faces'] = 'both',
+        faces_fov: float = 90.0,
+        faces_size: int | None = None,
+    ) -> dict:
         """Writes the result files: depth, confidence, video, trajectory, cloud, pictures, scores.
 
         Args:
             folder: a directory, made if it is missing; files of the same names are replaced.
             npy: also write depth as float32 arrays.
+            format: instead of these files, those that COLMAP or nerfstudio read, or a clip folder.
+                The folder has to be new, empty, or an earlier export, which is replaced. Further
+                pieces of footage that was cut get a folder of their own beside it: FOLDER_2, ...
+            views, faces_fov, faces_size: as `export_views` and so on of `exports.ExportConfig`.
 
         Returns:
-            Facts about the files: units, frames, points of the cloud.
+            Facts about the files: units, frames, points of the cloud; with a format, by the name
+            of the folder.
+
+        Raises:
+            ValueError: a format is wanted and there is no path, or the folder holds other files.
         """
+        if format is not None:
+            config = ExportConfig((format,), views, faces_fov, faces_size)
+            return folders.export_one(folder, self, format, config)
         return predict.write_all(folder, self, npy=npy)
 
     def _check(self, index):

@@ -1,13 +1,21 @@
 """Trains networks on PanoRooms and scores them on rooms that they have not seen."""
 
 import dataclasses
+import os
 import pathlib
 from typing import Literal
 
 from common import options, parallel
 from common.logs import say
-from common.options import check_options, option
-from common.run import earlier_run, open_run
+from common.options import READ, WRITTEN, check_options, option
+from common.run import (
+    check_folder,
+    check_workdir,
+    digest_of_path,
+    digest_of_tree,
+    earlier_run,
+    open_run,
+)
 from common.stopping import Stop
 from pano_depth.footage import masks
 from pano_depth.footage.config import mask_path
@@ -31,6 +39,7 @@ class TrainConfig:
         'none',
         'networks to start from: "none" (fresh ones), "default" (from the package), the workdir'
         ' of a training run, or a .npz of save_weights',
+        path=READ,
     )
     train_data: Literal['live', 'stored'] = option(
         'live', 'rooms to train on: rendered inside the step, or the stored data set'
@@ -41,10 +50,10 @@ class TrainConfig:
         lower_bound=0,
     )
     mask: str | None = option(
-        None, 'image whose dark pixels are left out: the tripod, the photographer'
+        None, 'image whose dark pixels are left out: the tripod, the photographer', path=READ
     )
     save_weights: str | None = option(
-        None, 'also write the trained networks as one .npz file, for checkpoint'
+        None, 'also write the trained networks as one .npz file, for checkpoint', path=WRITTEN
     )
     data: RoomsConfig = RoomsConfig()
     model: ModelChoice = ModelChoice()
@@ -57,7 +66,11 @@ class TrainConfig:
 
 
 def train(
-    config: TrainConfig, workdir: str | pathlib.Path, *, stop: Stop | None = None
+    config: TrainConfig,
+    workdir: str | pathlib.Path,
+    *,
+    stop: Stop | None = None,
+    overwrite: bool = False,
 ) -> Networks:
     """Trains networks on PanoRooms and scores them on scenes that they have not seen.
 
@@ -68,6 +81,7 @@ def train(
         config: options of the training.
         workdir: directory of the run: a new one, or the directory of the same training.
         stop: request to stop, see `common.stopping`; None: never.
+        overwrite: whether files of an earlier run in the workdir, whatever it was, are removed.
 
     Returns:
         The trained networks (averaged parameters). `eval.json` in the workdir has their scores.
@@ -76,15 +90,19 @@ def train(
         ValueError: an option that does not fit, or a workdir of another run.
         Stopped: there was a request to stop; the same call goes on later.
     """
+    config = options.expand_paths(config)
     inputs.check_weights_path(config.save_weights)
+    check_folder('data_dir', config.data.data_dir)
+    opening = {'overwrite': overwrite, 'known': inputs.FILES, 'reads': options.read_by(config)}
     options.check_same(
-        earlier_run(workdir)[0],
+        earlier_run(workdir, overwrite=overwrite)[0],
         config,
         workdir=workdir,
         what='training',
         free={'log_every', 'checkpoint_every', 'save_weights', 'data_dir'},
         mode='train',
     )
+    check_workdir(workdir, **opening)
     params, model = checkpoints.start_model(config.checkpoint, config.model)
     grid, recipe, height = make_grid(model), config.recipe, 2 * model.face_size
     path = mask_path(config.mask)
@@ -92,7 +110,13 @@ def train(
     check_rooms(config.data.rooms, height if config.train_data == 'stored' else 0)
     parallel.local_examples(recipe.batch_size)
     text = options.flagfile(config, mode='train', workdir=workdir)
-    with open_run(workdir, text) as run:
+    digests = {
+        '--checkpoint': digest_of_tree(params, model),
+        '--mask': digest_of_path(path),
+        '--rooms': str(pano_rooms.PanoRooms.VERSION),
+    }
+    with open_run(workdir, text, inputs=digests, what='training', **opening) as run:
+        run.writes('checkpoints/', 'metrics.jsonl', 'events.out.tfevents.*')
         run.update(train_data=config.train_data)
         params = session.train_in(
             run,
@@ -107,6 +131,7 @@ def train(
             stop=stop,
         )
         if config.save_weights and parallel.is_main():
+            run.writes(os.path.abspath(config.save_weights))
             checkpoints.save_weights(config.save_weights, params, model)
         score_rooms(run, config.data, params, model, grid)
         finish(run)

@@ -5,6 +5,7 @@ import pathlib
 import subprocess
 import sys
 
+import jax
 import pytest
 
 from common import memory, parallel, runtime
@@ -33,6 +34,18 @@ def test_the_folder_of_compiled_programs_is_made(given, tmp_path):
     folder = tmp_path / 'made' / 'of it'
     assert done.stdout.strip() == (str(folder) if given else 'None')
     assert folder.is_dir() == bool(given)
+
+
+@pytest.mark.parametrize('reason', ['Not a directory', 'it is read-only'])
+def test_a_folder_that_cannot_be_made_is_a_warning(reason, tmp_path, monkeypatch, caplog):
+    (tmp_path / 'file').write_text('in the way')
+    folder = tmp_path / ('file' if reason[0] == 'N' else 'other') / 'cache'
+    monkeypatch.setattr(os, 'access', lambda path, mode: False)
+    monkeypatch.setattr(memory, 'keep_memory', lambda: None)
+    before = jax.config.jax_compilation_cache_dir
+    runtime.start(runtime.RuntimeConfig(compilation_cache=str(folder)), join=False)
+    assert jax.config.jax_compilation_cache_dir == before
+    assert f'--compilation_cache={folder}: {reason}' in caplog.text
 
 
 def test_other_processes_are_joined_if_asked_for(monkeypatch):

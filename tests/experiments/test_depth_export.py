@@ -46,7 +46,8 @@ BAD = {
 FORKING = """
 import json, os, sys
 sys.path.insert(0, sys.argv[1])
-from experiments import depth_main
+import tensorflow_datasets
+from experiments import depth_flags, depth_main
 for name, arguments in json.loads(sys.argv[2]).items():
     child = os.fork()
     if not child:

@@ -42,7 +42,8 @@ TINY = (
 FORKING = """
 import json, os, sys
 sys.path.insert(0, sys.argv[1])
-from experiments import depth_main
+import tensorflow_datasets
+from experiments import depth_flags, depth_main
 folder = sys.argv[2]
 for name, arguments in json.load(open(folder + '/cases.json')).items():
     child = os.fork()
@@ -110,13 +111,17 @@ def runs(tmp_path_factory):
     return folder / 'run', done
 
 
-def test_both_runs_end_well_and_the_second_one_resumes(runs):
+def test_both_runs_end_well_and_the_second_one_says_that_all_is_done(runs):
     workdir, (first, second) = runs
     assert first.returncode == 0, first.stderr
     assert second.returncode == 0, second.stderr
     assert 'AbsRel' in first.stdout and 'image-blind' in first.stdout
     record = json.loads((workdir / 'run.json').read_text())
-    assert record['training']['resumed_from'] == 3 and len(record['resumed']) == 1
+    assert 'has ended: report.html shows its results' in second.stdout
+    assert record['training']['resumed_from'] == 0 and record['finished']
+    listed = set(record['files'])
+    assert {'checkpoints/', 'depth/{000000..000005}.npy', 'cloud.ply', 'eval.json'} <= listed
+    assert not any('refining' in name or 'weights' in name for name in listed)
     assert [row['step'] for row in logs.read_metrics(workdir)] == [1, 2, 3]
 
 

@@ -118,3 +118,55 @@ def test_help_shows_the_flags_that_users_need(start, argument):
 def test_helpfull_shows_all(start):
     code, stdout, stderr = start('--helpfull')
     assert (code, stderr) == (0, '') and '--fault' in stdout and '--[no]traceback' in stdout
+
+
+EARLY = """
+import sys
+sys.path.insert(0, sys.argv.pop(1))
+from experiments import depth_main
+sys.argv[0] = 'pano-depth'
+try:
+    depth_main.run()
+except SystemExit as ended:
+    print(ended.code, sorted({'jax', 'tensorflow_datasets', 'pano_depth'} & set(sys.modules)))
+"""
+
+
+def test_a_missing_workdir_is_told_before_anything_is_imported(tmp_path):
+    root = str(pathlib.Path(entry.__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, '-c', EARLY, root, '--input=video.mp4', '--npy', '--max_frames', '3'],
+        cwd=tmp_path,
+        text=True,
+        capture_output=True,
+    )
+    assert done.stdout == '1 []\n'
+    assert done.stderr == "error: --workdir has to name a directory, new or an earlier run's\n"
+
+
+@pytest.mark.parametrize(
+    'arguments, ends',
+    [
+        (['--workdir=runs/x'], False),
+        (['--workdir', '-odd'], False),
+        (['--npy', '--workdir=a', '--unknown=3'], False),
+        (['--flagfile=run.flags'], False),
+        (['--help'], False),
+        (['--helpfull'], False),
+        # `run` says what is wrong with it.
+        (['--flagfile=nowhere.flags'], False),
+        (['--workdir='], True),
+        (['--flagfile=other.flags', '--input=workdir'], True),
+        ([], True),
+    ],
+)
+def test_workdirs_are_looked_for_where_flags_are(arguments, ends, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'run.flags').write_text('--adapt=3\n--workdir=runs/x\n')
+    (tmp_path / 'other.flags').write_text('--adapt=3\n')
+    if not ends:
+        entry.require_workdir(['pano-depth', *arguments])
+        return
+    with pytest.raises(SystemExit) as caught:
+        entry.require_workdir(['pano-depth', *arguments])
+    assert caught.value.code == 1 and '--workdir has to name' in capsys.readouterr().err

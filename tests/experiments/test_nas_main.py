@@ -94,7 +94,7 @@ def test_the_table_stands_alone():
         (('--cell=bn-conv1x1', '--network=condensenet-86'), 'both'),
         (('--table', '--skeleton=tiny'), '--table counts all published networks'),
         (('--mode=cost', '--table=FILE'), '--table=FILE belongs to --benchmark'),
-        (('--mode=train',), 'train'),
+        (('--mode=train',), '--workdir has to name a directory'),
         (('--mode=search',), '--workdir has to name a directory'),
         (
             ('--mode=search', '--coordinator_address=host:1'),
@@ -231,7 +231,8 @@ def test_each_mode_runs_one_function_of_one_configuration(
     monkeypatch.setattr(nas_main.runtime, 'start', lambda config, join: None)
     with pytest.raises(Called) as caught:
         nas_main.main(parse(f'--mode={mode}', '--workdir=runs/x', *arguments))
-    assert caught.value.args == ((expected, 'runs/x'), set() if mode == 'export' else {'stop'})
+    more = set() if mode == 'export' else {'stop'}
+    assert caught.value.args == ((expected, 'runs/x'), {'overwrite', *more})
 
 
 def test_the_flagfile_of_the_default_search_is_the_recipe_for_digits(tmp_path, monkeypatch):

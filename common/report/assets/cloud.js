@@ -1,5 +1,6 @@
 // Point clouds: every figure[data-kind=cloud] holds its points as JSON and gets a canvas in which they can be turned,
-// moved and zoomed. The world is right-handed with y up. It is drawn by renderers.js.
+// moved and zoomed. The world is right-handed with y up. It is drawn by renderers.js
+// and moved by gestures.js.
 'use strict';
 (() => {
   const { FOCAL, OFF, project } = pointRenderers;
@@ -80,7 +81,9 @@
       status.textContent = `${data.count.toLocaleString('en')} points, grid step ${cell} ${unit}` +
         (webgl ? '' : ' (no WebGL here: drawn more slowly without it)');
       canvas.addEventListener('webglcontextlost', () => start(false));
-      listen();
+      gestures(canvas, { move: pan, zoom, turn: (dx, dy) => turn(0.006 * dx, 0.006 * dy), keys: {
+        ArrowLeft: () => turn(-0.1, 0), ArrowRight: () => turn(0.1, 0), ArrowUp: () => turn(0, 0.1),
+        ArrowDown: () => turn(0, -0.1) } });
       new ResizeObserver(resize).observe(canvas);
       resize();
     }
@@ -112,51 +115,6 @@
       const { right, up } = project(view, 1, 1, radius), scale = 2 * view.distance / (FOCAL * canvas.clientHeight);
       view.target = view.target.map((value, i) => value + scale * (dy * up[i] - dx * right[i]));
       change();
-    }
-
-    // One pointer turns (with shift or the right button: moves), two move and zoom.
-    function listen() {
-      const down = new Map();
-      const spread = () => {
-        const [a, b] = [...down.values()];
-        return { x: (a.x + b.x) / 2, y: (a.y + b.y) / 2, size: Math.hypot(a.x - b.x, a.y - b.y) || 1 };
-      };
-      canvas.addEventListener('pointerdown', event => {
-        canvas.setPointerCapture(event.pointerId);
-        down.set(event.pointerId, { x: event.clientX, y: event.clientY });
-      });
-      canvas.addEventListener('pointermove', event => {
-        const last = down.get(event.pointerId);
-        if (!last) return;
-        const now = { x: event.clientX, y: event.clientY };
-        if (down.size === 2) {
-          const before = spread();
-          down.set(event.pointerId, now);
-          const after = spread();
-          pan(after.x - before.x, after.y - before.y);
-          zoom(before.size / after.size);
-          return;
-        }
-        down.set(event.pointerId, now);
-        const moves = event.shiftKey || event.buttons & 6;
-        if (moves) pan(now.x - last.x, now.y - last.y);
-        else turn((now.x - last.x) * 0.006, (now.y - last.y) * 0.006);
-      });
-      for (const name of ['pointerup', 'pointercancel']) {
-        canvas.addEventListener(name, event => down.delete(event.pointerId));
-      }
-      canvas.addEventListener('contextmenu', event => event.preventDefault());
-      canvas.addEventListener('wheel', event => {
-        event.preventDefault();
-        zoom(Math.exp(event.deltaY * (event.deltaMode ? 0.03 : 0.0012)));
-      }, { passive: false });
-      const keys = { ArrowLeft: () => turn(-0.1, 0), ArrowRight: () => turn(0.1, 0), ArrowUp: () => turn(0, 0.1),
-        ArrowDown: () => turn(0, -0.1), '+': () => zoom(0.9), '=': () => zoom(0.9), '-': () => zoom(1.1) };
-      canvas.addEventListener('keydown', event => {
-        if (!keys[event.key] || event.ctrlKey || event.metaKey || event.altKey) return;
-        event.preventDefault();
-        keys[event.key]();
-      });
     }
 
     const controls = document.createElement('div');

@@ -14,9 +14,7 @@ without truth gets the number of registered frames alone.
 
 import json
 import pathlib
-import subprocess
 import sys
-import tempfile
 import time
 
 # Works from a checkout, from any directory.
@@ -24,16 +22,14 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3]))
 
 import numpy as np
 from absl import app, flags
-from scipy.spatial.transform import Rotation
 
 from common import runtime
 from common.run import write_json
 from experiments.benchmarks.depth import jobs
 from experiments.benchmarks.depth.clips import find
+from experiments.benchmarks.depth.colmap_paths import colmap
 from pano_depth import ReconstructConfig, metrics, reconstruct
-from pano_depth.footage import media
 from pano_depth.footage.clip import Clip
-from pano_depth.kernels import sphere
 from pano_depth.kernels.rigid import Motion
 
 CLIPS = flags.DEFINE_list('clips', ['sample'], 'sample, rooms:N, or paths of footage.')
@@ -41,8 +37,6 @@ HEIGHTS = flags.DEFINE_list('heights', ['256', '512'], 'Rows of the frames.')
 METHODS = flags.DEFINE_list('methods', ['ours', 'panoramas', 'rig'], 'Which are run.')
 FRAMES = flags.DEFINE_integer('frames', 32, 'At most so many frames of a clip.', lower_bound=3)
 OUTPUT = flags.DEFINE_string('output', None, 'Folder for against_colmap.md and .json.')
-
-PITCHES, YAWS = (-35, 0, 35), (0, 90, 180, 270)
 
 
 def load(name: str, height: int) -> list[Clip]:
@@ -60,63 +54,6 @@ def ours(clip: Clip) -> tuple[dict[int, tuple], float]:
     return {
         i: (poses.rotation[i], poses.translation[i]) for i in range(len(found))
     }, time.monotonic() - start
-
-
-def views(height: int) -> tuple[list[np.ndarray], list[float], int]:
-    """(rotations camera to panorama, PINHOLE parameters, pixels along a side) of the rig."""
-    focal = height / np.pi  # as fine as the panorama where the view is finest
-    side = int(2 * focal)
-    turns = [
-        Rotation.from_euler('YX', [yaw + 45 * (pitch != 0), pitch], degrees=True).as_matrix()
-        for pitch in sorted(PITCHES, key=abs)
-        for yaw in YAWS
-    ]
-    return turns, [focal, focal, side / 2, side / 2], side
-
-
-def write_rig(clip: Clip, folder: pathlib.Path) -> None:
-    """Writes the perspective views of a clip, and how they look."""
-    turns, params, side = views(clip.frames.shape[1])
-    pixel = (np.arange(side) + 0.5 - side / 2) / params[0]
-    x, y = np.meshgrid(pixel, pixel)
-    rays = np.stack([x, y, np.ones_like(x)], axis=-1)
-    for number, turn in enumerate(turns):
-        place = folder / 'images' / f'cam{number:02d}'
-        place.mkdir(parents=True)
-        for i, frame in enumerate(clip.frames):
-            image = np.asarray(sphere.sample_equirect(frame, rays @ turn.T))
-            media.write_image(place / f'{i:06d}.png', image)
-    from_first = [(turn.T @ turns[0]).tolist() for turn in turns]
-    write_json(folder / 'views.json', {'params': params, 'from_first': from_first})
-
-
-def colmap(clip: Clip, as_rig: bool) -> tuple[dict[int, tuple], float]:
-    """({frame: (rotation, position)}, seconds) of COLMAP; the views are rendered before the clock
-    starts.
-    """
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = pathlib.Path(scratch)
-        if as_rig:
-            write_rig(clip, folder)
-        else:
-            (folder / 'images').mkdir()
-            for i, frame in enumerate(clip.frames):
-                media.write_image(folder / 'images' / f'{i:06d}.png', frame)
-        (folder / 'model').mkdir()
-        worker = pathlib.Path(__file__).with_name('colmap_worker.py')
-        done = subprocess.run(
-            [sys.executable, str(worker), str(folder)], capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            last = (done.stderr.strip().splitlines() or ['no message'])[-1]
-            raise ValueError(f'COLMAP failed ({done.returncode}): {last}')
-        result = json.loads((folder / 'poses.json').read_text())
-    turn = views(clip.frames.shape[1])[0][0] if as_rig else np.eye(3)
-    poses = {
-        int(name[:6]): (np.array(rotation) @ turn.T, np.array(position))
-        for name, (rotation, position) in result['poses'].items()
-    }
-    return poses, result['seconds']['mapping']
 
 
 def score(poses: dict[int, tuple], clip: Clip) -> dict[str, float]:

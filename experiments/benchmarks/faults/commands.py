@@ -21,7 +21,10 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 # `nas_main` imports its modes when they are asked for.
-_MODULES = {'nas_main': ('sklearn.datasets', 'nas.training.search_job', 'nas.training.train_job')}
+_MODULES = {
+    'depth_main': ('tensorflow_datasets', 'experiments.depth_flags'),
+    'nas_main': ('sklearn.datasets', 'nas.training.search_job', 'nas.training.train_job'),
+}
 _PATIENCE = 300  # seconds that a command may take
 
 

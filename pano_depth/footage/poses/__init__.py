@@ -4,6 +4,6 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=['colmap_model', 'known_poses'],
-    submod_attrs={'known_poses': ['KnownPoses', 'read_poses']},
+    submodules=['axes', 'colmap_model', 'colmap_panoramas', 'image_numbers', 'known_poses'],
+    submod_attrs={'axes': ['read_path', 'write_path'], 'known_poses': ['KnownPoses', 'read_poses']},
 )

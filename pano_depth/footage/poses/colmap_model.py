@@ -1,10 +1,8 @@
-"""Poses of panoramas in a COLMAP model, text or binary.
+"""The images of a COLMAP model, text or binary, with their poses.
 
 COLMAP stores, for each image that it could place, the motion from the world into the camera. The
 axes of its EQUIRECTANGULAR camera (COLMAP 4.1 and newer) are those of this package: x right, y
-down, z forward. A model of perspective views is accepted if it comes from COLMAP's own script
-`panorama_sfm.py`, which cuts panoramas into `pano_camera0/NAME`, `pano_camera1/NAME` and so on: how
-these views are turned in the panorama is known, and the model has to agree with it.
+down, z forward. `colmap_panoramas` tells which panoramas the images are or belong to.
 
 The format is described in https://colmap.github.io/format.html. It is read here without pycolmap,
 which crashed (4.2.1) in a process that also used JAX.
@@ -12,7 +10,6 @@ which crashed (4.2.1) in a process that also used JAX.
 
 import mmap
 import pathlib
-import re
 import struct
 from typing import NamedTuple
 
@@ -42,12 +39,6 @@ _CAMERAS = (
     ('FISHEYE', 4),
     ('EUCM', 6),
     (PANORAMA, 2),
-)
-# Pitches of the views in degrees, by the two layouts of panorama_sfm.py.
-_LAYOUTS = ((-35, 0, 35), (0,))
-_ACCEPTED = (
-    f'images of an {PANORAMA} camera, or the views pano_camera0/NAME, pano_camera1/NAME, ... that '
-    "COLMAP's panorama_sfm.py cuts"
 )
 
 
@@ -185,25 +176,47 @@ def _images_txt(path):
 def model_folder(path):
     """The folder of a COLMAP model.
 
+    COLMAP writes a model of its own for each part of the images that it could not join: sparse/0,
+    sparse/1 and so on, in no order of size.
+
     Args:
-        path: `pathlib.Path` of the model, or of a folder that holds it as `sparse/0`, `sparse` or
-            `0`; or of its file images.bin or images.txt.
+        path: `pathlib.Path` of the model, or of a folder that holds models as `sparse/0`, `sparse`
+            or `0`; or of its file images.bin or images.txt.
 
     Returns:
-        `pathlib.Path` of the folder with images.bin or images.txt.
+        (folder, others): `pathlib.Path` of the folder with images.bin or images.txt; of several
+        models the one with the most images, and the number of the other ones.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is none, or a file cannot be read.
     """
     if path.name in ('images.bin', 'images.txt'):
         path = path.parent
-    for place in ('.', 'sparse/0', 'sparse', '0'):
-        if any((path / place / f'images.{suffix}').is_file() for suffix in ('bin', 'txt')):
-            return path / place
+    if _holds_model(path):
+        return path, 0
+    for place in (path / 'sparse', path):
+        numbered = place.glob('[0-9]*') if place.is_dir() else ()
+        found = [folder for folder in numbered if folder.name.isdigit() and _holds_model(folder)]
+        if found:
+            found.sort(key=lambda folder: int(folder.name))
+            return max(found, key=_count_images), len(found) - 1
+        if _holds_model(place):
+            return place, 0
     raise ValueError(
         f'{path} is no COLMAP model; accepted: a folder with cameras and images, .bin or .txt, or '
         'one with sparse/0'
     )
+
+
+def _holds_model(folder):
+    return any((folder / f'images.{suffix}').is_file() for suffix in ('bin', 'txt'))
+
+
+def _count_images(folder):
+    """Number of images of a model, as its file says."""
+    if (folder / 'images.bin').is_file():
+        return _Bytes(folder / 'images.bin').take('Q')[0]
+    return len(_images_txt(folder / 'images.txt'))
 
 
 def read_model(path):
@@ -219,7 +232,7 @@ def read_model(path):
         ValueError: a file is missing, cut off or no such file, the model has no image, or a pose is
             not finite or has no unit quaternion. The message names file and line or image.
     """
-    folder = model_folder(pathlib.Path(path))
+    folder, _ = model_folder(pathlib.Path(path))
     if (folder / 'images.bin').is_file():
         models, rows = _cameras_bin(folder / 'cameras.bin'), _images_bin(folder / 'images.bin')
     else:
@@ -239,70 +252,3 @@ def read_model(path):
     centre = -np.einsum('nij,nj->ni', rotation, stored[:, 4:])
     cameras = [models.get(camera, 'unknown') for _, _, camera, _ in rows]
     return PosedImages([name for _, name, _, _ in rows], cameras, Motion(rotation, centre))
-
-
-def panoramas(images, path):
-    """The panoramas of a COLMAP model.
-
-    Args:
-        images: `PosedImages` of the model.
-        path: what messages call the model.
-
-    Returns:
-        `PosedImages` of one image a panorama and a sentence on what they are. Views are joined:
-        their name is that of the panorama. Other images beside panoramas are left out.
-
-    Raises:
-        ValueError: the model holds neither panoramas nor views that are known.
-    """
-    kept = [i for i, camera in enumerate(images.cameras) if camera == PANORAMA]
-    if kept:
-        found = PosedImages(
-            [images.names[i] for i in kept],
-            [PANORAMA] * len(kept),
-            Motion(images.poses.rotation[kept], images.poses.translation[kept]),
-        )
-        others = len(images.names) - len(kept)
-        return found, PANORAMA + (f', {others} other images left out' if others else '')
-    cuts = [re.fullmatch(r'(?:.*/)?pano_camera(\d+)/(.+)', name) for name in images.names]
-    if not all(cuts):
-        odd = cuts.index(None)
-        raise ValueError(
-            f'{path} holds no panorama: image {images.names[odd]} has a camera of the model '
-            f'{images.cameras[odd]}; accepted: {_ACCEPTED}'
-        )
-    return _join_views(images, [int(cut[1]) for cut in cuts], [cut[2] for cut in cuts], path)
-
-
-def _views(pitches):
-    """Rotations [V, 3, 3] from the panorama into the views of panorama_sfm.py."""
-    # Rows of views are a quarter turn apart; those that look up are shifted by half of it.
-    turns = [(-pitch, -(yaw + 45 * (pitch > 0))) for pitch in pitches for yaw in (0, 90, 180, 270)]
-    return Rotation.from_euler('XY', turns, degrees=True).as_matrix()
-
-
-def _join_views(images, numbers, names, path):
-    """`PosedImages` of the panoramas that views were cut from, and what they are."""
-    first = {}
-    for i, name in enumerate(names):
-        first.setdefault(name, i)
-    kept, of_first = list(first.values()), [first[name] for name in names]
-    centre = images.poses.translation
-    apart = np.abs(centre - centre[of_first]).max()
-    together = len(kept) < len(names) and apart <= 1e-3 * np.ptp(centre, axis=0).max() + 1e-9
-    for pitches in _LAYOUTS:
-        views = _views(pitches)
-        if not together or max(numbers) >= len(views):
-            continue
-        # All views of a panorama have to tell the same rotation of it.
-        rotation = images.poses.rotation @ views[numbers]
-        turn = Rotation.from_matrix(np.swapaxes(rotation, -1, -2) @ rotation[of_first])
-        if turn.magnitude().max() < 2e-3:
-            found = PosedImages(
-                list(first), [images.cameras[i] for i in kept], Motion(rotation[kept], centre[kept])
-            )
-            return found, f'{len(names)} views of panorama_sfm.py, {len(views)} a panorama'
-    raise ValueError(
-        f'{path} holds views pano_camera0, ... that are not turned as those of panorama_sfm.py, so '
-        f'that the axes of their panorama are unknown; accepted: {_ACCEPTED}'
-    )

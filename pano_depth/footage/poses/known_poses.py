@@ -2,14 +2,15 @@
 
 import dataclasses
 import pathlib
-import re
 
 import numpy as np
 from scipy.spatial.transform import Rotation, Slerp
 
+from common.logs import say
 from pano_depth.footage import geometry
 from pano_depth.footage.frame_files import natural_order
-from pano_depth.footage.poses import colmap_model
+from pano_depth.footage.poses import axes, colmap_model, colmap_panoramas
+from pano_depth.footage.poses.image_numbers import first_number, number_of
 from pano_depth.kernels.rigid import Motion
 
 
@@ -32,24 +33,28 @@ class KnownPoses:
     facts: dict
 
 
-def read_poses(path, indices, names=None, *, fps, total=None, gaps=False):
+def read_poses(path, indices, names=None, *, fps, times=None, total=None, gaps=False):
     """Reads known poses and matches them to frames.
 
-    Lines of a TUM file, `timestamp tx ty tz qx qy qz qw`, camera to world, metres, are matched by
-    time, index / fps, within half a frame; between lines that are denser than the frames the pose
-    is interpolated. Timestamps may be frame numbers too. If neither fits and there is one line for
-    each frame, line i is frame i.
+    Lines of a TUM file, `timestamp tx ty tz qx qy qz qw`, camera to world, are matched by time
+    within half a frame; between lines that are denser than the frames the pose is interpolated.
+    Timestamps may be frame numbers too. If neither fits and there is one line for each frame, line
+    i is frame i. They are metres, unless a comment at the top of the file, `# unit: relative`, says
+    that their unit is unknown: `axes.write_path` writes it.
 
     Images of a COLMAP model are matched by the names of the footage's files, with or without their
     suffix; or by the last number in the name, which is the frame's number, counted from 0, or from
-    1 if the last is the number of frames; or, if there is one image for each frame, by the order of
-    their names. See `colmap_model.panoramas` for the models that are accepted.
+    1 (`image_numbers.first_number`); or, if there is one image for each frame, by the order of
+    their names. See `colmap_panoramas.panoramas` for the models that are accepted; of several, the
+    one with the most images is taken.
 
     Args:
         path: a TUM file, or the folder of a COLMAP model (`colmap_model.model_folder`).
         indices: [N] whole numbers, increasing: the frames used, by their place in the footage.
         names: [N] names or paths of these frames, or None.
         fps: frames a second of the footage.
+        times: [N] seconds after frame 0 at which these frames are shown, increasing; None for
+            index / fps.
         total: number of frames of the whole footage, or None if only the used ones are known.
         gaps: whether frames without a pose get one from their neighbours: rotations along the
             shortest turn and positions along a line between known frames, and the nearest known
@@ -73,8 +78,10 @@ def read_poses(path, indices, names=None, *, fps, total=None, gaps=False):
     of_colmap = path.is_dir() or path.name in ('images.bin', 'images.txt')
     if of_colmap:
         motion, known, facts = _from_colmap(path, indices, names, total)
+        unit = 'relative'
     else:
-        motion, known, facts = _from_tum(path, indices, fps, total)
+        times = indices / fps if times is None else np.asarray(times, np.float64)
+        motion, known, facts, unit = _from_tum(path, indices, times, fps, total)
     _check_known(path, indices, known, gaps)
     if not known.all():
         found = Motion(motion.rotation[known], motion.translation[known])
@@ -83,7 +90,7 @@ def read_poses(path, indices, names=None, *, fps, total=None, gaps=False):
         motion.translation[~known] = filled.translation[~known]
     facts |= {'frames': len(indices), 'filled': int((~known).sum())}
     poses = geometry.from_first_frame(motion, f'poses of {path}')
-    return KnownPoses(poses, 'relative' if of_colmap else 'metre', known, facts)
+    return KnownPoses(poses, unit, known, facts)
 
 
 def _check_known(path, indices, known, gaps):
@@ -124,13 +131,20 @@ def _nearest(places, frames):
     return np.where(np.abs(places[rows] - frames) <= 0.5, rows, -1)
 
 
-def _from_tum(path, indices, fps, total):
-    """(motion [N], known [N], facts) of a TUM file."""
-    stamps, motion = geometry.read_tum(path)
-    facts = {'format': 'tum', 'poses': len(stamps)}
+def _frames_at(stamps, indices, times, fps):
+    """Places among the frames at times: those of `indices` are shown at `times`."""
+    places = np.interp(stamps, times, indices)
+    places += fps * np.minimum(stamps - times[0], 0)
+    return places + fps * np.maximum(stamps - times[-1], 0)
+
+
+def _from_tum(path, indices, times, fps, total):
+    """(motion [N], known [N], facts, unit) of a TUM file."""
+    stamps, motion, _, unit = axes.read_path(path)
+    unit, facts = unit or 'metre', {'format': 'tum', 'poses': len(stamps)}
     order = np.argsort(stamps, kind='stable')
     sorted_motion = Motion(motion.rotation[order], motion.translation[order])
-    places = {'time': stamps[order] * fps}
+    places = {'time': _frames_at(stamps[order], indices, times, fps)}
     if (stamps == np.round(stamps)).all():
         places['frame number'] = stamps[order]
     rows = {how: _nearest(place, indices) for how, place in places.items()}
@@ -140,7 +154,7 @@ def _from_tum(path, indices, fps, total):
         frames = indices if len(stamps) == len(indices) else np.arange(total)
         if not np.array_equal(_nearest(places[how], frames), np.arange(len(stamps))):
             lines = np.arange(len(indices)) if len(stamps) == len(indices) else indices
-            return *_pick(motion, lines), facts | {'matched_by': 'order'}
+            return *_pick(motion, lines), facts | {'matched_by': 'order'}, unit
     steps = np.diff(places[how])
     if (steps == 0).any():
         twice = stamps[order][np.argmin(steps)]
@@ -148,22 +162,26 @@ def _from_tum(path, indices, fps, total):
     if (rows[how] < 0).all():
         raise ValueError(
             f'{path} has {len(stamps)} poses from {stamps.min():g} to {stamps.max():g} s, none of '
-            f'which is at one of {len(indices)} frames from {indices[0] / fps:g} to '
-            f'{indices[-1] / fps:g} s; accepted: times or numbers of frames, or one line a frame'
+            f'which is at one of {len(indices)} frames from {times[0]:g} to '
+            f'{times[-1]:g} s; accepted: times or numbers of frames, or one line a frame'
         )
     facts['matched_by'] = how
     # Lines at least half as dense again as frames: a motion capture, say, at a rate of its own.
     if how == 'time' and len(steps) and np.median(steps) < 0.67:
         facts['matched_by'] = 'time, between lines'
-        return _interpolate(places[how], sorted_motion, indices), rows[how] >= 0, facts
-    return *_pick(sorted_motion, rows[how]), facts
+        return _interpolate(stamps[order], sorted_motion, times), rows[how] >= 0, facts, unit
+    return *_pick(sorted_motion, rows[how]), facts, unit
 
 
 def _from_colmap(path, indices, names, total):
     """(motion [N], known [N], facts) of a COLMAP model."""
-    images, kind = colmap_model.panoramas(colmap_model.read_model(path), path)
-    rows, how = _match_images(path, images.names, indices, names, total)
+    folder, others = colmap_model.model_folder(path)
+    images, kind = colmap_panoramas.panoramas(colmap_model.read_model(folder), path)
+    rows, how = _match_images(folder, images.names, indices, names, total)
     facts = {'format': 'colmap', 'images': kind, 'poses': len(images.names), 'matched_by': how}
+    if others:
+        facts['model'] = f'{folder.name}, the one with the most images of {others + 1} models'
+        say(f'{path} holds {others + 1} models; taken is {folder.name}, with the most images')
     return *_pick(images.poses, rows), facts
 
 
@@ -175,15 +193,15 @@ def _match_images(path, images, indices, names, total):
         stored = [getattr(file, part) for file in files]
         if len(set(keys)) == len(keys) and set(keys) & set(stored):
             return _look_up(path, images, stored, keys), 'file names'
-    numbers = [re.findall(r'\d+', file.stem) for file in files]
-    numbers = [int(found[-1]) if found else -1 for found in numbers]
-    # The number `total` is no frame's if they count from 0: ffmpeg, for example, counts from 1.
-    first = int(min(numbers) > 0 and max(numbers) == total)
-    keys = [int(index) + first for index in indices]
-    if not set(keys) <= set(numbers) and len(images) in (len(indices), total):
+    numbers = [number_of(file) for file in files]
+    one_each = len(images) in (len(indices), total)
+    counted = [set(first + indices) <= set(numbers) for first in (0, 1)]
+    if one_each and not any(counted):
         row = {file: i for i, file in enumerate(files)}
         order = np.array([row[file] for file in natural_order(files)])
         return order if len(images) == len(indices) else order[indices], 'order of the names'
+    first = first_number(path, numbers, indices, total)
+    keys = [int(index) + first for index in indices]
     if set(keys) & set(numbers):
         how = 'numbers in the names' + (', from 1' if first else '')
         return _look_up(path, images, numbers, keys), how

@@ -15,7 +15,8 @@ from pano_depth.reconstruction.bundle.links import Links
 from pano_depth.reconstruction.bundle.textures import Textures
 
 BLUR = 0.6  # pixels of a level, below which sampling it is too coarse
-MEMORY = 1.5e9  # bytes of textures that are held at once
+MEMORY = 1e9  # bytes of textures that are held at once
+SLOTS = 16  # least number of textures in one array
 
 
 class State(NamedTuple):
@@ -79,7 +80,8 @@ class Equations:
         """Goes to a level: looks at the points in their own frames."""
         self.height = height
         self._patterns = [None] * len(self.chosen)
-        self._chunks = self._in_chunks(max(8, int(MEMORY / (32 * height * height))))
+        self._most = max(8, int(MEMORY / (32 * height * height)))
+        self._chunks = self._in_chunks(self._most)
         self._held = None
 
     def _in_chunks(self, most):
@@ -97,9 +99,16 @@ class Equations:
     def _window(self, chunk):
         """(textures [slots, H W, 4], slot by keyframe) of a chunk."""
         if self._held is None or self._held[0] is not chunk:
-            maps = [self._textures.texture(self.chosen[i], self.height, BLUR) for i in chunk[1]]
-            slots = {keyframe: slot for slot, keyframe in enumerate(chunk[1])}
-            self._held = (chunk, jnp.stack(maps), slots)
+            self._held = None  # two windows at once would take twice the memory
+            wanted = chunk[1]
+            # Few sizes, so that few programs are compiled.
+            room = max(SLOTS, 1 << (len(wanted) - 1).bit_length())
+            room = max(len(wanted), min(room, self._most))
+            maps = np.zeros((room, 2 * self.height * self.height, 4), np.float32)
+            for slot, keyframe in enumerate(wanted):
+                maps[slot] = self._textures.texture(self.chosen[keyframe], self.height, BLUR)
+            slots = {keyframe: slot for slot, keyframe in enumerate(wanted)}
+            self._held = (chunk, jnp.asarray(maps), slots)
         return self._held[1:]
 
     def pattern(
@@ -131,6 +140,10 @@ class Equations:
                     jnp.asarray(self.robust),
                 )
 
+    def _of_each(self, state, function):
+        """What a function makes of each `terms.View`; calls that wait would hold old windows."""
+        return [jax.block_until_ready(function(one)) for one in self._each(state)]
+
     def search(self, state: State, factors: tuple[float, ...]) -> State:
         """The state with each inverse range at the best of its multiples, the poses as they are.
 
@@ -139,7 +152,7 @@ class Equations:
             factors: what inverse ranges are multiplied with, 1 among them.
         """
         wanted = jnp.asarray(factors, jnp.float32)
-        found = [terms.best_ranges(one, wanted, self.height) for one in self._each(state)]
+        found = self._of_each(state, lambda one: terms.best_ranges(one, wanted, self.height))
         return state._replace(
             inverse=[
                 np.asarray(one, np.float64)[: len(old)]
@@ -149,7 +162,7 @@ class Equations:
 
     def evaluate(self, state: State) -> Evaluated:
         """The normal equations at a state, of one keyframe after the other."""
-        found = [terms.host_terms(one, self.height) for one in self._each(state)]
+        found = self._of_each(state, lambda one: terms.host_terms(one, self.height))
         cost = sum(float(one.cost) for one in found) / len(points.PATTERN)
         count = sum(float(one.count) for one in found)
         square = sum(float(one.square) for one in found)

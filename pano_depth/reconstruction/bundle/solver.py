@@ -4,7 +4,7 @@ import dataclasses
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Float, Int, UInt8
 
 from common.logs import Progress
 from common.options import check_options, option
@@ -12,9 +12,11 @@ from pano_depth.footage import media
 from pano_depth.footage.geometry import as_trajectory
 from pano_depth.kernels.rigid import Motion
 from pano_depth.kernels.shapes import Array
+from pano_depth.reconstruction import validity
 from pano_depth.reconstruction.bundle import links, points, textures
 from pano_depth.reconstruction.bundle.between import locate
 from pano_depth.reconstruction.bundle.equations import Equations, State
+from pano_depth.reconstruction.validity import Mask
 
 COARSEST = 32  # rows below which no level goes
 FIRST = 3  # times as many steps on the first level, where everything may be far off
@@ -94,7 +96,7 @@ def adjust(
     poses: Motion,
     depth: Float[Array, 'frames rows columns'],
     *,
-    mask: Bool[np.ndarray, 'h w'] | None = None,
+    mask: Mask = None,
     config: BundleConfig = BundleConfig(),
 ) -> Bundle:
     """Photometric bundle adjustment on the sphere.
@@ -107,7 +109,8 @@ def adjust(
         frames: equirectangular, one moving camera in order.
         poses: camera to world, where the adjustment starts; in the unit of the depth.
         depth: range of the frames at any size, where the points start; 0 where unknown.
-        mask: False for what moves along with the camera, at any size; None: everything counts.
+        mask: False for what does not count, such as what moves along with the camera, at any size:
+            one mask for all frames, or one for each; None: everything counts.
         config: how.
 
     Returns:
@@ -117,6 +120,7 @@ def adjust(
         ValueError: shapes do not fit, there are fewer than two frames, or no frame shows anything
             that could be followed.
     """
+    validity.check(mask, len(frames))
     rotation, translation = as_trajectory(poses, 'poses')
     count, height = len(frames), frames.shape[1]
     if not count == len(rotation) == len(depth) or count < 2:
@@ -133,11 +137,13 @@ def adjust(
     found = textures.Textures(frames, mask)
     followed = _follow(found, depth, chosen, mask, config)
     if not any(len(pixels) for pixels in followed.pixels):
-        raise ValueError('no frame shows anything that could be followed: all are plain')
+        raise ValueError(
+            'no frame shows anything that could be followed: all are plain, or a mask hides them'
+        )
     start = State(rotation[chosen], translation[chosen], followed.inverse)
     tables = [links.by_distance(len(chosen), config.distances)]
     if config.returns and len(chosen) > max(config.distances):
-        tables.append(_returns(frames, chosen, start, typical[chosen], config))
+        tables.append(_returns(frames, mask, chosen, start, typical[chosen], config))
     problem = Equations(found, chosen, followed, links.link(tables), config.huber, config.outlier)
     state, costs = start, []
     most = [config.steps * (FIRST if level == heights[0] else 1) for level in heights]
@@ -166,9 +172,10 @@ def _median(depth):
 def _follow(found, depth, chosen, mask, config):
     """Points of the keyframes: strong gradients where the depth is known."""
     rng, height = np.random.default_rng(config.seed), found.height
-    usable = True if mask is None else media.nearest(mask, height)
     pixels, inverse = [], []
     for i in chosen:
+        usable = validity.of_frame(mask, i, height)
+        usable = True if usable is None else usable
         known = media.nearest(np.asarray(depth[i]), height)
         gradient = np.asarray(found.texture(i, height, 1.0))[:, 1:].reshape(height, -1, 3)
         take = points.choose(gradient, config.points, mask=usable & (known > 0), rng=rng)
@@ -177,9 +184,10 @@ def _follow(found, depth, chosen, mask, config):
     return points.Followed(height, pixels, inverse)
 
 
-def _returns(frames, chosen, state, typical, config):
+def _returns(frames, mask, chosen, state, typical, config):
     """Keyframes that show the place of another one though the path between them is long."""
-    descriptors = np.stack([links.describe(np.asarray(frames[i])) for i in chosen])
+    shown = lambda i: validity.filled(np.asarray(frames[i]), validity.of_frame(mask, i))
+    descriptors = np.stack([links.describe(shown(i)) for i in chosen])
     poses = Motion(state.rotation, state.translation)
     gap = max(config.distances) + 1
     return links.returns(descriptors, poses, typical, gap=gap, most=config.returns)

@@ -5,11 +5,12 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float32, UInt8
+from jaxtyping import Float32, UInt8
 
-from pano_depth.footage import media
 from pano_depth.kernels.shapes import Array, Size
+from pano_depth.reconstruction import validity
 from pano_depth.reconstruction.image_gradients import GREY, blurred, steps, tangents
+from pano_depth.reconstruction.validity import Mask
 
 
 @functools.partial(jax.jit, static_argnames=('height', 'sigma'))
@@ -33,17 +34,18 @@ class Textures:
         height: rows of the frames.
     """
 
-    def __init__(
-        self,
-        frames: UInt8[Array, 'frames height width 3'],
-        mask: Bool[np.ndarray, 'h w'] | None = None,
-    ):
+    def __init__(self, frames: UInt8[Array, 'frames height width 3'], mask: Mask = None):
         """Takes frames, in memory or mapped from a file, and a mask that is False where nothing
-        counts.
+        counts: one for all frames, or one for each.
         """
-        self._frames, self.height = frames, frames.shape[1]
-        hidden = np.zeros((1, 1), bool) if mask is None else ~media.nearest(mask, self.height)
-        self._hidden = jnp.asarray(hidden)
+        self._frames, self.height, self._mask = frames, frames.shape[1], mask
+        own = mask is not None and mask.ndim == 3
+        self._hidden = None if own else jnp.asarray(self._hidden_in(0))
+
+    def _hidden_in(self, index):
+        """What is hidden in a frame, [H, 2H] or [1, 1]."""
+        counts = validity.of_frame(self._mask, index, self.height)
+        return np.zeros((1, 1), bool) if counts is None else ~counts
 
     def texture(self, index: Size, height: Size, sigma: float) -> Float32[jax.Array, 'pixels 4']:
         """The texture of a frame, pixels in one row.
@@ -58,4 +60,5 @@ class Textures:
             where the mask hides it.
         """
         frame = jnp.asarray(np.asarray(self._frames[index]))
-        return _texture(frame, self._hidden, tangents(int(height)), int(height), float(sigma))
+        hidden = self._hidden_in(index) if self._hidden is None else self._hidden
+        return _texture(frame, hidden, tangents(int(height)), int(height), float(sigma))

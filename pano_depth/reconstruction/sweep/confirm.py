@@ -19,14 +19,14 @@ _TRUST = 0.5  # pixels that the surroundings of a pixel count as when holes are 
 
 
 @sampling.compiled
-def agreement(
+def compare(
     inverse: Float32[Array, 'height width'],
     other: Float32[Array, 'height width'],
     rotation: Float32[Array, '3 3'],
     position: Float32[Array, '3'],
     tolerance: Scalar = TOLERANCE,
-) -> Float32[jax.Array, 'height width']:
-    """How well another view confirms the depth of a frame.
+) -> tuple[Float32[jax.Array, 'height width'], Float32[jax.Array, 'height width']]:
+    """How well another view confirms the depth of a frame, and what it says instead.
 
     Each point of the frame is looked up in the other view. If what is seen there lies at the same
     distance, the two agree: exp(-d^2 / (2 tolerance^2)) of the difference d of the logarithms.
@@ -37,7 +37,7 @@ def agreement(
         tolerance: difference at which agreement has fallen to 0.6.
 
     Returns:
-        The agreement in [0, 1].
+        (agreement in [0, 1], d): d is positive where the other view sees something nearer.
     """
     height = inverse.shape[0]
     rays = jnp.moveaxis(sphere.ray_directions(height, 2 * height), -1, 0)
@@ -51,7 +51,33 @@ def agreement(
     expected = inverse / jnp.maximum(length, 1e-9)
     known = (seen > 0) & (inverse > 0)
     off = jnp.log(jnp.where(known, seen, 1.0) / jnp.where(known, expected, 1.0))
-    return jnp.where(known, jnp.exp(-0.5 * (off / tolerance) ** 2), 0.0)
+    return jnp.where(known, jnp.exp(-0.5 * (off / tolerance) ** 2), 0.0), off
+
+
+def agreement(
+    inverse: Float32[Array, 'height width'],
+    other: Float32[Array, 'height width'],
+    rotation: Float32[Array, '3 3'],
+    position: Float32[Array, '3'],
+    tolerance: Scalar = TOLERANCE,
+) -> Float32[jax.Array, 'height width']:
+    """The first part of `compare`: how well another view confirms the depth of a frame."""
+    return compare(inverse, other, rotation, position, tolerance)[0]
+
+
+def averaged(
+    inverse: Float32[np.ndarray, 'height width'],
+    agreements: Float32[np.ndarray, 'views height width'],
+    differences: Float32[np.ndarray, 'views height width'],
+) -> Float32[np.ndarray, 'height width']:
+    """Inverse range as the mean of what the frame and the views that agree with it say.
+
+    Args:
+        inverse: 1 / range in the frame; 0 where unknown.
+        agreements, differences: of `compare`, for each view.
+    """
+    total = (agreements * differences).sum(axis=0) / (1 + agreements.sum(axis=0))
+    return (inverse * np.exp(total)).astype(np.float32)
 
 
 @sampling.compiled

@@ -4,17 +4,20 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import get_args
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, Float32, UInt8
+from jaxtyping import Float, Float32, UInt8
 
 from pano_depth.footage import media
 from pano_depth.footage.geometry import as_trajectory
 from pano_depth.kernels import sphere
 from pano_depth.kernels.rigid import Motion
 from pano_depth.kernels.shapes import Array, Size
+from pano_depth.reconstruction import validity
 from pano_depth.reconstruction.sweep import confirm, light, search, textures, views, volume
 from pano_depth.reconstruction.sweep.config import Fill, SweepConfig
+from pano_depth.reconstruction.validity import Mask
 
 _DEFAULT = SweepConfig()
 CONFIRMING = 4  # views that may confirm a frame
@@ -37,7 +40,7 @@ class Sweep:
         poses: Motion,
         prior: Float[Array, 'frames rows columns'],
         *,
-        mask: Bool[np.ndarray, 'h w'] | None = None,
+        mask: Mask = None,
         fill: Fill = 'networks',
         config: SweepConfig = _DEFAULT,
     ):
@@ -50,19 +53,43 @@ class Sweep:
         _check(frames, poses, prior, mask, fill)
         self.height, self.config = frames.shape[1], config
         self.fill, self._frames, self._prior, self._poses = fill, frames, prior, poses
-        self._coarse = np.stack([views.coarse(depth) for depth in prior])
-        everything = np.ones((1, 2), bool)
-        self._counts = media.nearest(everything if mask is None else mask, self.height)
-        self._hidden = jnp.asarray(~everything[:, :1] if mask is None else ~self._counts)
+        self._mask, self._everything = mask, np.ones((self.height, 2 * self.height), bool)
+        own = mask is not None and mask.ndim == 3
+        self._hidden = None if own else self._hidden_in(0)
+        self._coarse = np.stack([self._coarse_of(index) for index in range(len(prior))])
+        self._shown = _kept(self._show, 2)
         self._levels = search.levels(self.height)
         self._features = _kept(self._make_features, 4)
         self._words = _kept(lambda key: textures.pack(self._features(key)), _IMAGES)
         self._grey = _kept(self._make_grey, 8 * _IMAGES)
         self._raw = _kept(self._sweep, _MAPS)
 
+    def _counts_in(self, index):
+        """Which pixels of a frame count, [H, 2H]."""
+        found = validity.of_frame(self._mask, index, self.height)
+        return self._everything if found is None else found
+
+    def _hidden_in(self, index):
+        """Which do not, on the device; [1, 1] where there is no mask."""
+        return jnp.asarray(
+            ~(np.ones((1, 1), bool) if self._mask is None else self._counts_in(index))
+        )
+
+    def _coarse_of(self, index):
+        """`views.coarse` of the prior, 0 where the mask hides it."""
+        found = views.coarse(self._prior[index])
+        counts = validity.of_frame(self._mask, index, len(found))
+        return found if counts is None else np.where(counts, found, 0)
+
+    def _show(self, index):
+        """A frame; what is hidden looks as what is around it: gradients and means reach it."""
+        frame = np.asarray(self._frames[index])
+        return validity.filled(frame, validity.of_frame(self._mask, index))
+
     def _make_features(self, key):
         index, height = key
-        return textures.features(np.asarray(self._frames[index]), self._hidden, height)
+        hidden = self._hidden_in(index) if self._hidden is None else self._hidden
+        return textures.features(self._shown(index), hidden, height)
 
     def _make_grey(self, index):
         return light.small_grey(self._features((index, self._levels[0]))[:3])
@@ -70,7 +97,7 @@ class Sweep:
     def _prior_of(self, index, height):
         """Range by the prior, 0 where it is unknown or the mask hides it."""
         known = views.known(media.nearest(np.asarray(self._prior[index]), height))
-        return np.where(media.nearest(self._counts, height), known, 0)
+        return np.where(media.nearest(self._counts_in(index), height), known, 0)
 
     def sources(self, index: Size) -> list[int]:
         """Frames that a frame is compared with."""
@@ -115,7 +142,7 @@ class Sweep:
             else:
                 inverse = search.finer(target, compared, plane)
             plane = search.closer(target, compared, inverse, self.config)
-        return np.where(self._counts, np.asarray(plane[0]), 0)
+        return np.where(self._counts_in(index), np.asarray(plane[0]), 0)
 
     def refined(
         self, index: Size
@@ -133,29 +160,35 @@ class Sweep:
         if found is None:
             found, sure = np.zeros_like(prior), np.full_like(prior, confirm.UNKNOWN)
         else:
-            sure = self._confirmed(index, found)
+            sure, found = self._confirmed(index, found)
         if self.fill == 'none':
             return confirm.only_confirmed(found, sure)
         return confirm.filled(found, sure, prior)
 
     def _confirmed(self, index, inverse):
-        """How well two other views agree with a frame, where their parallax can tell."""
+        """(how well two other views agree with a frame where their parallax can tell, its inverse
+        range averaged with those that agree).
+        """
         near = sorted(self.sources(index), key=lambda j: abs(j - index))
         motions = self._motions(index, near)
         found = []
-        for j, rotation, position in list(zip(near, *motions))[:CONFIRMING]:
-            other = self._raw(j)
-            if other is not None:
-                found.append(np.asarray(confirm.agreement(inverse, other, rotation, position)))
+        for number, (j, rotation, position) in enumerate(zip(near, *motions)):
+            # A frame farther away would be swept for this one alone, and once more in its turn.
+            if number < CONFIRMING or abs(j - index) < _MAPS // 2:
+                other = self._raw(j)
+                if other is not None:
+                    found.append(confirm.compare(inverse, other, rotation, position))
         if not found:
-            return np.zeros_like(inverse)
-        second = np.sort(np.stack(found), axis=0)[max(0, len(found) - 2)]
+            return np.zeros_like(inverse), inverse
+        agreements, differences = (np.stack(parts) for parts in zip(*jax.device_get(found)))
+        nearest = agreements[:CONFIRMING]
+        second = np.sort(nearest, axis=0)[max(0, len(nearest) - 2)]
         centres = -np.einsum('nji,nj->ni', *motions)
         # As many as there are sources at most, for one compiled program.
         centres = jnp.asarray(np.stack(_repeated(centres, self.config.sources)))
         shown = textures.textured(self._features((index, self._levels[0])))
         told = confirm.precision(inverse, centres) * light.larger(shown, self.height)
-        return second * np.asarray(told)
+        return second * np.asarray(told), confirm.averaged(inverse, agreements, differences)
 
 
 def refine(
@@ -164,7 +197,7 @@ def refine(
     prior: Float[Array, 'frames rows columns'],
     index: Size,
     *,
-    mask: Bool[np.ndarray, 'h w'] | None = None,
+    mask: Mask = None,
     fill: Fill = 'networks',
     config: SweepConfig = _DEFAULT,
 ) -> tuple[Float32[np.ndarray, 'height width'], Float32[np.ndarray, 'height width']]:
@@ -178,7 +211,8 @@ def refine(
         prior: range of all frames at any size, such as the networks'; 0 or not finite where
             unknown.
         index: of the frame.
-        mask: False for what moves along with the camera, at any size; None: everything counts.
+        mask: False for what does not count, such as what moves along with the camera, at any size:
+            one mask for all frames, or one for each; None: everything counts.
         fill: what stands where no other view confirms the depth: 'networks' for the prior, scaled
             to what is confirmed around it, with little confidence; 'none' for nothing.
         config: how.
@@ -210,10 +244,7 @@ def _check(frames, poses, prior, mask, fill):
         )
     media.check_equirect(*frames.shape[1:3], 'frames')
     sphere.check_equirect(*prior.shape[1:], 'prior')
-    if mask is not None:
-        if mask.ndim != 2 or mask.dtype != bool:
-            raise ValueError(f'mask is {mask.dtype} of shape {mask.shape}; accepted: bool [h, 2h]')
-        sphere.check_equirect(*mask.shape, 'mask')
+    validity.check(mask, len(frames))
     if fill not in get_args(Fill):
         raise ValueError(f'fill is {fill!r}; accepted: {", ".join(get_args(Fill))}')
 

@@ -118,9 +118,13 @@ def write_path(path: pathlib.Path, result, piece) -> None:
 def write_mask(path: pathlib.Path, mask, height: int) -> None:
     """Writes what is left out, black, as an image that can be given as --mask.
 
+    What is left out in some frames is the darker the more frames these are.
+
     Args:
         path: of the image.
-        mask: [h, w] of any size, False where images do not count.
+        mask: False where images do not count, of any size: [h, w], or [frames, h, w].
         height: rows of the image.
     """
-    media.write_image(path, np.where(media.nearest(mask, height), 255, 0).astype(np.uint8))
+    frames = mask[None] if mask.ndim == 2 else mask
+    counts = sum(media.nearest(np.asarray(one), height).astype(np.float32) for one in frames)
+    media.write_image(path, np.rint(255 / len(frames) * counts).astype(np.uint8))

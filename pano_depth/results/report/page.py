@@ -7,7 +7,8 @@ import pathlib
 from common import logs
 from common.report.page import Report
 from common.run import FLAGS_FILE, RECORD_FILE
-from pano_depth.results.report.scene import add_clouds, add_footage, add_pictures
+from pano_depth.results.report.panorama import add_panorama
+from pano_depth.results.report.scene import add_clouds, add_footage, add_pictures, listing
 from pano_depth.results.report.scores import add_scores
 
 REPORT_FILE = 'report.html'
@@ -23,12 +24,14 @@ _CHARTS = (
     ('Training speed', 'steps/s', ('steps_per_second',), False),
 )
 _SCORES_FILE = 'eval.json'
+_NOT_SHOWN = ('command', 'finished', 'files', 'inputs')  # of the record
 
 
 def depth_report(workdir):
-    """Writes `report.html` of a run directory from whatever results it holds.
+    """Writes `report.html` of a run directory from the results that its `run.json` lists.
 
-    A file that is missing or damaged is left out, and the page says so.
+    A file that is missing or damaged is left out, and the page says so. The record of a run of
+    before there was such a list is taken to list everything that is there.
 
     Args:
         workdir: the run directory.
@@ -43,21 +46,22 @@ def depth_report(workdir):
     if not folder.is_dir():
         raise ValueError(f'workdir {workdir} is no directory; accepted: the directory of a run')
     notes = []
-    record = _attempt(notes, folder / RECORD_FILE, _read_object) or {}
-    scores = _attempt(notes, folder / _SCORES_FILE, _read_object)
+    record = _attempt(notes, lambda name: True, folder / RECORD_FILE, _read_object) or {}
+    attempt = functools.partial(_attempt, notes, listing(record))
+    scores = attempt(folder / _SCORES_FILE, _read_object)
     page = Report(_title(record, folder), subtitle=_subtitle(record))
     if isinstance(record.get('command'), str):
         page.code(record['command'])
-    _attempt(notes, folder / RECORD_FILE, lambda path: add_footage(page, record), optional=True)
+    attempt(folder / RECORD_FILE, lambda path: add_footage(page, record), optional=True)
     if scores is not None:
-        _attempt(notes, folder / _SCORES_FILE, lambda path: add_scores(page, scores))
-    add_clouds(page, folder, record, functools.partial(_attempt, notes))
+        attempt(folder / _SCORES_FILE, lambda path: add_scores(page, scores))
+    attempt(folder / 'depth', lambda path: add_panorama(page, folder), optional=True)
+    add_clouds(page, folder, record, attempt)
     add_pictures(page, folder, record, notes)
-    _attempt(notes, folder / logs.METRICS_FILE, lambda path: _add_curves(page, folder))
+    attempt(folder / logs.METRICS_FILE, lambda path: _add_curves(page, folder))
     page.section('Run')
-    page.facts({name: value for name, value in record.items() if name != 'command'})
-    _attempt(
-        notes,
+    page.facts({name: value for name, value in record.items() if name not in _NOT_SHOWN})
+    attempt(
         folder / FLAGS_FILE,
         lambda path: page.code(path.read_text(), summary=f'Flags ({FLAGS_FILE})'),
     )
@@ -69,9 +73,9 @@ def depth_report(workdir):
     return folder / REPORT_FILE
 
 
-def _attempt(notes, path, part, *, optional=False):
+def _attempt(notes, is_listed, path, part, *, optional=False):
     """`part(path)`; if that fails, None and a note, of a missing file unless it is optional."""
-    if not path.exists():
+    if not path.exists() or not is_listed(path.name):
         notes.extend([] if optional else [f'{path.name}: this run has none.'])
         return None
     try:

@@ -5,7 +5,8 @@ import re
 from collections.abc import Callable
 
 from common.report.page import Report
-from pano_depth.footage import geometry
+from common.run import Names
+from pano_depth.footage.poses.axes import read_path
 from pano_depth.results import ply
 
 MOST_CLOUDS = 4  # on a page, which has to hold them
@@ -17,7 +18,8 @@ _PICTURES = {
     ),
     'trajectory*.png': ('The path of the camera.', 'Path of the camera from above and its height.'),
     'mask*.png': (
-        'What is black is left out: its depth is 0, and nothing of it is in the cloud.',
+        'What is black is left out, grey in some of the frames: there depth is 0, and nothing of it'
+        ' is in the cloud.',
         'Mask of the images.',
     ),
 }
@@ -33,10 +35,14 @@ def add_footage(page: Report, record: dict) -> None:
     reason = _dict(record, 'survey').get('reason')
     facts = _dict(record, 'prediction')
     pieces, mask = facts.get('pieces'), _dict(facts, 'mask')
-    if not reason and not pieces and not mask.get('share'):
+    notes = _dict(record, 'data').get('notes')
+    notes = [note for note in notes if isinstance(note, str)] if isinstance(notes, list) else []
+    if not reason and not pieces and not mask.get('share') and not notes:
         return
     part = Report('')
     part.section('Footage')
+    for note in notes:
+        part.text(_sentence(note))
     if reason:
         part.text(f'{_sentence(reason)}', note=True)
     if mask.get('share'):
@@ -45,6 +51,20 @@ def add_footage(page: Report, record: dict) -> None:
         columns = ['piece', 'frames', 'camera', 'path', 'cloud', 'confirmed', 'masked']
         part.table('Pieces', columns, [_row(i, piece) for i, piece in enumerate(pieces, 1)])
     page.add(part)
+
+
+def listing(record: dict) -> Callable[[str], bool]:
+    """A function that tells whether a run wrote the file or the folder of a name.
+
+    Args:
+        record: what `run.json` holds; it lists all files, or is of before there was a list.
+    """
+    files = record.get('files')
+    if not isinstance(files, list):
+        return lambda name: True
+    files = [name for name in files if isinstance(name, str)]
+    folders, names = {name.partition('/')[0] for name in files if '/' in name}, Names(files)
+    return lambda name: name in names or name in folders
 
 
 def _row(number, piece):
@@ -81,7 +101,9 @@ def add_clouds(page: Report, folder: pathlib.Path, record: dict, attempt: Callab
         attempt: function (path, part) that gives `part(path)`, or None if the file is missing or
             damaged, which it notes.
     """
+    is_listed = listing(record)
     further = [path for path in folder.glob('cloud_*.ply') if re.search(r'_\d+$', path.stem)]
+    further = [path for path in further if is_listed(path.name)]
     further.sort(key=lambda path: int(path.stem.rpartition('_')[2]))
     for path in [folder / 'cloud.ply', *further[: MOST_CLOUDS - 1]]:
         attempt(path, lambda path: _add_cloud(page, path, record, attempt))
@@ -95,11 +117,11 @@ def _add_cloud(page, path, record, attempt):
         page.section(_heading(path))
         page.text(f'{path.name} holds no point: no depth is confirmed by a second view.')
         return
-    axes = ply.CLOUD_AXES[_ply_axes(path)]
+    axes = ply.CLOUD_AXES[ply.axes_of(path)]
     to_view = ply.CLOUD_AXES['y_up']
     track = attempt(
         path.with_name(path.name.replace('cloud', 'trajectory')).with_suffix('.txt'),
-        lambda file: geometry.read_tum(file)[1].translation @ to_view.T,
+        lambda file: read_path(file).poses.translation @ to_view.T,
     )
     facts = _dict(record, 'prediction')
     caption = f'{len(points):,} points in {path.name}.'
@@ -128,14 +150,6 @@ def _heading(path):
     return path.stem.replace('cloud', 'Point cloud').replace('_', ' ')
 
 
-def _ply_axes(path):
-    """The axes in the header by `ply.write_ply`; y up if another program wrote the file."""
-    with open(path, 'rb') as file:
-        header = file.read(4096).partition(b'end_header')[0].decode('ascii', errors='replace')
-    words = [line.split()[2] for line in header.splitlines() if line.startswith('comment axes ')]
-    return words[0] if words and words[0] in ply.CLOUD_AXES else 'y_up'
-
-
 def add_pictures(page: Report, folder: pathlib.Path, record: dict, notes: list[str]) -> None:
     """Adds the pictures of a run.
 
@@ -147,9 +161,9 @@ def add_pictures(page: Report, folder: pathlib.Path, record: dict, notes: list[s
     """
     part = Report('')
     part.section('Pictures')
-    found = False
+    found, is_listed = False, listing(record)
     for pattern, (caption, alt) in _PICTURES.items():
-        for path in sorted(folder.glob(pattern)):
+        for path in filter(lambda path: is_listed(path.name), sorted(folder.glob(pattern))):
             share = _hidden(path.stem, _dict(record, 'prediction'))
             words = f' It hides {share:.1%} of the sphere.' if share else ''
             try:

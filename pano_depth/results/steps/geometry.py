@@ -1,6 +1,5 @@
 """What geometry finds about a piece of footage: what moves along, the path, refined depth."""
 
-import hashlib
 import math
 import pathlib
 import shutil
@@ -15,10 +14,11 @@ from pano_depth.footage.poses.known_poses import KnownPoses
 from pano_depth.kernels.rigid import Motion
 from pano_depth.learning.model import ModelConfig
 from pano_depth.reconstruction import analysis as analyses
-from pano_depth.reconstruction import bundle, infer, stationary, sweep
+from pano_depth.reconstruction import bundle, infer, stationary, sweep, validity
 from pano_depth.results import refined as refinement
 from pano_depth.results.pieces import Piece
 from pano_depth.results.steps import known as known_poses
+from pano_depth.results.steps.hidden import Hidden
 
 ROOM = 8e9  # bytes on disk for the images that the adjustment compares
 ROUND = 64  # the adjustment halves images: their rows are a multiple of this
@@ -49,7 +49,7 @@ class Geometry:
         config,
         images: Callable[[int], np.ndarray],
         model: ModelConfig,
-        mask: np.ndarray | None,
+        hidden: Hidden,
         stop: Stop,
         *,
         looked: int,
@@ -62,12 +62,12 @@ class Geometry:
             config: `ReconstructConfig`.
             images: function of a number of rows that gives all frames [N, rows, 2 rows, 3].
             model: of the networks.
-            mask: the mask that was given, or None.
+            hidden: what does not count.
             stop: request to stop.
             looked, adjusted, height: rows at which masks are found, paths adjusted, depth refined.
         """
         self.config, self._images, self.model, self.stop = config, images, model, stop
-        self._mask, self._looked, self._rows, self._height = mask, looked, adjusted, height
+        self._mask_of, self._looked, self._rows, self._height = hidden, looked, adjusted, height
 
     def solve(
         self,
@@ -91,21 +91,23 @@ class Geometry:
         several = len(analysis.units) > 1
         if known is not None:
             analysis, facts['poses'] = self._known(part, analysis, known)
-        mask, depth = self._mask, analyses.depth_of_all(analysis, self.model)
+        depth, along = analyses.depth_of_all(analysis, self.model), None
         if config.footage.mask == AUTO:
-            mask, facts['mask'] = self._hidden(part, analysis, depth)
+            along = self._along(part, analysis, depth)
+        hidden = self._mask_of.of_piece(part, along)
+        facts |= hidden.facts(self._height)
         believed = known is not None
         if several and (config.refine_poses if believed else config.adjust):
-            path, scale, facts['adjustment'] = self._adjusted(part, analysis, depth, mask, known)
+            path, scale, facts['adjustment'] = self._adjusted(part, analysis, depth, hidden, known)
             analysis = infer.scaled(analysis._replace(poses=path), scale)
             depth = depth * np.float32(scale)
             believed = believed or 'reason' not in facts['adjustment']
         refined = None
         if several and believed and config.refine == 'auto':
-            refined = self._refined(part, analysis, depth, mask, folder)
+            refined = self._refined(part, analysis, depth, hidden, folder)
             facts['confirmed'] = refined.confirmed()
             say(f'refined: other views confirm {facts["confirmed"]:.0%} of the pixels')
-        return Piece(*bounds, analysis, refined, mask), facts
+        return Piece(*bounds, analysis, refined, hidden.mask(self._height)), facts
 
     def _known(self, part, analysis, known):
         """(analysis along the known path and in its unit, facts)."""
@@ -121,21 +123,23 @@ class Geometry:
         )
         return analysis, known.facts | {'depth_factor': float(np.median(factors))}
 
-    def _hidden(self, part, analysis, depth):
-        """(mask or None, facts) of what moves along with the camera."""
-        found = stationary.find(self._images(self._looked)[part], analysis.poses, depth)
+    def _along(self, part, analysis, depth):
+        """What moves along with the camera."""
+        images = self._images(self._looked)[part]
+        known = self._mask_of.of_piece(part).mask(self._looked)
+        found = stationary.find(images, analysis.poses, depth, mask=known)
         if found.share > 0:
             say(f'mask: {found.reason}')
-        return found.mask, {'share': found.share, 'reason': found.reason}
+        return found
 
-    def _adjusted(self, part, analysis, depth, mask, known):
+    def _adjusted(self, part, analysis, depth, hidden, known):
         """(path by which frames explain each other, factor of its unit and the depth's, facts)."""
         try:
             found = bundle.adjust(
                 self._images(self._rows)[part],
                 analysis.poses,
                 depth,
-                mask=mask,
+                mask=hidden.mask(self._rows),
                 config=self.config.bundle,
             )
         except ValueError as error:
@@ -156,14 +160,14 @@ class Geometry:
         scale = 1.0 if known is None else unit_of(found.poses, known.poses, known.known)
         return found.poses, scale, facts
 
-    def _refined(self, part, analysis, depth, mask, folder):
+    def _refined(self, part, analysis, depth, hidden, folder):
         """Depth of all frames by geometry, at the size of the results."""
         config, images = self.config, self._images(self._height)[part]
+        mask = hidden.mask(self._height)
         found = sweep.Sweep(
             images, analysis.poses, depth, mask=mask, fill=config.fill, config=config.sweep
         )
-        hidden = '' if mask is None else hashlib.sha256(np.packbits(mask).tobytes()).hexdigest()
-        settings = f'{self._height} {config.fill} {config.sweep} {hidden}'
+        settings = f'{self._height} {config.fill} {config.sweep} {validity.digest(mask)}'
         key = refinement.key_of(analysis.poses, depth, settings)
         middle = infer.median_depth(analysis)
         return refinement.refine_all(found, folder, key, len(images), middle, self.stop)

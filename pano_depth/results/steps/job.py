@@ -1,6 +1,7 @@
 """A reconstruction in progress: read, survey, adapt, predict, find path and depth, write, score."""
 
 import dataclasses
+import os
 
 from common import parallel
 from common.logs import Progress, say
@@ -10,13 +11,15 @@ from pano_depth.footage.clip import Clip
 from pano_depth.learning import checkpoints, session, sources, spacing
 from pano_depth.learning.model import make_grid
 from pano_depth.reconstruction import analysis as analyses
-from pano_depth.reconstruction import evaluate, infer
+from pano_depth.reconstruction import evaluate, infer, validity
 from pano_depth.results import predict, report
+from pano_depth.results.exports import folders
 from pano_depth.results.files.fusion import file_name
 from pano_depth.results.pieces import Piece, in_order
 from pano_depth.results.reconstruction import Reconstruction
-from pano_depth.results.steps import known, looks, scores, unit
+from pano_depth.results.steps import known, looks, scores, unit, world
 from pano_depth.results.steps.geometry import Geometry, rows_that_fit
+from pano_depth.results.steps.hidden import Hidden, say_of_frames
 
 NEAR = 0.25  # share of the triplets that are closer than `stride`
 WIDEN_FROM = 0.3  # part of the adaptation after which `reach` counts
@@ -26,16 +29,21 @@ MAX_ROWS = 512  # of the results if `output_height` is 0
 class Steps:
     """A reconstruction in progress: networks, frames and what is known of them."""
 
-    def __init__(self, config, footage, mask, scratch, stop):
-        """Loads networks and frames and checks everything that can be checked before the work."""
+    def __init__(self, config, footage, mask, scratch, stop, *, check=lambda rows: None):
+        """Loads networks and frames and checks everything that can be checked before the work.
+
+        `check` is called with the rows that the networks see, before the frames are read.
+        """
         self.config, self.footage, self.mask, self.stop = config, footage, mask, stop
         self.scratch = scratch
         self.params, self.model = checkpoints.start_model(config.checkpoint, config.model)
         self.grid = make_grid(self.model)
         self.recipe = dataclasses.replace(config.recipe, steps=max(1, config.adapt))
         self.rows, names = 2 * self.model.face_size, {}
+        check(self.rows)
         self.frames = self._read(self.rows, looks.with_names(footage, names), config.max_frames)
-        self._sizes = {self.rows: self.frames.images}
+        self._sizes = {self.rows: self.frames}
+        say_of_frames(self.frames.valid)
         self.known = None
         if config.poses is not None:
             self.known = known.read(
@@ -45,10 +53,16 @@ class Steps:
                 names,
                 gaps=config.refine_poses,
                 camera_height=config.camera_height,
+                times=self.frames.times,
             )
         self.survey = looks.pieces_of(
             config.ordered, footage, self.frames.indices, self.images, known=self.known is not None
         )
+        looked = self._sizes.get(looks.rows_of(footage), self.frames)
+        self.bars = looks.bars_of(config.footage.mask, looked.images)
+        if self.bars is not None and self.bars.mask is not None:
+            self.mask = self.bars.mask
+        self.hidden = Hidden(self.mask, self.valid, scratch, self.bars)
         self.order = in_order(self.survey.pieces, self.survey.moving)
         self.source = self._clip_source() if config.adapt else None
 
@@ -60,13 +74,22 @@ class Steps:
             self.scratch / f'rows_{rows}',
             stride=self.config.every,
             limit=limit or None,
+            mask=self.mask,
         )
+
+    def _sized(self, rows):
+        """The frames with so many rows."""
+        if rows not in self._sizes:
+            self._sizes[rows] = self._read(rows, self.footage, len(self.frames.images))
+        return self._sizes[rows]
 
     def images(self, rows):
         """The frames with so many rows, [N, rows, 2 rows, 3], mapped from a file."""
-        if rows not in self._sizes:
-            self._sizes[rows] = self._read(rows, self.footage, len(self.frames.images)).images
-        return self._sizes[rows]
+        return self._sized(rows).images
+
+    def valid(self, rows):
+        """What of them counts, [N, rows, 2 rows], mapped from a file; None for everything."""
+        return None if self.frames.valid is None else self._sized(rows).valid
 
     def _clip_source(self):
         """The longest piece as training triplets at the resolution of the networks, or None."""
@@ -74,7 +97,8 @@ class Steps:
         if survey.kind == 'still' and self.config.checkpoint != 'none':
             say(f'no adaptation: {survey.reason}')
             return None
-        images = self.frames.images[slice(*survey.pieces[self.order[0]])]
+        part = slice(*survey.pieces[self.order[0]])
+        images = self.frames.images[part]
         if len(images) < 3 or survey.kind != 'moving':
             why = f': {survey.reason}' if survey.reason else ''
             raise ValueError(
@@ -100,6 +124,7 @@ class Steps:
             reach=self.config.reach,
             near=NEAR,
             widen_from=round(WIDEN_FROM * self.recipe.steps),
+            valid=None if self.frames.valid is None else self.frames.valid[part],
         )
 
     def run(self, run: RunDirectory, *, writes: bool) -> Reconstruction | None:
@@ -109,28 +134,46 @@ class Steps:
         if self.survey.reason:
             say(self.survey.reason)
         run.update(
-            data={'name': footage.name, 'sha256': frames.sha256, 'skipped': footage.skipped},
+            data={
+                'name': footage.name,
+                'sha256': frames.sha256,
+                'skipped': footage.skipped,
+                'notes': footage.notes,
+            },
             survey={'kind': self.survey.kind, 'reason': self.survey.reason, **self.survey.facts},
         )
         if source is not None:
+            run.writes('checkpoints/', 'metrics.jsonl', 'events.out.tfevents.*')
             run.update(stride=source.stride)
             self._adapt(run)
         if not parallel.is_main():
             return None
         if self.config.save_weights:
+            run.writes(os.path.abspath(self.config.save_weights))
             checkpoints.save_weights(self.config.save_weights, self.params, self.model)
+        temporary = [file_name('refining', number, '/') for number in range(len(self.order))]
+        run.writes(*temporary, keep=False)
         result = self._predict(run.path if writes else self.scratch)
         if writes:
+            run.writes(*predict.files_of(result, npy=self.config.npy))
             result.facts.update(
                 predict.write_all(
                     run.path,
                     result,
                     npy=self.config.npy,
-                    cloud_axes=self.config.cloud_axes,
                     cloud_voxel=self.config.cloud_voxel,
                     stop=self.stop,
                 )
             )
+            if self.config.exports.export_to:
+                numbers = range(len(result.pieces))
+                tools = self.config.exports.export_to
+                made = [file_name(tool, number, '/') for tool in tools for number in numbers]
+                run.writes(*made, keep=False)
+                result.facts['exports'] = folders.export(
+                    run.path, result, self.config.exports, stop=self.stop
+                )
+                run.writes(*(name for name in made if (run.path / name).is_dir()))
         run.update(prediction=result.facts)
         self._score(result)
         if writes:
@@ -138,17 +181,21 @@ class Steps:
         for piece in result.pieces:
             if piece.refined is not None:
                 piece.refined.forget()
+        run.finish()
         return result
 
     def _adapt(self, run):
         """Trains on the footage itself, and compares the photometric error before and after."""
         source, loss, model, grid = self.source, self.config.loss, self.model, self.grid
         mask = masks.mask_of_rows(self.mask, self.rows)
-        images = self.frames.images[slice(*self.survey.pieces[self.order[0]])]
+        part = slice(*self.survey.pieces[self.order[0]])
+        images, counts = self.frames.images[part], mask
+        if self.frames.valid is not None:
+            counts = self.hidden.of_piece(part).mask(self.rows)
 
         def explain(params):
             return analyses.photometric_error(
-                params, images, source.stride, grid, model, loss, mask=mask
+                params, images, source.stride, grid, model, loss, mask=counts
             )
 
         before = None if self.params is None else explain(self.params)
@@ -186,6 +233,7 @@ class Steps:
             self.scratch / 'disparity',
             ordered=moving == [True],
             distances=distances,
+            mask=self._unseen(slice(0, len(self.frames.images))),
         )
         if len(pieces) == 1:
             return [whole]
@@ -193,6 +241,15 @@ class Steps:
             self._analysis_of(slice(*piece), whole, distances if moves else None)
             for piece, moves in zip(pieces, moving, strict=True)
         ]
+
+    def _unseen(self, part):
+        """What is hidden from the networks: what was hidden when they learned from the footage."""
+        if self.source is None:
+            return None
+        found = self.hidden.of_piece(part).mask(self.rows)
+        if found is None or found.ndim == 3:
+            return found
+        return validity.of_frame(found, 0, self.rows)
 
     def _analysis_of(self, part, whole, distances):
         """What the networks say of a piece; its disparity stays where the whole has it."""
@@ -206,6 +263,7 @@ class Steps:
                 self.grid,
                 self.model,
                 distances=distances,
+                mask=self._unseen(part),
                 out=disparity,
                 on_frames=progress.update,
             )
@@ -218,7 +276,7 @@ class Steps:
             self.config,
             self.images,
             self.model,
-            self.mask,
+            self.hidden,
             self.stop,
             looked=looks.rows_of(self.footage),
             adjusted=rows_that_fit(height, len(self.frames.images), self.scratch),
@@ -231,8 +289,16 @@ class Steps:
                 refining = folder / file_name('refining', number, '')
                 piece, facts = geometry.solve(bounds, found[i], self.known, refining)
             else:
-                piece = Piece(*bounds, found[i], mask=self.mask)
-            piece, scale = self._scaled(piece)
+                hidden = self.hidden.of_piece(slice(*bounds))
+                piece, facts = (
+                    Piece(*bounds, found[i], mask=hidden.mask(height)),
+                    hidden.facts(height),
+                )
+            down = self._down(piece)
+            piece, scale = self._scaled(piece, down)
+            if down is not None:
+                piece, more = world.in_world(piece, self.config.world, down)
+                scale = scale | more
             pieces.append(piece)
             of_pieces.append(facts | scale)
         self.alone = [found[i] for i in self.order]
@@ -245,19 +311,37 @@ class Steps:
             stride=self.config.every,
             unit=of_pieces[0]['unit'],
             reason=self.survey.reason,
+            axes=self._axes(),
         )
         result.of_pieces = of_pieces
         result.facts.update(of_pieces[0])
         return result
 
-    def _scaled(self, piece):
+    def _axes(self):
+        """Axes of the files: of the path, and of the cloud."""
+        axes = self.config.axes
+        return {'trajectory': axes or 'y_down', 'cloud': axes or self.config.cloud_axes}
+
+    def _down(self, piece):
+        """Which way is down in the world of a piece; None without a path."""
+        if not piece.has_path:
+            return None
+        first = int(self.frames.indices[piece.start])
+        return world.find_down(piece, self.footage, first, self.model, piece.mask)
+
+    def _scaled(self, piece, down):
         """(a piece in its last unit, facts about it)."""
         height = self.config.camera_height
         # A single frame has no parallax that could bring its depth into the unit of its pose.
         if self.known is not None and height is None and len(self.frames.images) > 1:
             return piece, known.scale_of(self.config.poses, self.known)
         analysis, facts = unit.fix_scale(
-            piece.analysis, self.model, camera_height=height, mask=piece.mask, refined=piece.refined
+            piece.analysis,
+            self.model,
+            camera_height=height,
+            mask=piece.mask,
+            refined=piece.refined,
+            down_of=None if height is None else world.down_of(piece, down, self.model),
         )
         return piece._replace(analysis=analysis), facts
 
@@ -271,7 +355,9 @@ class Steps:
 
     def _finish(self, run, result):
         """Writes scores and the report."""
+        run.writes(report.REPORT_FILE)
         if result.scores is not None:
+            run.writes('eval.json')
             write_json(run.path / 'eval.json', result.scores)
             say(evaluate.summary(result.scores))
         report.depth_report(run.path)

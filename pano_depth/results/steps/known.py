@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pano_depth.footage.footage import Footage
+from pano_depth.footage.poses import axes, colmap_model
 from pano_depth.footage.poses.known_poses import KnownPoses, read_poses
 from pano_depth.kernels import sphere, warp
 from pano_depth.kernels.rigid import Motion
@@ -22,6 +23,27 @@ LIMIT = 0.15  # difference of colours beyond which it does not matter how large 
 BETTER = 0.98  # part of the difference that a factor has to leave, or it is not believed
 
 
+def check(path: str) -> None:
+    """Reads a file of poses by itself, so that a bad one is found before the footage is read.
+
+    Args:
+        path: as for `known_poses.read_poses`.
+
+    Raises:
+        ValueError: it is missing or damaged, or holds something else.
+    """
+    found = pathlib.Path(path).expanduser()
+    if not found.exists():
+        raise ValueError(
+            f'--poses={path} does not exist; accepted: a trajectory in TUM format or the folder of'
+            ' a COLMAP model'
+        )
+    if found.is_dir() or found.name in ('images.bin', 'images.txt'):
+        colmap_model.read_model(found)
+    else:
+        axes.read_path(found)
+
+
 def read(
     path: str,
     footage: Footage,
@@ -30,6 +52,7 @@ def read(
     *,
     gaps: bool,
     camera_height: float | None,
+    times: np.ndarray | None = None,
 ) -> KnownPoses:
     """Reads the poses of the frames that are used.
 
@@ -40,6 +63,7 @@ def read(
         names: of the frames, by number.
         gaps: whether frames may lack a pose.
         camera_height: the height of the camera in metres, if it is given.
+        times: [N] seconds at which the frames are shown, or None for their number over the rate.
 
     Raises:
         ValueError: as for `read_poses`; the camera does not move; two options fix the unit.
@@ -49,6 +73,7 @@ def read(
         indices,
         [names[index] for index in indices],
         fps=footage.fps,
+        times=times,
         total=footage.length or None,
         gaps=gaps,
     )
@@ -69,7 +94,7 @@ def scale_of(path: str, found: KnownPoses) -> dict:
     """What `run.json` says of the unit of known poses."""
     name = pathlib.Path(path).name
     words = 'metres' if found.unit == 'metre' else 'relative'
-    whose = 'trajectory' if found.unit == 'metre' else 'COLMAP model'
+    whose = 'COLMAP model' if found.facts['format'] == 'colmap' else 'trajectory'
     return {'scale': f'{words}: the unit of the {whose} {name}', 'unit': found.unit}
 
 

@@ -5,8 +5,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from common.logs import Progress
+from common.logs import Progress, say
+from pano_depth.footage.config import AUTO
 from pano_depth.footage.footage import Footage
+from pano_depth.reconstruction import bars
 from pano_depth.reconstruction.survey import Survey, survey
 
 ROWS = 128  # of the images that are looked at
@@ -15,6 +17,21 @@ ROWS = 128  # of the images that are looked at
 def rows_of(footage: Footage) -> int:
     """Rows of the images by which pieces and masks are found."""
     return min(ROWS, footage.height)
+
+
+def bars_of(mask: str, images: np.ndarray) -> bars.Bars | None:
+    """Finds black bars if masks are to be found, and says so.
+
+    Args:
+        mask: the option.
+        images: [N, rows, 2 rows, 3] the frames.
+    """
+    if mask != AUTO:
+        return None
+    found = bars.find(images)
+    if found.mask is not None:
+        say(f'mask: {found.reason}')
+    return found
 
 
 def with_names(footage: Footage, names: dict[int, str]) -> Footage:

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from pano_depth.footage import media
-from pano_depth.reconstruction import infer, scale
+from pano_depth.reconstruction import infer, scale, validity
 
 # Without a known scale the median depth of a clip becomes this many units, so that 16-bit
 # millimetres resolve it well.
@@ -11,16 +10,21 @@ MEDIAN_UNITS = 2.0
 SAMPLES = 64  # frames by which a clip is measured
 
 
-def fix_scale(analysis, config, *, camera_height=None, mask=None, refined=None, samples=SAMPLES):
+def fix_scale(
+    analysis, config, *, camera_height=None, mask=None, refined=None, down_of=None, samples=SAMPLES
+):
     """Brings an `Analysis` into metres, or into a unit that suits 16 bits.
 
     Args:
         analysis: `infer.Analysis`.
         config: `ModelConfig`.
         camera_height: metres over the floor, or None if unknown.
-        mask: [H, W] bool of any size, False where pixels do not count, or None.
+        mask: False where pixels do not count, of any size: one for all frames, or one for each; or
+            None.
         refined: `refined.Refined` depth, which is measured instead of the networks'; its unit is
             set too. Or None.
+        down_of: function of the number of a frame that gives the unit vector down in its camera
+            frame, or None where it is upright; None for an upright camera.
         samples: number of frames to measure.
 
     Returns:
@@ -54,8 +58,11 @@ def fix_scale(analysis, config, *, camera_height=None, mask=None, refined=None, 
             else refined.depth(i)
             for i in shown
         )
+        masks = None
+        if mask is not None:
+            masks = np.stack([validity.of_frame(mask, i, height) for i in shown])
         found, spread = scale.clip_floor_height(
-            depths, mask=None if mask is None else media.nearest(mask, height)
+            depths, mask=masks, downs=None if down_of is None else map(down_of, shown)
         )
         factor = camera_height / found
         facts = {

@@ -23,6 +23,41 @@ def room(count=20_000, seed=0):
     return (points * [2, 1.5, 3]).astype(np.float32), colors
 
 
+# What the six sides of `sides_picture` show: (yaw, pitch) towards the side, its colour.
+SIDES = {
+    'front': ((0, 0), (220, 40, 40)),
+    'right': ((90, 0), (40, 200, 40)),
+    'back': ((180, 0), (40, 60, 220)),
+    'left': ((-90, 0), (220, 210, 40)),
+    'up': ((0, 90), (240, 240, 240)),
+    'down': ((0, -90), (20, 20, 20)),
+}
+
+
+def sides_picture(height=64):
+    """PNG of an equirectangular picture in which the four walls, top and bottom have a colour."""
+    lon = ((np.arange(2 * height) + 0.5) / height - 1) * 180
+    lat = 90 - (np.arange(height) + 0.5) / height * 180
+    walls = [SIDES[name][1] for name in ('front', 'right', 'back', 'left')]
+    pixels = np.array(walls)[np.round(lon / 90).astype(int) % 4][None].repeat(height, axis=0)
+    pixels[lat > 50] = SIDES['up'][1]
+    pixels[lat < -50] = SIDES['down'][1]
+    out = io.BytesIO()
+    Image.fromarray(pixels.astype(np.uint8)).save(out, 'PNG')
+    return out.getvalue()
+
+
+def panoramas():
+    """A page with panoramas of two frames: sides in colour, and plain red as depth."""
+    page = Report('Around')
+    frames = [
+        (f'frame {i}', {'Colour': sides_picture(), 'Depth': png((64 + 64 * i, 32 + 32 * i))})
+        for i in range(2)
+    ]
+    page.panorama(frames, caption='Walls.', alt='A room.')
+    return page
+
+
 def sample():
     """A page with a block of every kind; its charts have 2 and 1 series."""
     points, colors = room()

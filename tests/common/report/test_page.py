@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from common.report import Report, blocks
-from tests.common.report.made_pages import png, room, sample
+from tests.common.report.made_pages import panoramas, png, room, sample, sides_picture
 
 HOSTILE = (
     '</script><script>window.broken = 1</script><img src=x onerror="window.broken = 2">\x00 & \'"'
@@ -98,6 +98,7 @@ def test_strings_cannot_break_out():
         page.curves(text, {text: ([1, 2], [3, 4])}, x_label=text, y_label=text)
         page.image(png(), text, alt=text)
         page.point_cloud(*room(10), unit=text, caption=text, alt=text)
+        page.panorama([(text, {text: png()})], caption=text, alt=text)
     plain, cruel = _Page(plain.html()), _Page(cruel.html())
     # The tags and their attributes' names are those of the harmless page, and the text arrives as
     # it was.
@@ -204,6 +205,34 @@ def test_pictures(tmp_path):
     for name in ('half.png', 'code.png', 'absent.png'):
         with pytest.raises(ValueError, match=f'image .*{name} cannot be read'):
             page.image(tmp_path / name, alt='')
+
+
+def test_panoramas_are_pictures_of_which_one_is_shown():
+    images = _Page(panoramas().html()).attributes('img')
+    assert [(image['data-frame'], image['data-layer']) for image in images] == [
+        (f'frame {i}', layer) for i in range(2) for layer in ('Colour', 'Depth')
+    ]
+    # Without a script the first one is what the page shows.
+    assert ['hidden' in image for image in images] == [False, True, True, True]
+    assert images[3]['alt'] == 'A room. frame 1, Depth.' and images[3]['width'] == '128'
+    data = base64.b64decode(images[0]['src'].removeprefix('data:image/png;base64,'))
+    assert data == sides_picture()
+
+
+@pytest.mark.parametrize(
+    'frames, message',
+    [
+        ([], 'accepted: at least one'),
+        ([('a', {})], 'accepted: the same names'),
+        ([('a', {'x': png()}), ('a', {'x': png()})], r"\['a', 'a'\]; accepted"),
+        ([('a', {'x': png()}), ('b', {'y': png()})], 'accepted: the same names'),
+        ([('a', {'x': png((8, 5))})], 'x of a is 8 x 5 pixels; accepted: twice as wide'),
+        ([('a', {'x': b'no picture'})], 'cannot be read as PNG or JPEG'),
+    ],
+)
+def test_what_is_no_panorama_is_refused(frames, message):
+    with pytest.raises(ValueError, match=message):
+        Report('t').panorama(frames)
 
 
 def test_write_is_whole_or_nothing(tmp_path):

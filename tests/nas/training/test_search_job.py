@@ -220,7 +220,7 @@ def test_a_run_goes_on_with_more_budget_but_not_with_another_search(whole, table
 def test_the_workdir_of_a_training_is_refused(table, tmp_path):
     (tmp_path / 'flags.txt').write_text('--mode=train\n--cell=bn-conv1x1\n')
     (tmp_path / 'train.json').write_text('{}')
-    with pytest.raises(ValueError, match='holds a search with --mode=train, not --mode=search'):
+    with pytest.raises(ValueError, match='holds a run with --mode=train, not --mode=search'):
         run(config_of(**values_for(table)), tmp_path)
     assert len(list(tmp_path.iterdir())) == 2
 
@@ -340,7 +340,10 @@ def test_a_workdir_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / 'file').write_text('mine')
     with pytest.raises(ValueError) as caught:
         run(config_of(**ERROR), tmp_path / 'file' / 'run')
-    assert str(caught.value) == f'workdir {tmp_path}/file/run cannot be written: not a directory'
+    assert (
+        str(caught.value)
+        == f'workdir {tmp_path}/file/run cannot be written: {tmp_path}/file is a file'
+    )
     assert (tmp_path / 'file').read_text() == 'mine'
 
 

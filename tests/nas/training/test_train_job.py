@@ -119,7 +119,7 @@ def test_another_training_in_the_same_place_is_refused(whole, values, named):
 
 
 def test_the_workdir_of_a_search_is_refused(search):
-    with pytest.raises(ValueError, match='holds a training with --mode=search, not --mode=train'):
+    with pytest.raises(ValueError, match='holds a run with --mode=search, not --mode=train'):
         train(search, **SMALL)
 
 
@@ -265,7 +265,10 @@ def test_a_workdir_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / 'file').write_text('mine')
     with pytest.raises(ValueError) as caught:
         train(tmp_path / 'file' / 'run', **SMALL)
-    assert str(caught.value) == f'workdir {tmp_path}/file/run cannot be written: not a directory'
+    assert (
+        str(caught.value)
+        == f'workdir {tmp_path}/file/run cannot be written: {tmp_path}/file is a file'
+    )
     assert (tmp_path / 'file').read_text() == 'mine'
 
 

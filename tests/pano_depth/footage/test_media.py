@@ -97,3 +97,34 @@ def test_resize_by_any_factor_has_no_seam(height):
     assert (
         np.abs(resized[:, 0] - resized[:, -1]).max() <= np.abs(np.diff(resized, axis=1)).max() + 1
     )
+
+
+@pytest.mark.parametrize(
+    'size, expected',
+    [
+        ((322, 640), (320, 640)),
+        ((127, 254), (128, 256)),
+        ((214, 426), (214, 428)),
+        ((64, 128), (64, 128)),
+        ((66, 128), None),
+        ((64, 64), None),
+    ],
+)
+def test_nearly_equirectangular_sizes(size, expected):
+    assert media.nearest_equirect(*size) == expected
+
+
+@pytest.mark.parametrize('height', [8, 12, 40])
+def test_what_does_not_count_bleeds_into_nothing(height):
+    frame = np.full((32, 64, 3), 100, np.uint8)
+    valid = np.ones((32, 64), bool)
+    valid[:11, 5:30] = False
+    frame[~valid] = 255, 0, 255
+    resized = media.resize_equirect(frame, height, 2 * height, valid)
+    counts = media.resize_valid(valid, height, 2 * height)
+    assert (np.abs(resized[counts].astype(int) - 100) <= 1).all()
+    # Exactly the pixels all of whose area counts.
+    edges = np.arange(2 * height + 1) * 64 / (2 * height)
+    inside = (edges[:-1] < 11) & (np.arange(2 * height) < height)
+    across = (edges[1:] > 5) & (edges[:-1] < 30)
+    np.testing.assert_array_equal(~counts, inside[:height, None] & across)

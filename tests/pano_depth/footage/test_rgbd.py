@@ -87,3 +87,14 @@ def test_folders_without_pairs(tmp_path):
     (tmp_path / 'depth.png').unlink()
     with pytest.raises(ValueError, match='without images'):
         rgbd.open_pairs(tmp_path)
+
+
+def test_pairs_of_different_sizes_are_read_at_their_own(pairs):
+    cv2.imwrite(str(pairs / 'big-rgb.png'), np.full((32, 64, 3), 80, np.uint8))
+    np.save(pairs / 'big-depth.npy', np.full((32, 64), 9, np.float32))
+    footage = rgbd.open_pairs(pairs)
+    assert (footage.height, footage.width) == (32, 64) and 'different sizes' in footage.notes[-1]
+    shapes = {frame.name: (frame.image.shape[0], frame.depth.shape) for frame in footage.frames()}
+    assert shapes.pop(str(pairs / 'big-rgb.png')) == (32, (32, 64))
+    assert set(shapes.values()) == {(16, (16, 32))} and len(shapes) == 5
+    assert footage.clip().depth.shape == (6, 32, 64)

@@ -252,6 +252,29 @@ def test_what_the_mask_hides_does_not_matter():
     assert _metrics(frames=spoilt)['photometric'] > clean + 0.005
 
 
+@pytest.mark.parametrize('view', [UPRIGHT, TURNED], ids=['upright', 'turned'])
+def test_each_frame_may_have_a_mask_of_its_own(view):
+    mask = np.ones((HEIGHT, 2 * HEIGHT), np.float32)
+    mask[HEIGHT * 3 // 4 :, :HEIGHT] = 0
+    same = np.broadcast_to(mask, (1, 3, *mask.shape))
+    assert _metrics(view=view, mask=same) == _metrics(view=view, mask=mask)
+    # A hole that moves from frame to frame: what is deep inside does not matter.
+    own, spoilt = np.ones((1, 3, HEIGHT, 2 * HEIGHT), np.float32), _frames().copy()
+    for i in range(3):
+        own[:, i, 12:44, 10 + 35 * i : 42 + 35 * i] = 0
+        noise = np.random.default_rng(i).uniform(size=(1, 20, 20, 3))
+        spoilt[:, i, 18:38, 16 + 35 * i : 36 + 35 * i] = noise
+    loss = lambda **options: _metrics(view=view, **options)['photometric']
+    clean = loss(mask=own)
+    assert loss(mask=own, frames=spoilt) == pytest.approx(clean, rel=1e-4)
+    assert loss(frames=spoilt) > clean + 0.005
+    # The sources' masks count as well as that of the target.
+    for i in range(3):
+        part = np.ones_like(own)
+        part[:, i] = own[:, i]
+        assert loss(mask=part) != pytest.approx(loss(), rel=1e-4)
+
+
 def test_modes_differ_in_the_pose_term_alone():
     totals = {}
     for mode in ('full', 'no_pose_consistency', 'single_pose'):

@@ -162,3 +162,17 @@ def test_clips_too_short_for_the_stride_are_refused(frames, stride):
         sources.ClipSource(_clip(0, frames), stride=stride, batch_size=BATCH)
     with pytest.raises(ValueError, match='stride'):
         sources.WindowSource([_clip(0, frames)], stride=stride, batch_size=BATCH)
+
+
+def test_masks_go_with_the_frames_of_a_triplet():
+    clip, valid = _clip(0, 12), np.random.default_rng(0).random((12, 4, 8)) > 0.5
+    source = sources.ClipSource(clip, stride=2, batch_size=BATCH, valid=valid)
+    batch = source.batch(0, range(BATCH))
+    frames, known = source.sample(batch, jax.tree.map(jax.numpy.asarray, source.shared))
+    np.testing.assert_array_equal(known.valid, valid[batch['index']])
+    assert known.prior is None and frames.shape[:2] == known.valid.shape[:2] == (BATCH, 3)
+    # Nothing more is kept or known without masks.
+    plain = sources.ClipSource(clip, stride=2, batch_size=BATCH)
+    assert set(plain.shared) == {'frames'} and plain.sample(batch, plain.shared)[1] is None
+    with pytest.raises(ValueError, match=r'valid has shape \(3, 4, 8\); accepted: \(12, 4, 8\)'):
+        sources.ClipSource(clip, stride=2, batch_size=BATCH, valid=valid[:3])

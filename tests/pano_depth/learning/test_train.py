@@ -13,7 +13,8 @@ import pytest
 from common import logs, parallel
 from common.checkpoint import Checkpoints
 from common.run import open_run
-from pano_depth.learning import augment, checkpoints, session, train
+from pano_depth.footage.clip import Clip
+from pano_depth.learning import augment, checkpoints, session, sources, train
 from pano_depth.learning import model as models
 from pano_depth.learning.objective import LossConfig, objective
 
@@ -283,3 +284,30 @@ def test_the_model_is_read_back_from_a_run(runs):
         assert config == MODEL and _same(params, runs.unbroken)
     with pytest.raises(ValueError, match='holds no checkpoint'):
         checkpoints.load_model(runs.folder)
+
+
+def test_masks_of_frames_train_as_a_mask_of_all_frames():
+    rng = np.random.default_rng(0)
+    frames = np.repeat(rng.integers(0, 256, (6, 8, 16, 3), np.uint8), 4, axis=1).repeat(4, axis=2)
+    mask = np.ones((32, 64), bool)
+    mask[20:, 10:40] = False
+    recipe = dataclasses.replace(CONFIG, steps=2, warmup=0)
+
+    def trained(frames, mask=None, valid=None):
+        clip = Clip('noise', frames)
+        source = sources.ClipSource(clip, stride=1, batch_size=4, valid=valid)
+        state = train.init_state(recipe, MODEL)
+        grid = models.make_grid(MODEL)
+        return train.fit(state, source, recipe, MODEL, LOSS, grid, mask=mask).params
+
+    close = lambda a, b, **limits: all(np.allclose(a[name], b[name], **limits) for name in a)
+    fixed, same = mask.astype(np.float32), np.broadcast_to(mask, (6, 32, 64))
+    one = trained(frames, mask=fixed)
+    assert close(one, trained(frames, valid=same), atol=1e-6)
+    assert not close(one, trained(frames), atol=1e-4)
+    # Both at once: what either hides does not count, and what it holds does not matter.
+    own = np.broadcast_to(np.roll(mask, 30, axis=1), (6, 32, 64))
+    spoilt = np.where((own & mask)[..., None], frames, 255 - frames)
+    both = trained(frames, mask=fixed, valid=own)
+    assert close(both, trained(spoilt, mask=fixed, valid=own), atol=1e-6)
+    assert not close(both, one, atol=1e-4)

@@ -1,13 +1,15 @@
 """The evaluation protocol on known estimates: perfect ones, and ones with a known error."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from pano_depth.footage import media
 from pano_depth.footage.clip import Clip
-from pano_depth.footage.footage import from_clip
+from pano_depth.footage.footage import Footage, Frame, from_clip
 from pano_depth.kernels.rigid import Motion
 from pano_depth.learning.model import ModelConfig, make_grid
 from pano_depth.reconstruction import evaluate, infer
@@ -46,11 +48,12 @@ def evaluated(monkeypatch):
     """Scores clips of which the networks say what a function of the clip answers."""
 
     def run(clips, answer, **options):
-        known = {clip.frames.tobytes(): clip for clip in clips}
+        # By their first rows: masked pixels are hidden from the networks.
+        known = {clip.frames[:, 0].tobytes(): clip for clip in clips}
         monkeypatch.setattr(
             infer,
             'analyse',
-            lambda params, frames, grid, config, **unused: answer(known[frames.tobytes()]),
+            lambda params, frames, grid, config, **unused: answer(known[frames[:, 0].tobytes()]),
         )
         grid = make_grid(MODEL)
         return evaluate.evaluate({}, map(from_clip, clips), grid, MODEL, **options)
@@ -280,3 +283,68 @@ def test_refined_depth_of_another_size_is_scored_at_that_of_the_truth():
 
 def test_networks_alone_have_no_confident_pixels(evaluated):
     assert 'confident' not in evaluated([_clip(13)], _truth_times(1))
+
+
+def test_images_of_different_sizes_are_scored_each_at_its_own():
+    small, large = (_clip(seed, 2, poses=False) for seed in (0, 1))
+    depths = [*small.depth, *(media.nearest(depth, 32) for depth in large.depth)]
+    frames = [
+        Frame(i, f'{i}', np.zeros((*depth.shape, 3), np.uint8), depth)
+        for i, depth in enumerate(depths)
+    ]
+
+    def read(size, start, stride):
+        yield from frames if size is None else ()
+
+    footage = Footage('mixed', 32, 64, 24, 4, read, has_depth=True, ordered=False)
+    prior, seen = np.ones((16, 32), np.float32), []
+    scores = evaluate.Scores(prior)
+    analysis = _says(np.stack([*small.depth, *large.depth]), small.poses or Motion(np.eye(3), None))
+    scores.add(
+        footage,
+        analysis,
+        MODEL,
+        refined=lambda i: (1.1 * depths[i] if i else depths[i], np.ones(depths[i].shape)),
+        on_frame=lambda frame, depth, position: seen.append(depth.shape),
+    )
+    assert seen == [(16, 32)] * 2 + [(32, 64)] * 2
+    found = scores.result()['depth']['plain']
+    assert found['abs_rel'] == pytest.approx(0, abs=1e-5)
+
+
+def test_what_frames_do_not_show_does_not_count():
+    """Depth is wrong, but only where the frames are not valid."""
+    clip = _clip(0)
+    valid = np.random.default_rng(1).random(clip.depth.shape) > 0.3
+    shown = from_clip(clip)
+
+    def read(size, start, stride):
+        for frame in shown.read(size, start, stride):
+            yield frame._replace(valid=valid[frame.index])
+
+    analysis = _says(np.where(valid, clip.depth, 3 * clip.depth), clip.poses)
+    errors = []
+    for footage in (shown, dataclasses.replace(shown, read=read)):
+        scores = evaluate.Scores()
+        scores.add(footage, analysis, MODEL)
+        errors.append(scores.result()['depth']['plain']['abs_rel'])
+    assert errors[0] > 0.2 and errors[1] == pytest.approx(0, abs=1e-5)
+
+
+def test_the_networks_do_not_see_what_does_not_count(monkeypatch):
+    clip = _clip(0)
+    mask = np.ones((16, 32), bool)
+    mask[10:] = False
+    frames = clip.frames.copy()
+    frames[:, ~mask] = 255 - frames[:, ~mask]
+    seen = []
+
+    def analyse(params, frames, grid, config, **unused):
+        seen.append(frames)
+        return _says(clip.depth, clip.poses)
+
+    monkeypatch.setattr(infer, 'analyse', analyse)
+    for one in (clip, dataclasses.replace(clip, frames=frames)):
+        evaluate.evaluate({}, [from_clip(one)], make_grid(MODEL), MODEL, mask=mask)
+    np.testing.assert_array_equal(*seen)
+    np.testing.assert_array_equal(seen[0][:, mask], clip.frames[:, mask])

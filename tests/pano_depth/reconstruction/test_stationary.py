@@ -96,12 +96,21 @@ def test_exposure_does_not_matter(clip):
     assert stationary.find(faded, clip.poses, clip.depth).mask is None
 
 
-def test_black_bars_are_found_even_in_a_single_frame(clip):
-    bars = np.abs(LAT) > 72
-    frames = clip.frames.copy()
-    frames[:, bars] = 3
-    found = stationary.find(frames[:1], Motion(*(x[:1] for x in clip.poses)), clip.depth[:1])
-    _check(found, bars)
+def test_what_does_not_count_tells_nothing(clip):
+    """A hole that stays in the image is not found again; another one that moves hides nothing."""
+    place, counts = PLACES['hand'], np.ones(clip.frames.shape[:3], bool)
+    pasted = _pasted(clip.frames, place)
+    counts[:, place] = False
+    assert stationary.find(pasted, clip.poses, clip.depth, mask=counts).mask is None
+    assert stationary.find(pasted, clip.poses, clip.depth, mask=~place).mask is None
+    noise = np.random.default_rng(1).integers(0, 256, pasted.shape, np.uint8)
+    moving = np.ones_like(counts)
+    for i, one in enumerate(moving):
+        one[10:26, (10 * i + np.arange(20)) % (2 * HEIGHT)] = False
+    spoilt = np.where(moving[..., None], pasted, noise)
+    _check(stationary.find(spoilt, clip.poses, clip.depth, mask=moving), place)
+    nothing = np.zeros_like(counts)
+    assert stationary.find(pasted, clip.poses, clip.depth, mask=nothing).mask is None
 
 
 @pytest.mark.parametrize('change', ['none', 'depth', 'still path'])

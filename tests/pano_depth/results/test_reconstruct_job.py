@@ -191,6 +191,12 @@ def test_changed_images_under_the_same_name_are_refused(clip, tmp_path):
     reconstruct(scene, tmp_path / 'run', TINY)
     image = pathlib.Path(scene) / 'rgb' / '000001.png'
     media.write_image(image, 255 - media.read_image(image))
+    with pytest.raises(ValueError, match=r'content of --input \(images\) has changed'):
+        reconstruct(scene, tmp_path / 'run', TINY)
+    # A run of before all inputs were recorded knows its images.
+    record = json.loads((tmp_path / 'run' / 'run.json').read_text())
+    del record['inputs']
+    (tmp_path / 'run' / 'run.json').write_text(json.dumps(record))
     with pytest.raises(ValueError, match='images of the input have changed'):
         reconstruct(scene, tmp_path / 'run', TINY)
 
@@ -236,7 +242,7 @@ def test_the_sample_clip_is_as_large_as_asked(monkeypatch):
     monkeypatch.setattr(
         reconstruct_job,
         'Steps',
-        lambda config, footage, *rest: seen.update(footage=footage) or 1 / 0,
+        lambda config, footage, *rest, **more: seen.update(footage=footage) or 1 / 0,
     )
     with pytest.raises(ZeroDivisionError):
         reconstruct('sample', config=ReconstructConfig(output_height=32))

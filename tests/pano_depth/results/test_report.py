@@ -46,6 +46,8 @@ def _run(folder, *, blind=0.3, axes='y_up'):
         folder, '--seed=7\n--input=</script>', argv=['depth_main.py', '--seed=7']
     ) as directory:
         directory.update(data={'name': 'my clip'}, prediction={'scale': 'metres', 'unit': 'metre'})
+        directory.writes('eval.json', 'metrics.jsonl', 'panels*.png', 'trajectory*', 'mask*.png')
+        directory.writes('cloud*.ply', 'depth/', 'depth.mp4')
     run.write_json(
         folder / 'eval.json',
         {
@@ -219,6 +221,15 @@ def test_pieces_their_clouds_and_what_is_left_out(tmp_path):
     assert 'mask.png. ' in text and 'hides 1.0% of' in text and 'hides 3.0% of' in text
 
 
+def test_what_was_done_to_the_footage_is_said(tmp_path):
+    folder = _run(tmp_path)
+    record = json.loads((folder / 'run.json').read_text())
+    record['data'] = {'name': 'walk', 'notes': ['walk.360 holds two tracks', 5]}
+    run.write_json(folder / 'run.json', record)
+    text = _read(depth_report(folder))[0]
+    assert 'Walk.360 holds two tracks.' in text and 'damaged' not in text
+
+
 def test_a_cloud_without_points(tmp_path):
     folder = _run(tmp_path)
     ply.write_ply(folder / 'cloud.ply', np.zeros((0, 3)), np.zeros((0, 3), np.uint8))
@@ -276,3 +287,21 @@ def test_in_a_browser(tmp_path):
     # The middle and the end of the path, colours that nothing else on the page has.
     for color in ((230, 125, 147), (205, 80, 255)):
         assert (np.abs(pixels.astype(int) - color).max(axis=-1) < 12).sum() > 5
+
+
+def test_what_no_run_wrote_is_not_in_the_report(tmp_path):
+    folder = _run(tmp_path)
+    colours = np.zeros((6, 3), np.uint8)
+    ply.write_ply(folder / 'cloud_2.ply', POINTS, colours)
+    record = json.loads((folder / 'run.json').read_text())
+    record['files'] = ['cloud.ply', 'flags.txt', 'run.json', 'trajectory.txt']
+    run.write_json(folder / 'run.json', record)
+    text, tables, _, page = _read(depth_report(folder))
+    assert 'points in cloud.ply' in text and 'cloud_2' not in text
+    # Nor are scores, curves and pictures of an earlier version, which the record does not name.
+    assert not tables and 'panels.png' not in text and 'data:image/png' not in page
+    assert 'eval.json: this run has none' in text
+    del record['files']  # of before there was a list
+    run.write_json(folder / 'run.json', record)
+    text, tables, _, _ = _read(depth_report(folder))
+    assert 'points in cloud_2.ply' in text and tables and 'panels.png' in text

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 
+import imageio_ffmpeg
 import numpy as np
 import pytest
 from absl import logging
@@ -315,7 +316,7 @@ def test_a_machine_without_ffmpeg_says_so(tmp_path, monkeypatch):
     def missing():
         raise RuntimeError('No ffmpeg exe could be found.')
 
-    monkeypatch.setattr(video.imageio_ffmpeg, 'get_ffmpeg_exe', missing)
+    monkeypatch.setattr(imageio_ffmpeg, 'get_ffmpeg_exe', missing)
     with pytest.raises(ValueError, match='video needs ffmpeg: No ffmpeg exe'):
         write_a_video(tmp_path / 'a.mp4')
     assert os.listdir(tmp_path) == []

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pano_depth.footage.poses import colmap_model
+from pano_depth.footage.poses import colmap_model, colmap_panoramas
 
 EQUIRECTANGULAR, PINHOLE = (17, 'EQUIRECTANGULAR', [64, 32]), (1, 'PINHOLE', [9.5, 9.5, 16, 16])
 
@@ -121,7 +121,7 @@ def test_poses_are_read_back(tmp_path, suffix, place):
     names = [f'left eye/{i}.png' for i in range(5)]
     images = {name: (7, stored(pose)) for name, pose in zip(names, poses, strict=True)}
     write_model(tmp_path / place, images, cameras={3: PINHOLE, 7: EQUIRECTANGULAR}, suffix=suffix)
-    found, kind = colmap_model.panoramas(colmap_model.read_model(tmp_path), tmp_path)
+    found, kind = colmap_panoramas.panoramas(colmap_model.read_model(tmp_path), tmp_path)
     check(found, names, poses)
     assert kind == 'EQUIRECTANGULAR'
 
@@ -143,7 +143,7 @@ def test_ordinary_photos_beside_panoramas_are_left_out(tmp_path):
     poses = random_poses(3)
     images = {f'{i}.jpg': (1 + (i == 1), stored(pose)) for i, pose in enumerate(poses)}
     write_model(tmp_path, images, cameras={1: EQUIRECTANGULAR, 2: PINHOLE})
-    found, kind = colmap_model.panoramas(colmap_model.read_model(tmp_path), tmp_path)
+    found, kind = colmap_panoramas.panoramas(colmap_model.read_model(tmp_path), tmp_path)
     check(found, ['0.jpg', '2.jpg'], poses[[0, 2]])
     assert '1 other' in kind
 
@@ -154,9 +154,43 @@ def test_views_of_panoramas_tell_the_pose_of_the_panorama(tmp_path, views):
     images = cut(poses, views)
     del images['pano_camera0/002.jpg'], images['pano_camera1/002.jpg']
     write_model(tmp_path, images, cameras={1: PINHOLE})
-    found, kind = colmap_model.panoramas(colmap_model.read_model(tmp_path), tmp_path)
+    found, kind = colmap_panoramas.panoramas(colmap_model.read_model(tmp_path), tmp_path)
     check(found, [f'{i:03d}.jpg' for i in range(4)], poses)
     assert f'{len(views)} a panorama' in kind
+
+
+@pytest.mark.parametrize('suffix', ['bin', 'txt'])
+def test_of_several_models_the_one_with_the_most_images_is_taken(tmp_path, suffix):
+    for number, count in (('0', 2), ('1', 5), ('10', 3)):
+        images = {f'{i}.png': (1, stored(pose)) for i, pose in enumerate(random_poses(count))}
+        write_model(tmp_path / 'sparse' / number, images, suffix=suffix)
+    for path in (tmp_path, tmp_path / 'sparse'):
+        assert colmap_model.model_folder(path) == (tmp_path / 'sparse' / '1', 2)
+        assert len(colmap_model.read_model(path).names) == 5
+    assert len(colmap_model.read_model(tmp_path / 'sparse' / '0').names) == 2
+
+
+# Where the faces of a cube look, as (yaw, pitch): front, right, back, left, up, down.
+CUBE = {'front': (0, 0), 'right': (90, 0), 'back': (180, 0), 'left': (-90, 0)}
+CUBE |= {'up': (0, 90), 'down': (0, -90)}
+
+
+def test_faces_of_a_cube_tell_the_pose_of_the_panorama(tmp_path):
+    poses, images = random_poses(3), {}
+    for i, pose in enumerate(poses):
+        for name, (yaw, pitch) in CUBE.items():
+            turned = pose.copy()
+            turned[:3, :3] = pose[:3, :3] @ view(yaw, pitch).T
+            images[f'{name}_up_{i}.jpg'] = (1, stored(turned))
+    del images['front_up_1.jpg']
+    write_model(tmp_path, images, cameras={1: PINHOLE})
+    found, kind = colmap_panoramas.panoramas(colmap_model.read_model(tmp_path), tmp_path)
+    check(found, [f'up_{i}.jpg' for i in range(3)], poses)
+    assert kind == '17 faces of a cube, 6 a panorama'
+    images = {name.replace('up_up', 'left_up'): value for name, value in images.items()}
+    write_model(tmp_path, images, cameras={1: PINHOLE})
+    with pytest.raises(ValueError, match='not turned as faces of a cube'):
+        colmap_panoramas.panoramas(colmap_model.read_model(tmp_path), tmp_path)
 
 
 def test_views_that_are_turned_in_another_way_are_refused(tmp_path):
@@ -169,7 +203,7 @@ def test_views_that_are_turned_in_another_way_are_refused(tmp_path):
     for images in (cut(poses, [(72 * k, 0) for k in range(5)]), single, elsewhere):
         write_model(tmp_path, images, cameras={1: PINHOLE})
         with pytest.raises(ValueError, match='axes of their panorama are unknown; accepted: im'):
-            colmap_model.panoramas(colmap_model.read_model(tmp_path), tmp_path)
+            colmap_panoramas.panoramas(colmap_model.read_model(tmp_path), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +217,7 @@ def test_images_that_are_no_panoramas_are_refused(tmp_path, camera, words):
     write_model(tmp_path, {'a.jpg': (1, [1, 0, 0, 0, 1, 2, 3])}, cameras={1: camera})
     images = colmap_model.read_model(tmp_path)
     with pytest.raises(ValueError, match=f'no panorama.*{words}; accepted: images of an EQUIRECT'):
-        colmap_model.panoramas(images, tmp_path)
+        colmap_panoramas.panoramas(images, tmp_path)
 
 
 @pytest.mark.parametrize('suffix', ['bin', 'txt'])
@@ -289,7 +323,7 @@ model.write_text(sys.argv[3])
 def test_models_that_colmap_writes(tmp_path):
     # Not importorskip: pycolmap is kept out of a process that uses JAX.
     if importlib.util.find_spec('pycolmap') is None:
-        pytest.skip('needs pycolmap, extra [bench]')
+        pytest.skip('needs pycolmap, extra [test]')
     poses = random_poses(4)
     np.save(tmp_path / 'poses.npy', poses)
     folders = [tmp_path / 'binary', tmp_path / 'text']
@@ -298,5 +332,5 @@ def test_models_that_colmap_writes(tmp_path):
     command = [sys.executable, '-c', WRITE_BY_PYCOLMAP, tmp_path / 'poses.npy', *folders]
     subprocess.run(command, check=True, capture_output=True, timeout=60)
     for folder in folders:
-        found, _ = colmap_model.panoramas(colmap_model.read_model(folder), folder)
+        found, _ = colmap_panoramas.panoramas(colmap_model.read_model(folder), folder)
         check(found, [f'{i:04d}.jpg' for i in range(4)], poses)

@@ -1,6 +1,8 @@
 """Known poses reach the frames they belong to, from trajectories and from COLMAP models."""
 
+import contextlib
 import json
+import sqlite3
 
 import numpy as np
 import pytest
@@ -211,3 +213,53 @@ def test_images_that_fit_no_frame_or_two_are_refused(tmp_path, stored, words):
     write_colmap(tmp_path, stored, range(len(stored)))
     with pytest.raises(ValueError, match=words):
         known_poses.read_poses(tmp_path, np.arange(3), fps=FPS, total=3, gaps=True)
+
+
+def images_beside(folder, names, in_database):
+    """The images that a model was made from, as files or in COLMAP's database."""
+    if in_database:
+        with contextlib.closing(sqlite3.connect(folder / 'database.db')) as database, database:
+            database.execute('CREATE TABLE images (image_id INTEGER PRIMARY KEY, name TEXT)')
+            database.executemany('INSERT INTO images (name) VALUES (?)', [(n,) for n in names])
+        return
+    (folder / 'images').mkdir(parents=True)
+    for name in names:
+        (folder / 'images' / name).touch()
+
+
+@pytest.mark.parametrize('in_database', [False, True])
+@pytest.mark.parametrize('first', [0, 1])
+def test_numbers_count_from_where_the_images_beside_the_model_do(tmp_path, first, in_database):
+    # COLMAP placed frames 1 to 4 of 6: the lowest and the highest number are both possible.
+    placed, model = [1, 2, 3, 4], tmp_path / 'sparse' / '0'
+    model.mkdir(parents=True)
+    write_colmap(model, [f'{i + first:03d}.png' for i in placed], placed)
+    read = lambda: known_poses.read_poses(tmp_path, np.arange(6), fps=FPS, total=6, gaps=True)
+    if first:
+        with pytest.raises(ValueError, match='numbers 2 to 5, which may count .* from 0 or from 1'):
+            read()
+    images_beside(tmp_path, [f'{i + first:03d}.png' for i in range(6)], in_database)
+    check(read(), [1, 1, 2, 3, 4, 4])
+    assert read().known.tolist() == [False, True, True, True, True, False]
+
+
+def test_numbers_from_1_whose_last_is_missing(tmp_path):
+    write_colmap(tmp_path, [f'{i + 1:03d}.png' for i in range(5)], range(5))
+    # Every second frame: counted from 1 all have a pose, counted from 0 the first has none.
+    found = known_poses.read_poses(tmp_path, [0, 2, 4], fps=FPS, total=6)
+    check(found, [0, 2, 4])
+    assert found.facts['matched_by'] == 'numbers in the names, from 1'
+    images_beside(tmp_path, [f'{i + 1:03d}.png' for i in range(6)], False)
+    found = known_poses.read_poses(tmp_path, np.arange(6), fps=FPS, total=6, gaps=True)
+    check(found, [0, 1, 2, 3, 4, 4])
+
+
+def test_of_several_models_the_largest_is_taken_and_said(tmp_path, capsys):
+    for number, frames in enumerate(([0, 1], [2, 3, 4, 5])):
+        (tmp_path / 'sparse').mkdir(exist_ok=True)
+        names = [f'{i:03d}.png' for i in frames]
+        write_colmap(tmp_path / 'sparse' / str(number), names, frames)
+    found = known_poses.read_poses(tmp_path, [2, 3, 4, 5], fps=FPS, total=6)
+    check(found, [2, 3, 4, 5])
+    assert found.facts['model'] == '1, the one with the most images of 2 models'
+    assert '2 models; taken is 1' in capsys.readouterr().out

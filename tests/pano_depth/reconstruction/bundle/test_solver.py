@@ -166,3 +166,45 @@ def test_ranges_that_are_far_off_are_looked_for(clip):
     # Nothing but what is better changes.
     same = problem.search(looked, (1.0,))
     assert all((a == b).all() for a, b in zip(same.inverse, looked.inverse, strict=True))
+
+
+def test_a_hole_that_moves_does_not_lead_the_path_astray(adjusted, clip):
+    counts = np.ones((FRAMES, HEIGHT, 2 * HEIGHT), bool)
+    for i, one in enumerate(counts):
+        one[40:84, (60 + 20 * i + np.arange(50)) % (2 * HEIGHT)] = False
+    counts[3] = False  # and a frame that shows nothing
+    start = adjusted[0]
+    paths = []
+    for seed in (1, 2):
+        noise = np.random.default_rng(seed).integers(0, 256, clip.frames.shape, np.uint8)
+        frames = np.where(counts[..., None], clip.frames, noise)
+        options = {'config': QUICK, 'mask': counts}
+        paths.append(bundle.adjust(frames, start, _rough(clip.depth), **options).poses)
+    np.testing.assert_array_equal(paths[0].translation, paths[1].translation)
+    assert np.isfinite(paths[0].rotation).all()
+    shown = np.delete(np.arange(FRAMES), 3)
+    some = lambda poses: Motion(poses.rotation[shown], poses.translation[shown])
+    found = metrics.pose_metrics(some(paths[0]), some(clip.poses))
+    assert found['rotation_deg'] < 0.1 and found['direction_deg'] < 1.5
+
+
+def test_the_same_mask_in_each_frame_is_a_mask_of_all_frames(clip):
+    mask = np.ones((HEIGHT // 2, HEIGHT), bool)
+    mask[40:] = False
+    same = np.broadcast_to(mask, (FRAMES, *mask.shape))
+    found = [
+        bundle.adjust(clip.frames, clip.poses, _rough(clip.depth), mask=one, config=QUICK)
+        for one in (mask, same)
+    ]
+    for one, other in zip(found[0].poses, found[1].poses, strict=True):
+        np.testing.assert_array_equal(one, other)
+    with pytest.raises(ValueError, match='mask has 8 frames; accepted: one mask, or 2 of them'):
+        bundle.adjust(
+            clip.frames[:2], Motion(*(x[:2] for x in clip.poses)), clip.depth[:2], mask=same
+        )
+
+
+def test_nothing_can_be_followed_where_a_mask_hides_everything(clip):
+    nothing = np.zeros((FRAMES, HEIGHT, 2 * HEIGHT), bool)
+    with pytest.raises(ValueError, match='or a mask hides them'):
+        bundle.adjust(clip.frames, clip.poses, clip.depth, mask=nothing, config=QUICK)

@@ -70,6 +70,32 @@ def test_agreement_falls_with_the_difference(pair):
     assert np.median(wrong[seen]) < 0.05
 
 
+def test_the_difference_is_what_the_other_view_says_instead(pair):
+    here, there, seen, _ = pair
+    cast = lambda x: jnp.asarray(x, jnp.float32)
+    motion = cast(TURN.T), cast(-TURN.T @ PLACE)
+    for off in (-0.02, 0.02):
+        found = confirm.compare(cast(1 / here), cast(np.exp(off) / there), *motion)[1]
+        assert np.median(np.asarray(found)[seen]) == pytest.approx(off, abs=1e-3)
+
+
+def test_noise_is_averaged_over_the_views_that_agree():
+    rng = np.random.default_rng(0)
+    truth = np.full((32, 64), 0.5, np.float32)
+    own, *others = 0.01 * rng.standard_normal((9, 32, 64)).astype(np.float32)
+    differences = np.stack(others) - own
+    agreements = np.exp(-0.5 * (differences / confirm.TOLERANCE) ** 2)
+    # One view sees something else in front.
+    differences[0], agreements[0] = 1.0, 0.0
+    noisy = (truth * np.exp(own)).astype(np.float32)
+    found = confirm.averaged(noisy, agreements, differences)
+    error = lambda inverse: np.sqrt(np.mean(np.log(inverse / truth) ** 2))
+    assert error(found) < 0.45 * error(noisy)
+    nothing = confirm.averaged(noisy, 0 * agreements, differences)
+    np.testing.assert_array_equal(nothing, noisy)
+    assert not confirm.averaged(0 * noisy, agreements, differences).any()
+
+
 def test_what_is_unknown_is_not_confirmed(pair):
     here, there, _, _ = pair
     inverse, other = 1 / here, 1 / there

@@ -113,6 +113,47 @@ def test_what_the_mask_hides_has_no_depth(refined, clip, prior):
     assert _error(depth, clip)[shown].mean() < 1.5 * _error(refined[0], clip)[shown].mean()
 
 
+@pytest.fixture(scope='module')
+def hole():
+    """What counts of each frame: all but a hole that moves around."""
+    counts = np.ones((FRAMES, HEIGHT, 2 * HEIGHT), bool)
+    for i, one in enumerate(counts):
+        one[20:40, (30 + 14 * i + np.arange(22)) % (2 * HEIGHT)] = False
+    return counts
+
+
+def test_a_hole_that_moves_has_no_depth_and_disturbs_nothing(refined, clip, prior, hole):
+    found = []
+    for seed in (1, 2):
+        noise = np.random.default_rng(seed).integers(0, 256, clip.frames.shape, np.uint8)
+        frames = np.where(hole[..., None], clip.frames, noise)
+        found.append(_refined(clip, prior, frames=frames, mask=hole))
+        _valid(*found[-1])
+    # What the hole holds tells nothing at all.
+    np.testing.assert_array_equal(found[0], found[1])
+    depth, shown = found[0][0], hole[MIDDLE]
+    np.testing.assert_array_equal(depth == 0, ~shown)
+    # It is 0.0248 off in the mean without holes, 0.0259 with them, 0.0285 if nothing masks them.
+    assert _error(depth, clip)[shown].mean() < 1.15 * _error(refined[0], clip)[shown].mean()
+    unmasked = _error(_refined(clip, prior, frames=frames)[0], clip)[shown].mean()
+    assert unmasked > 1.05 * _error(depth, clip)[shown].mean()
+
+
+def test_the_same_mask_in_each_frame_is_a_mask_of_all_frames(clip, prior, hole):
+    one = _refined(clip, prior, mask=hole[0])
+    same = np.broadcast_to(hole[0], hole.shape)
+    np.testing.assert_array_equal(_refined(clip, prior, mask=same), one)
+
+
+def test_a_frame_that_shows_nothing_leaves_the_others_alone(clip, prior, refined):
+    counts = np.ones((FRAMES, HEIGHT, 2 * HEIGHT), bool)
+    counts[MIDDLE + 1] = False
+    found = sweep.Sweep(clip.frames, clip.poses, prior, mask=counts, config=CONFIG)
+    assert MIDDLE + 1 not in found.sources(MIDDLE)
+    assert not np.any(found.refined(MIDDLE + 1))
+    assert _error(found.refined(MIDDLE)[0], clip).mean() < 1.3 * _error(refined[0], clip).mean()
+
+
 def test_a_mask_of_everything_leaves_nothing(clip, prior):
     depth, confidence = _refined(clip, prior, mask=np.zeros((HEIGHT, 2 * HEIGHT), bool))
     assert not depth.any() and not confidence.any()
@@ -263,7 +304,9 @@ def test_confidence_is_that_of_the_parallax_where_all_views_agree():
     expected[expected < confirm.CONFIRMED] = 0
     assert 0.1 < (expected > 0).mean() < 0.9
     assert np.quantile(np.abs(confidence - expected), 0.95) < 0.1
-    np.testing.assert_allclose(depth[confidence > 0], range_there[confidence > 0], rtol=1e-5)
+    # Depth is averaged with what the nearest pixels of other views say, and pixels are wide here.
+    error = np.abs(depth / range_there - 1)[confidence > 0]
+    assert np.median(error) < 0.005 and error.max() < 0.03
 
 
 @pytest.mark.parametrize('wrong, confirmed', [((0, 1), True), ((0, 1, 3), False)])

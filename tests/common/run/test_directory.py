@@ -28,6 +28,7 @@ def test_a_new_run_is_recorded(tmp_path):
     assert record['versions']['python'].startswith('.'.join(map(str, sys.version_info[:3])))
     assert record['device']['platform'] == 'cpu' and record['device']['count'] == 4
     assert (record['data_hash'], record['frames']) == ('abc', 7)
+    assert record['files'] == ['flags.txt', 'run.json'] and record['finished'] is None
     assert sorted(os.listdir(workdir)) == ['.lock', 'flags.txt', 'run.json']
 
 
@@ -95,7 +96,7 @@ sys.stdin.read()
 
 
 def test_a_second_run_is_refused_until_the_first_is_killed(tmp_path):
-    root = str(pathlib.Path(run.__file__).parents[1])
+    root = str(pathlib.Path(run.__file__).parents[2])
     holder = subprocess.Popen(
         [sys.executable, '-c', HOLD, str(tmp_path)],
         text=True,
