@@ -1,5 +1,7 @@
 """The normal equations of all keyframes: put together from each, solved sparsely."""
 
+import math
+import mmap
 from typing import NamedTuple
 
 import jax
@@ -82,7 +84,7 @@ class Equations:
         self._patterns = [None] * len(self.chosen)
         self._most = max(8, int(MEMORY / (32 * height * height)))
         self._chunks = self._in_chunks(self._most)
-        self._held = None
+        self._held = self._buffer = None
 
     def _in_chunks(self, most):
         """[(hosts, frames that they need)], as few as memory allows."""
@@ -99,17 +101,30 @@ class Equations:
     def _window(self, chunk):
         """(textures [slots, H W, 4], slot by keyframe) of a chunk."""
         if self._held is None or self._held[0] is not chunk:
-            self._held = None  # two windows at once would take twice the memory
+            self._held = None
             wanted = chunk[1]
             # Few sizes, so that few programs are compiled.
             room = max(SLOTS, 1 << (len(wanted) - 1).bit_length())
             room = max(len(wanted), min(room, self._most))
-            maps = np.zeros((room, 2 * self.height * self.height, 4), np.float32)
+            maps = self._room((room, 2 * self.height * self.height, 4))
             for slot, keyframe in enumerate(wanted):
                 maps[slot] = self._textures.texture(self.chosen[keyframe], self.height, BLUR)
             slots = {keyframe: slot for slot, keyframe in enumerate(wanted)}
-            self._held = (chunk, jnp.asarray(maps), slots)
+            self._held = (chunk, jax.device_put(maps), slots)
         return self._held[1:]
+
+    def _room(self, shape):
+        """A float32 array for textures, the same one again for the same shape.
+
+        It has pages of its own, which the system gets back: a heap that never shrinks (see
+        `common.memory`) would keep holes of each size. On a CPU, JAX takes the array as it is, so
+        no call may be under way when it is filled again.
+        """
+        if self._buffer is None or self._buffer.shape != shape:
+            self._buffer = None
+            pages = mmap.mmap(-1, 4 * math.prod(shape))
+            self._buffer = np.frombuffer(pages, np.float32).reshape(shape)
+        return self._buffer
 
     def pattern(
         self, host: int, maps: Float[jax.Array, 'slots pixels 4'], slot: int
@@ -141,7 +156,7 @@ class Equations:
                 )
 
     def _of_each(self, state, function):
-        """What a function makes of each `terms.View`; calls that wait would hold old windows."""
+        """What a function makes of each `terms.View`, which it has done before the next window."""
         return [jax.block_until_ready(function(one)) for one in self._each(state)]
 
     def search(self, state: State, factors: tuple[float, ...]) -> State:
