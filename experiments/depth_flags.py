@@ -30,7 +30,8 @@ _HELP = {
     ),
     'mask': (
         'what is left out since it moves along with the camera, a hand or a tripod: "auto" (predict'
-        ' finds it; its default), "none", or an image whose dark pixels are left out'
+        ' finds it; its default), "none", an image whose dark or transparent pixels are left out,'
+        ' or a folder with one for each frame (predict and eval)'
     ),
     'stride': 'distance in frames of the images that are compared in training; 0: from the footage',
 }

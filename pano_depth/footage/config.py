@@ -18,7 +18,9 @@ class FootageConfig:
         None, 'takes one eye, the left one, of frames that hold two'
     )
     on_bad_frame: Literal['refuse', 'skip'] = option(
-        'refuse', 'what to do about frames that are damaged or missing: stop, or leave them out'
+        'refuse',
+        'what to do about frames that are damaged or missing: stop, or leave them out; a video'
+        ' whose end is missing gives the frames that it has in any case',
     )
     depth_scale: float | None = option(
         None, 'metres per unit of 16-bit depth files; default 0.001', lower_bound=1e-9

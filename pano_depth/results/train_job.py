@@ -106,6 +106,10 @@ def train(
     params, model = checkpoints.start_model(config.checkpoint, config.model)
     grid, recipe, height = make_grid(model), config.recipe, 2 * model.face_size
     path = mask_path(config.mask)
+    if path is not None and os.path.isdir(path):
+        raise ValueError(
+            f'--mask is {path}, a folder; accepted in training: one image for all frames'
+        )
     mask = None if path is None else masks.read_mask(path)
     check_rooms(config.data.rooms, height if config.train_data == 'stored' else 0)
     parallel.local_examples(recipe.batch_size)

@@ -236,6 +236,7 @@ BAD = {
         'a directory that exists',
     ),
     'rooms': (('--mode=train', '--rooms=7x9'), '7x9'),
+    'masks': (('--mode=train', '--mask=square'), 'accepted in training: one image'),
 }
 
 

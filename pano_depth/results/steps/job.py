@@ -5,24 +5,19 @@ import os
 
 from common import parallel
 from common.logs import Progress, say
-from common.run import RunDirectory, write_json
+from common.run import RunDirectory
 from pano_depth.footage import masks
-from pano_depth.footage.clip import Clip
-from pano_depth.learning import checkpoints, session, sources, spacing
+from pano_depth.learning import checkpoints
 from pano_depth.learning.model import make_grid
 from pano_depth.reconstruction import analysis as analyses
-from pano_depth.reconstruction import evaluate, infer, validity
-from pano_depth.results import predict, report
-from pano_depth.results.exports import folders
+from pano_depth.reconstruction import infer, validity
 from pano_depth.results.files.fusion import file_name
 from pano_depth.results.pieces import Piece, in_order
 from pano_depth.results.reconstruction import Reconstruction
-from pano_depth.results.steps import known, looks, scores, unit, world
+from pano_depth.results.steps import adaptation, known, looks, scores, unit, world, writing
 from pano_depth.results.steps.geometry import Geometry, rows_that_fit
 from pano_depth.results.steps.hidden import Hidden, say_of_frames
 
-NEAR = 0.25  # share of the triplets that are closer than `stride`
-WIDEN_FROM = 0.3  # part of the adaptation after which `reach` counts
 MAX_ROWS = 512  # of the results if `output_height` is 0
 
 
@@ -64,7 +59,12 @@ class Steps:
             self.mask = self.bars.mask
         self.hidden = Hidden(self.mask, self.valid, scratch, self.bars)
         self.order = in_order(self.survey.pieces, self.survey.moving)
-        self.source = self._clip_source() if config.adapt else None
+        self.source = None
+        if config.adapt:
+            longest = self.survey.pieces[self.order[0]]
+            self.source = adaptation.clip_source(
+                config, self.recipe, footage, self.frames, self.survey, longest
+            )
 
     def _read(self, rows, footage, limit):
         """`Frames` with so many rows, in a file."""
@@ -90,42 +90,6 @@ class Steps:
     def valid(self, rows):
         """What of them counts, [N, rows, 2 rows], mapped from a file; None for everything."""
         return None if self.frames.valid is None else self._sized(rows).valid
-
-    def _clip_source(self):
-        """The longest piece as training triplets at the resolution of the networks, or None."""
-        footage, survey = self.footage, self.survey
-        if survey.kind == 'still' and self.config.checkpoint != 'none':
-            say(f'no adaptation: {survey.reason}')
-            return None
-        part = slice(*survey.pieces[self.order[0]])
-        images = self.frames.images[part]
-        if len(images) < 3 or survey.kind != 'moving':
-            why = f': {survey.reason}' if survey.reason else ''
-            raise ValueError(
-                f'--adapt needs at least 3 frames of a moving camera, {footage.name} has'
-                f' {len(images)}{" unrelated images" if survey.kind == "unrelated" else ""}{why}'
-            )
-        if len(survey.pieces) > 1:
-            first, stop = survey.pieces[self.order[0]]
-            say(f'learning from frames {first} to {stop - 1}, the longest piece with a path')
-        parallel.local_examples(self.recipe.batch_size)
-        stride = self.config.stride
-        if not stride:
-            stride, shift = spacing.choose_stride(images)
-            say(
-                f'comparing frames {stride} apart: they are shifted by {shift:.2f} pixels of a'
-                ' 64 x 128 image beyond rotation'
-            )
-        return sources.ClipSource(
-            Clip(footage.name, images),
-            stride=stride,
-            batch_size=self.recipe.batch_size,
-            seed=self.recipe.seed,
-            reach=self.config.reach,
-            near=NEAR,
-            widen_from=round(WIDEN_FROM * self.recipe.steps),
-            valid=None if self.frames.valid is None else self.frames.valid[part],
-        )
 
     def run(self, run: RunDirectory, *, writes: bool) -> Reconstruction | None:
         """Adapts, predicts, and writes files if asked to; None in all but the first process."""
@@ -155,29 +119,11 @@ class Steps:
         run.writes(*temporary, keep=False)
         result = self._predict(run.path if writes else self.scratch)
         if writes:
-            run.writes(*predict.files_of(result, npy=self.config.npy))
-            result.facts.update(
-                predict.write_all(
-                    run.path,
-                    result,
-                    npy=self.config.npy,
-                    cloud_voxel=self.config.cloud_voxel,
-                    stop=self.stop,
-                )
-            )
-            if self.config.exports.export_to:
-                numbers = range(len(result.pieces))
-                tools = self.config.exports.export_to
-                made = [file_name(tool, number, '/') for tool in tools for number in numbers]
-                run.writes(*made, keep=False)
-                result.facts['exports'] = folders.export(
-                    run.path, result, self.config.exports, stop=self.stop
-                )
-                run.writes(*(name for name in made if (run.path / name).is_dir()))
+            writing.write(run, result, self.config, self.stop)
         run.update(prediction=result.facts)
         self._score(result)
         if writes:
-            self._finish(run, result)
+            writing.write_scores(run, result)
         for piece in result.pieces:
             if piece.refined is not None:
                 piece.refined.forget()
@@ -185,39 +131,24 @@ class Steps:
         return result
 
     def _adapt(self, run):
-        """Trains on the footage itself, and compares the photometric error before and after."""
-        source, loss, model, grid = self.source, self.config.loss, self.model, self.grid
-        mask = masks.mask_of_rows(self.mask, self.rows)
+        """Trains on the longest piece."""
         part = slice(*self.survey.pieces[self.order[0]])
-        images, counts = self.frames.images[part], mask
+        counts = mask = masks.mask_of_rows(self.mask, self.rows)
         if self.frames.valid is not None:
             counts = self.hidden.of_piece(part).mask(self.rows)
-
-        def explain(params):
-            return analyses.photometric_error(
-                params, images, source.stride, grid, model, loss, mask=counts
-            )
-
-        before = None if self.params is None else explain(self.params)
-        if self.params is not None and loss.prior_weight:
-            source.add_prior(infer.estimate_depth(self.params, images, grid, model))
-        self.params = session.train_in(
+        self.params = adaptation.adapt(
             run,
-            source,
+            self.params,
+            self.source,
+            self.frames.images[part],
+            self.config,
             self.recipe,
-            model,
-            loss,
-            grid,
+            self.model,
+            self.grid,
             mask=mask,
-            params=self.params,
-            logs=self.config.logs,
-            description='adapt',
+            counts=counts,
             stop=self.stop,
         )
-        if before is not None:
-            after = explain(self.params)
-            run.update(photometric_error={'before': before, 'after': after})
-            say(f'photometric error {before:.4f} before, {after:.4f} after adaptation')
 
     def _analyses(self):
         """What the networks say of each piece, in order of time."""
@@ -352,13 +283,3 @@ class Steps:
             more = {'adjustment', 'poses', 'confirmed'}
             geometric = any(more & set(facts) for facts in result.of_pieces)
             result.scores = scores.of_result(result, self.alone if geometric else None, self.mask)
-
-    def _finish(self, run, result):
-        """Writes scores and the report."""
-        run.writes(report.REPORT_FILE)
-        if result.scores is not None:
-            run.writes('eval.json')
-            write_json(run.path / 'eval.json', result.scores)
-            say(evaluate.summary(result.scores))
-        report.depth_report(run.path)
-        say(f'results are in {run.path}, report.html shows them')
