@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Bool, Float
 
 from pano_depth.footage import media
 from pano_depth.footage.footage import Footage
@@ -14,6 +14,7 @@ from pano_depth.kernels.rigid import Motion
 from pano_depth.kernels.shapes import Array, Real
 from pano_depth.learning.model import Grid, ModelConfig
 from pano_depth.reconstruction import infer, metrics, validity
+from pano_depth.rooms.blind import training_prior
 
 MIN_DEPTH, MAX_DEPTH = 0.1, 10.0  # metres
 BATCH = 8
@@ -32,7 +33,7 @@ PROTOCOL = {
     'predicted': 'share of the pixels with truth that have a depth; the others do not count',
     'confident': f'pixels of confidence {CONFIDENT} or more, aligned by themselves',
     'constant': 'the same range everywhere',
-    'blind': 'per pixel the median training range, whatever the image',
+    'blind': 'per pixel the median range of training rooms, whatever the image',
     'identity': 'a camera that never moves or turns',
 }
 
@@ -77,25 +78,6 @@ def depth_scores(
     }
 
 
-def blind_prior(
-    truths: Iterable[Float[Array, '_ _']], height: int
-) -> Float32[np.ndarray, '{height} 2*{height}']:
-    """The image-blind predictor: per pixel the median range over training frames.
-
-    Args:
-        truths: training depths, equirectangular of any size, 0 where invalid.
-        height: rows of the result.
-
-    Returns:
-        Range; pixels that no frame knows take the median of the others.
-    """
-    frames = np.stack([media.nearest(truth, height) for truth in truths])
-    known = np.where(frames > 0, frames, np.nan)
-    unknown = np.isnan(known).all(axis=0)
-    known[0, unknown] = np.nanmedian(known) if (frames > 0).any() else 1.0
-    return np.nanmedian(known, axis=0).astype(np.float32)
-
-
 class Scores:
     """Collects the scores of footage with truth."""
 
@@ -105,11 +87,12 @@ class Scores:
         """Starts empty.
 
         Args:
-            prior: `blind_prior` over training data; None takes each clip's own truth.
+            prior: `blind.blind_prior` over other training rooms than those of the package, or
+                None.
             mask: equirectangular of any size, where images count, or None. Where a frame of the
                 footage is not valid it does not count either.
         """
-        self._prior, self._mask = prior, mask
+        self._prior, self._mask = training_prior() if prior is None else prior, mask
         self._depth = {name: [] for name in ('network', 'constant', 'blind', 'confident')}
         self._shares = {'predicted': [], 'confident': []}
         self._pose = {'network': [], 'identity': []}
@@ -137,7 +120,7 @@ class Scores:
         """
         indices = []
         if footage.has_depth:
-            prior, maps, batch = self._blind(footage, config), {}, []
+            prior, maps, batch = self._prior, {}, []
             count = len(analysis.units) if limit is None else limit
             for position, frame in zip(range(count), footage.frames()):
                 indices.append(frame.index)
@@ -167,13 +150,6 @@ class Scores:
             kept = np.array(indices) if indices else np.arange(len(analysis.units))
             truth = Motion(*(part[kept] for part in footage.poses))
             self._add_poses(analysis.poses, truth, footage.has_rotation)
-
-    def _blind(self, footage, config):
-        if self._prior is not None:
-            return self._prior
-        height = 2 * config.face_size
-        frames = footage.frames(size=(height, 2 * height))
-        return blind_prior((frame.depth for frame in frames), height)
 
     def _score(self, batch, prior, has_confidence):
         depth, sure, truth, mask = (np.stack(part) for part in zip(*batch))

@@ -26,7 +26,7 @@ from pano_depth.learning.checkpoints import ModelChoice
 from pano_depth.learning.model import Grid, ModelConfig, make_grid
 from pano_depth.reconstruction import evaluate as protocol
 from pano_depth.results import inputs, panels, report
-from pano_depth.rooms import pano_rooms
+from pano_depth.rooms import blind, pano_rooms
 
 ROOMS = 'rooms'
 
@@ -215,7 +215,7 @@ def score_rooms(
     name = f'pano_rooms/{data.rooms}'
     say(f'opening {name}, rendered on first use')
     train, test = (pano_rooms.load(split, data.rooms, data.data_dir) for split in ('train', 'test'))
-    prior = protocol.blind_prior(
+    prior = blind.blind_prior(
         (depth for i in range(len(train)) for depth in train[i].depth[::4]), test[0].frames.shape[1]
     )
     say(f'evaluating on {len(test)} test clips')

@@ -32,7 +32,7 @@ from pano_depth.learning import sources, train
 from pano_depth.learning.model import ModelConfig, make_grid
 from pano_depth.learning.objective import LossConfig
 from pano_depth.reconstruction import evaluate
-from pano_depth.rooms import pano_rooms
+from pano_depth.rooms import blind, pano_rooms
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('output', None, 'Folder of the tables.', required=True)
@@ -227,7 +227,7 @@ def main(argv):
     clips, tests = (
         pano_rooms.load(split, options.rooms, FLAGS.data_dir) for split in ('train', 'test')
     )
-    prior = evaluate.blind_prior(
+    prior = blind.blind_prior(
         (depth for i in range(len(clips)) for depth in clips[i].depth[::4]), 2 * options.face_size
     )
     for seed in range(FLAGS.seeds):

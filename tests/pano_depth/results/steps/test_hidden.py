@@ -104,24 +104,24 @@ def test_files_and_record_say_what_is_hidden(found, valid):
     assert len(colours) > 500 and (np.ptp(colours, axis=1) > 150).mean() < 0.001
 
 
-def test_what_a_frame_does_not_show_changes_nothing(clip, valid):
-    one, other = (reconstruct(_footage(clip, valid, seed), config=_config()) for seed in (1, 2))
+def test_what_a_frame_does_not_show_changes_nothing(found, clip, valid):
+    one, other = found[0], reconstruct(_footage(clip, valid, 1), config=_config())
     for index in (0, 6):
         np.testing.assert_array_equal(one.depth(index), other.depth(index))
     np.testing.assert_array_equal(one.poses.translation, other.poses.translation)
 
 
-@pytest.mark.parametrize('mask', ['none', 'auto'])
-def test_networks_learn_from_what_frames_show(clip, valid, mask, tmp_path):
-    config = dataclasses.replace(TINY, footage=FootageConfig(mask=mask))
-    first = reconstruct(_footage(clip, valid, 1), tmp_path / 'one', config)
+def test_networks_learn_from_what_frames_show(clip, valid):
+    config = dataclasses.replace(TINY, footage=FootageConfig(mask='none'))
+    first = reconstruct(_footage(clip, valid, 1), config=config)
     np.testing.assert_array_equal(first.depth(2) > 0, valid[2])
     other = reconstruct(_footage(clip, valid, 2), config=config)
     np.testing.assert_array_equal(first.depth(2), other.depth(2))
-    whole = reconstruct(_footage(clip), config=config)
+    # What moves along is looked for too, and there is nothing.
+    sought = dataclasses.replace(TINY, footage=FootageConfig(mask='auto'))
+    whole = reconstruct(_footage(clip), config=sought)
     ratio = whole.depth(2)[valid[2]] / first.depth(2)[valid[2]]
-    assert np.abs(ratio - 1).max() > 1e-4
-    assert 'mask' not in whole.facts or whole.facts['mask']['share'] == 0
+    assert np.abs(ratio - 1).max() > 1e-4 and whole.facts['mask']['share'] == 0
 
 
 def test_a_mask_of_an_image_goes_with_those_of_the_frames(clip, valid, tmp_path):
