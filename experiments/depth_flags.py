@@ -50,7 +50,7 @@ USAGE = Usage(
     ),
     {
         'What to do': ('mode', 'input', 'workdir', 'overwrite'),
-        'Networks': ('checkpoint', 'adapt'),
+        'Networks': ('checkpoint', 'adapt', 'train_data'),
         'Footage': ('ordered', 'stereo', 'mask', 'every', 'max_frames', 'fps', 'on_bad_frame'),
         'Path': ('poses', 'refine_poses'),
         'Results': (
@@ -89,7 +89,7 @@ def define(values: absl_flags.FlagValues = FLAGS) -> None:
     absl_flags.DEFINE_string(
         'input',
         'sample',
-        'footage of predict and eval: an equirectangular video, an image, a folder of images, a'
+        'footage of predict and eval: a 360-degree video, an image, a folder of images, a'
         ' clip folder, RGB-D pairs, a PanoSUNCG tree, "sample" (a rendered clip) or "rooms" (the'
         ' test split of PanoRooms, eval only)',
         flag_values=values,

@@ -2,8 +2,9 @@
 
 A shell expands `~` at the beginning of a word only, so that `--mask=~/mask.png` reaches a program
 as it stands. An option says with `path=` that it is a path: READ, or WRITTEN where the run writes
-it, or READ_BEHIND_COLON of texts such as folder:PATH, or READ_BEFORE_COLON of PATH:NAME. Words that
-stand in place of a path, such as `default` or `auto`, do not begin with `~`.
+it, or READ_BEHIND_COLON of texts such as folder:PATH, or READ_BEFORE_COLON of PATH:NAME, or
+READ_LIST of paths with commas between them. Words that stand in place of a path, such as `default`
+or `auto`, do not begin with `~`.
 """
 
 import os
@@ -13,6 +14,7 @@ from common.options.fields import fields_of, make, values_of
 
 READ, WRITTEN = 'read', 'written'
 READ_BEHIND_COLON, READ_BEFORE_COLON = 'read_behind_colon', 'read_before_colon'
+READ_LIST = 'read_list'
 
 
 def expand(text: str, where: str = READ) -> str:
@@ -25,6 +27,8 @@ def expand(text: str, where: str = READ) -> str:
     if where == READ_BEHIND_COLON:
         kind, colon, path = text.partition(':')
         return f'{kind}{colon}{os.path.expanduser(path)}'
+    if where == READ_LIST:
+        return ','.join(map(os.path.expanduser, text.split(',')))
     return os.path.expanduser(text)
 
 
@@ -48,11 +52,17 @@ def expand_paths(config: Any) -> Any:
 
 
 def read_by(config: Any) -> dict[str, str]:
-    """{name: path} of what a configuration reads; words in place of a path among them."""
+    """{name: path} of what a configuration reads; words in place of a path among them.
+
+    Of an option with several paths, all but the first have names such as `train_data[1]`.
+    """
     found, values = {}, values_of(config)
     for name, where in path_options(type(config)).items():
-        if values[name] is not None and where != WRITTEN:
-            found[name] = _path_in(os.fspath(values[name]), where)
+        if values[name] is None or where == WRITTEN:
+            continue
+        text = os.fspath(values[name])
+        paths = text.split(',') if where == READ_LIST else [_path_in(text, where)]
+        found |= {f'{name}[{i}]' if i else name: path for i, path in enumerate(paths)}
     return found
 
 

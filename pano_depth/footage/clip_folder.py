@@ -8,6 +8,8 @@ The files of a scene:
     <root>/<scene>/poses.txt              TUM, camera to world, line i = frame i; optional
 """
 
+import contextlib
+import dataclasses
 import functools
 import pathlib
 import re
@@ -70,6 +72,25 @@ def _rate(timestamps):
     return float((len(timestamps) - 1) / span) if span > 0 else Clip.fps
 
 
+def _uneven(timestamps):
+    """[N] seconds after frame 0 where frames do not follow each other evenly; else None."""
+    steps = np.diff(timestamps)
+    if len(steps) < 2 or steps.min() <= 0 or np.ptp(steps) <= 0.01 * np.median(steps):
+        return None
+    return timestamps - timestamps[0]
+
+
+def _timed(footage, times):
+    """Footage whose frames are shown at these times."""
+
+    def read(size, start, stride):
+        with contextlib.closing(footage.read(size, start, stride)) as stream:
+            for frame in stream:
+                yield frame._replace(time=float(times[frame.index]))
+
+    return dataclasses.replace(footage, read=read)
+
+
 def open_scene(path, *, stereo=None, on_bad='refuse', depth_scale=None):
     """Opens one scene of a clip folder.
 
@@ -98,7 +119,7 @@ def open_scene(path, *, stereo=None, on_bad='refuse', depth_scale=None):
         )
     depths = _numbered(path / 'depth', DEPTH_SUFFIXES) if (path / 'depth').is_dir() else None
     total = max(images.keys() | (depths or {}).keys()) + 1
-    fps, poses = Clip.fps, None
+    fps, poses, times = Clip.fps, None, None
     if (path / 'poses.txt').exists():
         timestamps, poses = geometry.read_tum(path / 'poses.txt')
         fps, poses = _rate(timestamps), geometry.from_first_frame(poses)
@@ -109,9 +130,11 @@ def open_scene(path, *, stereo=None, on_bad='refuse', depth_scale=None):
                 f'{name} has {len(timestamps)} poses for {total} frames; '
                 'accepted: one line a frame',
             )
+        else:
+            times = _uneven(timestamps)
         total = max(total, len(timestamps))
     reader = None if depths is None else functools.partial(read_depth, scale=depth_scale)
-    return from_files(
+    footage = from_files(
         path.resolve().name,
         _frame_files(path, images, depths, total),
         bad=bad,
@@ -120,6 +143,7 @@ def open_scene(path, *, stereo=None, on_bad='refuse', depth_scale=None):
         poses=poses,
         read_depth=reader,
     )
+    return footage if times is None else _timed(footage, times)
 
 
 def read_clip_folder(path, *, size=None, stride=1, max_frames=None):

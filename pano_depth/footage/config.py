@@ -11,8 +11,8 @@ AUTO, NONE = 'auto', 'none'
 
 
 @dataclasses.dataclass(frozen=True)
-class FootageConfig:
-    """How footage is read, for footage of every kind."""
+class ReadingConfig:
+    """How files of footage are read."""
 
     stereo: Literal['top_bottom', 'left_right'] | None = option(
         None, 'takes one eye, the left one, of frames that hold two'
@@ -44,6 +44,16 @@ class FootageConfig:
         ' or of a video that was slowed down or sped up',
         lower_bound=1e-6,
     )
+
+    def __post_init__(self):
+        check_options(self)
+        check_projection(self.projection)
+
+
+@dataclasses.dataclass(frozen=True)
+class FootageConfig(ReadingConfig):
+    """How footage is read, for footage of every kind."""
+
     mask: str = option(
         AUTO,
         'what is left out because it moves along with the camera, such as a hand or a tripod:'
@@ -54,8 +64,7 @@ class FootageConfig:
     )
 
     def __post_init__(self):
-        check_options(self)
-        check_projection(self.projection)
+        super().__post_init__()
         if self.mask is None:
             # A flagfile has no line for None, and a missing line means the default.
             object.__setattr__(self, 'mask', NONE)

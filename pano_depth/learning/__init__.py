@@ -7,7 +7,16 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=['augment', 'checkpoints', 'losses', 'networks', 'session', 'sources', 'spacing'],
+    submodules=[
+        'augment',
+        'checkpoints',
+        'footage_source',
+        'losses',
+        'networks',
+        'session',
+        'sources',
+        'spacing',
+    ],
     submod_attrs={
         'checkpoints': ['ModelChoice', 'load_model', 'save_weights'],
         'model': ['ModelConfig'],

@@ -1,5 +1,6 @@
 """What the networks see in footage; long arrays are files that are mapped into memory."""
 
+import functools
 import hashlib
 import math
 import os
@@ -234,19 +235,21 @@ def photometric_error(
         mask: 1 where images count, one for all frames or one for each; or None.
         samples: number of triplets to use.
     """
-
-    @jax.jit
-    def one(params, triplet, grid, mask):
-        frames, upright = triplet[None].astype(jnp.float32) / 255, jnp.eye(3)[None]
-        _, metrics = objective(params, frames, upright, None, mask, grid, config, loss)
-        return metrics['photometric']
-
     last = len(images) - 1 - stride
     targets = np.linspace(stride, last, min(samples, len(images) - 2 * stride)).astype(int)
     triplets = (np.array([t - stride, t, t + stride]) for t in np.unique(targets))
     own = mask is not None and mask.ndim == 3
     masks_of = lambda some: np.asarray(mask[some], np.float32)[None] if own else mask
-    return float(np.mean([one(params, np.asarray(images[t]), grid, masks_of(t)) for t in triplets]))
+    error = lambda t: _error_of(params, np.asarray(images[t]), grid, masks_of(t), config, loss)
+    return float(np.mean([error(t) for t in triplets]))
+
+
+@functools.partial(jax.jit, static_argnames=('config', 'loss'))
+def _error_of(params, triplet, grid, mask, config, loss):
+    """The photometric loss of one triplet; compiled once for all clips of a size."""
+    frames, upright = triplet[None].astype(jnp.float32) / 255, jnp.eye(3)[None]
+    _, metrics = objective(params, frames, upright, None, mask, grid, config, loss)
+    return metrics['photometric']
 
 
 def flicker(analysis: infer.Analysis) -> dict[str, float]:

@@ -1,13 +1,11 @@
-"""Trains networks on PanoRooms and scores them on rooms that they have not seen."""
+"""Trains networks on PanoRooms or on footage, and scores them on what they have not seen."""
 
 import dataclasses
 import os
 import pathlib
-from typing import Literal
 
 from common import options, parallel
-from common.logs import say
-from common.options import READ, WRITTEN, check_options, option
+from common.options import READ, READ_LIST, WRITTEN, check_options, option
 from common.run import (
     check_folder,
     check_workdir,
@@ -18,8 +16,8 @@ from common.run import (
 )
 from common.stopping import Stop
 from pano_depth.footage import masks
-from pano_depth.footage.config import mask_path
-from pano_depth.learning import checkpoints, session, sources
+from pano_depth.footage.config import ReadingConfig, mask_path
+from pano_depth.learning import checkpoints, session
 from pano_depth.learning.checkpoints import ModelChoice
 from pano_depth.learning.model import make_grid
 from pano_depth.learning.objective import LossConfig
@@ -27,7 +25,8 @@ from pano_depth.learning.session import LogConfig
 from pano_depth.learning.train import RecipeConfig
 from pano_depth.reconstruction.pretrained import Networks
 from pano_depth.results import inputs
-from pano_depth.results.evaluate_job import RoomsConfig, check_rooms, finish, score_rooms
+from pano_depth.results.evaluate_job import RoomsConfig, Shown, check_rooms, finish, score_rooms
+from pano_depth.results.training import data as training
 from pano_depth.rooms import pano_rooms
 
 
@@ -41,12 +40,30 @@ class TrainConfig:
         ' of a training run, or a .npz of save_weights',
         path=READ,
     )
-    train_data: Literal['live', 'stored'] = option(
-        'live', 'rooms to train on: rendered inside the step, or the stored data set'
+    train_data: str = option(
+        'live',
+        'what to learn from: "live" (rooms that are rendered inside the step), "stored" (the data'
+        ' set of rooms), or PATH[,PATH...]: videos, folders of videos or of images, clip folders, a'
+        ' PanoSUNCG tree; with the word rooms among them, live rooms beside the footage',
+        path=READ_LIST,
+    )
+    eval_data: str | None = option(
+        None,
+        'footage to judge by, as PATH[,PATH...], or "rooms" (the test split of the data set);'
+        ' default: rooms for rooms, about a tenth of the clips for footage, which are not learned'
+        ' from',
+        path=READ_LIST,
+    )
+    rooms_share: float = option(
+        0.5,
+        'with rooms beside footage: share of the steps that learn from rooms',
+        lower_bound=0.0,
+        upper_bound=1.0,
     )
     stride: int = option(
         0,
-        'with stored rooms: frames between two images that are compared; 0 means 1',
+        'frames between two images that are compared; 0: 1 with stored rooms, chosen for each clip'
+        ' of footage',
         lower_bound=0,
     )
     mask: str | None = option(
@@ -55,6 +72,7 @@ class TrainConfig:
     save_weights: str | None = option(
         None, 'also write the trained networks as one .npz file, for checkpoint', path=WRITTEN
     )
+    reading: ReadingConfig = ReadingConfig()
     data: RoomsConfig = RoomsConfig()
     model: ModelChoice = ModelChoice()
     loss: LossConfig = LossConfig()
@@ -63,6 +81,7 @@ class TrainConfig:
 
     def __post_init__(self):
         check_options(self)
+        training.check(self)
 
 
 def train(
@@ -72,7 +91,12 @@ def train(
     stop: Stop | None = None,
     overwrite: bool = False,
 ) -> Networks:
-    """Trains networks on PanoRooms and scores them on scenes that they have not seen.
+    """Trains networks on PanoRooms or on footage and scores them on what they have not seen.
+
+    Footage is decoded once, into a cache in the directory of data sets. Clips that cannot be read,
+    or show no moving camera, are named in `run.json` and left out. Of footage, about a tenth of the
+    clips is held out; `eval.json` has the photometric error on these before and after, beside
+    scores of depth and motion where they have truth.
 
     All devices and processes of JAX share each batch. The run goes on from its newest checkpoint
     when it is started again.
@@ -87,7 +111,8 @@ def train(
         The trained networks (averaged parameters). `eval.json` in the workdir has their scores.
 
     Raises:
-        ValueError: an option that does not fit, or a workdir of another run.
+        ValueError: an option that does not fit, footage of which nothing can be used, or a workdir
+            of another run: of other options, or of footage with other content.
         Stopped: there was a request to stop; the same call goes on later.
     """
     config = options.expand_paths(config)
@@ -111,20 +136,27 @@ def train(
             f'--mask is {path}, a folder; accepted in training: one image for all frames'
         )
     mask = None if path is None else masks.read_mask(path)
-    check_rooms(config.data.rooms, height if config.train_data == 'stored' else 0)
+    if config.train_data == training.STORED or training.judged_by_rooms(config):
+        check_rooms(config.data.rooms, height if config.train_data == training.STORED else 0)
     parallel.local_examples(recipe.batch_size)
+    data = training.prepare(config, height, stop)
     text = options.flagfile(config, mode='train', workdir=workdir)
     digests = {
         '--checkpoint': digest_of_tree(params, model),
         '--mask': digest_of_path(path),
         '--rooms': str(pano_rooms.PanoRooms.VERSION),
+        **data.digests,
     }
     with open_run(workdir, text, inputs=digests, what='training', **opening) as run:
         run.writes('checkpoints/', 'metrics.jsonl', 'events.out.tfevents.*')
-        run.update(train_data=config.train_data)
+        run.update(train_data=config.train_data, **training.listing(data))
+        judgement = None
+        if data.held_out:
+            judgement = training.Judgement(run, config, data, grid, model, mask, height)
+            judgement.before(params)
         params = session.train_in(
             run,
-            _source(config, height),
+            training.source_of(config, data, height),
             recipe,
             model,
             config.loss,
@@ -137,21 +169,9 @@ def train(
         if config.save_weights and parallel.is_main():
             run.writes(os.path.abspath(config.save_weights))
             checkpoints.save_weights(config.save_weights, params, model)
-        score_rooms(run, config.data, params, model, grid)
+        if judgement is None:
+            score_rooms(run, config.data, params, model, grid)
+        else:
+            judgement.after(params, Shown(run))
         finish(run)
     return Networks(params, model)
-
-
-def _source(config, height):
-    """The source of the training triplets."""
-    recipe = config.recipe
-    if config.train_data == 'live':
-        return sources.LiveSource(height=height, batch_size=recipe.batch_size, seed=recipe.seed)
-    say(f'opening pano_rooms/{config.data.rooms}')
-    return sources.WindowSource(
-        pano_rooms.load('train', config.data.rooms, config.data.data_dir),
-        batch_size=recipe.batch_size,
-        stride=max(1, config.stride),
-        seed=recipe.seed,
-        with_truth=config.loss.truth_weight > 0,
-    )

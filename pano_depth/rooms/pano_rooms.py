@@ -4,6 +4,7 @@ One clip is one record. No scene appears in two splits, nor in the scenes of `st
 """
 
 import dataclasses
+import pathlib
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -151,6 +152,11 @@ class ClipSource:
 
     def __repr__(self):
         return f'ClipSource({self._description}, {len(self)} clips)'
+
+
+def data_folder(data_dir=None):
+    """The folder of data sets: `data_dir`, or the one that TFDS takes by default."""
+    return pathlib.Path(data_dir or tfds.core.constants.DATA_DIR).expanduser()
 
 
 def load(split, config='64x128', data_dir=None):

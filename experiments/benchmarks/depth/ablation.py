@@ -1,20 +1,24 @@
 """The ablations of Wang et al. 2018 on public data: L_pose, six motions, cubes, cube padding.
 
     python experiments/benchmarks/depth/ablation.py --output=/tmp/ablation --seeds=3
+    python experiments/benchmarks/depth/ablation.py --output=/tmp/ablation --train_data=PANOSUNCG
 
-Trains every variant on PanoRooms with several seeds, evaluates on unseen scenes, and writes
-`ablation.md`, `ablation.csv` and `ablation.json`. Finished runs are kept in `ablation.json`, so
-that the same command goes on where it was stopped.
+Trains every variant on PanoRooms, or on footage with truth such as a PanoSUNCG tree, with several
+seeds, evaluates on unseen scenes, and writes `ablation.md`, `ablation.csv` and `ablation.json`.
+Finished runs are kept in `ablation.json`, so that the same command goes on where it was stopped.
 """
 
 import csv
 import dataclasses
+import functools
 import json
 import os
 import pathlib
 import sys
 import time
 import types
+from collections.abc import Callable
+from typing import NamedTuple
 
 sys.path.insert(
     0, str(pathlib.Path(__file__).resolve().parents[3])
@@ -27,11 +31,15 @@ from absl import app, flags
 from common.logs import Progress
 from common.memory import keep_memory
 from common.run import atomic_path, write_json
+from pano_depth.footage.config import ReadingConfig
 from pano_depth.footage.footage import from_clip
 from pano_depth.learning import sources, train
+from pano_depth.learning.footage_source import FootageSource
 from pano_depth.learning.model import ModelConfig, make_grid
 from pano_depth.learning.objective import LossConfig
 from pano_depth.reconstruction import evaluate
+from pano_depth.results.training import collection, judge
+from pano_depth.results.training.split import split
 from pano_depth.rooms import blind, pano_rooms
 
 FLAGS = flags.FLAGS
@@ -40,6 +48,11 @@ flags.DEFINE_integer('seeds', 3, 'Seeds of each variant.', lower_bound=1)
 flags.DEFINE_integer('steps', 3000, 'Optimiser steps of each run.', lower_bound=1)
 flags.DEFINE_integer('batch_size', 4, 'Frame triplets in a batch.', lower_bound=1)
 flags.DEFINE_string('rooms', '32x64', 'Configuration of PanoRooms.')
+flags.DEFINE_string(
+    'train_data',
+    None,
+    'Footage with truth in place of PanoRooms, as PATH[,PATH...]; a tenth of its scenes is unseen.',
+)
 flags.DEFINE_string('data_dir', None, 'Where data sets are kept; default as TFDS has it.')
 flags.DEFINE_float(
     'pose_weight',
@@ -75,6 +88,54 @@ PUBLISHED = {
 }
 
 
+class Data(NamedTuple):
+    """What variants learn from and are scored on.
+
+    Attributes:
+        source: function (batch_size, seed) -> `train.Source`.
+        tests: function -> iterable of `Footage` with truth.
+        prior: image-blind depth of the training rooms; None: of the rooms of the package.
+        facts: what tells this data from other data.
+    """
+
+    source: Callable
+    tests: Callable
+    prior: np.ndarray | None
+    facts: dict
+
+
+def rooms_data(name, data_dir, rows):
+    """PanoRooms: its training and its test split."""
+    clips, tests = (pano_rooms.load(split, name, data_dir) for split in ('train', 'test'))
+    prior = blind.blind_prior(
+        (depth for i in range(len(clips)) for depth in clips[i].depth[::4]), rows
+    )
+    return Data(
+        functools.partial(sources.WindowSource, clips),
+        lambda: (from_clip(tests[i]) for i in range(len(tests))),
+        prior,
+        {},
+    )
+
+
+def footage_data(text, data_dir, rows):
+    """Footage: about a tenth of its scenes is held out."""
+    found = collection.collect(
+        text.split(','),
+        ReadingConfig(),
+        flag='train_data',
+        rows=rows,
+        data_dir=pano_rooms.data_folder(data_dir),
+    )
+    learned, held_out = split(found.pieces)
+    return Data(
+        functools.partial(FootageSource, [piece.clip for piece in learned]),
+        lambda: map(judge.footage_of, held_out),
+        None,
+        {'train_data': found.digest},
+    )
+
+
 def run_one(variant, seed, options, data):
     """Trains and scores one variant with one seed.
 
@@ -82,12 +143,11 @@ def run_one(variant, seed, options, data):
         variant: key of `VARIANTS`.
         seed: of initialisation, data order and augmentation.
         options: steps, batch_size, face_size, depth_channels, pose_channels, loss.
-        data: (training clips, test clips, image-blind prior).
+        data: `Data`.
 
     Returns:
         dict of the metrics, the baselines' AbsRel, the last training loss and the seconds taken.
     """
-    clips, tests, prior = data
     model = ModelConfig(
         face_size=options.face_size,
         depth_channels=options.depth_channels,
@@ -112,7 +172,7 @@ def run_one(variant, seed, options, data):
 
         state = train.fit(
             train.init_state(config, model),
-            sources.WindowSource(clips, batch_size=config.batch_size, seed=seed),
+            data.source(batch_size=config.batch_size, seed=seed),
             config,
             model,
             options.loss,
@@ -120,11 +180,7 @@ def run_one(variant, seed, options, data):
             on_step=on_step,
         )
     scores = evaluate.evaluate(
-        train.unflatten(state.average, model),
-        (from_clip(tests[i]) for i in range(len(tests))),
-        grid,
-        model,
-        prior=prior,
+        train.unflatten(state.average, model), data.tests(), grid, model, prior=data.prior
     )
     tenth = max(1, len(losses) // 10)
     return {
@@ -140,7 +196,7 @@ def run_one(variant, seed, options, data):
     }
 
 
-def table(rows):
+def table(rows, data='PanoRooms'):
     """The runs as Markdown: mean and deviation over the seeds; published rows are marked."""
     columns = DEPTH + POSE
     lines = [
@@ -152,12 +208,11 @@ def table(rows):
         if mine:
             scores = [[row[name] for row in mine] for name in columns]
             cells = [f'{np.mean(values):.3f} ± {np.std(values):.3f}' for values in scores]
-            lines.append(f'| PanoRooms | {variant} | {len(mine)} | ' + ' | '.join(cells) + ' |')
+            lines.append(f'| {data} | {variant} | {len(mine)} | ' + ' | '.join(cells) + ' |')
     if rows:
         for name in ('blind', 'constant'):
             lines.append(
-                f'| PanoRooms | {name} predictor | | {rows[0][name]:.3f} |'
-                + ' |' * (len(columns) - 1)
+                f'| {data} | {name} predictor | | {rows[0][name]:.3f} |' + ' |' * (len(columns) - 1)
             )
     for variant, values in PUBLISHED.items():
         cells = ['-' if value is None else f'{value:.3f}' for value in values] + ['-'] * len(POSE)
@@ -167,11 +222,15 @@ def table(rows):
     return '\n'.join(lines) + '\n'
 
 
+def _name(facts):
+    return 'footage' if 'train_data' in facts else 'PanoRooms'
+
+
 def write(folder, facts, rows):
     """Writes the three forms of the table."""
     write_json(folder / 'ablation.json', {'facts': facts, 'runs': rows})
     with atomic_path(folder / 'ablation.md') as temporary:
-        temporary.write_text(table(rows))
+        temporary.write_text(table(rows, _name(facts)))
     with (
         atomic_path(folder / 'ablation.csv') as temporary,
         open(temporary, 'w', newline='') as file,
@@ -222,20 +281,20 @@ def main(argv):
         jax.config.update('jax_compilation_cache_dir', os.path.expanduser(FLAGS.compilation_cache))
     folder, facts = pathlib.Path(FLAGS.output), {**vars(options), 'loss': dataclasses.asdict(loss)}
     folder.mkdir(parents=True, exist_ok=True)
+    rows = 2 * options.face_size
+    if FLAGS.train_data:
+        data = footage_data(FLAGS.train_data, FLAGS.data_dir, rows)
+    else:
+        data = rooms_data(options.rooms, FLAGS.data_dir, rows)
+    facts |= data.facts
     facts = json.loads(json.dumps(facts))
     rows = earlier(folder, facts)
-    clips, tests = (
-        pano_rooms.load(split, options.rooms, FLAGS.data_dir) for split in ('train', 'test')
-    )
-    prior = blind.blind_prior(
-        (depth for i in range(len(clips)) for depth in clips[i].depth[::4]), 2 * options.face_size
-    )
     for seed in range(FLAGS.seeds):
         for variant in FLAGS.variants:
             if not any((row['variant'], row['seed']) == (variant, seed) for row in rows):
-                rows.append(run_one(variant, seed, options, (clips, tests, prior)))
+                rows.append(run_one(variant, seed, options, data))
                 write(folder, facts, rows)
-    print(table(rows))
+    print(table(rows, _name(facts)))
 
 
 if __name__ == '__main__':

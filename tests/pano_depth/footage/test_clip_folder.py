@@ -197,3 +197,13 @@ def test_bad_options_are_refused(scene):
     ):
         with pytest.raises(ValueError, match=word):
             clip_folder.read_clip_folder(scene, **options)
+
+
+def test_uneven_times_are_those_of_the_frames(scene):
+    clip, times = _clip(), 5 + np.array([0, 0.1, 0.3, 0.4, 1.0, 1.2])
+    geometry.write_tum(scene / 'poses.txt', times, clip.poses)
+    footage = clip_folder.open_scene(scene)
+    shown = {frame.index: frame.time for frame in footage.frames(start=1, stride=2)}
+    assert shown == pytest.approx({1: 0.1, 3: 0.4, 5: 1.2})
+    geometry.write_tum(scene / 'poses.txt', np.arange(6) / 12, clip.poses)
+    assert all(frame.time is None for frame in clip_folder.open_scene(scene).frames())

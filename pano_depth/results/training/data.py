@@ -1,0 +1,223 @@
+"""What a training learns from and is judged by: rooms, footage, or both."""
+
+from typing import NamedTuple
+
+from common import parallel
+from common.logs import say
+from common.run import RunDirectory, check_folder, write_json
+from common.stopping import Stop
+from pano_depth.footage import masks
+from pano_depth.learning import sources
+from pano_depth.learning.footage_source import FootageSource, WithRooms
+from pano_depth.learning.model import Grid, ModelConfig, init_params
+from pano_depth.learning.triplets import Source
+from pano_depth.reconstruction import evaluate as protocol
+from pano_depth.results.training import collection, found, judge
+from pano_depth.results.training.collection import Collection, Piece
+from pano_depth.results.training.split import split
+from pano_depth.rooms import pano_rooms
+
+LIVE, STORED = 'live', 'stored'  # rooms alone
+
+
+class Data(NamedTuple):
+    """The clips of a training; none of them where it learns from rooms and is judged by rooms.
+
+    Attributes:
+        learned: pieces to learn from.
+        held_out: pieces to judge by; none: rooms judge.
+        left_out: [(name, reason)] of clips that are not used.
+        digests: of their content, by option.
+    """
+
+    learned: list[Piece]
+    held_out: list[Piece]
+    left_out: list[tuple[str, str]]
+    digests: dict[str, str | None]
+
+
+def check(config) -> None:
+    """Refuses lists of paths and options that do not go together; opens nothing.
+
+    Args:
+        config: `TrainConfig`.
+
+    Raises:
+        ValueError: names the option.
+    """
+    for flag in ('train_data', 'eval_data'):
+        text = getattr(config, flag)
+        if text is None or (flag == 'train_data' and text in (LIVE, STORED)):
+            continue
+        try:
+            paths, with_rooms = found.paths_in(text)
+        except ValueError as error:
+            raise ValueError(f'--{flag} is {error}') from None
+        if flag == 'eval_data' and with_rooms and paths:
+            raise ValueError(f'--eval_data is {text}; accepted: paths, or rooms alone')
+    if learns_from_footage(config) and config.loss.truth_weight:
+        raise ValueError(
+            f'--truth_weight is {config.loss.truth_weight}, which learns from known depth; footage'
+            ' teaches by its images alone: 0 is accepted'
+        )
+
+
+def learns_from_footage(config) -> bool:
+    """Whether `--train_data` names a path."""
+    return config.train_data not in (LIVE, STORED) and bool(found.paths_in(config.train_data)[0])
+
+
+def judged_by_rooms(config) -> bool:
+    """Whether the test split of PanoRooms judges."""
+    return config.eval_data == found.ROOMS or (
+        config.eval_data is None and not learns_from_footage(config)
+    )
+
+
+def prepare(config, rows: int, stop: Stop | None = None) -> Data:
+    """Reads the footage of a training into the cache.
+
+    Args:
+        config: `TrainConfig`.
+        rows: of the images that the networks see.
+        stop: request to stop.
+
+    Raises:
+        ValueError: there is nothing that can be used.
+        Stopped: there was a request to stop.
+    """
+    data_dir = pano_rooms.data_folder(config.data.data_dir)
+    check_folder('data_dir', str(data_dir))
+    learned = judged = Collection([], [], '')
+    read = lambda flag: collection.collect(
+        found.paths_in(getattr(config, flag))[0],
+        config.reading,
+        flag=flag,
+        rows=rows,
+        data_dir=data_dir,
+        stride=config.stride,
+        stop=stop,
+    )
+    if learns_from_footage(config):
+        learned = read('train_data')
+    if config.eval_data is not None and not judged_by_rooms(config):
+        judged = read('eval_data')
+    pieces, held_out = learned.pieces, judged.pieces
+    both = {piece.item.path.resolve() for piece in pieces}
+    both &= {piece.item.path.resolve() for piece in held_out}
+    if both:
+        raise ValueError(
+            f'--eval_data holds {min(both)}, which --train_data holds, too; accepted: other footage'
+        )
+    if pieces and config.eval_data is None:
+        pieces, held_out = split(pieces)
+    left_out = [*learned.left_out, *judged.left_out]
+    digests = {'--train_data': learned.digest or None, '--eval_data': judged.digest or None}
+    return Data(pieces, held_out, left_out, digests)
+
+
+def source_of(config, data: Data, rows: int) -> Source:
+    """The source of the training triplets.
+
+    Args:
+        config: `TrainConfig`.
+        data: its clips.
+        rows: of the images that the networks see.
+    """
+    recipe = config.recipe
+    drawn = {'batch_size': recipe.batch_size, 'seed': recipe.seed}
+    if config.train_data == STORED:
+        say(f'opening pano_rooms/{config.data.rooms}')
+        return sources.WindowSource(
+            pano_rooms.load('train', config.data.rooms, config.data.data_dir),
+            stride=max(1, config.stride),
+            with_truth=config.loss.truth_weight > 0,
+            **drawn,
+        )
+    live = sources.LiveSource(height=rows, **drawn)
+    if not data.learned:
+        return live
+    footage = FootageSource([piece.clip for piece in data.learned], **drawn)
+    frames = sum(len(piece.clip.frames) for piece in data.learned)
+    say(f'learning from {frames} frames of {len(data.learned)} clips')
+    if not found.paths_in(config.train_data)[1]:
+        return footage
+    return WithRooms(footage, live, config.rooms_share)
+
+
+class Judgement:
+    """Judges networks by held-out footage before and after their training."""
+
+    def __init__(
+        self, run: RunDirectory, config, data: Data, grid: Grid, model: ModelConfig, mask, rows: int
+    ):
+        """Takes note of what the judgement needs.
+
+        Args:
+            run: the run directory.
+            config: `TrainConfig`.
+            data: clips of the training.
+            grid, model: of the networks.
+            mask: [h, 2h] bool, where frames count; or None.
+            rows: of the images that the networks see.
+        """
+        self._run, self._config, self._data = run, config, data
+        self._grid, self._model, self._mask = grid, model, mask
+        self._rows = rows
+
+    def error(self, params: dict) -> float:
+        """The photometric error of networks."""
+        return judge.photometric_error(
+            params,
+            self._data.held_out,
+            self._grid,
+            self._model,
+            self._config.loss,
+            mask=masks.mask_of_rows(self._mask, self._rows),
+        )
+
+    def before(self, params: dict | None) -> None:
+        """Judges the networks that training starts from; an interrupted run has done so."""
+        if 'photometric_error' not in self._run.record:
+            params = (
+                init_params(self._config.recipe.seed, self._model) if params is None else params
+            )
+            self._run.update(photometric_error={'before': self.error(params)})
+
+    def after(self, params: dict, shown) -> dict:
+        """Judges the trained networks, and writes `eval.json`.
+
+        Args:
+            params: {'depth', 'pose'} parameters.
+            shown: `evaluate_job.Shown`.
+        """
+        errors = {**self._run.record['photometric_error'], 'after': self.error(params)}
+        held_out = self._data.held_out
+        scores = judge.scores(
+            params, held_out, self._grid, self._model, mask=self._mask, on_footage=shown
+        )
+        name = f'{len(held_out)} held-out clip{"s" * (len(held_out) != 1)}'
+        if scores is not None:
+            shown.write(name)
+            say(protocol.summary(scores))
+        frames = sum(len(piece.clip.frames) for piece in held_out)
+        found = {'frames': frames} if scores is None else scores
+        found |= {'photometric_error': errors, 'clips': len(held_out)}
+        self._run.update(data={'name': name}, photometric_error=errors)
+        self._run.writes('eval.json')
+        if parallel.is_main():
+            write_json(self._run.path / 'eval.json', found)
+        say(
+            f'photometric error on {name}: {errors["before"]:.4f} before,'
+            f' {errors["after"]:.4f} after the training'
+        )
+        return found
+
+
+def listing(data: Data) -> dict:
+    """What run.json says of the clips."""
+    if not data.learned and not data.held_out:
+        return {}
+    learned = collection.listing(data.learned, held_out=False)
+    out = [{'name': name, 'reason': reason} for name, reason in data.left_out]
+    return {'clips': learned + collection.listing(data.held_out, held_out=True), 'left_out': out}

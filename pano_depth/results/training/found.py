@@ -1,0 +1,116 @@
+"""Finds the clips in the paths that --train_data and --eval_data name; opens none of them."""
+
+import functools
+import os
+import pathlib
+from collections.abc import Callable
+from typing import NamedTuple
+
+from pano_depth.footage import clip_folder, media, panosuncg, rgbd
+from pano_depth.footage.config import ReadingConfig
+from pano_depth.footage.footage import Footage
+from pano_depth.footage.open_footage import open_footage
+
+ROOMS = 'rooms'
+VIDEO_SUFFIXES = (
+    *('.mp4', '.mov', '.m4v', '.mkv', '.webm', '.avi', '.insv', '.360', '.ts', '.mts', '.m2ts'),
+    *('.mpg', '.mpeg', '.wmv', '.ogv', '.flv'),
+)
+
+
+class Item(NamedTuple):
+    """Something that may turn out to be a clip.
+
+    Attributes:
+        name: what messages and run.json call it.
+        group: what it was taken in: clips of one group may show the same scene.
+        path: its file or folder.
+        open: function that opens it; raises ValueError if it cannot be used.
+    """
+
+    name: str
+    group: str
+    path: pathlib.Path
+    open: Callable[[], Footage]
+
+
+def paths_in(text: str) -> tuple[list[str], bool]:
+    """The paths in a comma-separated list, and whether the word `rooms` is among them.
+
+    Raises:
+        ValueError: a part is empty, or appears twice.
+    """
+    parts = [part.strip() for part in text.split(',')]
+    if not all(parts) or len(set(parts)) < len(parts):
+        raise ValueError(
+            f'{text!r} has an empty part, or one part twice; accepted: PATH[,PATH...], each once'
+        )
+    return [part for part in parts if part != ROOMS], ROOMS in parts
+
+
+def items_of(path: str | pathlib.Path, reading: ReadingConfig) -> list[Item]:
+    """The clips of a path.
+
+    Args:
+        path: a video, a folder of videos, a folder of images, a scene of a clip folder or a root
+            of several, a folder of RGB-D pairs, a PanoSUNCG root, or a folder of such folders.
+        reading: how files are read.
+
+    Raises:
+        ValueError: there is nothing of that name, or nothing in it.
+    """
+    path = pathlib.Path(path)
+    if not path.exists():
+        raise ValueError(f'{path} does not exist; accepted: videos and folders of footage')
+    items = _items(path, path.name or str(path), functools.partial(_open, reading=reading), reading)
+    if not items:
+        raise ValueError(
+            f'{path} holds no footage; accepted: a video, a folder of videos or of images, clip'
+            ' folders, a PanoSUNCG root'
+        )
+    return items
+
+
+def _items(path, name, opened, reading):
+    one = lambda place, called: Item(
+        called, os.path.abspath(place), place, functools.partial(opened, place)
+    )
+    if path.is_file():
+        return [one(path, name)]
+    if (path / 'rgb').is_dir():
+        return [one(path, name)]
+    if scenes := clip_folder.list_scenes(path):
+        return [one(path / scene, f'{name}/{scene}') for scene in scenes]
+    if folders := panosuncg.trajectories(path):
+        return [_trajectory(folder, name, reading) for folder in folders]
+    entries = sorted(entry for entry in path.iterdir() if entry.name[0] != '.')
+    videos = [entry for entry in entries if entry.suffix.lower() in VIDEO_SUFFIXES]
+    if videos := [entry for entry in videos if entry.is_file()]:
+        return [one(entry, f'{name}/{entry.name}') for entry in videos]
+    images = [entry for entry in entries if entry.suffix.lower() in media.IMAGE_SUFFIXES]
+    if any(entry.is_file() for entry in images) or rgbd.is_pairs(path):
+        return [one(path, name)]
+    inner = [_items(e, f'{name}/{e.name}', opened, reading) for e in entries if e.is_dir()]
+    return [item for items in inner for item in items]
+
+
+def _open(path, *, reading):
+    """The only piece of footage of a path."""
+    return open_footage(
+        path,
+        stereo=reading.stereo,
+        on_bad=reading.on_bad_frame,
+        depth_scale=reading.depth_scale,
+        projection=reading.projection,
+        fisheye_fov=reading.fisheye_fov,
+        fps=reading.fps,
+    )[0]
+
+
+def _trajectory(folder, name, reading):
+    """A trajectory of a PanoSUNCG tree; all of a scene are one group."""
+    opened = functools.partial(
+        panosuncg.open_trajectory, folder, stereo=reading.stereo, on_bad=reading.on_bad_frame
+    )
+    called = f'{name}/{folder.parent.name}/{folder.stem}'
+    return Item(called, os.path.abspath(folder.parent), folder, opened)
