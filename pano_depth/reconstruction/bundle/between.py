@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from common.logs import Progress
 from pano_depth.kernels.rigid import Motion
 from pano_depth.reconstruction.bundle import terms
 from pano_depth.reconstruction.bundle.equations import BLUR, Equations, State
@@ -38,19 +39,23 @@ def locate(
     """
     rotation, translation = start.rotation.copy(), start.translation.copy()
     rotation[chosen], translation[chosen] = state.rotation, state.translation
-    for number in range(len(chosen) - 1):
-        between = np.arange(chosen[number] + 1, chosen[number + 1])
-        for first in range(0, len(between), TOGETHER):
-            group = between[first : first + TOGETHER]
-            poses = _carried(start, state, chosen, number, group)
-            hosts = [
-                host
-                for host in range(number - AROUND + 1, number + AROUND + 1)
-                if 0 <= host < len(chosen)
-            ]
-            rotation[group], translation[group] = _settle(
-                found, problem, state, hosts, group, poses, heights
-            )
+    if len(chosen) == len(rotation):
+        return Motion(rotation, translation)
+    with Progress(len(rotation) - len(chosen), unit='frame', description='locating') as progress:
+        for number in range(len(chosen) - 1):
+            between = np.arange(chosen[number] + 1, chosen[number + 1])
+            for first in range(0, len(between), TOGETHER):
+                group = between[first : first + TOGETHER]
+                poses = _carried(start, state, chosen, number, group)
+                hosts = [
+                    host
+                    for host in range(number - AROUND + 1, number + AROUND + 1)
+                    if 0 <= host < len(chosen)
+                ]
+                rotation[group], translation[group] = _settle(
+                    found, problem, state, hosts, group, poses, heights
+                )
+                progress.update(len(group))
     return Motion(rotation, translation)
 
 
