@@ -10,9 +10,8 @@ Needs the packages of the extra `export`.
 
 import contextlib
 import dataclasses
-import os
 import pathlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -21,18 +20,15 @@ import numpy as np
 from jax import export as jax_export
 from jax.extend import core
 
-from common import options
-from common.export_config import ExportConfig  # noqa: F401 - handed on
+from common.export_config import RECORD_FILE
 from common.onnx_graph import BATCH, Port, require
-from common.run import RECORD_FILE as RUN_FILE
-from common.run import atomic_path, check_workdir, earlier_run, open_run, write_json
+from common.run import atomic_path, write_json
 
 # What each format needs besides JAX.
 FORMATS = {'onnx': ('onnx', 'onnxruntime'), 'stablehlo': ('flatbuffers',)}
 PLATFORMS = ('cpu', 'cuda', 'tpu')
 # Images go in as they are in files, or as they are in this project.
 PIXELS = {'float32': '0 to 1', 'uint8': '0 to 255'}
-RECORD_FILE = 'export.json'
 TOLERANCE = 1e-4
 
 
@@ -220,95 +216,3 @@ def summary(record: Mapping[str, Any]) -> str:
         f'{facts["difference"]:.1e} (accepted: {record["tolerance"]:g})'
         for name, facts in record['files'].items()
     )
-
-
-@contextlib.contextmanager
-def destination(
-    workdir: str | None,
-    checkpoint: str,
-    config,
-    *,
-    overwrite: bool = False,
-    known: Sequence[str] = (),
-    inputs: Mapping[str, str | None] | None = None,
-) -> Iterator[pathlib.Path]:
-    """Opens the directory that an export goes to.
-
-    Args:
-        workdir: directory of a new run, or the workdir of the network itself; there, flags.txt
-            stays as the training wrote it, and an earlier export is replaced, all its files.
-        checkpoint: where the network comes from.
-        config: the options of the export.
-        overwrite, known: as for `common.run.open_run`; the files of a training stay.
-        inputs: digests of what is exported, as for `open_run`.
-
-    Yields:
-        The directory.
-
-    Raises:
-        ValueError: no workdir is given, it cannot be opened, it holds another run, or a training
-            that has not ended.
-    """
-    path = _path_of(workdir)
-    formats = options.values_of(config)['format']
-    names = {RECORD_FILE, *(f'model.{name}' for name in formats)}
-    others = {f'model.{name}' for name in FORMATS} - names
-    if is_own(workdir, checkpoint):
-        _, record = earlier_run(path)
-        if record.get('files') and not record.get('finished'):
-            raise ValueError(
-                f'workdir {workdir} holds a training that has not ended, whose network changes; an'
-                ' export of what it has learned so far needs another --workdir'
-            )
-        if record.get('files'):
-            write_json(path / RUN_FILE, {**record, 'files': sorted({*record['files'], *names})})
-        yield path
-        for name in others:
-            (path / name).unlink(missing_ok=True)
-        if record.get('files'):
-            listed = {*record['files'], *names} - others
-            write_json(path / RUN_FILE, {**record, 'files': sorted(listed)})
-        return
-    text = options.flagfile(config, mode='export', workdir=os.fspath(workdir))
-    with open_run(
-        workdir, text, overwrite=overwrite, known=known, inputs=inputs, what='export'
-    ) as run:
-        run.writes(*names)
-        yield run.path
-        run.finish()
-
-
-def _path_of(workdir):
-    if not workdir:
-        raise ValueError(
-            '--workdir has to name a directory: a new one, or the workdir of the network'
-        )
-    return pathlib.Path(workdir).expanduser()
-
-
-def is_own(workdir, checkpoint: str) -> bool:
-    """Whether an export goes into the workdir of the network itself."""
-    return _path_of(workdir).resolve() == pathlib.Path(checkpoint).expanduser().resolve()
-
-
-def check_destination(
-    workdir: str | None,
-    checkpoint: str,
-    config,
-    *,
-    overwrite: bool = False,
-    known: Sequence[str] = (),
-) -> None:
-    """Refuses a directory that `destination` would refuse, before the work.
-
-    Args:
-        workdir, checkpoint, config, overwrite, known: as for `destination`.
-
-    Raises:
-        ValueError: as `destination`.
-    """
-    if is_own(workdir, checkpoint):
-        return
-    earlier, _ = earlier_run(workdir, overwrite=overwrite)
-    options.check_same(earlier, config, workdir=workdir, what='export', mode='export')
-    check_workdir(workdir, overwrite=overwrite, known=known, reads={'checkpoint': checkpoint})

@@ -5,6 +5,10 @@ from typing import Literal
 
 from common.options import option
 
+RECORD_FILE = 'export.json'
+# What exports of all formats write into their workdir.
+FILES = ('model.onnx', 'model.stablehlo', RECORD_FILE)
+
 
 @dataclasses.dataclass(frozen=True)
 class ExportConfig:

@@ -28,7 +28,7 @@ def expand(text: str, where: str = READ) -> str:
         kind, colon, path = text.partition(':')
         return f'{kind}{colon}{os.path.expanduser(path)}'
     if where == READ_LIST:
-        return ','.join(map(os.path.expanduser, text.split(',')))
+        return ','.join(os.path.expanduser(part.strip()) for part in text.split(','))
     return os.path.expanduser(text)
 
 
@@ -61,7 +61,8 @@ def read_by(config: Any) -> dict[str, str]:
         if values[name] is None or where == WRITTEN:
             continue
         text = os.fspath(values[name])
-        paths = text.split(',') if where == READ_LIST else [_path_in(text, where)]
+        listed = where == READ_LIST
+        paths = list(map(str.strip, text.split(','))) if listed else [_path_in(text, where)]
         found |= {f'{name}[{i}]' if i else name: path for i, path in enumerate(paths)}
     return found
 

@@ -1,4 +1,4 @@
-"""A page about a run: text, tables, curves, pictures and point clouds in one HTML file.
+"""A page about a run: text, tables, curves, pictures, clouds and panoramas in one HTML file.
 
 The file needs nothing else.
 """

@@ -1,4 +1,4 @@
-"""One self-contained HTML page about a run: text, facts, tables, curves, pictures, point clouds.
+"""One self-contained HTML page about a run: text, tables, curves, pictures, clouds, panoramas.
 
 The page works offline: pictures, numbers and scripts are inside it, and its content security policy
 forbids the browser to load or run anything else. The page is built from blocks in reading order; it
@@ -16,7 +16,7 @@ from common.report.panorama import panorama
 from common.run import atomic_path
 
 _ASSETS = pathlib.Path(__file__).parent / 'assets'
-_SCRIPTS = ('curves.js', 'gestures.js', 'renderers.js', 'cloud.js', 'panorama.js')
+_SCRIPTS = ('curves.js', 'gestures.js', 'webgl.js', 'renderers.js', 'cloud.js', 'panorama.js')
 
 
 class Report:

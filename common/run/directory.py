@@ -20,7 +20,7 @@ from common import parallel
 from common.run import record as records
 from common.run.files import atomic_path, jsonable, nearest, remove_leftovers, write_json
 from common.run.identity import check_inputs
-from common.run.names import Names, exists, files_in
+from common.run.names import Names, exists, files_in, literal
 from common.run.overwrite import LOCK_FILE, clear, removable, remove_files
 from common.run.record import FLAGS_FILE, RECORD_FILE
 
@@ -81,7 +81,9 @@ class RunDirectory:
         if not os.path.isabs(name):
             return name
         path = pathlib.Path(name)
-        return path.relative_to(self.path).as_posix() if path.is_relative_to(self.path) else None
+        if not path.is_relative_to(self.path):
+            return None
+        return literal(path.relative_to(self.path).as_posix())
 
     def finish(self) -> None:
         """Records that the run has ended well; removes what only earlier runs of it wrote."""

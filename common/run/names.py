@@ -17,6 +17,11 @@ from collections.abc import Iterable, Iterator, Sequence
 _RANGE = re.compile(r'(.*)\{(\d+)\.\.(\d+)(?:\.\.(\d+))?\}(.*)')
 
 
+def literal(name: str) -> str:
+    """A name that stands for itself alone, whatever characters are in it."""
+    return re.sub(r'[*?\[{]', r'[\g<0>]', name)
+
+
 def numbered(form: str, numbers: Iterable[int], *, digits: int = 6) -> list[str]:
     """The names of numbered files.
 

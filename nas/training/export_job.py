@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from common import export, options
+from common import export, export_workdir, options
 from common.logs import say
 from common.run import digest_of_tree
 from nas.training.config import ExportTrainedConfig
@@ -40,12 +40,12 @@ def export_trained(
         )
     export.check_formats(config.files.format)
     going = {'overwrite': overwrite, 'known': FILES}
-    export.check_destination(workdir, os.fspath(checkpoint), config, **going)
+    export_workdir.check_destination(workdir, os.fspath(checkpoint), config, **going)
     trained = load_trained(checkpoint, which=config.which)
     network = exportable(trained, pixels=config.files.pixels)
     digests = {'--checkpoint': digest_of_tree(trained.variables, trained.meta, config.which)}
     source = {'checkpoint': os.fspath(checkpoint), 'which': config.which, 'step': trained.step}
-    with export.destination(
+    with export_workdir.destination(
         workdir, os.fspath(checkpoint), config, inputs=digests, **going
     ) as folder:
         record = export.write(network, folder, config.files.format, source=source)

@@ -72,7 +72,7 @@ def train(
     text = options.flagfile(config, mode='train', workdir=os.fspath(workdir))
     digests = {'--dataset': dataset.digest()}
     with open_run(workdir, text, inputs=digests, what='training', **opening) as run:
-        run.writes(*trained.FILES[:5])
+        run.writes(*trained.TRAINING_FILES)
         if parallel.is_main():
             trained.write_meta(run.path, meta)
         facts = _train_in(run, config, architecture, dataset, split, stop)

@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from common import export_config
 from common.checkpoint import Checkpoints
 from common.run import jsonable, write_json
 from nas.cells.architecture import Architecture
@@ -31,10 +32,11 @@ from nas.training import recipe
 from nas.training.config import RecipeConfig
 
 NETWORK_FILE, LAST, BEST = 'network.json', 'checkpoints', 'best'
+# Names of what a training writes before its results.
+TRAINING_FILES = (NETWORK_FILE, f'{LAST}/', f'{BEST}/', 'metrics.jsonl', 'events.out.tfevents.*')
 # Names of what runs of before run.json listed their files may have written.
 FILES = (
-    *(NETWORK_FILE, f'{LAST}/', f'{BEST}/', 'metrics.jsonl', 'events.out.tfevents.*'),
-    *('train.json', 'report.html', 'model.onnx', 'model.stablehlo', 'export.json'),
+    *(*TRAINING_FILES, 'train.json', 'report.html', *export_config.FILES),
     *('evaluations.jsonl', 'evaluations.jsonl.corrupt', 'pareto.csv', 'pareto.png', 'search.json'),
     'slurm/',
 )

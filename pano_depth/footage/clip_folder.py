@@ -5,6 +5,7 @@ The files of a scene:
     <root>/<scene>/rgb/000000.png|jpg     equirectangular frames, numbered from 0
     <root>/<scene>/depth/000000.png       16-bit millimetres of range, 0 = invalid; or
                                           .npy | .exr | .dpt in metres; optional
+    <root>/<scene>/confidence/000000.png  of exported reconstructions, which is not read; optional
     <root>/<scene>/poses.txt              TUM, camera to world, line i = frame i; optional
 """
 
@@ -96,7 +97,7 @@ def open_scene(path, *, stereo=None, on_bad='refuse', depth_scale=None):
 
     Args:
         path: the scene's folder, with `rgb/` and optionally `depth/` and `poses.txt`.
-        stereo: see `frame_files.eye_size`. Depth is taken the same way unless it is 2:1.
+        stereo: see `eyes.eye_size`. Depth is taken the same way unless it is 2:1.
         on_bad: 'refuse' or 'skip', see `open_footage.open_footage`.
         depth_scale: metres per unit of the depth files, or None for millimetres in `.png`, metres
             elsewhere.

@@ -57,7 +57,7 @@ class BadFrames:
     def report(self, name, reason):
         """Raises ValueError with the reason, which names the file, or notes it."""
         if self.refuses:
-            raise ValueError(f'{reason} (on_bad=skip leaves it out)')
+            raise ValueError(f'{reason} (--on_bad_frame=skip leaves it out)')
         if all(name != known for known, _ in self.skipped):
             self.skipped.append((name, reason))
             logging.warning('left out: %s', reason)

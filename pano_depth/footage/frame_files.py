@@ -8,20 +8,9 @@ from typing import NamedTuple
 from common import images
 from pano_depth.footage import media
 from pano_depth.footage.clip import Clip
-from pano_depth.footage.eyes import check_stereo, eye_size, stored_size, take_eye
+from pano_depth.footage.eyes import eye_size, take_eye
 from pano_depth.footage.footage import Footage, Frame
 from pano_depth.footage.photos import photo
-
-__all__ = [
-    'FrameFiles',
-    'check_stereo',
-    'eye_size',
-    'from_files',
-    'natural_order',
-    'numbered_files',
-    'stored_size',
-    'take_eye',
-]
 
 # Panoramas whose sizes differ by less are one panorama, rounded by different programs.
 _SAME_SIZE = 0.02

@@ -15,6 +15,8 @@ from pano_depth.footage.footage import Footage
 from pano_depth.footage.frame_files import natural_order
 
 _HALF = 128
+# Seconds, and part of a video, for which the sound may go on: by both its length is estimated.
+_LEFT_OVER, _LEFT_OVER_PART = 0.5, 0.05
 # What people add to the name of a frame: 7_mask.png, 7.jpg.png; and to that of an image with depth.
 _ADDED = re.compile(r'([-_.](mask|rgb|color))?(\.(png|jpe?g|tiff?|webp|bmp))?$', re.IGNORECASE)
 
@@ -85,9 +87,11 @@ def with_masks(footage: Footage, folder: str | pathlib.Path) -> Footage:
             f'--mask is {folder}, which holds no images; accepted: an image, or a folder with one'
             ' for each frame'
         )
-    names = getattr(footage.read, 'names', None)
-    numbers = range(footage.length)
-    found = _match(natural_order(files), names or [str(number) for number in numbers], folder)
+    files = natural_order(files)
+    if names := getattr(footage.read, 'names', None):
+        found = _by_name(files, names, folder)
+    else:
+        found = _by_number(files, footage, folder)
     extra = sorted({file.name for file in files} - {file.name for file in found.values()})
     notes = footage.notes
     if extra:
@@ -114,12 +118,12 @@ def _fitted(footage, frame, file):
     return media.resize_valid(read_mask(file), *size) if mask is None else mask
 
 
-def _match(files: Sequence[pathlib.Path], names: Sequence[str], folder) -> dict:
-    """{index of a frame: file of its mask}.
+def _by_name(files: Sequence[pathlib.Path], names: Sequence[str], folder) -> dict:
+    """{index of a frame: file of its mask}, for frames with files.
 
     Args:
         files: in natural order.
-        names: of the frames' files, or their numbers.
+        names: of the frames' files.
         folder: what the message names.
     """
     best = {}
@@ -135,13 +139,31 @@ def _match(files: Sequence[pathlib.Path], names: Sequence[str], folder) -> dict:
             return found
     if len(files) == len(names):
         return dict(enumerate(files))
-    if not names:
-        # The length of the footage is not known: masks are numbered or in order.
-        return best or dict(enumerate(files))
     missing = [name for i, name in enumerate(names) if i not in best]
-    raise ValueError(
-        f'--mask={folder} has no mask for {len(missing)} of {len(names)} frames, the first is'
-        f' {missing[0]}; accepted: one for each, named as the frame, or as many as there are frames'
+    raise _too_few(folder, len(missing), len(names), missing[0])
+
+
+def _by_number(files: Sequence[pathlib.Path], footage: Footage, folder) -> dict:
+    """The same for frames without files, such as those of a video, whose number is an estimate."""
+    numbers = [_number(file.stem) for file in files]
+    counted = len(set(numbers)) == len(files) and all(isinstance(one, int) for one in numbers)
+    # From 0, or from 1 as ffmpeg counts images.
+    whole = numbers[0] in (0, 1) and numbers == list(range(numbers[0], numbers[0] + len(files)))
+    in_order = whole or not counted or len(files) == footage.length
+    found = dict(enumerate(files) if in_order else zip(numbers, files, strict=True))
+    missing = [i for i in range(footage.length) if i not in found]
+    # A video may end before its header says; a frame without a mask is refused when it is read.
+    some = max(_LEFT_OVER * footage.fps, _LEFT_OVER_PART * footage.length)
+    if missing and (missing[0] < max(found) or len(missing) > some):
+        raise _too_few(folder, len(missing), footage.length, f'frame {missing[0]}')
+    end = footage.length + some if footage.length else float('inf')
+    return {i: file for i, file in found.items() if i < end}
+
+
+def _too_few(folder, missing, count, first):
+    return ValueError(
+        f'--mask={folder} has no mask for {missing} of {count} frames, the first is {first};'
+        ' accepted: one for each, named as the frame, or as many as there are frames'
     )
 
 

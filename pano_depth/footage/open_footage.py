@@ -39,8 +39,9 @@ def open_footage(
         depth_scale: metres per unit of depth files, or None for millimetres in `.png`, metres
             elsewhere. PanoSUNCG has its own.
         projection: how a frame shows the sphere. 'auto' finds out; 'equirect' takes the pixels as
-            they are, whatever the metadata say; else the name of a layout of `layouts`. Files of
-            depth or poses belong to the pixels as they are stored: with them it has no effect.
+            they are, whatever the metadata say; else the name of a layout of `layouts`, which is
+            refused where a folder holds depth or poses, since these belong to the pixels as they
+            are stored.
         fisheye_fov: degrees across each circle of a fisheye layout; None measures it.
         fps: frames a second of images, which do not say; None means 24.
 
@@ -61,6 +62,21 @@ def open_footage(
         return [open_video.open_video(path, **shown, **options)]
     if not path.is_dir():
         raise ValueError(f'input {path} does not exist; {_ACCEPTED}')
+    if found := _with_depth_or_poses(path, depth_scale, fps, options):
+        if projection not in ('auto', 'equirect'):
+            raise ValueError(
+                f'projection is {projection!r}, but {path} is of a kind that holds depth and poses,'
+                ' which belong to the pixels as they are stored; accepted: auto, equirect'
+            )
+        return found
+    footage = open_photos.open_photos(path, fps=fps, **shown, **options)
+    if footage is None:
+        raise ValueError(f'input {path} holds neither rgb/ nor images; {_ACCEPTED}')
+    return [footage]
+
+
+def _with_depth_or_poses(path, depth_scale, fps, options):
+    """List of `Footage` of a folder of a kind that can hold depth and poses; empty for others."""
     if (path / 'rgb').is_dir():
         return [clip_folder.open_scene(path, depth_scale=depth_scale, **options)]
     if scenes := clip_folder.list_scenes(path):
@@ -72,7 +88,4 @@ def open_footage(
         return [panosuncg.open_trajectory(folder, **options) for folder in folders]
     if rgbd.is_pairs(path):
         return [rgbd.open_pairs(path, depth_scale=depth_scale, fps=fps, **options)]
-    footage = open_photos.open_photos(path, fps=fps, **shown, **options)
-    if footage is None:
-        raise ValueError(f'input {path} holds neither rgb/ nor images; {_ACCEPTED}')
-    return [footage]
+    return []

@@ -37,4 +37,4 @@ def agreement(
     inverse = lambda x: jnp.where(x > 0, 1 / jnp.where(x > 0, x, 1), 0)
     maps = (inverse(jnp.asarray(x, jnp.float32)) for x in (depth, other))
     motion = (jnp.asarray(x, jnp.float32) for x in (rotation, translation))
-    return confirm.agreement(*maps, *motion, TOLERANCE)
+    return confirm.compare(*maps, *motion, TOLERANCE)[0]

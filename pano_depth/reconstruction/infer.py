@@ -9,13 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Float16, Float32, Float64, UInt8
 
-from pano_depth.kernels import cube
+from pano_depth.kernels import cube, sphere
 from pano_depth.kernels.rigid import Motion
 from pano_depth.kernels.shapes import Array
 from pano_depth.learning import model as models
 from pano_depth.learning.model import Grid, ModelConfig
 from pano_depth.learning.objective import HIDDEN
-from pano_depth.reconstruction import trajectory
+from pano_depth.reconstruction import trajectory, validity
 from pano_depth.reconstruction.validity import Mask
 
 BATCH = 8
@@ -118,22 +118,17 @@ def depth_maps(
 
 
 def estimate_depth(
-    params: dict,
-    frames: UInt8[Array, 'frames height width 3'],
-    grid: Grid,
-    config: ModelConfig,
-    *,
-    mask: Mask = None,
+    params: dict, frames: UInt8[Array, 'frames height width 3'], grid: Grid, config: ModelConfig
 ) -> Float16[np.ndarray, 'frames height width']:
     """Depth of frames, each frame by itself.
 
     Args:
-        params, frames, grid, config, mask: as for `analyse`.
+        params, frames, grid, config: as for `analyse`.
 
     Returns:
         Range, whose mean disparity is about 1.
     """
-    disparity = analyse(params, frames, grid, config, ordered=False, mask=mask).disparity
+    disparity = analyse(params, frames, grid, config, ordered=False).disparity
     depth_of = depth_maps(config, 2 * config.face_size)
     out = np.empty(frames.shape[:3], np.float16)
     for start in range(0, len(frames), BATCH):
@@ -240,8 +235,23 @@ def scaled(analysis: Analysis, factor: float) -> Analysis:
     return analysis._replace(units=analysis.units * factor, poses=poses)
 
 
-def median_depth(analysis: Analysis, *, samples: int = 64) -> float:
-    """Median depth over evenly spaced frames of an `Analysis`, in its unit."""
+def median_depth(analysis: Analysis, *, mask: Mask = None, samples: int = 64) -> float:
+    """Median depth over evenly spaced frames of an `Analysis`, in its unit.
+
+    Args:
+        analysis: the frames.
+        mask: False for pixels that do not count, of any size: one mask, or one for each frame; or
+            None. If it hides everything, everything counts.
+        samples: number of frames, at most.
+    """
     count = len(analysis.units)
     shown = np.unique(np.linspace(0, count - 1, min(samples, count)).astype(int))
-    return float(np.median(analysis.units[shown, None, None, None] / analysis.disparity[shown]))
+    depth = analysis.units[shown, None, None, None] / analysis.disparity[shown]
+    if mask is not None:
+        faces, rows, columns = depth.shape[1:]
+        whole = faces == 1
+        rays = sphere.ray_directions(rows, columns)[None] if whole else cube.face_directions(rows)
+        masks = np.stack([validity.of_frame(mask, i) for i in shown], axis=-1)
+        counts = np.asarray(sphere.sample_equirect(masks, rays, method='nearest'))
+        depth = depth[np.moveaxis(counts, -1, 0)] if counts.any() else depth
+    return float(np.median(depth))

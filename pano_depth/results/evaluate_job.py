@@ -12,9 +12,7 @@ from common.run import (
     RunDirectory,
     check_folder,
     check_inputs,
-    check_workdir,
     digest_of_tree,
-    earlier_run,
     open_run,
     write_json,
 )
@@ -25,7 +23,7 @@ from pano_depth.learning import checkpoints
 from pano_depth.learning.checkpoints import ModelChoice
 from pano_depth.learning.model import Grid, ModelConfig, make_grid
 from pano_depth.reconstruction import evaluate as protocol
-from pano_depth.results import inputs, panels, report
+from pano_depth.results import inputs, panels, report, workdirs
 from pano_depth.rooms import blind, pano_rooms
 
 ROOMS = 'rooms'
@@ -85,13 +83,10 @@ def evaluate(
     """
     config = options.expand_paths(config)
     beside = {'mode': 'eval', 'input': inputs.name_of(footage)}
-    opening = {'overwrite': overwrite, 'known': inputs.FILES}
-    opening['reads'] = {'input': beside['input'], **options.read_by(config)}
-    record = {}
-    if workdir is not None:
-        earlier, record = earlier_run(workdir, overwrite=overwrite)
-        options.check_same(earlier, config, workdir=workdir, what='evaluation', **beside)
-        check_workdir(workdir, **opening)
+    opening = workdirs.opening(config, overwrite=overwrite, input=beside['input'])
+    _, record = workdirs.check(
+        workdir, config, opening, what='evaluation', free={'data_dir'}, **beside
+    )
     on_rooms = isinstance(footage, str) and footage == ROOMS
     if on_rooms:
         check_rooms(config.data.rooms)
@@ -140,10 +135,8 @@ class Reading:
             params, model: the networks.
         """
         self._contents = [inputs.Content(piece) for piece in pieces]
-        self._rows, self._known = (
-            2 * model.face_size,
-            {'--checkpoint': digest_of_tree(params, model)},
-        )
+        self._rows = 2 * model.face_size
+        self._known = {'--checkpoint': digest_of_tree(params, model)}
         self.footage = [content.footage for content in self._contents]
         if pieces:
             self._known |= inputs.digest_of_mask(config.footage)

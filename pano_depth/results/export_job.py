@@ -3,14 +3,14 @@
 import dataclasses
 import pathlib
 
-from common import export, options
+from common import export, export_workdir, options
 from common.export_config import ExportConfig
 from common.logs import say
 from common.options import READ, check_options, option
 from common.run import digest_of_tree
 from pano_depth.learning import checkpoints
 from pano_depth.learning.checkpoints import ModelChoice
-from pano_depth.results import inputs
+from pano_depth.results import workdirs
 from pano_depth.results.export import exportable
 
 
@@ -67,13 +67,13 @@ def export_depth(
     """
     config = options.expand_paths(config)
     checkpoint = config.checkpoint or default_checkpoint(workdir)
-    going = {'overwrite': overwrite, 'known': inputs.FILES}
-    export.check_destination(workdir, checkpoint, config, **going)
+    going = {'overwrite': overwrite, 'known': workdirs.FILES}
+    export_workdir.check_destination(workdir, checkpoint, config, **going)
     params, model = checkpoints.trained_model(checkpoint, config.model)
     export.check_formats(config.export.format)
     network = exportable(params, model, height=config.export_height, pixels=config.export.pixels)
     digests = {'--checkpoint': digest_of_tree(params, model)}
-    with export.destination(workdir, checkpoint, config, inputs=digests, **going) as folder:
+    with export_workdir.destination(workdir, checkpoint, config, inputs=digests, **going) as folder:
         record = export.write(
             network, folder, config.export.format, source={'checkpoint': checkpoint}
         )

@@ -12,20 +12,12 @@ from common.run import Digest, digest_of, digest_of_path
 from pano_depth.footage import footage as footages
 from pano_depth.footage import masks, open_footage
 from pano_depth.footage.clip import Clip
-from pano_depth.footage.config import FootageConfig
+from pano_depth.footage.config import FootageConfig, ReadingConfig
 from pano_depth.footage.footage import Footage
 from pano_depth.rooms import rooms
 
 SAMPLE = 'sample'
 SAMPLE_ROWS = 256
-_NUMBER = '[0-9]' * 6
-# Names of what runs of before run.json listed their files may have written.
-FILES = (
-    *(f'depth/{_NUMBER}.png', f'depth/{_NUMBER}.npy', f'confidence/{_NUMBER}.png', 'refining*/*'),
-    *('depth.mp4', 'trajectory*.txt', 'trajectory*.png', 'cloud*.ply', 'mask*.png', 'panels*.png'),
-    *('eval.json', 'report.html', 'metrics.jsonl', 'events.out.tfevents.*', 'checkpoints/'),
-    *('model.onnx', 'model.stablehlo', 'export.json'),
-)
 
 
 def open_input(footage, config: FootageConfig, *, sample_rows: int = 0) -> list[Footage]:
@@ -60,16 +52,29 @@ def _opened(footage, config, sample_rows):
         if footage == SAMPLE:
             height = sample_rows or SAMPLE_ROWS
             return [footages.from_clip(rooms.sample_clip(height=height, width=2 * height))]
-        return open_footage.open_footage(
-            pathlib.Path(footage).expanduser(),
-            stereo=config.stereo,
-            on_bad=config.on_bad_frame,
-            depth_scale=config.depth_scale,
-            projection=config.projection,
-            fisheye_fov=config.fisheye_fov,
-            fps=config.fps,
-        )
+        return open_path(pathlib.Path(footage).expanduser(), config)
     return [footages.from_clip(Clip('frames', _frames(footage)))]
+
+
+def open_path(path: pathlib.Path, reading: ReadingConfig) -> list[Footage]:
+    """Opens the footage of a path, see `open_footage.open_footage`.
+
+    Args:
+        path: a file or folder.
+        reading: how files are read.
+
+    Raises:
+        ValueError: as `open_footage`.
+    """
+    return open_footage.open_footage(
+        path,
+        stereo=reading.stereo,
+        on_bad=reading.on_bad_frame,
+        depth_scale=reading.depth_scale,
+        projection=reading.projection,
+        fisheye_fov=reading.fisheye_fov,
+        fps=reading.fps,
+    )
 
 
 def _at_rate(footage, fps):

@@ -34,13 +34,13 @@ def _write_depth(folder, index, depth, confidence, npy):
     return int((depth >= 65.5355).sum())
 
 
-def write_all(folder, result, *, npy=False, cloud_axes=None, cloud_voxel=None, stop=None):
+def write_all(folder, result, *, npy=False, cloud_voxel=None, stop=None):
     """Writes all files of a reconstruction, with its scores if it has any.
 
     Args:
         folder: a directory, made if it is missing.
         result: `reconstruction.Reconstruction`.
-        npy, cloud_axes, cloud_voxel, stop: as for `write_results`.
+        npy, cloud_voxel, stop: as for `write_results`.
 
     Returns:
         dict of facts for `run.json`, without the names of the files, see `files_of`.
@@ -51,11 +51,7 @@ def write_all(folder, result, *, npy=False, cloud_axes=None, cloud_voxel=None, s
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     facts = write_trajectory(folder, result)
-    facts.update(
-        write_results(
-            folder, result, npy=npy, cloud_axes=cloud_axes, cloud_voxel=cloud_voxel, stop=stop
-        )
-    )
+    facts.update(write_results(folder, result, npy=npy, cloud_voxel=cloud_voxel, stop=stop))
     if result.scores is not None:
         write_json(folder / 'eval.json', result.scores)
     return facts
@@ -88,14 +84,13 @@ def _some_depth(result):
     return found[found > 0]
 
 
-def write_results(folder, result, *, npy=False, cloud_axes=None, cloud_voxel=None, stop=None):
+def write_results(folder, result, *, npy=False, cloud_voxel=None, stop=None):
     """Writes images, video, cloud and panels, reading the footage once more, frame by frame.
 
     Args:
         folder: the directory.
         result: `reconstruction.Reconstruction`.
         npy: also write depth as float32 arrays.
-        cloud_axes: axes of the point cloud, see `ply.CLOUD_AXES`; None for those of the result.
         cloud_voxel: side of a voxel of the cloud in the unit of the depth, or None for 1 % of the
             median depth.
         stop: `common.stopping.Stop`, or None.
@@ -109,12 +104,12 @@ def write_results(folder, result, *, npy=False, cloud_axes=None, cloud_voxel=Non
     stop, folder, count = stop or Stop(), pathlib.Path(folder), len(result)
     for name in ('depth', 'confidence'):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    footage, cloud_axes = result.footage, cloud_axes or result.axes['cloud']
+    footage = result.footage
     paced = timing.facts_of(result.times, result.footage.fps / result.stride)
     times = None if timing.are_even(result.times) else result.times
     low, high = panels.depth_range(_some_depth(result))
     saturated, shown = 0, pictures.Shown(result)
-    clouds = CloudFiles(folder, result, axes=cloud_axes, voxel=cloud_voxel)
+    clouds = CloudFiles(folder, result, axes=result.axes['cloud'], voxel=cloud_voxel)
     with (
         video.write_video(folder / 'depth.mp4', paced['fps'], times=times) as append,
         Progress(count, unit='frame', description='writing') as progress,
@@ -143,7 +138,7 @@ def write_results(folder, result, *, npy=False, cloud_axes=None, cloud_voxel=Non
     facts = {
         'frames': count,
         **paced,
-        'axes': {**result.axes, 'cloud': cloud_axes},
+        'axes': result.axes,
         'height': result.height,
         'width': result.width,
         'saturated_pixels': saturated,

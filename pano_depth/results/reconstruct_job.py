@@ -9,15 +9,7 @@ from typing import Literal
 from common import options
 from common.logs import say
 from common.options import READ, WRITTEN, check_options, held, option
-from common.run import (
-    Names,
-    check_inputs,
-    check_workdir,
-    digest_of,
-    digest_of_tree,
-    earlier_run,
-    open_run,
-)
+from common.run import Names, check_inputs, digest_of, digest_of_tree, open_run
 from common.stopping import Stop
 from pano_depth.footage import masks
 from pano_depth.footage.config import FootageConfig
@@ -27,10 +19,13 @@ from pano_depth.learning.session import LogConfig
 from pano_depth.learning.train import RecipeConfig
 from pano_depth.reconstruction.bundle import BundleConfig
 from pano_depth.reconstruction.sweep import SweepConfig
-from pano_depth.results import inputs
+from pano_depth.results import inputs, workdirs
 from pano_depth.results.exports.config import ExportConfig
 from pano_depth.results.reconstruction import Reconstruction
 from pano_depth.results.steps import Steps, disk, known
+
+# Options that may differ when a run goes on: how it is logged, and what is made of its result.
+FREE = ('log_every', 'checkpoint_every', *options.fields_of(ExportConfig))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,8 +164,9 @@ def reconstruct(
             RGB-D pairs), 'sample' for the rendered sample clip, a `Footage`, or frames
             [N, H, 2H, 3] uint8.
         workdir: directory of the run: a new one, or the directory of the same run, which then goes
-            on. All results are written into it, see README. None writes nothing; intermediate files
-            are in a temporary directory as long as the result exists.
+            on; folders for other tools may differ. All results are written into it, see README.
+            None writes nothing; intermediate files are in a temporary directory as long as the
+            result exists.
         config: options of the reconstruction.
         stop: request to stop, see `common.stopping`; None: never.
         overwrite: whether files of an earlier run in the workdir, whatever it was, are removed.
@@ -188,35 +184,20 @@ def reconstruct(
     config = options.expand_paths(config)
     inputs.check_weights_path(config.save_weights)
     beside = {'mode': 'predict', 'input': inputs.name_of(footage)}
-    opening = {'overwrite': overwrite, 'known': inputs.FILES}
-    opening['reads'] = {'input': beside['input'], **options.read_by(config)}
-    record = {}
-    if workdir is not None:
-        earlier, record = earlier_run(workdir, overwrite=overwrite)
-        options.check_same(
-            earlier,
-            config,
-            workdir=workdir,
-            what='prediction',
-            free={'log_every', 'checkpoint_every'},
-            **beside,
-        )
-        check_workdir(workdir, **opening)
+    opening = workdirs.opening(config, overwrite=overwrite, input=beside['input'])
+    earlier, record = workdirs.check(
+        workdir, config, opening, what='prediction', free=FREE, **beside
+    )
     if config.poses is not None:
         known.check(config.poses)
     path = config.footage.mask_path
     mask = None if path is None else masks.read_mask(path)
-    pieces = inputs.open_input(footage, config.footage, sample_rows=config.output_height)
-    if len(pieces) > 1:
-        raise ValueError(
-            f'input {footage} holds {len(pieces)} clips, such as {pieces[0].name} and'
-            f' {pieces[1].name}; one of them is accepted'
-        )
+    opened = _only_piece(footage, config)
     scratch = tempfile.TemporaryDirectory(prefix='pano_depth_')
     result = None
     try:
-        content = inputs.Content(pieces[0])
-        check = lambda rows: disk.check_room(config, pieces[0], rows, workdir, scratch.name)
+        content = inputs.Content(opened)
+        check = lambda rows: disk.check_room(config, opened, rows, workdir, scratch.name)
         job = Steps(
             config, content.footage, mask, pathlib.Path(scratch.name), stop or Stop(), check=check
         )
@@ -224,7 +205,7 @@ def reconstruct(
         if workdir is not None:
             _check_data(record, job.frames.sha256, workdir)
             check_inputs(record, digests, workdir=workdir, what='prediction')
-            if not again and _has_ended(record, config, workdir):
+            if not again and _has_ended(earlier, record, config, workdir):
                 say(
                     f'the run in {workdir} has ended: report.html shows its results, --overwrite'
                     ' starts afresh'
@@ -243,6 +224,17 @@ def reconstruct(
     return result
 
 
+def _only_piece(footage, config):
+    """Opens footage that is one clip. Raises ValueError if there are several."""
+    pieces = inputs.open_input(footage, config.footage, sample_rows=config.output_height)
+    if len(pieces) > 1:
+        raise ValueError(
+            f'input {footage} holds {len(pieces)} clips, such as {pieces[0].name} and'
+            f' {pieces[1].name}; one of them is accepted'
+        )
+    return pieces[0]
+
+
 def _digests(config, content, job):
     """What the run reads, for its record."""
     poses = job.known
@@ -254,10 +246,13 @@ def _digests(config, content, job):
     }
 
 
-def _has_ended(record, config, workdir):
-    """Whether a run has written everything, and all of it is still there."""
+def _has_ended(earlier, record, config, workdir):
+    """Whether a run has written everything that is asked for, and all of it is still there."""
     folder, files = pathlib.Path(workdir).expanduser(), record.get('files')
     if not record.get('finished') or not files or Names(files).missing(folder):
+        return False
+    if any(options.differences(earlier or '', config.exports)):
+        say(f'the run in {workdir} has ended with other exports: its result is computed once more')
         return False
     return config.save_weights is None or pathlib.Path(config.save_weights).exists()
 

@@ -4,16 +4,9 @@ import dataclasses
 import os
 import pathlib
 
-from common import options, parallel
+from common import export_config, options, parallel
 from common.options import READ, READ_LIST, WRITTEN, check_options, option
-from common.run import (
-    check_folder,
-    check_workdir,
-    digest_of_path,
-    digest_of_tree,
-    earlier_run,
-    open_run,
-)
+from common.run import check_folder, digest_of_path, digest_of_tree, open_run
 from common.stopping import Stop
 from pano_depth.footage import masks
 from pano_depth.footage.config import ReadingConfig, mask_path
@@ -24,10 +17,13 @@ from pano_depth.learning.objective import LossConfig
 from pano_depth.learning.session import LogConfig
 from pano_depth.learning.train import RecipeConfig
 from pano_depth.reconstruction.pretrained import Networks
-from pano_depth.results import inputs
+from pano_depth.results import inputs, workdirs
 from pano_depth.results.evaluate_job import RoomsConfig, Shown, check_rooms, finish, score_rooms
 from pano_depth.results.training import data as training
 from pano_depth.rooms import pano_rooms
+
+# Options that may differ when a run goes on.
+FREE = ('log_every', 'checkpoint_every', 'save_weights', 'data_dir')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,24 +114,11 @@ def train(
     config = options.expand_paths(config)
     inputs.check_weights_path(config.save_weights)
     check_folder('data_dir', config.data.data_dir)
-    opening = {'overwrite': overwrite, 'known': inputs.FILES, 'reads': options.read_by(config)}
-    options.check_same(
-        earlier_run(workdir, overwrite=overwrite)[0],
-        config,
-        workdir=workdir,
-        what='training',
-        free={'log_every', 'checkpoint_every', 'save_weights', 'data_dir'},
-        mode='train',
-    )
-    check_workdir(workdir, **opening)
+    opening = workdirs.opening(config, overwrite=overwrite)
+    workdirs.check(workdir, config, opening, what='training', free=FREE, mode='train')
     params, model = checkpoints.start_model(config.checkpoint, config.model)
     grid, recipe, height = make_grid(model), config.recipe, 2 * model.face_size
-    path = mask_path(config.mask)
-    if path is not None and os.path.isdir(path):
-        raise ValueError(
-            f'--mask is {path}, a folder; accepted in training: one image for all frames'
-        )
-    mask = None if path is None else masks.read_mask(path)
+    mask = _read_mask(config)
     if config.train_data == training.STORED or training.judged_by_rooms(config):
         check_rooms(config.data.rooms, height if config.train_data == training.STORED else 0)
     parallel.local_examples(recipe.batch_size)
@@ -143,12 +126,14 @@ def train(
     text = options.flagfile(config, mode='train', workdir=workdir)
     digests = {
         '--checkpoint': digest_of_tree(params, model),
-        '--mask': digest_of_path(path),
+        '--mask': digest_of_path(mask_path(config.mask)),
         '--rooms': str(pano_rooms.PanoRooms.VERSION),
         **data.digests,
     }
     with open_run(workdir, text, inputs=digests, what='training', **opening) as run:
         run.writes('checkpoints/', 'metrics.jsonl', 'events.out.tfevents.*')
+        # A network that was exported into this directory is the one that is trained here.
+        run.writes(*export_config.FILES)
         run.update(train_data=config.train_data, **training.listing(data))
         judgement = None
         if data.held_out:
@@ -175,3 +160,13 @@ def train(
             judgement.after(params, Shown(run))
         finish(run)
     return Networks(params, model)
+
+
+def _read_mask(config):
+    """The mask of all frames, or None. Raises ValueError for a folder of masks."""
+    path = mask_path(config.mask)
+    if path is not None and os.path.isdir(path):
+        raise ValueError(
+            f'--mask is {path}, a folder; accepted in training: one image for all frames'
+        )
+    return None if path is None else masks.read_mask(path)

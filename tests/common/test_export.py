@@ -11,7 +11,6 @@ import pytest
 
 from common import conv, export
 from common.onnx_graph import OnnxGraph, Port
-from common.run import open_run
 
 onnx = pytest.importorskip('onnx')
 onnxruntime = pytest.importorskip('onnxruntime')
@@ -168,59 +167,3 @@ def test_missing_package_names_the_extra_before_anything_is_computed(
 def test_unknown_pixels_are_named():
     with pytest.raises(ValueError, match="pixels is 'int8'; accepted: float32, uint8"):
         network('int8')
-
-
-def test_destination_is_a_run_of_its_own(tmp_path):
-    workdir = str(tmp_path / 'new')
-    with export.destination(workdir, 'default', export.ExportConfig()) as folder:
-        assert folder == tmp_path / 'new'
-        (folder / 'export.json').write_text('{}')
-    flags = (tmp_path / 'new' / 'flags.txt').read_text().splitlines()
-    assert {'--mode=export', '--format=onnx', f'--workdir={workdir}'} <= set(flags)
-    record = json.loads((tmp_path / 'new' / 'run.json').read_text())
-    assert record['files'] == ['export.json', 'flags.txt', 'run.json'] and record['finished']
-
-
-def test_another_export_is_refused_unless_it_overwrites(tmp_path):
-    other = export.ExportConfig(pixels='uint8')
-    with export.destination(str(tmp_path), 'default', export.ExportConfig()) as folder:
-        (folder / 'model.onnx').write_text('earlier')
-    with pytest.raises(ValueError, match='an export with --pixels=float32, not --pixels=uint8'):
-        export.check_destination(str(tmp_path), 'default', other)
-    export.check_destination(str(tmp_path), 'default', other, overwrite=True)
-    with export.destination(str(tmp_path), 'default', other, overwrite=True):
-        assert not (tmp_path / 'model.onnx').exists()
-
-
-def test_record_of_the_training_survives_an_export_into_its_workdir(tmp_path):
-    (tmp_path / 'flags.txt').write_text('--mode=train\n')
-    own = str(tmp_path), f'{tmp_path}/../{tmp_path.name}', export.ExportConfig()
-    with export.destination(*own) as folder:
-        assert folder.samefile(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ['flags.txt']
-    assert (tmp_path / 'flags.txt').read_text() == '--mode=train\n'
-
-
-def test_an_export_into_a_training_replaces_the_one_before_it(tmp_path):
-    with open_run(tmp_path, '--mode=train') as run:
-        run.writes('train.json')
-        with pytest.raises(ValueError, match='a training that has not ended'):
-            export.destination(str(tmp_path), str(tmp_path), export.ExportConfig()).__enter__()
-        (tmp_path / 'train.json').write_text('{}')
-        run.finish()
-    for name in ('onnx', 'stablehlo'):
-        config = export.ExportConfig(format=(name,))
-        with export.destination(str(tmp_path), str(tmp_path), config) as folder:
-            (folder / f'model.{name}').write_text(name)
-    # Of the first export, nothing is left beside the second one.
-    assert {path.name for path in tmp_path.glob('model.*')} == {'model.stablehlo'}
-    files = json.loads((tmp_path / 'run.json').read_text())['files']
-    assert files == ['export.json', 'flags.txt', 'model.stablehlo', 'run.json', 'train.json']
-
-
-def test_destination_has_to_be_named():
-    with (
-        pytest.raises(ValueError, match='--workdir'),
-        export.destination(None, 'default', export.ExportConfig()),
-    ):
-        pass

@@ -34,19 +34,8 @@ const pointRenderers = (() => {
     void main() { gl_FragColor = vec4(tint, 1.0); }`;
 
   function webglRenderer(canvas, layers) {
-    // What a print or a screenshot takes has to outlive the frame, hence preserveDrawingBuffer.
-    const gl = canvas.getContext('webgl', { antialias: false, alpha: false, preserveDrawingBuffer: true });
+    const { gl, program } = shading(canvas, VERTEX, FRAGMENT) || {};
     if (!gl) return null;
-    const program = gl.createProgram();
-    for (const [kind, source] of [[gl.VERTEX_SHADER, VERTEX], [gl.FRAGMENT_SHADER, FRAGMENT]]) {
-      const shader = gl.createShader(kind);
-      gl.shaderSource(shader, source);
-      gl.compileShader(shader);
-      gl.attachShader(program, shader);
-    }
-    gl.linkProgram(program);
-    if (!gl.getProgramParameter(program, gl.LINK_STATUS)) return null;
-    gl.useProgram(program);
     const names = new Map();
     for (const name of ['eye', 'right', 'up', 'forward', 'aspect', 'focal', 'near', 'far', 'front', 'top', 'size',
       'low', 'high', 'pixels']) names.set(name, gl.getUniformLocation(program, name));

@@ -10,15 +10,12 @@ Finished runs are kept in `ablation.json`, so that the same command goes on wher
 
 import csv
 import dataclasses
-import functools
 import json
 import os
 import pathlib
 import sys
 import time
 import types
-from collections.abc import Callable
-from typing import NamedTuple
 
 sys.path.insert(
     0, str(pathlib.Path(__file__).resolve().parents[3])
@@ -31,16 +28,11 @@ from absl import app, flags
 from common.logs import Progress
 from common.memory import keep_memory
 from common.run import atomic_path, write_json
-from pano_depth.footage.config import ReadingConfig
-from pano_depth.footage.footage import from_clip
-from pano_depth.learning import sources, train
-from pano_depth.learning.footage_source import FootageSource
+from experiments.benchmarks.depth.ablation_data import footage_data, rooms_data
+from pano_depth.learning import train
 from pano_depth.learning.model import ModelConfig, make_grid
 from pano_depth.learning.objective import LossConfig
 from pano_depth.reconstruction import evaluate
-from pano_depth.results.training import collection, judge
-from pano_depth.results.training.split import split
-from pano_depth.rooms import blind, pano_rooms
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('output', None, 'Folder of the tables.', required=True)
@@ -88,54 +80,6 @@ PUBLISHED = {
 }
 
 
-class Data(NamedTuple):
-    """What variants learn from and are scored on.
-
-    Attributes:
-        source: function (batch_size, seed) -> `train.Source`.
-        tests: function -> iterable of `Footage` with truth.
-        prior: image-blind depth of the training rooms; None: of the rooms of the package.
-        facts: what tells this data from other data.
-    """
-
-    source: Callable
-    tests: Callable
-    prior: np.ndarray | None
-    facts: dict
-
-
-def rooms_data(name, data_dir, rows):
-    """PanoRooms: its training and its test split."""
-    clips, tests = (pano_rooms.load(split, name, data_dir) for split in ('train', 'test'))
-    prior = blind.blind_prior(
-        (depth for i in range(len(clips)) for depth in clips[i].depth[::4]), rows
-    )
-    return Data(
-        functools.partial(sources.WindowSource, clips),
-        lambda: (from_clip(tests[i]) for i in range(len(tests))),
-        prior,
-        {},
-    )
-
-
-def footage_data(text, data_dir, rows):
-    """Footage: about a tenth of its scenes is held out."""
-    found = collection.collect(
-        text.split(','),
-        ReadingConfig(),
-        flag='train_data',
-        rows=rows,
-        data_dir=pano_rooms.data_folder(data_dir),
-    )
-    learned, held_out = split(found.pieces)
-    return Data(
-        functools.partial(FootageSource, [piece.clip for piece in learned]),
-        lambda: map(judge.footage_of, held_out),
-        None,
-        {'train_data': found.digest},
-    )
-
-
 def run_one(variant, seed, options, data):
     """Trains and scores one variant with one seed.
 
@@ -143,7 +87,7 @@ def run_one(variant, seed, options, data):
         variant: key of `VARIANTS`.
         seed: of initialisation, data order and augmentation.
         options: steps, batch_size, face_size, depth_channels, pose_channels, loss.
-        data: `Data`.
+        data: `ablation_data.Data`.
 
     Returns:
         dict of the metrics, the baselines' AbsRel, the last training loss and the seconds taken.
@@ -206,7 +150,8 @@ def table(rows, data='PanoRooms'):
     for variant in VARIANTS:
         mine = [row for row in rows if row['variant'] == variant]
         if mine:
-            scores = [[row[name] for row in mine] for name in columns]
+            # What data lack, such as the rotations of PanoSUNCG, is null in ablation.json.
+            scores = np.array([[row[name] for row in mine] for name in columns], float)
             cells = [f'{np.mean(values):.3f} ± {np.std(values):.3f}' for values in scores]
             lines.append(f'| {data} | {variant} | {len(mine)} | ' + ' | '.join(cells) + ' |')
     if rows:
@@ -281,11 +226,11 @@ def main(argv):
         jax.config.update('jax_compilation_cache_dir', os.path.expanduser(FLAGS.compilation_cache))
     folder, facts = pathlib.Path(FLAGS.output), {**vars(options), 'loss': dataclasses.asdict(loss)}
     folder.mkdir(parents=True, exist_ok=True)
-    rows = 2 * options.face_size
+    height = 2 * options.face_size
     if FLAGS.train_data:
-        data = footage_data(FLAGS.train_data, FLAGS.data_dir, rows)
+        data = footage_data(FLAGS.train_data, FLAGS.data_dir, height)
     else:
-        data = rooms_data(options.rooms, FLAGS.data_dir, rows)
+        data = rooms_data(options.rooms, FLAGS.data_dir, height)
     facts |= data.facts
     facts = json.loads(json.dumps(facts))
     rows = earlier(folder, facts)

@@ -5,14 +5,8 @@
         [--output=FOLDER]
 
 `networks`, `bundle` and `sweep` are the stages of a reconstruction. `panoramas` and `rig` take the
-path of COLMAP (see against_colmap.py) and sweep depth along it. Each row says
-
-- photometric: mean difference of grey values in [0, 1] between a frame and what its depth and the
-  path make of the frames 1, 2 and 4 away, by solid angle, where there is depth;
-- flicker: second difference of log depth in time, its median over the directions;
-- confirmed: share of the pixels that other views confirm;
-- closure: distance between first and last place in percent of the length of the path, which means
-  something where the camera comes back.
+path of COLMAP (see against_colmap.py) and sweep depth along it. scores_without_truth.py says what
+the columns are.
 
 `--output` gets real_footage.md and .jsonl; the same command goes on from there.
 """
@@ -25,23 +19,18 @@ import time
 # Works from a checkout, from any directory.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3]))
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from absl import flags as absl_flags
 
 from common import runtime
 from experiments import entry, flags
 from experiments.benchmarks.depth import clips, colmap_paths, jobs, scores
+from experiments.benchmarks.depth.scores_without_truth import figures
 from pano_depth import ReconstructConfig, reconstruct
 from pano_depth.footage import geometry
 from pano_depth.footage.clip import Clip
-from pano_depth.kernels import sphere, warp
 from pano_depth.kernels.rigid import Motion
-from pano_depth.reconstruction.sweep.confirm import CONFIRMED
-from pano_depth.results import Reconstruction
 
-DISTANCES = (1, 2, 4)  # frames
 COLMAP = {'panoramas': False, 'rig': True}
 CLIPS = absl_flags.DEFINE_list('clips', ['sample'], clips.HELP)
 METHODS = absl_flags.DEFINE_list('methods', [*jobs.STAGES, *COLMAP], 'Which are run.')
@@ -53,55 +42,6 @@ _COLUMNS = {
     'closure_percent': 2,
     'seconds': 0,
 }
-
-
-@jax.jit
-def _difference(image, other, depth, rotation, position):
-    """Mean grey difference by solid angle where there is depth."""
-    height, width = depth.shape
-    rays = sphere.ray_directions(height, width)
-    made = warp.synthesize(other, rays, jnp.where(depth > 0, depth, 1.0), rotation, position)
-    weights = sphere.solid_angles(height, width) * (depth > 0)
-    error = jnp.abs(image - made).mean(axis=-1)
-    return jnp.sum(weights * error) / jnp.sum(weights)
-
-
-def photometric(result: Reconstruction, frames: np.ndarray) -> float:
-    """The mean difference between frames and what depth and path make of others."""
-    poses, errors = result.poses, []
-    image = lambda i: frames[i].astype(np.float32) / 255
-    for i in range(len(result)):
-        depth = result.depth(i)
-        for j in (i + step * sign for step in DISTANCES for sign in (-1, 1)):
-            if 0 <= j < len(result) and depth.any():
-                turn = poses.rotation[j].T @ poses.rotation[i]
-                place = poses.rotation[j].T @ (poses.translation[i] - poses.translation[j])
-                errors.append(
-                    _difference(
-                        image(i), image(j), depth, turn.astype('float32'), place.astype('float32')
-                    )
-                )
-    return float(np.mean(errors))
-
-
-def figures(result: Reconstruction, frames: np.ndarray) -> dict[str, float]:
-    """What a row says of a reconstruction."""
-    bends, sure, logs = [], [], []
-    for i in range(len(result)):
-        depth = result.depth(i)
-        sure.append(float((result.confidence(i) >= CONFIRMED).mean()))
-        logs = [*logs[-2:], np.log(np.where(depth > 0, depth, np.nan))]
-        if len(logs) == 3:
-            bends.append(float(np.nanmedian(np.abs(np.diff(logs, 2, axis=0)))))
-    row = {'registered': len(result), 'flicker': float(np.mean(bends))}
-    if result.pieces[0].refined is not None:
-        row['confirmed'] = float(np.mean(sure))
-    if result.poses is not None:
-        places = result.poses.translation
-        length = np.linalg.norm(np.diff(places, axis=0), axis=-1).sum()
-        row['photometric'] = photometric(result, frames)
-        row['closure_percent'] = float(100 * np.linalg.norm(places[-1] - places[0]) / length)
-    return row
 
 
 def along_colmap(clip: Clip, as_rig: bool, base: ReconstructConfig) -> dict[str, float]:
@@ -118,14 +58,17 @@ def along_colmap(clip: Clip, as_rig: bool, base: ReconstructConfig) -> dict[str,
 
 
 def measure(clip: Clip, method: str, base: ReconstructConfig) -> dict[str, float]:
-    """The row of a clip and a method."""
-    start = time.monotonic()
-    if method in COLMAP:
-        row = along_colmap(clip, COLMAP[method], base)
-    else:
-        config = jobs.configured(base, **jobs.STAGES[method])
-        row = figures(reconstruct(clip.frames, config=config), clip.frames)
-    return row | {'frames': len(clip.frames), 'seconds': time.monotonic() - start}
+    """The row of a clip and a method; it has `error` where there is no result."""
+    start, row = time.monotonic(), {'frames': len(clip.frames)}
+    try:
+        if method in COLMAP:
+            row |= along_colmap(clip, COLMAP[method], base)
+        else:
+            config = jobs.configured(base, **jobs.STAGES[method])
+            row |= figures(reconstruct(clip.frames, config=config), clip.frames)
+    except ValueError as error:
+        return row | {'error': str(error)}
+    return row | {'seconds': time.monotonic() - start}
 
 
 def table(rows: list[dict]) -> str:
@@ -147,7 +90,7 @@ def main() -> None:
     if unknown:
         accepted = ', '.join([*jobs.STAGES, *COLMAP])
         raise ValueError(f'--methods has {unknown[0]!r}; accepted are {accepted}')
-    config = flags.build(ReconstructConfig, output_height=values.height)
+    config = flags.build(ReconstructConfig, output_height=values.height, max_frames=values.frames)
     runtime.start(flags.build(runtime.RuntimeConfig), join=False)
     folder = pathlib.Path(values.output) if values.output else None
     rows, found = scores.Rows(folder and folder / 'real_footage.jsonl'), []
@@ -155,7 +98,7 @@ def main() -> None:
         for name, make in clips.find(group, values.frames, values.height).items():
             clip = make()
             for method in METHODS.value:
-                key = {'clip': name, 'method': method, 'rows': values.height}
+                key = {'clip': name, 'method': method, 'options': jobs.changes(config)}
                 if rows.find(key) is None:
                     rows.add(key | measure(clip, method, config))
                 found.append(rows.find(key))

@@ -9,6 +9,8 @@ from pano_depth.footage.layouts.table import LAYOUTS, PROJECTIONS, check_fits, f
 
 INSTA360 = '.insv'
 _EYES = {'top-bottom': 'top_bottom', 'left-right': 'left_right', 'right-left': 'right_left'}
+# Standard deviation up to which a frame is of one colour, grey values.
+_EMPTY = 2.0
 # What ffmpeg calls projections that Apple's files have.
 _HALVES = {'half equirectangular': 'half_equirect', 'fisheye': 'fisheye180'}
 
@@ -47,10 +49,12 @@ class Case:
         return self.width / self.height
 
     def frames(self):
-        """A few frames of the file, one eye of each."""
+        """A few frames of the file that show something, if any does; one eye of each."""
         height, width = graphs.eye_size(*(frames := self.look())[0].shape[:2], self.stereo)
         start = frames[0].shape[1] - width if self.stereo == 'right_left' else 0
-        return [frame[:height, start : start + width] for frame in frames]
+        frames = [frame[:height, start : start + width] for frame in frames]
+        # A film that begins in black is not told by its beginning.
+        return [frame for frame in frames if frame.std(axis=(0, 1)).max() > _EMPTY] or frames
 
     def decision(self, name, conversion, why='', valid=None, override=True):
         """A `Decision` with a note."""

@@ -14,6 +14,8 @@ _EYES = {
 _WHOLE_COLOURS = 'format=yuv444p|yuva444p|gbrp|gbrap,'
 # v360 takes YouTube's equi-angular cubemaps to have this border, in pixels, around each row.
 _EAC_BORDER = 2
+# Pixels to which a panorama grows, at most, of which a frame holds a small part.
+_MOST_WIDE = 16384
 # Pixels of a side of the faces in GoPro's files, which have no such border.
 _GOPRO_FACES = (736, 1344, 1920)
 # Places of the faces right, left, up, down, front, back (v360's order) in a 4 x 3 cross.
@@ -109,7 +111,7 @@ def placed(height, width, bounds, stereo=None):
     rows, columns = eye_size(height, width, stereo)
     top, bottom, left, right = bounds
     wide = max(columns / (1 - left - right), 2 * rows / (1 - top - bottom))
-    wide = 16 * max(2, round(wide / 16))
+    wide = 16 * max(2, round(min(wide, max(_MOST_WIDE, columns)) / 16))
     high = wide // 2
     first, last = round(top * high), round((1 - bottom) * high)
     start, end = round(left * wide), round((1 - right) * wide)

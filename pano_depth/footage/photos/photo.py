@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import pathlib
 
 import numpy as np
 from PIL import Image
@@ -73,8 +74,8 @@ def look_at(path, *, stereo=None, projection=AUTO, layouts=None, fisheye_fov=Non
         projection: 'auto' obeys GPano tags, else looks at the pixels; 'equirect' takes the pixels
             as they are stored, which is right where depth or poses refer to them; else the name of
             a layout.
-        layouts: dict of a stored size -> what was decided about an image of that size, which is
-            taken for all images of that size and grows; None decides anew.
+        layouts: dict of a stored size and a suffix -> what was decided about such an image, which
+            is taken for all of them and grows; None decides anew.
         fisheye_fov: degrees across a fisheye circle; None measures it.
 
     Raises:
@@ -89,9 +90,11 @@ def look_at(path, *, stereo=None, projection=AUTO, layouts=None, fisheye_fov=Non
             return photo
     if projection != EQUIRECT:
         layouts = {} if layouts is None else layouts
-        if stored not in layouts:
-            layouts[stored] = layout.decide_layout(path, projection, stereo, fisheye_fov)
-        found = layouts[stored]
+        # Cameras store pictures of two circles and stitched ones in one size, as .insp and .jpg.
+        kind = stored, pathlib.Path(path).suffix.lower()
+        if kind not in layouts:
+            layouts[kind] = layout.decide_layout(path, projection, stereo, fisheye_fov)
+        found = layouts[kind]
         if found.conversion is not None:
             size = found.conversion.height, found.conversion.width
             return Photo(path, stored, *size, None, None, None, found, found.notes)

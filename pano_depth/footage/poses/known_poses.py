@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import re
 
 import numpy as np
 from scipy.spatial.transform import Rotation, Slerp
@@ -43,10 +44,10 @@ def read_poses(path, indices, names=None, *, fps, times=None, total=None, gaps=F
     that their unit is unknown: `axes.write_path` writes it.
 
     Images of a COLMAP model are matched by the names of the footage's files, with or without their
-    suffix; or by the last number in the name, which is the frame's number, counted from 0, or from
-    1 (`image_numbers.first_number`); or, if there is one image for each frame, by the order of
-    their names. See `colmap_panoramas.panoramas` for the models that are accepted; of several, the
-    one with the most images is taken.
+    suffix, in which _ may stand for white space; or by the last number in the name, which is the
+    frame's number, counted from 0, or from 1 (`image_numbers.first_number`); or, if there is one
+    image for each frame, by the order of their names. See `colmap_panoramas.panoramas` for the
+    models that are accepted; of several, the one with the most images is taken.
 
     Args:
         path: a TUM file, or the folder of a COLMAP model (`colmap_model.model_folder`).
@@ -189,8 +190,11 @@ def _match_images(path, images, indices, names, total):
     """(the image of each frame or -1, how it was found)."""
     files = [pathlib.PurePosixPath(image) for image in images]
     for part in ('name', 'stem') if names is not None else ():
-        keys = [getattr(pathlib.PurePath(name), part) for name in names]
-        stored = [getattr(file, part) for file in files]
+        # `results.exports` writes _ for white space, at which COLMAP cuts names.
+        keys, stored = (
+            [re.sub(r'\s', '_', getattr(file, part)) for file in some]
+            for some in (map(pathlib.PurePath, names), files)
+        )
         if len(set(keys)) == len(keys) and set(keys) & set(stored):
             return _look_up(path, images, stored, keys), 'file names'
     numbers = [number_of(file) for file in files]

@@ -16,6 +16,7 @@ _TAGS, _TAG, _SIMPLE, _NAME, _TEXT = 0x1254C367, 0x7373, 0x67C8, 0x45A3, 0x4487
 _STEREO_NAMES = {0: 'mono', 1: 'left-right', 2: 'top-bottom', 3: 'top-bottom', 11: 'right-left'}
 # A long video has one cluster a second or so; what stands behind so many is not looked for.
 _MAX_ELEMENTS, _MAX_SIZE = 100_000, 1 << 26
+_MOST_DEGREES = 360
 
 
 @dataclasses.dataclass
@@ -91,11 +92,14 @@ def _whole(data):
     return int.from_bytes(data, 'big')
 
 
-def _real(data):
-    """A number of 4 or 8 bytes with a point."""
+def _degrees(data):
+    """An angle of 4 or 8 bytes, in degrees."""
     if len(data) not in (0, 4, 8):
         raise ValueError(f'a number of {len(data)} bytes; accepted: 4 or 8')
-    return struct.unpack('>f' if len(data) == 4 else '>d', data)[0] if data else 0.0
+    value = struct.unpack('>f' if len(data) == 4 else '>d', data)[0] if data else 0.0
+    if not abs(value) <= _MOST_DEGREES:
+        raise ValueError(f'an angle of {value} degrees; accepted: up to {_MOST_DEGREES}')
+    return value
 
 
 def read_track(file):
@@ -152,7 +156,7 @@ def _read_projection(file, place, size, track):
     # Type 0, flat, is no panorama.
     track.projection = _whole(data.get(_TYPE, b'')) or None
     track.private = data.get(_PRIVATE, b'')
-    track.pose = tuple(_real(data.get(angle, b'')) for angle in _POSE)
+    track.pose = tuple(_degrees(data.get(angle, b'')) for angle in _POSE)
 
 
 def _read_tags(file, start, end):

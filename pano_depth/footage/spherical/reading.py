@@ -11,6 +11,8 @@ from pano_depth.footage.spherical.record import STEREO, Spherical
 
 PROJECTIONS = {b'equi': 'equirectangular', b'cbmp': 'cubemap', b'mshp': 'mesh'}
 V1 = uuid.UUID('ffcc8263-f855-4a93-8814-587a02521fdd').bytes
+# Parts of a panorama that are too small to speak of.
+_SOME = 1e-3
 # Fields of a visual sample entry before its boxes, bytes (ISO 14496-12).
 ENTRY_FIELDS = 78
 _V1_ROWS = ('CroppedAreaTopPixels', 'CroppedAreaImageHeightPixels', 'FullPanoHeightPixels')
@@ -42,11 +44,8 @@ def of_xml(xml):
     try:
         top, height, rows = (int(tags[name]) for name in _V1_ROWS)
         left, width, columns = (int(tags[name]) for name in _V1_COLUMNS)
-        bounds = (
-            top / rows,
-            1 - (top + height) / rows,
-            left / columns,
-            1 - (left + width) / columns,
+        bounds = _possible(
+            (top / rows, 1 - (top + height) / rows, left / columns, 1 - (left + width) / columns)
         )
     except (KeyError, ValueError, ArithmeticError):
         bounds = Spherical.bounds
@@ -56,6 +55,14 @@ def of_xml(xml):
     return Spherical(
         projection or 'unknown', stereo, bounds=bounds, versions=(1,), xml=xml, view=view
     )
+
+
+def _possible(bounds):
+    """Parts of a panorama that are left out; ValueError unless they leave something of it."""
+    top, bottom, left, right = bounds
+    if min(bounds) < -_SOME or max(top + bottom, left + right) > 1 - _SOME:
+        raise ValueError(f'it leaves out {bounds} of the panorama (top, bottom, left, right)')
+    return tuple(max(0.0, part) for part in bounds)
 
 
 def _degrees(text):
@@ -95,14 +102,14 @@ def of_box(kind, payload, stereo, pose):
         pose: yaw, pitch and roll in degrees.
 
     Raises:
-        ValueError: the payload is too short.
+        ValueError: the payload is too short, or it leaves nothing of the panorama.
     """
     projection, more = PROJECTIONS.get(kind, 'unknown'), {}
     if kind == b'equi':
         if len(payload) < 20:
             raise ValueError('its equi box is too short')
         bounds = struct.unpack_from('>4I', payload, 4)
-        more['bounds'] = tuple(part / 2**32 for part in bounds)
+        more['bounds'] = _possible([part / 2**32 for part in bounds])
     elif kind == b'cbmp':
         if len(payload) < 12:
             raise ValueError('its cbmp box is too short')

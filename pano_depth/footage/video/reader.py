@@ -17,8 +17,8 @@ from pano_depth.footage.video.probe import VideoInfo, video_info
 if TYPE_CHECKING:
     from pano_depth.footage.layouts.decision import Conversion
 
-# From this alpha on, of 255, a pixel counts. In smaller frames, which are averaged, it must be
-# nearly full, so that no pixel mixes with what does not count.
+# From this alpha on, of 255, a pixel counts. In frames of another size or layout, whose pixels are
+# averages, it must be nearly full, so that no pixel mixes with what does not count.
 _OPAQUE, _ALL_OPAQUE = 128, 240
 # A look at a file takes this many frames, at most so wide, pixels.
 _LOOKS, _LOOK_WIDTH = 6, 1024
@@ -121,7 +121,7 @@ def _frames(path, info, conversion, size, start, stride):
     command = [program.program(), *inputs, '-filter_complex', graph.text, *target]
     shape, index = (graph.height, graph.width, graph.channels), start
     whole = size is None or tuple(size) == (info.height, info.width)
-    opaque = _OPAQUE if whole else _ALL_OPAQUE
+    opaque = _OPAQUE if whole and conversion is None else _ALL_OPAQUE
     # A file takes ffmpeg's messages: a full pipe that nobody reads would block ffmpeg.
     with tempfile.TemporaryDirectory() as folder, _messages(folder) as (written, messages):
         with subprocess.Popen(

@@ -54,17 +54,6 @@ def compare(
     return jnp.where(known, jnp.exp(-0.5 * (off / tolerance) ** 2), 0.0), off
 
 
-def agreement(
-    inverse: Float32[Array, 'height width'],
-    other: Float32[Array, 'height width'],
-    rotation: Float32[Array, '3 3'],
-    position: Float32[Array, '3'],
-    tolerance: Scalar = TOLERANCE,
-) -> Float32[jax.Array, 'height width']:
-    """The first part of `compare`: how well another view confirms the depth of a frame."""
-    return compare(inverse, other, rotation, position, tolerance)[0]
-
-
 def averaged(
     inverse: Float32[np.ndarray, 'height width'],
     agreements: Float32[np.ndarray, 'views height width'],

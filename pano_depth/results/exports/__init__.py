@@ -4,6 +4,16 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=['clip', 'colmap', 'folders', 'names', 'nerfstudio', 'points', 'sparse', 'views'],
+    submodules=[
+        'capture',
+        'clip',
+        'colmap',
+        'folders',
+        'names',
+        'nerfstudio',
+        'points',
+        'sparse',
+        'views',
+    ],
     submod_attrs={'config': ['ExportConfig'], 'folders': ['export', 'export_one']},
 )

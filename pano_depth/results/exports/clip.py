@@ -16,7 +16,6 @@ import numpy as np
 
 from pano_depth.footage import media
 from pano_depth.footage.poses import axes as poses_axes
-from pano_depth.kernels.rigid import Motion
 from pano_depth.reconstruction import infer
 
 FARTHEST = 65.5355  # of 16 bits
@@ -56,8 +55,7 @@ def write_scene(
         media.write_image(folder / 'confidence' / f'{name}.png', grey)
         on_frame()
     times = result.times[piece.start : piece.stop]
-    poses = Motion(*(np.asarray(part)[piece.start : piece.stop] for part in result.poses))
-    poses_axes.write_path(folder / 'poses.txt', times, poses, axes=axes, unit=unit)
+    poses_axes.write_path(folder / 'poses.txt', times, piece.analysis.poses, axes=axes, unit=unit)
     return {
         'frames': piece.stop - piece.start,
         'unit': unit,

@@ -13,25 +13,21 @@ import numpy as np
 
 from pano_depth.footage.poses.axes import matrix
 from pano_depth.results.exports import names, sparse
-from pano_depth.results.exports.points import Tracks
-from pano_depth.results.exports.views import View
+from pano_depth.results.exports.capture import Capture
 
 
-def model_of(
-    tracks: Tracks, rotations, centres, views: list[View], images: list[str], axes: str = 'y_down'
-) -> sparse.Sparse:
+def model_of(capture: Capture, axes: str = 'y_down') -> sparse.Sparse:
     """The sparse model of a path with points.
 
     Args:
-        tracks: the points.
-        rotations, centres: [N, 3, 3] and [N, 3], camera to world.
-        views: the cameras at each place: the panorama, or faces.
-        images: names of the N panoramas.
+        capture: cameras and points.
         axes: of the model's world, see `poses.axes.AXES`.
 
     Returns:
-        The model. Points that fewer than two images show are left out.
+        The model. Points that fewer than two images show are left out. Image points are where depth
+        and path put them, nothing was found in the images: errors of projection are 0.
     """
+    tracks, (rotations, centres), views, images = capture
     turn = matrix(axes).astype(np.float64)
     rotations, centres = turn @ rotations, centres @ turn.T
     pixels, inside = zip(*(view.project(tracks.rays) for view in views), strict=True)
@@ -67,9 +63,9 @@ def model_of(
                 )
             )
     positions = tracks.points[kept] @ turn.T
-    errors = _errors(positions, found, views, image_of, place, point_of)
     starts = np.concatenate([[0], np.cumsum(np.bincount(point_of - 1, minlength=len(positions)))])
     track = np.stack([image_of + 1, rank], axis=-1)
+    errors = np.zeros(len(positions))
     points = sparse.Points(positions, tracks.colours[kept], errors, starts, track)
     return sparse.Sparse(_cameras(views), found, points)
 
@@ -80,21 +76,6 @@ def _image_points(view, pixels, points):
         return pixels, points
     # Readers fail on an empty line.
     return np.array([[view.width / 2, view.height / 2]]), np.array([-1])
-
-
-def _errors(positions, images, views, image_of, place, point_of):
-    """Mean distance of each point's projections from its image points, in pixels."""
-    off = np.zeros(len(place))
-    for number in np.unique(image_of):
-        own, image, view = image_of == number, images[number], views[number % len(views)]
-        local = positions[point_of[own] - 1] @ image.rotation.T + image.translation
-        found, _ = view.project(local @ view.rotation)
-        apart = np.abs(found - place[own])
-        if view.focal is None:  # columns go round
-            apart[:, 0] = np.minimum(apart[:, 0], view.width - apart[:, 0])
-        off[own] = np.linalg.norm(apart, axis=-1)
-    count = np.bincount(point_of - 1, minlength=len(positions))
-    return np.bincount(point_of - 1, off, minlength=len(positions)) / np.maximum(count, 1)
 
 
 def _cameras(views):
@@ -109,26 +90,21 @@ def _cameras(views):
     return found
 
 
-def write_model(
-    folder: pathlib.Path,
-    tracks: Tracks,
-    rotations,
-    centres,
-    views: list[View],
-    images: list[str],
-    axes: str,
-) -> dict:
+def mask_name(image: str) -> str:
+    """The name under which COLMAP looks for the mask of an image: '000017.jpg.png'."""
+    return f'{image}.png'
+
+
+def write_model(folder: pathlib.Path, capture: Capture, axes: str) -> dict:
     """Writes `sparse/0`, see `model_of`; returns what `run.json` says of the model."""
-    model = model_of(tracks, rotations, centres, views, images, axes)
+    model = model_of(capture, axes)
     (folder / 'sparse' / '0').mkdir(parents=True)
     sparse.write_sparse(folder / 'sparse' / '0', model)
-    seen = len(model.points.track)
     return {
         'camera_model': model.cameras[0].model,
         'image_size': [model.cameras[0].width, model.cameras[0].height],
         'images': len(model.images),
         'points': len(model.points.positions),
-        'observations': seen,
-        'mean_error_pixels': float(model.points.errors.mean()) if seen else None,
+        'observations': len(model.points.track),
         'axes': axes,
     }

@@ -5,13 +5,12 @@ import os
 import pathlib
 import shutil
 
-import numpy as np
-
 from common.logs import Progress, say
 from common.run import atomic_path, write_json
 from common.stopping import Stop
 from pano_depth.reconstruction import validity
 from pano_depth.results.exports import clip, colmap, names, nerfstudio, points, views
+from pano_depth.results.exports.capture import Capture
 from pano_depth.results.exports.config import FORMATS, ExportConfig
 from pano_depth.results.exports.images import Images
 from pano_depth.results.files.fusion import file_name
@@ -83,7 +82,9 @@ def export_one(
     if reason:
         raise ValueError(f'{result.name} cannot be exported: {reason}')
     config, stop = config or ExportConfig(), stop or Stop()
-    folder, facts, axes = pathlib.Path(folder).expanduser(), {}, result.axes['trajectory']
+    # The folder itself, not a link to it, is replaced.
+    folder, facts = pathlib.Path(folder).expanduser().resolve(), {}
+    axes = result.axes['trajectory']
     pieces = [
         (number, piece)
         for number, piece in enumerate(result.pieces)
@@ -134,17 +135,19 @@ def _write_views(folder, result, piece, tool, config, axes, unit, stop):
     with _progress(piece, tool, stop) as step:
         read = []
         tracks = points.find_tracks(result, piece, on_frame=lambda frame: read.append(frame.name))
+        if not len(tracks.points):
+            say(f'{tool} gets no points: no depth is confirmed by a second view')
         indices = result.indices[piece.start : piece.stop].tolist()
         found = names.image_names(indices, read)
         images = _write_images(result, piece, tool, kinds, found, step)
-    rotations, centres = (np.asarray(part)[piece.start : piece.stop] for part in result.poses)
     facts = {}
     for kind, (place, cameras) in kinds.items():
-        common = (place, tracks, rotations, centres, cameras, found)
+        capture = Capture(tracks, piece.analysis.poses, cameras, found)
         if tool == 'colmap':
-            facts[kind] = colmap.write_model(*common, axes)
+            facts[kind] = colmap.write_model(place, capture, axes)
         else:
-            facts[kind] = nerfstudio.write_transforms(*common, unit=unit, masks=images['masks'])
+            masks = images['masks']
+            facts[kind] = nerfstudio.write_transforms(place, capture, unit=unit, masks=masks)
         facts[kind] |= {'masks': images['masks']} | images['facts']
     return facts
 
@@ -152,9 +155,10 @@ def _write_views(folder, result, piece, tool, config, axes, unit, stop):
 def _write_images(result, piece, tool, kinds, found, step):
     """Writes all images of a piece, reading the footage once more at its own resolution."""
     writers, saturated = [], 0
+    mask_name = colmap.mask_name if tool == 'colmap' else names.png_name
     for place, cameras in kinds.values():
         place.mkdir(exist_ok=True)
-        writers.append((place, Images(place, cameras, found)))
+        writers.append((place, Images(place, cameras, found, mask_name)))
         if tool == 'nerfstudio':
             (place / 'depths').mkdir()
     for position, frame in result.frames(piece.start, piece.stop, full=True):
@@ -164,7 +168,10 @@ def _write_images(result, piece, tool, kinds, found, step):
             writer.add(at, frame.image, mask)
             for view, name in writer.of(at) if tool == 'nerfstudio' else ():
                 saturated += nerfstudio.write_depth(
-                    place / 'depths', view, f'{name}.png', result.depth(position), len(frame.image)
+                    place / 'depths' / names.png_name(name),
+                    view,
+                    result.depth(position),
+                    len(frame.image),
                 )
         step()
     for _, writer in writers:

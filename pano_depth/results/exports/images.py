@@ -1,6 +1,7 @@
 """The images of an export and their masks: panoramas, or what cameras at their place show."""
 
 import pathlib
+from collections.abc import Callable
 
 import numpy as np
 
@@ -10,20 +11,27 @@ from pano_depth.results.exports.views import View
 
 
 class Images:
-    """Writes `images/NAME`, and `masks/NAME.png` where there is a mask: 0 is left out.
+    """Writes `images/NAME`, and a mask in `masks/` where there is one: 0 is left out.
 
-    COLMAP names masks like this; if one image has a mask, all have one, as nerfstudio wants.
+    If one image has a mask, all have one, as nerfstudio wants.
     """
 
-    def __init__(self, folder: pathlib.Path, views: list[View], images: list[str]):
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        views: list[View],
+        images: list[str],
+        mask_name: Callable[[str], str],
+    ):
         """Makes the folder.
 
         Args:
             folder: an empty directory.
             views: the cameras at each place.
             images: names of the panoramas.
+            mask_name: the name of the mask of an image of a name.
         """
-        self._folder, self.views, self._names = folder, views, images
+        self._folder, self.views, self._names, self._mask_name = folder, views, images, mask_name
         self._without = []
         self.masks = False
         (folder / 'images').mkdir()
@@ -56,4 +64,4 @@ class Images:
         self.masks = True
         (self._folder / 'masks').mkdir(exist_ok=True)
         grey = np.where(mask, 255, 0).astype(np.uint8)
-        media.write_image(self._folder / 'masks' / f'{name}.png', grey)
+        media.write_image(self._folder / 'masks' / self._mask_name(name), grey)

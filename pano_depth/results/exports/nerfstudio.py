@@ -2,8 +2,8 @@
 
     transforms.json       cameras, and the names of the files below
     images/NAME           the footage at its own resolution, or its faces as front_NAME, ...
-    depths/NAME.png       16-bit, 1/1000 of the unit; range of panoramas, z-depth of faces
-    masks/NAME.png        where there is a mask; 0 is left out
+    depths/STEM.png       16-bit, 1/1000 of the unit; range of panoramas, z-depth of faces
+    masks/STEM.png        where there is a mask; 0 is left out
     sparse_pc.ply         points in the world of the cameras
 
 Conventions (https://docs.nerf.studio/quickstart/data_conventions.html): poses are camera to world,
@@ -22,7 +22,7 @@ from pano_depth.footage import media
 from pano_depth.footage.poses.axes import matrix
 from pano_depth.results import ply
 from pano_depth.results.exports import names
-from pano_depth.results.exports.points import Tracks
+from pano_depth.results.exports.capture import Capture
 from pano_depth.results.exports.views import View
 
 AXES = 'z_up'
@@ -30,15 +30,14 @@ _OPENGL = np.diag([1.0, -1.0, -1.0])  # a camera of nerfstudio in ours
 POINTS = 'sparse_pc.ply'
 
 
-def write_depth(folder: pathlib.Path, view: View, name: str, depth, rows: int) -> int:
+def write_depth(path: pathlib.Path, view: View, depth, rows: int) -> int:
     """Writes the depth that a view sees, at most as fine as it is known.
 
     Nerfstudio brings it to the size of the images.
 
     Args:
-        folder: `depths`.
+        path: of the file.
         view: the camera.
-        name: of the file.
         depth: [h, 2h] range, 0 where invalid.
         rows: of the panorama whose depth it is.
 
@@ -48,33 +47,20 @@ def write_depth(folder: pathlib.Path, view: View, name: str, depth, rows: int) -
     if view.focal is not None:
         view = view.resized(max(2, round(view.width * min(1, len(depth) / rows))))
         depth = view.nearest(depth) * view.cosines()
-    media.write_png16(folder / name, media.to_millimetres(depth))
+    media.write_png16(path, media.to_millimetres(depth))
     return int((depth >= 65.5355).sum())
 
 
-def write_transforms(
-    folder: pathlib.Path,
-    tracks: Tracks,
-    rotations,
-    centres,
-    views: list[View],
-    images: list[str],
-    *,
-    unit: str,
-    masks: bool,
-) -> dict:
+def write_transforms(folder: pathlib.Path, capture: Capture, *, unit: str, masks: bool) -> dict:
     """Writes transforms.json and the points; returns what `run.json` says of them.
 
     Args:
         folder: the directory.
-        tracks: the points.
-        rotations, centres: [N, 3, 3] and [N, 3], camera to world, x right, y down, z forward.
-        views: the cameras at each place, of one size.
-        images: names of the N panoramas.
+        capture: cameras and points.
         unit: 'metre' or 'relative'.
         masks: whether there are masks.
     """
-    meta = transforms(rotations, centres, views, images, masks=masks)
+    meta, tracks = transforms(capture, masks=masks), capture.tracks
     # A key that nerfstudio does not know, for people.
     write_json(folder / 'transforms.json', {'unit': unit} | meta)
     ply.write_ply(folder / POINTS, tracks.points, tracks.colours, axes=AXES)
@@ -87,18 +73,14 @@ def write_transforms(
     }
 
 
-def transforms(
-    rotations, centres, views: list[View], images: list[str], *, masks: bool = False
-) -> dict:
+def transforms(capture: Capture, *, masks: bool = False) -> dict:
     """What transforms.json says of cameras, images, depth, masks and points.
 
     Args:
-        rotations, centres: [N, 3, 3] and [N, 3], camera to world, x right, y down, z forward.
-        views: the cameras at each place, of one size.
-        images: names of the N panoramas.
+        capture: cameras and points.
         masks: whether there are masks.
     """
-    first, turn = views[0], matrix(AXES)
+    first, turn = capture.views[0], matrix(AXES)
     panorama = first.focal is None
     meta = {
         'camera_model': 'EQUIRECTANGULAR' if panorama else 'OPENCV',
@@ -112,14 +94,14 @@ def transforms(
     if not panorama:
         meta |= dict.fromkeys(('k1', 'k2', 'p1', 'p2'), 0.0)
     frames = []
-    for rotation, centre, image in zip(rotations, centres, images, strict=True):
-        for view in views:
+    for rotation, centre, image in zip(*capture.poses, capture.images, strict=True):
+        for view in capture.views:
             name, pose = names.view_name(view.name, image), np.eye(4)
             pose[:3, :3] = turn @ rotation @ view.rotation.T @ _OPENGL
             pose[:3, 3] = turn @ centre
             frame = {'file_path': f'images/{name}', 'transform_matrix': pose.tolist()}
-            frame['depth_file_path'] = f'depths/{name}.png'
+            frame['depth_file_path'] = f'depths/{names.png_name(name)}'
             if masks:
-                frame['mask_path'] = f'masks/{name}.png'
+                frame['mask_path'] = f'masks/{names.png_name(name)}'
             frames.append(frame)
     return meta | {'ply_file_path': POINTS, 'frames': frames}

@@ -14,6 +14,7 @@ from pano_depth.footage.footage import Frame
 from pano_depth.kernels import sphere
 from pano_depth.reconstruction import infer
 from pano_depth.reconstruction.sweep.confirm import CONFIRMED, TOLERANCE
+from pano_depth.results.exports import views
 from pano_depth.results.files.fusion import FrameFusion
 
 PER_FRAME = 500
@@ -82,7 +83,7 @@ def find_tracks(result, piece, *, on_frame: Callable[[Frame], None] = lambda fra
     """
     count = piece.stop - piece.start
     number = int(np.clip(MOST // count, LEAST_PER_FRAME, PER_FRAME))
-    poses = _poses_of(result, piece)
+    poses = piece.analysis.poses
     seeds = [
         _seeds(result, position, frame.image, number, poses, position - piece.start, piece)
         for position, frame in _stepped(result.frames(piece.start, piece.stop), on_frame)
@@ -109,11 +110,6 @@ def _stepped(stream, on_frame):
         yield entry
 
 
-def _poses_of(result, piece):
-    """(rotations, translations) of a piece's frames, camera to world."""
-    return tuple(np.asarray(part)[piece.start : piece.stop] for part in result.poses)
-
-
 def _seeds(result, position, image, number, poses, at, piece):
     """(points [P, 3], colours [P, 3], rays [P, 3]) of confident pixels of a frame."""
     depth = result.depth(position)
@@ -122,19 +118,17 @@ def _seeds(result, position, image, number, poses, at, piece):
     rows, columns = spread_pixels(counts, number, position)
     rays = sphere.pixel_rays(*depth.shape)[rows, columns]
     points = rays * depth[rows, columns].astype(np.float64)[:, None]
-    return points @ poses[0][at].T + poses[1][at], image[rows, columns], rays
+    points = points @ poses.rotation[at].T + poses.translation[at]
+    return points, image[rows, columns], rays
 
 
 def _seen(depth, points, poses, at):
     """(whether each point [P, 3] is seen in a frame, its unit direction there [P, 3])."""
-    height, width = depth.shape
-    local = (points - poses[1][at]) @ poses[0][at]
+    local = (points - poses.translation[at]) @ poses.rotation[at]
     distance = np.linalg.norm(local, axis=-1)
     rays = local / np.maximum(distance, 1e-12)[:, None]
-    x, y, z = rays.T
-    columns = ((np.arctan2(x, z) / (2 * np.pi) + 0.5) * width).astype(int) % width
-    rows = ((np.arctan2(y, np.hypot(x, z)) / np.pi + 0.5) * height).astype(int)
-    there = depth[np.minimum(rows, height - 1), columns].astype(np.float64)
+    rows, columns = views.panorama_pixels(rays, len(depth))
+    there = depth[rows, columns].astype(np.float64)
     known = (there > 0) & (distance > 0)
     off = np.log(np.where(known, distance, 1) / np.where(known, there, 1))
     return known & (np.abs(off) < TOLERANCE), rays

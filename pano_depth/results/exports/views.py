@@ -9,7 +9,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Float64, UInt8
+from jaxtyping import Bool, Float, Float32, Float64, Int32, UInt8
 
 from pano_depth.footage import media
 from pano_depth.kernels import cube, sphere
@@ -99,6 +99,14 @@ def panorama(height: int) -> View:
     return View('', np.eye(3), height, 2 * height)
 
 
+def panorama_pixels(
+    rays: Float[np.ndarray, 'rays 3'], height: int
+) -> tuple[Int32[np.ndarray, ' rays'], Int32[np.ndarray, ' rays']]:
+    """(rows, columns) of the pixels of a panorama of so many rows that directions fall into."""
+    columns, rows = panorama(height).project(rays)[0].T.astype(np.int32)
+    return np.minimum(rows, height - 1), columns % (2 * height)
+
+
 def faces(height: int, *, fov: float = 90.0, size: int | None = None) -> list[View]:
     """The six faces of a cube, in the order of `cube.FACES`.
 
@@ -134,6 +142,5 @@ def _nearest_pixels(rotation, size, focal, height):
     offset = (np.arange(size) + 0.5 - size / 2) / focal
     x, y = np.meshgrid(offset, offset)
     rays = np.stack([x, y, np.ones_like(x)], axis=-1) @ np.frombuffer(rotation).reshape(3, 3)
-    u, v = panorama(height).project(rays.reshape(-1, 3))[0].T
-    rows = np.clip(v.astype(np.int32), 0, height - 1).reshape(size, size)
-    return rows, (u.astype(np.int32) % (2 * height)).reshape(size, size)
+    rows, columns = panorama_pixels(rays.reshape(-1, 3), height)
+    return rows.reshape(size, size), columns.reshape(size, size)

@@ -59,7 +59,7 @@ class StoredRun:
         name = data.get('name') if isinstance(data, dict) else None
         self.name = str(name or self.folder.absolute().name)
         self.unit = 'metre' if self.facts.get('unit') == 'metre' else 'relative'
-        self.numbers = self._listed()
+        self.numbers = list(self._numbered('depth/', r'(\d+)\.png'))
         if not self.numbers and not any(map(self._has, ('trajectory.txt', 'cloud.ply'))):
             raise ValueError(
                 f'workdir {folder} holds no result of a reconstruction: no depth/, trajectory.txt'
@@ -72,14 +72,15 @@ class StoredRun:
             self.folder / 'depth.mp4', fps if isinstance(fps, float | int) and fps > 0 else None
         )
 
-    def _listed(self):
-        """Numbers of the depth images, of those that a finished run lists."""
-        found = [path for path in (self.folder / 'depth').glob('*.png') if path.stem.isdigit()]
-        files = self.record.get('files')
-        if self.record.get('finished') and isinstance(files, list):
-            listed = Names(files)
-            found = [path for path in found if f'depth/{path.name}' in listed]
-        return sorted(int(path.stem) for path in found)
+    def _numbered(self, folder, pattern):
+        """{number: name} of files, of those that a finished run lists, by their number."""
+        files, found = self.record.get('files'), {}
+        listed = Names(files) if self.record.get('finished') and isinstance(files, list) else None
+        for path in (self.folder / folder).glob('*'):
+            number = re.fullmatch(pattern, path.name)
+            if number and (listed is None or f'{folder}{path.name}' in listed):
+                found[int(number[1])] = path.name
+        return dict(sorted(found.items()))
 
     @property
     def facts(self) -> dict:
@@ -99,12 +100,10 @@ class StoredRun:
             return [self._piece(entry) for entry in facts['pieces']]
         everything = range(len(self.numbers))
         # Until a run has ended, nobody says which frames belong to which of several paths.
-        numbered = sorted(
-            self.folder.glob('trajectory_*.txt'), key=lambda path: int(re.sub(r'\D', '', path.stem))
-        )
-        frames = everything if not numbered else range(0)
+        further = self._numbered('', r'trajectory_(\d+)\.txt').values()
+        frames = range(0) if further else everything
         first = StoredPiece(frames, self._poses('trajectory.txt'), self._cloud('cloud.ply'))
-        rest = [StoredPiece(frames, self._poses(path.name), None) for path in numbered]
+        rest = [StoredPiece(frames, self._poses(name), None) for name in further]
         return [first, *rest]
 
     def _piece(self, entry):

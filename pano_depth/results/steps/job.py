@@ -258,7 +258,7 @@ class Steps:
         if not piece.has_path:
             return None
         first = int(self.frames.indices[piece.start])
-        return world.find_down(piece, self.footage, first, self.model, piece.mask)
+        return world.find_down(piece, self.footage, first, self.model)
 
     def _scaled(self, piece, down):
         """(a piece in its last unit, facts about it)."""

@@ -36,7 +36,7 @@ def fix_scale(
     count = len(analysis.units)
     shown = np.unique(np.linspace(0, count - 1, min(samples, count)).astype(int))
     if camera_height is None:
-        middle = infer.median_depth(analysis)
+        middle = infer.median_depth(analysis, mask=mask)
         if refined is not None:
             known = [depth[depth > 0] for depth in map(refined.depth, shown)]
             middles = [np.median(depth) for depth in known if depth.size]

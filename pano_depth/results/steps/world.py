@@ -32,9 +32,7 @@ class Down(NamedTuple):
     source: str
 
 
-def find_down(
-    piece: Piece, footage: Footage, first: int, model: ModelConfig, mask: validity.Mask = None
-) -> Down:
+def find_down(piece: Piece, footage: Footage, first: int, model: ModelConfig) -> Down:
     """Which way is down in the world of a piece with a path.
 
     Args:
@@ -42,7 +40,6 @@ def find_down(
         footage: its files may say it, for frame 0.
         first: number in the footage of the first frame of the piece.
         model: of the networks.
-        mask: False where images do not count, one for all frames or one for each; or None.
     """
     rotations = piece.analysis.poses.rotation
     if footage.down is not None and first == 0:
@@ -50,7 +47,9 @@ def find_down(
     count = len(rotations)
     shown = np.unique(np.linspace(0, count - 1, min(SAMPLES, count)).astype(int))
     for source, depth in _depths(piece, model):
-        found = level.find_down([_patches(depth(i), mask, i) for i in shown], rotations[shown])
+        found = level.find_down(
+            [_patches(depth(i), piece.mask, i) for i in shown], rotations[shown]
+        )
         if found is not None:
             return Down(found.direction, source)
     return Down(None, 'nothing: no floor or ceiling was found')

@@ -172,11 +172,15 @@ def _make(item, stem, key, rows, on_frame):
     with contextlib.ExitStack() as temporary:
         new = lambda suffix: temporary.enter_context(_scratch(f'{stem}{suffix}'))
         large = new('.large')
-        count, bits = _read(footage, look, rows, large, on_frame)
+        numbers, bits = _read(footage, look, rows, large, on_frame)
+        count = len(numbers)
         images = np.memmap(large, np.uint8, 'r', shape=(count, look, 2 * look, 3))
         shown = pieces_of(footage, images)
         record = {'key': key, 'name': item.name, 'path': os.path.abspath(item.path), **shown}
         record |= {'frames': count, 'skipped': footage.skipped, 'valid_sha256': None}
+        record |= {'notes': footage.notes}
+        if numbers != list(range(count)):
+            record['numbers'] = numbers
         if record['pieces']:
             record['sha256'] = _write(f'{stem}.frames', (_small(one, rows) for one in images))
         if record['pieces'] and any(one is not None for one in bits):
@@ -203,16 +207,17 @@ def _small(image, rows):
 
 
 def _read(footage, look, rows, path, on_frame):
-    """Writes frames of `look` rows; (their number, bits of `rows` rows or None of each)."""
-    bits = []
+    """Writes frames of `look` rows; (their numbers, bits of `rows` rows or None of each)."""
+    numbers, bits = [], []
     with open(path, 'wb') as file:
         for frame in footage.frames(size=(look, 2 * look)):
             valid = media.resize_valid(frame.valid, look, 2 * look)
             file.write(np.ascontiguousarray(validity.filled(frame.image, valid)).tobytes())
             small = media.resize_valid(valid, rows, 2 * rows)
             bits.append(None if small is None or small.all() else np.packbits(small))
+            numbers.append(frame.index)
             on_frame()
-    return len(bits), bits
+    return numbers, bits
 
 
 def _write(path, arrays):

@@ -17,7 +17,7 @@ from common.run import digest_of
 from common.stopping import Stop
 from pano_depth.footage.config import ReadingConfig
 from pano_depth.learning.footage_source import TrainingClip
-from pano_depth.results.training import cache, found
+from pano_depth.results.training import cache
 from pano_depth.results.training.found import Item
 
 
@@ -27,13 +27,13 @@ class Piece(NamedTuple):
     Attributes:
         item: the clip that it is part of.
         clip: its frames, stride, and what of them counts.
-        start: position of its first frame in the clip.
+        numbers: of its frames in the footage, in which others may have been left out.
         whole: whether it is all of the clip.
     """
 
     item: Item
     clip: TrainingClip
-    start: int
+    numbers: Sequence[int]
     whole: bool
 
 
@@ -52,7 +52,7 @@ class Collection(NamedTuple):
 
 
 def collect(
-    paths: Sequence[str],
+    items: Sequence[Item],
     reading: ReadingConfig,
     *,
     flag: str,
@@ -64,19 +64,18 @@ def collect(
     """Reads what is not in the cache yet, and lists what can be used.
 
     Args:
-        paths: see `found.items_of`.
+        items: see `found.items_of`.
         reading: how files are read.
-        flag: the option that names the paths, for messages.
+        flag: the option that names their paths, for messages.
         rows: of the images that the networks see.
         data_dir: where data sets are kept.
         stride: frames between a target and its neighbours; 0: chosen for each clip.
         stop: request to stop, which is heeded between clips.
 
     Raises:
-        ValueError: a path holds nothing, or not one clip can be used.
+        ValueError: not one clip can be used.
         Stopped: there was a request to stop; clips that were read are kept.
     """
-    items = [item for path in paths for item in found.items_of(path, reading)]
     folder = cache.place(data_dir, rows)
     read = None
     for process in range(jax.process_count()):
@@ -84,16 +83,19 @@ def collect(
             with cache.writing(folder):
                 read = _read(items, reading, folder, stop or Stop())
         parallel.wait_for_all()
-    pieces, left_out = [], []
+    pieces, left_out, notes = [], [], []
     for item, entry in zip(items, read, strict=True):
         if isinstance(entry, str):
             left_out.append((item.name, entry))
             continue
+        notes += entry.record.get('notes', ())
         mine = list(_pieces(item, entry, stride))
         pieces += mine
         if entry.record['reason'] or not mine:
             reason = entry.record['reason'] or f'it is too short for --stride={stride}'
             left_out.append((item.name if not mine else f'parts of {item.name}', reason))
+    for note in dict.fromkeys(notes):
+        say(note)
     for name, reason in left_out:
         say(f'left out: {name}: {reason}')
     if not pieces:
@@ -133,25 +135,26 @@ def _read(items, reading, folder, stop):
 
 def _pieces(item, entry, stride):
     """The pieces of a clip that are long enough for their stride."""
+    numbers = entry.record.get('numbers') or range(entry.record['frames'])
     for piece in entry.record['pieces']:
         start, stop = piece['start'], piece['stop']
         apart = stride or piece['stride']
         if stop - start < 2 * apart + 1:
             continue
         whole = (start, stop) == (0, entry.record['frames'])
-        name = item.name if whole else f'{item.name} [{start}:{stop}]'
+        name = item.name if whole else f'{item.name} [{numbers[start]}:{numbers[stop - 1] + 1}]'
         valid = None if entry.valid is None else entry.valid[start:stop]
         clip = TrainingClip(name, entry.frames[start:stop], apart, valid)
-        yield Piece(item, clip, start, whole)
+        yield Piece(item, clip, numbers[start:stop], whole)
 
 
 def part(piece: Piece, start: int, stop: int) -> Piece:
     """Some frames of a piece, as a piece of its own."""
-    clip, first = piece.clip, piece.start + start
-    name = f'{piece.item.name} [{first}:{piece.start + stop}]'
+    clip, numbers = piece.clip, piece.numbers[start:stop]
+    name = f'{piece.item.name} [{numbers[0]}:{numbers[-1] + 1}]'
     valid = None if clip.valid is None else clip.valid[start:stop]
     shorter = TrainingClip(name, clip.frames[start:stop], clip.stride, valid)
-    return piece._replace(clip=shorter, start=first, whole=False)
+    return piece._replace(clip=shorter, numbers=numbers, whole=False)
 
 
 def listing(pieces: Sequence[Piece], *, held_out: bool) -> list[dict]:

@@ -55,6 +55,11 @@ def check(config) -> None:
             raise ValueError(f'--{flag} is {error}') from None
         if flag == 'eval_data' and with_rooms and paths:
             raise ValueError(f'--eval_data is {text}; accepted: paths, or rooms alone')
+        if {LIVE, STORED} & set(paths) and flag == 'train_data':
+            raise ValueError(
+                f'--train_data is {text}; {LIVE} and {STORED} stand alone, {found.ROOMS} puts live'
+                ' rooms beside footage'
+            )
     if learns_from_footage(config) and config.loss.truth_weight:
         raise ValueError(
             f'--truth_weight is {config.loss.truth_weight}, which learns from known depth; footage'
@@ -88,9 +93,9 @@ def prepare(config, rows: int, stop: Stop | None = None) -> Data:
     """
     data_dir = pano_rooms.data_folder(config.data.data_dir)
     check_folder('data_dir', str(data_dir))
-    learned = judged = Collection([], [], '')
+    items = _items(config)
     read = lambda flag: collection.collect(
-        found.paths_in(getattr(config, flag))[0],
+        items[flag],
         config.reading,
         flag=flag,
         rows=rows,
@@ -98,22 +103,36 @@ def prepare(config, rows: int, stop: Stop | None = None) -> Data:
         stride=config.stride,
         stop=stop,
     )
-    if learns_from_footage(config):
-        learned = read('train_data')
-    if config.eval_data is not None and not judged_by_rooms(config):
-        judged = read('eval_data')
+    nothing = Collection([], [], '')
+    learned = read('train_data') if items['train_data'] else nothing
+    judged = read('eval_data') if items['eval_data'] else nothing
     pieces, held_out = learned.pieces, judged.pieces
-    both = {piece.item.path.resolve() for piece in pieces}
-    both &= {piece.item.path.resolve() for piece in held_out}
-    if both:
-        raise ValueError(
-            f'--eval_data holds {min(both)}, which --train_data holds, too; accepted: other footage'
-        )
     if pieces and config.eval_data is None:
         pieces, held_out = split(pieces)
     left_out = [*learned.left_out, *judged.left_out]
     digests = {'--train_data': learned.digest or None, '--eval_data': judged.digest or None}
     return Data(pieces, held_out, left_out, digests)
+
+
+def _items(config):
+    """What is named by each option, none where rooms alone are; of both before any is read."""
+    items = {'train_data': [], 'eval_data': []}
+    if learns_from_footage(config):
+        items['train_data'] = _items_of(config, 'train_data')
+    if config.eval_data is not None and not judged_by_rooms(config):
+        items['eval_data'] = _items_of(config, 'eval_data')
+    learned, judged = ({item.path.resolve() for item in each} for each in items.values())
+    if learned & judged:
+        raise ValueError(
+            f'--eval_data holds {min(learned & judged)}, which --train_data holds, too; accepted:'
+            ' other footage'
+        )
+    return items
+
+
+def _items_of(config, flag):
+    paths, _ = found.paths_in(getattr(config, flag))
+    return found.items_of(paths, config.reading, flag=flag)
 
 
 def source_of(config, data: Data, rows: int) -> Source:

@@ -1,15 +1,14 @@
 """Finds the clips in the paths that --train_data and --eval_data name; opens none of them."""
 
-import functools
 import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from pano_depth.footage import clip_folder, media, panosuncg, rgbd
 from pano_depth.footage.config import ReadingConfig
 from pano_depth.footage.footage import Footage
-from pano_depth.footage.open_footage import open_footage
+from pano_depth.results import inputs
 
 ROOMS = 'rooms'
 VIDEO_SUFFIXES = (
@@ -48,32 +47,38 @@ def paths_in(text: str) -> tuple[list[str], bool]:
     return [part for part in parts if part != ROOMS], ROOMS in parts
 
 
-def items_of(path: str | pathlib.Path, reading: ReadingConfig) -> list[Item]:
-    """The clips of a path.
+def items_of(paths: Sequence[str], reading: ReadingConfig, *, flag: str) -> list[Item]:
+    """The clips of some paths.
 
     Args:
-        path: a video, a folder of videos, a folder of images, a scene of a clip folder or a root
-            of several, a folder of RGB-D pairs, a PanoSUNCG root, or a folder of such folders.
+        paths: each a video, a folder of videos, a folder of images, a scene of a clip folder or a
+            root of several, a folder of RGB-D pairs, a PanoSUNCG root, or a folder of such folders.
         reading: how files are read.
+        flag: the option that names the paths, for messages.
 
     Raises:
-        ValueError: there is nothing of that name, or nothing in it.
+        ValueError: there is nothing of a name, or nothing in it.
     """
-    path = pathlib.Path(path)
-    if not path.exists():
-        raise ValueError(f'{path} does not exist; accepted: videos and folders of footage')
-    items = _items(path, path.name or str(path), functools.partial(_open, reading=reading), reading)
-    if not items:
-        raise ValueError(
-            f'{path} holds no footage; accepted: a video, a folder of videos or of images, clip'
-            ' folders, a PanoSUNCG root'
-        )
-    return items
+    found = []
+    for path in map(pathlib.Path, paths):
+        if not path.exists():
+            raise ValueError(
+                f'--{flag} names {path}, which does not exist; accepted: videos and folders of'
+                ' footage'
+            )
+        items = _items(path, path.name or str(path), reading)
+        if not items:
+            raise ValueError(
+                f'--{flag} names {path}, which holds no footage; accepted: a video, a folder of'
+                ' videos or of images, clip folders, a PanoSUNCG root'
+            )
+        found += items
+    return found
 
 
-def _items(path, name, opened, reading):
+def _items(path, name, reading):
     one = lambda place, called: Item(
-        called, os.path.abspath(place), place, functools.partial(opened, place)
+        called, os.path.realpath(place), place, lambda: inputs.open_path(place, reading)[0]
     )
     if path.is_file():
         return [one(path, name)]
@@ -90,27 +95,14 @@ def _items(path, name, opened, reading):
     images = [entry for entry in entries if entry.suffix.lower() in media.IMAGE_SUFFIXES]
     if any(entry.is_file() for entry in images) or rgbd.is_pairs(path):
         return [one(path, name)]
-    inner = [_items(e, f'{name}/{e.name}', opened, reading) for e in entries if e.is_dir()]
+    inner = [_items(e, f'{name}/{e.name}', reading) for e in entries if e.is_dir()]
     return [item for items in inner for item in items]
-
-
-def _open(path, *, reading):
-    """The only piece of footage of a path."""
-    return open_footage(
-        path,
-        stereo=reading.stereo,
-        on_bad=reading.on_bad_frame,
-        depth_scale=reading.depth_scale,
-        projection=reading.projection,
-        fisheye_fov=reading.fisheye_fov,
-        fps=reading.fps,
-    )[0]
 
 
 def _trajectory(folder, name, reading):
     """A trajectory of a PanoSUNCG tree; all of a scene are one group."""
-    opened = functools.partial(
-        panosuncg.open_trajectory, folder, stereo=reading.stereo, on_bad=reading.on_bad_frame
+    opened = lambda: panosuncg.open_trajectory(
+        folder, stereo=reading.stereo, on_bad=reading.on_bad_frame
     )
     called = f'{name}/{folder.parent.name}/{folder.stem}'
-    return Item(called, os.path.abspath(folder.parent), folder, opened)
+    return Item(called, os.path.realpath(folder.parent), folder, opened)

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import itertools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -102,19 +101,20 @@ def footage_of(piece: Piece) -> Footage:
     footage = piece.item.open()
     if piece.whole or not _has_truth(footage):
         return footage
-    first, count = piece.start, len(piece.clip.frames)
-    numbers = list(range(first, first + count))
+    position = {number: i for i, number in enumerate(piece.numbers)}
 
     def read(size, start, stride):
-        frames = footage.read(size, 0, 1)
-        with contextlib.closing(frames):
-            for number, frame in enumerate(itertools.islice(frames, first, first + count)):
-                if number >= start and (number - start) % stride == 0:
-                    yield frame._replace(index=number)
+        with contextlib.closing(footage.read(size, piece.numbers[0], 1)) as frames:
+            for frame in frames:
+                if frame.index > piece.numbers[-1]:
+                    return
+                index = position.get(frame.index, -1)
+                if index >= start and (index - start) % stride == 0:
+                    yield frame._replace(index=index)
 
     poses = footage.poses
     if poses is not None:
-        poses = geometry.from_first_frame(Motion(*(array[numbers] for array in poses)))
+        poses = geometry.from_first_frame(Motion(*(array[list(position)] for array in poses)))
     return dataclasses.replace(
-        footage, name=piece.clip.name, read=read, length=count, poses=poses, down=None
+        footage, name=piece.clip.name, read=read, length=len(position), poses=poses, down=None
     )

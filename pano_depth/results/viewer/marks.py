@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from pano_depth.footage import media
+from pano_depth.results.exports import views
 
 
 def ball(image: np.ndarray, radius: float):
@@ -61,10 +62,4 @@ def _as_jpeg(image):
 
 def front(image: np.ndarray, size: int = 96) -> np.ndarray:
     """[size, size, 3] uint8: what a camera of 90 degrees sees straight ahead in a panorama."""
-    height = image.shape[0]
-    at = (np.arange(size) + 0.5) / size * 2 - 1
-    across, down = np.meshgrid(at, at)
-    lon, lat = np.arctan(across), np.arctan2(-down, np.hypot(across, 1))
-    columns = ((lon / (2 * np.pi) + 0.5) * 2 * height).astype(int)
-    rows = ((0.5 - lat / np.pi) * height).astype(int)
-    return image[rows, columns]
+    return views.faces(len(image), size=size)[0].nearest(image)

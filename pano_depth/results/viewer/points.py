@@ -6,12 +6,13 @@ import matplotlib
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from pano_depth.kernels import sphere
 from pano_depth.results import panels
+from pano_depth.results.files.fusion import FrameFusion
 from pano_depth.results.viewer.sources import evenly, images_of, pose_of
 
 Kind = Literal['colour', 'depth', 'confidence']
 FRAMES = 48  # from which the points of a piece are taken, at most
-FAR = 4.0  # median depths: beyond them the path is too short to tell the depth
 
 
 class Points(NamedTuple):
@@ -52,20 +53,14 @@ def of_frame(source, number: int, at: int, *, count: int, image=None) -> Points:
     rows, columns = rows[known], columns[known]
     found = depth[rows, columns].astype(np.float32)
     rotation, translation = pose_of(piece, at)
-    points = (_rays(rows, columns, height) * found[:, None]) @ rotation.T + translation
+    rays = sphere.pixel_rays(*depth.shape)[rows, columns]
+    points = (rays * found[:, None]) @ rotation.T + translation
     colours = None
     if image is not None:
         scale = image.shape[0] / height
         colours = image[(rows * scale).astype(int), (columns * scale).astype(int)]
     sure = np.ones_like(found) if confidence is None else confidence[rows, columns]
     return Points(points.astype(np.float32), colours, found, sure.astype(np.float32))
-
-
-def _rays(rows, columns, height):
-    """[M, 3] unit rays of pixels, as `kernels.sphere` has them."""
-    lon = ((columns + 0.5) / (2 * height) - 0.5) * 2 * np.pi
-    lat = (0.5 - (rows + 0.5) / height) * np.pi
-    return np.stack([np.cos(lat) * np.sin(lon), -np.sin(lat), np.cos(lat) * np.cos(lon)], axis=-1)
 
 
 def of_piece(source, number: int, *, count: int) -> Points:
@@ -90,7 +85,9 @@ def of_piece(source, number: int, *, count: int) -> Points:
         np.concatenate([part.depth for part in parts]),
         np.concatenate([part.confidence for part in parts]),
     )
-    return chosen(joined, joined.depth <= FAR * np.median(joined.depth)) if parts else joined
+    if not len(joined.depth):
+        return joined
+    return chosen(joined, joined.depth <= FrameFusion.FAR * np.median(joined.depth))
 
 
 def chosen(points: Points, which: np.ndarray) -> Points:

@@ -82,17 +82,20 @@ class PieceScene:
             camera.on_click(lambda event, at=at: on_click(at))
             self._cameras[position] = camera
 
-    def draw_pictures(self, goes_on) -> None:
+    def draw_pictures(self, goes_on, lock) -> None:
         """Gives the cameras what they see to the front, which takes one pass over the video.
 
         Args:
             goes_on: function that says whether this piece is still shown.
+            lock: held by whoever shows another piece, whose cameras are gone then.
         """
         shown = evenly(self.piece.frames, FRUSTA)
         for position, image in self._source.some_images(shown):
-            if not goes_on():
-                return
-            self._cameras[position].image = marks.front(image)
+            seen = marks.front(image)
+            with lock:
+                if not goes_on():
+                    return
+                self._cameras[position].image = seen
 
     def _size(self, shown):
         """Depth of the drawn cameras: they do not hide each other, and are seen from outside."""

@@ -219,7 +219,8 @@ class Viewer:
         """Fills in, in a thread, what nobody has to wait for."""
         scene = self._scene
         if scene.piece.poses is not None:
-            scene.draw_pictures(lambda: self._scene is scene and not self._closed)
+            goes_on = lambda: self._scene is scene and not self._closed
+            scene.draw_pictures(goes_on, self._lock)
 
     def _stand(self, camera):
         """Lets a browser look around in the ball, in which the cameras would be in the way."""

@@ -5,7 +5,15 @@ import dataclasses
 import pytest
 
 from common import options
-from common.options import READ, READ_BEFORE_COLON, READ_BEHIND_COLON, WRITTEN, held, option
+from common.options import (
+    READ,
+    READ_BEFORE_COLON,
+    READ_BEHIND_COLON,
+    READ_LIST,
+    WRITTEN,
+    held,
+    option,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,6 +27,7 @@ class Config:
     weights: str | None = option(None, 'a file', path=WRITTEN)
     data: str = option('digits', 'a data set', path=READ_BEHIND_COLON)
     cell: str | None = option(None, 'of a search', path=READ_BEFORE_COLON)
+    clips: str | None = option(None, 'paths', path=READ_LIST)
     inner: Inner = held(Inner(), prefix='inner_')
 
 
@@ -28,12 +37,20 @@ def home(monkeypatch):
 
 
 def test_every_path_of_a_configuration_is_expanded():
-    config = Config('~x', '~/a b.npz', 'folder:~/c:d,stream', '~/e:f:3', Inner('~/m%d.png'))
+    config = Config(
+        '~x',
+        '~/a b.npz',
+        'folder:~/c:d,stream',
+        '~/e:f:3',
+        '~/a.mp4, rooms, ~/b c',
+        Inner('~/m%d.png'),
+    )
     assert options.expand_paths(config) == Config(
         '~x',
         '/home/ann/a b.npz',
         'folder:/home/ann/c:d,stream',
         '/home/ann/e:f:3',
+        '/home/ann/a.mp4,rooms,/home/ann/b c',
         Inner('/home/ann/m%d.png'),
     )
 
@@ -49,12 +66,19 @@ def test_other_names_stay_as_they_are(text):
 
 
 def test_what_a_configuration_reads_is_listed():
-    config = Config(weights='w', data='folder:/d:e', cell='/s:t:3', inner=Inner('/m'))
-    assert options.read_by(config) == {'data': '/d:e', 'cell': '/s:t', 'inner_mask': '/m'}
+    config = Config('n', 'w', 'folder:/d:e', '/s:t:3', '/a,/b', Inner('/m'))
+    assert options.read_by(config) == {
+        'data': '/d:e',
+        'cell': '/s:t',
+        'clips': '/a',
+        'clips[1]': '/b',
+        'inner_mask': '/m',
+    }
     assert options.path_options(Config) == {
         'weights': WRITTEN,
         'data': READ_BEHIND_COLON,
         'cell': READ_BEFORE_COLON,
+        'clips': READ_LIST,
         'inner_mask': READ,
     }
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from common.run.names import Names, expand, files_in, numbered, select
+from common.run.names import Names, exists, expand, files_in, literal, numbered, select
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,16 @@ def test_only_what_is_named_is_among_the_names():
         assert name in names
     for name in ('b/a.ply', 'd/000003.png', 'd/4.png', 'checkpoint', 'mine/events.out.7', 'x_a'):
         assert name not in names
+
+
+@pytest.mark.parametrize('name', ['a*.npz', 'w{0..3}.npz', 'a[1].npz', 'what?.npz', 'plain.npz'])
+def test_a_name_that_people_give_stands_for_itself_alone(name, tmp_path):
+    names = Names([literal(name)])
+    assert name in names
+    assert not [other for other in ('ab.npz', 'w1.npz', 'a1.npz', 'whats.npz') if other in names]
+    assert not exists(tmp_path, literal(name))
+    (tmp_path / name).touch()
+    assert exists(tmp_path, literal(name))
 
 
 def test_missing_files_are_found(tmp_path):

@@ -160,21 +160,32 @@ def test_a_run_that_goes_on_keeps_what_it_writes_again_and_drops_the_rest(earlie
 def test_paths_outside_are_not_files_of_the_run(earlier):
     with run.open_run(earlier, '') as directory:
         directory.writes(str(earlier / 'weights.npz'), str(earlier.parent / 'other.npz'))
+        directory.writes(str(earlier / '*.txt'))
         listed = directory.record['files']
     assert 'weights.npz' in listed and not any('other' in name for name in listed)
+    made(earlier, '*.txt', 'mine.txt')
+    with pytest.raises(ValueError, match='holds mine.txt, which no run wrote'):
+        run.open_run(earlier, '', overwrite=True)
 
 
 def test_workdirs_are_refused_before_the_work(earlier, tmp_path, monkeypatch):
     made(tmp_path, 'file')
     made(tmp_path, 'photos/a.png')
+    made(tmp_path, 'home/.bashrc')
+    monkeypatch.setenv('HOME', str(tmp_path / 'home'))
+    monkeypatch.chdir(tmp_path / 'photos')
     for workdir, message in [
+        ('.', 'holds a.png but no earlier run'),
+        ('~', 'holds .bashrc but no earlier run'),
+        ('/', 'but no earlier run'),
         (tmp_path / 'file', 'cannot be written: it is a file'),
         (tmp_path / 'file' / 'below', 'cannot be written: .*file is a file'),
         (tmp_path / 'photos', 'holds a.png but no earlier run'),
         ('', 'workdir is empty'),
     ]:
-        with pytest.raises(ValueError, match=message):
-            run.check_workdir(workdir)
+        for afresh in (False, True):
+            with pytest.raises(ValueError, match=message):
+                run.check_workdir(workdir, overwrite=afresh)
     run.check_workdir(earlier)
     run.check_workdir(tmp_path / 'new' / 'deep')
     assert not (tmp_path / 'new').exists()

@@ -6,6 +6,10 @@ import pathlib
 import subprocess
 import sys
 
+import pytest
+
+from tests.pano_depth.results import made_footage
+
 ROOT = pathlib.Path(__file__).parents[3]
 
 
@@ -67,3 +71,32 @@ def test_speedup_refuses_heights_that_the_network_cannot_halve():
     for heights, words in cases.items():
         done = _run('kernels.speedup', f'--heights={heights}')
         assert done.returncode == 1 and words in done.stderr and 'Traceback' not in done.stderr
+
+
+@pytest.mark.slow
+def test_ablations_run_on_footage_whose_rotations_nobody_knows_and_go_on(tmp_path):
+    folder = made_footage.write_panosuncg(tmp_path / 'tree')
+    command = (
+        'depth.ablation',
+        f'--train_data={folder}',
+        f'--data_dir={tmp_path}',
+        f'--output={tmp_path / "out"}',
+        '--seeds=1',
+        '--steps=2',
+        '--batch_size=1',
+        '--depth_channels=8,8',
+        '--pose_channels=8,8',
+        '--compilation_cache=',
+    )
+    done = _run(*command, '--variants=full')
+    assert done.returncode == 0, done.stderr
+    (run,) = json.loads((tmp_path / 'out' / 'ablation.json').read_text())['runs']
+    assert run['rotation_deg'] is None and run['abs_rel'] > 0 and run['direction_deg'] > 0
+    assert '| footage | full | 1 | ' in done.stdout
+    # Nothing is left to compute.
+    again = _run(*command, '--variants=full')
+    assert (again.returncode, again.stdout) == (0, done.stdout), again.stderr
+    (folder / 'labels').rename(tmp_path / 'labels')
+    command = (*command[:3], f'--output={tmp_path / "other"}', *command[4:])
+    refused = _run(*command)
+    assert refused.returncode and 'is held out and has no depth or no poses' in refused.stderr

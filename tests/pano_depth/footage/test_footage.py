@@ -12,14 +12,9 @@ from scipy.spatial.transform import Rotation
 
 from pano_depth.footage import media
 from pano_depth.footage.clip import Clip
+from pano_depth.footage.eyes import eye_size
 from pano_depth.footage.footage import BadFrames, from_clip
-from pano_depth.footage.frame_files import (
-    FrameFiles,
-    eye_size,
-    from_files,
-    natural_order,
-    numbered_files,
-)
+from pano_depth.footage.frame_files import FrameFiles, from_files, natural_order, numbered_files
 from pano_depth.kernels.rigid import Motion
 
 
@@ -173,7 +168,7 @@ def test_bad_frames_are_refused_by_name(tmp_path, bad):
     _, _, files = _images(tmp_path, 8)
     good = list(files)
     words = _damage(files)[bad]
-    with pytest.raises(ValueError, match=f'{words}.*on_bad=skip'):
+    with pytest.raises(ValueError, match=f'{words}.*--on_bad_frame=skip'):
         list(_open([good[0], files[bad]], read_depth=_read_depth).frames())
 
 

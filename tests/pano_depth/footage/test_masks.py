@@ -1,5 +1,7 @@
 """Masks: dark and transparent pixels, one for each frame, found by their names."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -82,6 +84,36 @@ def test_masks_of_frames_without_files_are_numbered_or_in_order(tmp_path, names)
     assert _dark_rows(clip, tmp_path / 'walk') == _dark_rows(clip, tmp_path) == [[0], [1], [2]]
     with pytest.raises(ValueError, match='holds no images'):
         masks.with_masks(clip, tmp_path / 'absent')
+
+
+@pytest.mark.parametrize('estimate', [0, 28, 30, 32])
+@pytest.mark.parametrize('first', [0, 1])
+def test_the_length_of_a_video_is_an_estimate(tmp_path, estimate, first):
+    clip = from_clip(Clip('walk', np.full((30, HEIGHT, WIDTH, 3), 90, np.uint8), fps=12))
+    video = dataclasses.replace(clip, length=estimate)
+    for i in range(30):
+        media.write_image(tmp_path / f'{first + i:04d}.png', _bright(i % HEIGHT))
+    assert _dark_rows(video, tmp_path) == [[i % HEIGHT] for i in range(30)]
+    assert masks.with_masks(video, tmp_path).notes == ()
+    (tmp_path / f'{first + 29:04d}.png').unlink()
+    with pytest.raises(ValueError, match='walk frame 29 has no mask'):
+        _dark_rows(video, tmp_path)
+    for i in (9, 10):
+        (tmp_path / f'{first + i:04d}.png').unlink()
+    if estimate:
+        with pytest.raises(ValueError, match='the first is frame'):
+            masks.with_masks(video, tmp_path)
+
+
+def test_masks_that_are_far_too_many_or_too_few(tmp_path):
+    clip = from_clip(Clip('walk', np.full((3, HEIGHT, WIDTH, 3), 90, np.uint8), fps=2))
+    for i in range(9):
+        media.write_image(tmp_path / f'{i}.png', _bright(i))
+    found = masks.with_masks(clip, tmp_path)
+    assert len(list(found.frames())) == 3 and '5 of the masks' in found.notes[0]
+    long = dataclasses.replace(clip, length=90)
+    with pytest.raises(ValueError, match='no mask for 81 of 90 frames, the first is frame 9;'):
+        masks.with_masks(long, tmp_path)
 
 
 def test_masks_join_what_is_transparent_and_turn_with_the_photograph(tmp_path):

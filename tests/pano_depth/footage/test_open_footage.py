@@ -198,6 +198,10 @@ def test_depth_pairs_and_panosuncg_are_recognised(tmp_path):
         media.write_image(
             tmp_path / f'suncg/house/4.txt/{i}_depth.png', np.repeat(depth[..., None], 3, -1)
         )
+    for name in ('pairs', 'suncg'):
+        assert _one(tmp_path / name, projection='equirect').has_depth
+        with pytest.raises(ValueError, match=f"projection is 'eac', but .*{name}.*depth and poses"):
+            open_footage(tmp_path / name, projection='eac')
     pairs, trajectory = _one(tmp_path / 'pairs'), _one(tmp_path / 'suncg')
     assert (pairs.name, pairs.ordered) == ('pairs', False)
     assert (trajectory.name, trajectory.has_rotation) == ('house/4', False)

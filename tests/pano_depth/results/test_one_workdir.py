@@ -19,6 +19,7 @@ from pano_depth.footage.config import FootageConfig
 from pano_depth.kernels.rigid import Motion
 from pano_depth.reconstruction.analysis import read_frames
 from pano_depth.results import evaluate_job, inputs, reconstruct_job
+from pano_depth.results.exports.config import ExportConfig
 from pano_depth.results.steps import disk
 from pano_depth.rooms import rooms
 
@@ -207,6 +208,16 @@ def test_a_run_that_has_ended_says_so_unless_its_result_is_asked_for(place, caps
     pathlib.Path('run/depth/000002.png').unlink()
     assert isinstance(predict(again=False), FakeSteps)
     assert content()['depth/000002.png'] == b'new'
+
+
+def test_exports_may_be_added_to_a_run_that_has_ended(place, capsys):
+    predict()
+    exports = ExportConfig(export_to=('colmap',), faces_fov=100.0)
+    assert isinstance(predict(exports=exports, again=False), FakeSteps)
+    assert 'its result is computed once more' in capsys.readouterr().out
+    assert '--export_to=colmap' in pathlib.Path('run/flags.txt').read_text().splitlines()
+    assert predict(exports=exports, again=False) is None
+    assert isinstance(predict(again=False), FakeSteps)
 
 
 def test_a_run_of_an_older_version_goes_on(place):

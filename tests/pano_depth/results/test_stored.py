@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -63,10 +64,15 @@ def test_a_run_in_progress_gives_what_is_there(tmp_path):
 
 def test_files_that_a_finished_run_does_not_list_are_not_its_own(tmp_path):
     folder = make_run(tmp_path / 'run')
+    (folder / 'trajectory_true.txt').write_text('0 0 0 0 0 0 0 1\n')
+    assert [piece.frames for piece in StoredRun(folder).pieces] == [range(FRAMES)]
+    shutil.copy(folder / 'trajectory.txt', folder / 'trajectory_2.txt')
+    assert len(StoredRun(folder).pieces) == 2
     record = json.loads((folder / 'run.json').read_text())
     record |= {'finished': 'today', 'files': ['depth/{000000..000002}.png', 'depth.mp4']}
     run.write_json(folder / 'run.json', record)
-    assert StoredRun(folder).numbers == [0, 1, 2]
+    stored = StoredRun(folder)
+    assert stored.numbers == [0, 1, 2] and [p.frames for p in stored.pieces] == [range(3)]
 
 
 def test_a_directory_without_results_is_refused(tmp_path):

@@ -4,6 +4,11 @@ import dataclasses
 import errno
 import functools
 import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
 
 import cv2
 import jax
@@ -11,13 +16,17 @@ import numpy as np
 import pytest
 
 import pano_depth
+from common.export_config import ExportConfig
+from common.export_workdir import destination
 from common.stopping import Stop, Stopped
 from pano_depth import TrainConfig
 from pano_depth.footage import footage as footages
+from pano_depth.footage.config import ReadingConfig
 from pano_depth.learning import LogConfig, LossConfig, ModelChoice, RecipeConfig, train
 from pano_depth.learning.footage_source import TrainingClip
+from pano_depth.results import inputs
 from pano_depth.results.evaluate_job import RoomsConfig
-from pano_depth.results.training import collection, found, split
+from pano_depth.results.training import cache, collection, found, judge, split
 from tests.pano_depth.results import made_footage
 
 TINY = TrainConfig(
@@ -79,6 +88,18 @@ def test_a_panosuncg_tree_is_learned_from_and_judged_with_its_truth(first_run):
     assert networks.depth(np.zeros((32, 64, 3), np.uint8)).shape == (32, 64)
 
 
+def test_an_export_into_the_workdir_survives_the_training_that_is_started_again(
+    first_run, tree, data_dir
+):
+    workdir, _ = first_run
+    with destination(str(workdir), str(workdir), ExportConfig()):
+        (workdir / 'model.onnx').write_text('the network')
+    pano_depth.train(on([tree], data_dir), workdir)
+    assert (workdir / 'model.onnx').read_text() == 'the network'
+    assert 'model.onnx' in record_of(workdir)['files']
+    assert 'model.stablehlo' not in record_of(workdir)['files']
+
+
 def test_the_record_lists_clips_held_out_and_left_out(first_run):
     record = record_of(first_run[0])
     clips = {clip['name']: clip for clip in record['clips']}
@@ -119,10 +140,10 @@ def opened(monkeypatch):
     return names
 
 
-def gathered(paths, data_dir, **options):
+def gathered(paths, data_dir, *, reading=TINY.reading, **options):
     return collection.collect(
-        list(map(str, paths)),
-        TINY.reading,
+        found.items_of(list(map(str, paths)), reading, flag='train_data'),
+        reading,
         flag='train_data',
         rows=32,
         data_dir=data_dir,
@@ -169,6 +190,60 @@ def test_what_a_stopped_reading_has_read_is_kept(tmp_path, monkeypatch):
     stale.write_bytes(b'left by a killed process')
     assert len(gathered([folder], tmp_path).pieces) == 3
     assert len(names) == 3 and not stale.exists()
+
+
+KILLED = """
+import os, signal, sys
+from pano_depth.footage.config import ReadingConfig
+from pano_depth.results.training import cache, found
+path, data_dir = sys.argv[1:]
+(item,) = found.items_of([path], ReadingConfig(), flag='train_data')
+folder = cache.place(data_dir, 32)
+kill = lambda: os.kill(os.getpid(), signal.SIGKILL)
+with cache.writing(folder):
+    cache.cached(item, ReadingConfig(), folder, on_frame=kill)
+"""
+
+
+def test_a_process_that_is_killed_while_it_reads_does_no_harm(tmp_path, monkeypatch):
+    path = made_footage.write_video(tmp_path / 'a.mp4', 0)
+    environment = {**os.environ, 'PYTHONPATH': str(pathlib.Path(__file__).parents[3])}
+    command = [sys.executable, '-c', KILLED, str(path), str(tmp_path)]
+    assert subprocess.run(command, env=environment, check=False).returncode == -signal.SIGKILL
+    assert list(tmp_path.rglob('.*.large')) and not list(tmp_path.rglob('*.json'))
+    names = opened(monkeypatch)
+    (piece,) = gathered([path], tmp_path).pieces
+    assert len(names) == 1 and len(piece.clip.frames) == made_footage.FRAMES
+    assert not list(tmp_path.rglob('.*.large'))
+
+
+def test_truth_belongs_to_its_frames_where_others_are_left_out(tmp_path):
+    folder = made_footage.write_panosuncg(tmp_path / 'tree', scenes=1)
+    (folder / 'scene0' / '0.txt' / '1_color.png').write_bytes(b'damaged')
+    reading = ReadingConfig(on_bad_frame='skip')
+    (piece,) = gathered([folder], tmp_path, reading=reading).pieces
+    assert list(piece.numbers) == [0, 2, 3, 4, 5, 6, 7]
+    last = judge.footage_of(collection.part(piece, 4, 7))
+    assert last.name == 'tree/scene0/0 [5:8]' and last.length == 3
+    clip = made_footage.walk(0)
+    way = clip.poses.translation[5:] - clip.poses.translation[5]
+    np.testing.assert_allclose(last.poses.translation, way, atol=1e-6)
+    frames = list(last.frames())
+    assert [frame.index for frame in frames] == [0, 1, 2]
+    np.testing.assert_array_equal([frame.image for frame in frames], clip.frames[5:])
+
+
+def test_guesses_about_footage_are_said_each_time(tmp_path, capsys, monkeypatch):
+    path = made_footage.write_video(tmp_path / 'a.mp4', 0)
+    read = inputs.open_path
+    monkeypatch.setattr(
+        inputs,
+        'open_path',
+        lambda *given: [dataclasses.replace(one, notes=('a guess',)) for one in read(*given)],
+    )
+    for _ in range(2):
+        gathered([path], tmp_path)
+        assert 'a guess' in capsys.readouterr().out.splitlines()
 
 
 def test_a_full_disk_is_said_and_no_reason_to_leave_a_clip_out(tmp_path, monkeypatch):
@@ -230,7 +305,7 @@ def test_masks_of_the_frames_reach_the_training_clips(tmp_path):
 def piece_of(name, group, frames, stride=1):
     item = found.Item(name, group, None, None)
     clip = TrainingClip(name, np.zeros((frames, 4, 8, 3), np.uint8), stride)
-    return collection.Piece(item, clip, 0, True)
+    return collection.Piece(item, clip, range(frames), True)
 
 
 def test_whole_scenes_are_held_out():
@@ -244,7 +319,8 @@ def test_whole_scenes_are_held_out():
 def test_of_a_single_clip_the_last_tenth_is_held_out(capsys):
     learned, held_out = split.split([piece_of('walk', 'walk', 100, stride=2)])
     assert (len(learned[0].clip.frames), len(held_out[0].clip.frames)) == (90, 10)
-    assert held_out[0].start == 90 and 'the last 10 of the 100 frames' in capsys.readouterr().out
+    assert held_out[0].numbers == range(90, 100)
+    assert 'the last 10 of the 100 frames' in capsys.readouterr().out
     with pytest.raises(ValueError, match='too few to hold some out'):
         split.split([piece_of('walk', 'walk', 5)])
 
@@ -254,6 +330,7 @@ def test_of_a_single_clip_the_last_tenth_is_held_out(capsys):
     [
         ({'train_data': 'a.mp4,,b.mp4'}, "--train_data is 'a.mp4,,b.mp4', an empty part"),
         ({'train_data': 'a.mp4', 'eval_data': 'rooms,b.mp4'}, '--eval_data is rooms,b.mp4'),
+        ({'train_data': 'live,a.mp4'}, '--train_data is live,a.mp4; live and stored stand alone'),
         ({'train_data': 'a.mp4', 'loss': LossConfig(truth_weight=1.0)}, '--truth_weight is 1.0'),
     ],
 )
@@ -263,10 +340,17 @@ def test_options_that_do_not_fit_are_refused(changes, message):
     assert message in str(refused.value).replace(' has', ',')
 
 
-def test_paths_that_hold_nothing_are_refused(tmp_path):
-    with pytest.raises(ValueError, match='nowhere does not exist'):
+def test_paths_that_hold_nothing_are_refused(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match='--train_data names .*nowhere, which does not exist'):
         pano_depth.train(on([tmp_path / 'nowhere'], tmp_path), tmp_path / 'run')
     (tmp_path / 'empty').mkdir()
-    with pytest.raises(ValueError, match='empty holds no footage'):
+    with pytest.raises(ValueError, match='--train_data names .*empty, which holds no footage'):
         pano_depth.train(on([tmp_path / 'empty'], tmp_path), tmp_path / 'run')
+    # Both lists are looked at before anything is read.
+    path = made_footage.write_video(tmp_path / 'a.mp4', 0)
+    monkeypatch.setattr(cache, 'cached', lambda *_, **__: pytest.fail('a clip was read'))
+    with pytest.raises(ValueError, match='--eval_data names .*nowhere, which does not exist'):
+        pano_depth.train(on([path], tmp_path, eval_data=f'{tmp_path}/nowhere'), tmp_path / 'run')
+    with pytest.raises(ValueError, match='--eval_data holds .*a.mp4, which --train_data holds'):
+        pano_depth.train(on([path], tmp_path, eval_data=str(path)), tmp_path / 'run')
     assert not (tmp_path / 'run').exists()

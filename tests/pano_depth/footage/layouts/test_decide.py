@@ -193,6 +193,23 @@ def test_a_named_layout_has_to_fit(plain, panorama):
     assert asked(plain, panorama, projection='barrel').projection == 'barrel'
 
 
+def test_a_film_that_begins_in_black_is_told_by_the_rest(plain, panorama):
+    frame = drawn.dual_fisheye(panorama, HEIGHT, 200)
+    info = VideoInfo(HEIGHT, 2 * HEIGHT, 24.0, 1.0, 24, (VideoStream(HEIGHT, 2 * HEIGHT),))
+    look = lambda: [np.full_like(frame, 16), frame, frame]
+    assert decide(plain, info, look=look).projection == 'dual_fisheye'
+    assert decide(plain, info, look=lambda: [0 * frame]).projection == 'equirect'
+
+
+def test_a_part_that_cannot_be_is_left_out_and_a_tiny_one_does_not_grow_without_end(tmp_path):
+    for bounds in ({'left': 0.5, 'right': 0.5}, {'top': 0.7, 'bottom': 0.6}):
+        path = made_files.mp4(tmp_path / 'a.mp4', made_files.equi(**bounds))
+        assert asked(path, np.zeros((64, 128, 3), np.uint8)).conversion is None
+    path = made_files.mp4(tmp_path / 'a.mp4', made_files.equi(left=0.49, right=0.49))
+    found = asked(path, size=(1024, 1024))
+    assert found.conversion.width == 16384 and found.valid.any(axis=0).sum() == round(0.02 * 16384)
+
+
 def test_what_ffmpeg_says_counts_where_nothing_else_is_read(plain):
     said = 'equirectangular (0.000000/0.000000/0.000000)'
     assert asked(plain, size=(1024, 2048), text=said).spherical.projection == 'equirectangular'

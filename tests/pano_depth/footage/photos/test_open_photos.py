@@ -120,3 +120,14 @@ def test_images_of_other_layouts_become_panoramas(tmp_path, projection):
     assert not above.valid[up].any() and above.valid[~up].mean() > 0.9
     with pytest.raises(ValueError, match='projection'):
         open_footage(tmp_path, projection='mercator')
+
+
+def test_circles_and_panoramas_of_one_size_in_one_folder(tmp_path):
+    offset = (2 * np.arange(128) + 1) / 128 - 1
+    circle = np.where((np.hypot(offset, offset[:, None]) < 1)[..., None], _waves(128)[:, :128], 0)
+    circles = np.concatenate([circle, circle], axis=1).astype(np.uint8)
+    Image.fromarray(circles).save(tmp_path / 'a1.insp', format='JPEG')
+    media.write_image(tmp_path / 'b2.png', _waves(128))
+    (fisheye, panorama) = _one(tmp_path).frames(size=(64, 128))
+    np.testing.assert_array_equal(panorama.image, media.resize_equirect(_waves(128), 64, 128))
+    assert (np.abs(fisheye.image.astype(int) - media.resize_equirect(circles, 64, 128)) > 20).any()

@@ -184,8 +184,9 @@ def test_images_of_colmap_are_matched_to_frames(tmp_path, stored, how):
 
 
 @pytest.mark.parametrize('suffix', ['png', 'jpg'])
-def test_names_of_files_go_before_numbers(tmp_path, suffix):
-    names = [f'/some/folder/IMG_{2 + i}.png' for i in range(6)]
+@pytest.mark.parametrize('space', [' ', '_'])
+def test_names_of_files_go_before_numbers(tmp_path, suffix, space):
+    names = [f'/some/folder/IMG{space}{2 + i}.png' for i in range(6)]
     write_colmap(tmp_path, [f'eye 0/IMG_{2 + i}.{suffix}' for i in range(6)], range(6))
     found = known_poses.read_poses(tmp_path / 'images.txt', np.arange(6), names, fps=FPS, total=6)
     check(found, range(6))

@@ -83,7 +83,7 @@ def test_damage_in_the_middle_is_refused_unless_it_is_to_be_skipped(made, name):
     data[middle : middle + len(data) // 10] = bytes(len(data) // 10)
     path.write_bytes(data)
     (footage,) = open_footage(path)
-    with pytest.raises(ValueError, match=rf'{name} is damaged or cut short.*on_bad=skip'):
+    with pytest.raises(ValueError, match=rf'{name} is damaged or cut short.*--on_bad_frame=skip'):
         list(footage.frames())
     (footage,) = open_footage(path, on_bad='skip')
     assert len(list(footage.frames())) >= 10

@@ -97,6 +97,10 @@ def test_transparent_pixels_do_not_count(made):
         assert not frame.valid[:, :22].any() and frame.valid[:, 26:].all()
         small = next(video.iter_frames(path, size=(16, 32)))
         assert not small.valid[:, :11].any() and small.valid[:, 14:].all()
+        # A layout mixes pixels: what is half transparent does not count.
+        half = Conversion('[v0]format=rgba,colorchannelmixer=aa=0.8[out]', 32, 64)
+        converted = next(video.iter_frames(path, conversion=half))
+        assert not converted.valid.any()
     full = made('full.mov', '-c:v', 'qtrle', '-pix_fmt', 'argb')
     assert next(video.iter_frames(full)).valid is None
 

@@ -1,7 +1,9 @@
 """The whole adjustment on rendered clips: a poor path becomes a good one, a good one stays."""
 
 import dataclasses
+import time
 
+import jax
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
@@ -93,17 +95,35 @@ def test_frames_between_keyframes_are_located(clip):
     assert after['direction_deg'] < 0.25 * before['direction_deg']
 
 
-def test_windows_of_memory_change_nothing(clip, monkeypatch):
-    config = dataclasses.replace(QUICK, steps=2, points=50)
-    start = _shaken(clip.poses)
-    whole = bundle.adjust(clip.frames, start, clip.depth, config=config)
-    monkeypatch.setattr(equations, 'MEMORY', 0)  # eight frames at once, the least
-    longer = rooms.sample_clip(frames=12, height=64, width=128)
-    assert len(whole.poses.rotation) == FRAMES
-    a = bundle.adjust(longer.frames, _shaken(longer.poses), longer.depth, config=config)
-    monkeypatch.undo()
-    b = bundle.adjust(longer.frames, _shaken(longer.poses), longer.depth, config=config)
-    np.testing.assert_allclose(a.poses.translation, b.poses.translation, atol=1e-6)
+def _problem(clip, height, config=QUICK):
+    """(equations on a level, the state at which the points start) of every frame of a clip."""
+    found, chosen = textures.Textures(clip.frames), np.arange(len(clip.frames))
+    followed = solver._follow(found, clip.depth, chosen, None, config)
+    linked = links.link([links.by_distance(len(chosen), config.distances)])
+    problem = equations.Equations(found, chosen, followed, linked, config.huber, config.outlier)
+    problem.enter(height)
+    return problem, equations.State(clip.poses.rotation, clip.poses.translation, followed.inverse)
+
+
+@jax.jit
+def _read_late(view):
+    """What the sources show, which is looked at some time after the call."""
+    wait = lambda slots: time.sleep(0.02) or np.zeros_like(slots)
+    later = jax.pure_callback(wait, jax.ShapeDtypeStruct(view.slots.shape, np.int32), view.slots)
+    return view.textures[view.slots + later].sum(axis=(1, 2))
+
+
+def test_windows_of_memory_change_nothing():
+    """The array of one window is filled again for the next: no call may still be reading it."""
+    clip = rooms.sample_clip(frames=14, height=64, width=128)
+    problem, state = _problem(clip, 64)
+    found = []
+    for _ in range(2):
+        found.append((problem._of_each(state, _read_late), problem.evaluate(state)))
+        problem._chunks = problem._in_chunks(8)
+        assert len(problem._chunks) > 2
+    for one, other in zip(*map(jax.tree.leaves, found), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_what_moves_along_is_left_out(clip):
@@ -143,20 +163,14 @@ def test_levels_halve_down_to_the_coarsest():
 
 def test_ranges_that_are_far_off_are_looked_for(clip):
     depth = clip.depth * np.where(np.arange(2 * HEIGHT) < HEIGHT, 1.6, 1.0).astype(np.float32)
-    found = textures.Textures(clip.frames)
-    chosen = np.arange(FRAMES)
-    followed = solver._follow(found, depth, chosen, None, QUICK)
-    linked = links.link([links.by_distance(FRAMES, QUICK.distances)])
-    problem = equations.Equations(found, chosen, followed, linked, QUICK.huber, QUICK.outlier)
-    problem.enter(64)
-    state = equations.State(clip.poses.rotation, clip.poses.translation, followed.inverse)
+    problem, state = _problem(dataclasses.replace(clip, depth=depth), 64)
     looked = problem.search(state, solver.WIDE)
     assert problem.evaluate(looked).cost < 0.8 * problem.evaluate(state).cost
 
     def off(inverse):
         """How far points in the wrong half are off, in the middle."""
         errors = []
-        for i, pixels in enumerate(followed.pixels):
+        for i, pixels in enumerate(problem.followed.pixels):
             wrong = pixels % (2 * HEIGHT) < HEIGHT
             truth = clip.depth[i].ravel()[pixels[wrong]]
             errors.append(np.abs(np.log(inverse[i][wrong] * truth)))

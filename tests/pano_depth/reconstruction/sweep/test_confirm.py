@@ -32,7 +32,7 @@ def _depth(rotation, place):
 def _agreement(inverse, other):
     cast = lambda x: jnp.asarray(x, jnp.float32)
     position = -TURN.T @ PLACE
-    return np.asarray(confirm.agreement(cast(inverse), cast(other), cast(TURN.T), cast(position)))
+    return np.asarray(confirm.compare(cast(inverse), cast(other), cast(TURN.T), cast(position))[0])
 
 
 @pytest.fixture(scope='module')

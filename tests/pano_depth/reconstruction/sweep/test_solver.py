@@ -309,6 +309,15 @@ def test_confidence_is_that_of_the_parallax_where_all_views_agree():
     assert np.median(error) < 0.005 and error.max() < 0.03
 
 
+def test_depth_is_averaged_over_the_views_that_agree():
+    found, range_there, _ = _in_a_ball()
+    exact, noise = found._raw, np.random.default_rng(0).normal(0, 0.01, (5, 32, 64))
+    found._raw = lambda i: exact(i) * np.exp(noise[i]).astype(np.float32)
+    depth, confidence = found.refined(2)
+    sure = confidence > 0
+    assert np.log(depth[sure] / range_there[sure]).std() < 0.007
+
+
 @pytest.mark.parametrize('wrong, confirmed', [((0, 1), True), ((0, 1, 3), False)])
 def test_two_views_have_to_confirm_a_pixel(wrong, confirmed):
     found, _, _ = _in_a_ball(wrong)

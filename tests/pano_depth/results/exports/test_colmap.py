@@ -1,4 +1,9 @@
-"""pycolmap, and a strict reader as gaussian splatting has it, read what is exported."""
+"""pycolmap, and a strict reader as gaussian splatting has it, read what is exported.
+
+Image points are projections of the points, not found in the images. So pycolmap's errors and its
+bundle adjustment tell that cameras, poses, points and pixels agree in COLMAP's conventions; they do
+not tell how good the reconstruction is.
+"""
 
 import importlib.util
 import json
@@ -66,7 +71,6 @@ for folder in sys.argv[1:]:
             'images': model.num_reg_images(), 'points': model.num_points3D(),
             'observations': model.compute_num_observations(), 'rigs': model.num_rigs(),
             'frames': model.num_reg_frames(), 'cameras': model.num_cameras(), 'off': off(model),
-            'error': model.compute_mean_reprojection_error(),
             'centres': {im.name: im.projection_center().tolist() for im in model.images.values()},
             'rotations': {im.name: im.cam_from_world().inverse().rotation.matrix().tolist()
                           for im in model.images.values()},
@@ -80,13 +84,13 @@ for folder in sys.argv[1:]:
         pycolmap.bundle_adjustment(model, options)
         after = centres(model)
         facts['moved'] = max(np.linalg.norm(after[i] - before[i]) for i in after) / step
-        # Points that were moved are pulled back: the observations hold the model.
+        # Points that were moved are pulled back to their observations: the adjustment works.
         model = read(folder, kind)
         for point in model.points3D.values():
             point.xyz = point.xyz + rng.normal(size=3) * 0.05 * step
         facts['shaken'] = off(model)
         pycolmap.bundle_adjustment(model, options)
-        facts['settled'] = model.compute_mean_reprojection_error()
+        facts['settled'] = off(model)
         found.append(facts)
 print(json.dumps(found))
 """
@@ -105,8 +109,7 @@ def test_pycolmap_reads_both_models_and_leaves_them_as_they_are(exported, clip):
             assert model['cameras'] == views and model['rigs'] == 1 and model['frames'] == 5
             assert model['points'] == facts[kind]['points'] > 1000
             assert model['observations'] == facts[kind]['observations'] > 3 * model['points']
-            assert model['off'] < 0.01 and model['error'] < 0.01
-            assert model['moved'] < 0.01
+            assert model['off'] < 0.01 and model['moved'] < 0.01
             assert model['shaken'] > 0.05 and model['settled'] < 0.01
         # Text and binary say the same.
         np.testing.assert_array_equal(pair[0]['xyz'], pair[1]['xyz'])
@@ -155,7 +158,7 @@ def test_a_strict_reader_finds_points_and_tracks_that_agree(exported, part):
         number, x, y, z, *colour, error, length = struct.unpack_from('<Q3d3BdQ', data, at)
         track = struct.unpack_from('<' + 'ii' * length, data, at + 51)
         at += 51 + 8 * length
-        assert length >= 2 and 0 <= error < 0.01 and np.isfinite([x, y, z]).all()
+        assert length >= 2 and error == 0 and np.isfinite([x, y, z]).all()
         for image, place in zip(track[::2], track[1::2], strict=True):
             assert images[image][1][place, 2] == number
     assert at == len(data)

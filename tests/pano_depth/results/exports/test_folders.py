@@ -44,6 +44,17 @@ def test_only_an_earlier_export_is_replaced(room, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {'here', 'mine'}
 
 
+def test_a_link_and_the_present_folder_are_replaced(room, tmp_path, monkeypatch):
+    (tmp_path / 'disk').mkdir()
+    (tmp_path / 'here').symlink_to(tmp_path / 'disk')
+    config = ExportConfig(export_views='panoramas')
+    for folder in (tmp_path / 'here', tmp_path / 'here', '.'):
+        folders.export_one(folder, room, 'colmap', config)
+        assert (tmp_path / 'here').is_symlink() and (tmp_path / 'disk' / 'export.json').is_file()
+        monkeypatch.chdir(tmp_path / 'disk')
+    assert {path.name for path in tmp_path.iterdir()} == {'disk', 'here'}
+
+
 def test_an_export_that_fails_leaves_the_earlier_one(room, tmp_path, monkeypatch):
     config = ExportConfig(export_views='panoramas')
     folders.export_one(tmp_path / 'here', room, 'colmap', config)
@@ -79,6 +90,19 @@ def test_without_a_path_there_is_a_sentence(room, clip, make_result, tmp_path, c
     assert folders.export(tmp_path, room, ExportConfig()) == {}
 
 
+def test_depth_that_nothing_confirms_gives_a_model_without_points(
+    clip, make_result, tmp_path, capsys
+):
+    found = make_result(clip, tmp_path / 'depth')
+    for i in range(len(clip)):
+        found.pieces[0].refined.put(i, clip.depth[i], np.full_like(clip.depth[i], 0.2))
+    facts = folders.export(tmp_path, found, ExportConfig(('colmap', 'nerfstudio')))
+    assert facts['colmap']['faces']['points'] == facts['nerfstudio']['faces']['points'] == 0
+    assert 'colmap gets no points: no depth is confirmed by a second' in capsys.readouterr().out
+    lines = (tmp_path / 'colmap' / 'sparse' / '0' / 'images.txt').read_text().splitlines()
+    assert lines[-1] == '64.0 32.0 -1'  # readers fail on an empty line
+
+
 def test_options_name_what_is_accepted(room, tmp_path):
     assert ReconstructConfig(exports=ExportConfig(('clip',))).exports.export_to == ('clip',)
     with pytest.raises(ValueError, match="--export_to names 'blender'; accepted: colmap, nerf"):
@@ -90,7 +114,8 @@ def test_options_name_what_is_accepted(room, tmp_path):
 
 
 @pytest.mark.parametrize(
-    'name, expected', [('a/b:c', 'a_b_c'), ('.hidden', 'hidden'), ('...', 'scene'), ('é 1', 'é 1')]
+    'name, expected',
+    [('a/b:c', 'a_b_c'), ('.hidden', 'hidden'), ('...', 'scene'), ('caf\u00e9 1', 'caf\u00e9 1')],
 )
 def test_scenes_have_names_that_are_folders(name, expected):
     assert folders.scene_name(name) == expected

@@ -74,6 +74,11 @@ def test_all_files_are_named_and_there(exported):
         for frame in meta['frames']:
             for key in ('file_path', 'depth_file_path', 'mask_path'):
                 assert (folder / frame[key]).is_file()
+        frame = meta['frames'][-1]
+        name = 'down_000004' if part else '000004'
+        assert frame['file_path'] == f'images/{name}.jpg'
+        assert frame['depth_file_path'] == f'depths/{name}.png'
+        assert frame['mask_path'] == f'masks/{name}.png'
         assert (folder / meta['ply_file_path']).is_file()
         # Saved coordinates are original ones: nerfstudio would undo an applied transform.
         assert 'applied_transform' not in meta and not (folder / 'colmap').exists()

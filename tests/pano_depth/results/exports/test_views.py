@@ -76,7 +76,9 @@ def test_z_depth_of_a_plane_is_the_same_everywhere():
 @pytest.mark.parametrize(
     'read, expected',
     [
-        (['a/IMG 1.jpg', 'a/IMG 2.PNG'], ['IMG 1.jpg', 'IMG 2.PNG']),
+        (['a b/IMG 1.jpg', 'a b/IMG\t2.PNG'], ['IMG_1.jpg', 'IMG_2.PNG']),
+        (['a/1 1.jpg', 'a/1_1.jpg'], ['000004.jpg', '000008.jpg']),
+        (['a/1.jpg', 'a/\udcff.jpg'], ['000004.jpg', '000008.jpg']),  # not text
         (['a/1.tif', 'a/2.webp'], ['1.jpg', '2.jpg']),
         (['my.jpg frame 4', 'my.jpg frame 8'], ['000004.jpg', '000008.jpg']),
         (['a/rgb.png', 'b/rgb.png'], ['000004.jpg', '000008.jpg']),
@@ -86,3 +88,4 @@ def test_z_depth_of_a_plane_is_the_same_everywhere():
 def test_images_have_the_names_of_their_files_or_numbers(read, expected):
     assert names.image_names([4, 8], read) == expected
     assert names.view_name('up', expected[0]) == f'up_{expected[0]}'
+    assert names.png_name(expected[0]) == f'{expected[0][:-4]}.png'

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from pano_depth.kernels import cube, sphere
 from pano_depth.kernels.rigid import Motion
 from pano_depth.learning.model import ModelConfig
 from pano_depth.reconstruction import infer
@@ -45,6 +46,30 @@ def test_the_height_of_the_camera_gives_metres(analysis):
     factor = metric.units[0] / FAR
     moved = analysis.poses.translation * factor
     np.testing.assert_allclose(metric.poses.translation, moved, rtol=1e-6)
+
+
+def test_what_is_hidden_is_not_measured(analysis):
+    mask = np.ones((32, 64), bool)
+    mask[:16] = False
+    floor = np.median(FAR / analysis.disparity[0, 0, 8:])
+    for one in (mask, np.stack([mask, mask & False, mask])):
+        found, _ = unit.fix_scale(analysis, MODEL, mask=one)
+        assert found.units[0] == pytest.approx(FAR * unit.MEDIAN_UNITS / floor)
+    assert unit.fix_scale(analysis, MODEL)[0].units[0] < 0.8 * found.units[0]
+    # Frames 0 and 2 are measured, each by its own mask.
+    own = np.stack([mask & False, mask & False, mask])
+    found, _ = unit.fix_scale(analysis, MODEL, camera_height=1.6, mask=own, samples=2)
+    assert found.units[0] * HEIGHT == pytest.approx(1.6, rel=0.01)
+
+
+def test_the_median_of_faces_knows_where_they_look():
+    down = np.asarray(cube.face_directions(8))[..., 1]
+    disparity = np.where(down < 0.3, 10.0, 1.0)[None].astype(np.float32)
+    analysis = infer.Analysis(disparity, np.ones(1), None, None)
+    mask = np.asarray(sphere.ray_directions(64, 128))[..., 1] > 0.35
+    assert infer.median_depth(analysis) == pytest.approx(0.1)
+    assert infer.median_depth(analysis, mask=mask) == pytest.approx(1)
+    assert infer.median_depth(analysis, mask=mask & False) == pytest.approx(0.1)
 
 
 def test_refined_depth_is_what_is_measured(analysis):
