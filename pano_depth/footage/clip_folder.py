@@ -5,7 +5,8 @@ The files of a scene:
     <root>/<scene>/rgb/000000.png|jpg     equirectangular frames, numbered from 0
     <root>/<scene>/depth/000000.png       16-bit millimetres of range, 0 = invalid; or
                                           .npy | .exr | .dpt in metres; optional
-    <root>/<scene>/confidence/000000.png  of exported reconstructions, which is not read; optional
+    <root>/<scene>/confidence/000000.png  8-bit, 255 = sure: the depth is that of a reconstruction,
+                                          as they export it, and no truth; optional
     <root>/<scene>/poses.txt              TUM, camera to world, line i = frame i; optional
 """
 
@@ -92,11 +93,38 @@ def _timed(footage, times):
     return dataclasses.replace(footage, read=read)
 
 
+def _with_confidence(footage, files, bad):
+    """Footage whose depth is that of a reconstruction, with files of confidence by frame."""
+
+    def read(size, start, stride):
+        with contextlib.closing(footage.read(size, start, stride)) as stream:
+            for frame in stream:
+                try:
+                    if frame.index not in files:
+                        raise ValueError(
+                            f'confidence/{frame.index:06d}.png is missing for {frame.name}'
+                        )
+                    grey = media.read_image(files[frame.index])[..., 0]
+                    if media.nearest_equirect(*grey.shape) is None:
+                        raise ValueError(
+                            f'{files[frame.index]} is {grey.shape[1]}x{grey.shape[0]} pixels;'
+                            ' accepted: twice as wide as high'
+                        )
+                except ValueError as error:
+                    bad.report(frame.name, str(error))
+                else:
+                    sure = media.nearest(grey, len(frame.image)).astype(np.float32) / 255
+                    yield frame._replace(confidence=sure)
+
+    return dataclasses.replace(footage, read=read, has_confidence=True)
+
+
 def open_scene(path, *, stereo=None, on_bad='refuse', depth_scale=None):
     """Opens one scene of a clip folder.
 
     Args:
-        path: the scene's folder, with `rgb/` and optionally `depth/` and `poses.txt`.
+        path: the scene's folder, with `rgb/` and optionally `depth/`, `confidence/` and
+            `poses.txt`.
         stereo: see `eyes.eye_size`. Depth is taken the same way unless it is 2:1.
         on_bad: 'refuse' or 'skip', see `open_footage.open_footage`.
         depth_scale: metres per unit of the depth files, or None for millimetres in `.png`, metres
@@ -144,6 +172,8 @@ def open_scene(path, *, stereo=None, on_bad='refuse', depth_scale=None):
         poses=poses,
         read_depth=reader,
     )
+    if depths is not None and (path / 'confidence').is_dir():
+        footage = _with_confidence(footage, _numbered(path / 'confidence', ('.png',)), bad)
     return footage if times is None else _timed(footage, times)
 
 

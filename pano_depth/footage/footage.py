@@ -31,6 +31,8 @@ class Frame(NamedTuple):
         valid: [H, W] bool, False where the image shows nothing that counts: transparent pixels,
             what lies outside a partial panorama, the frame's own mask; None: every pixel counts.
         time: when it is shown, in seconds after frame 0 of the footage; None: index / fps.
+        confidence: [H, W] float32 in [0, 1] of a depth that a reconstruction found, in the unit of
+            the poses; None where depth is the truth.
     """
 
     index: int
@@ -39,6 +41,7 @@ class Frame(NamedTuple):
     depth: np.ndarray | None = None
     valid: np.ndarray | None = None
     time: float | None = None
+    confidence: np.ndarray | None = None
 
 
 class BadFrames:
@@ -77,6 +80,7 @@ class Footage:
         poses: `Motion` of [length, 3, 3] and [length, 3] numpy float64, camera to world, or None;
             the world is frame 0's camera.
         has_depth: whether frames carry depth.
+        has_confidence: whether the depth is that of a reconstruction, with a confidence.
         has_rotation: False where only positions are known; the rotations of `poses` are then the
             identity.
         ordered: False for unrelated images, which have no motion between them.
@@ -95,6 +99,7 @@ class Footage:
     read: Callable
     poses: Motion | None = None
     has_depth: bool = False
+    has_confidence: bool = False
     has_rotation: bool = True
     ordered: bool = True
     spherical: Spherical | None = None

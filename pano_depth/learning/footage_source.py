@@ -7,13 +7,36 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float16, Float32, UInt8
 
+from pano_depth.kernels.rigid import Motion
 from pano_depth.kernels.shapes import Array
-from pano_depth.learning.triplets import Source, Truth
+from pano_depth.learning.triplets import Source, Truth, motions_to_sources
 
 NEAR = 0.25  # share of the triplets that are closer than the stride of their clip
 CAP = 2000  # triplets, up to which a longer clip is drawn more often
+
+
+class Labels(NamedTuple):
+    """What is known of a clip beside its images: the truth, or what a reconstruction found.
+
+    Attributes:
+        depth: range of each frame, 0 where unknown.
+        confidence: of that depth, 255 = sure; None where it is the truth.
+        rotation, translation: poses, camera to world, in the unit of the depth.
+        share: part of the weight of supervised losses that the clip gets, 0 to 1.
+    """
+
+    depth: Float16[np.ndarray, 'frames height width']
+    confidence: UInt8[np.ndarray, 'frames height width'] | None
+    rotation: Float32[np.ndarray, 'frames 3 3']
+    translation: Float32[np.ndarray, 'frames 3']
+    share: float = 1.0
+
+    def part(self, start: int, stop: int) -> 'Labels':
+        """The labels of some frames that follow each other."""
+        arrays = (None if part is None else part[start:stop] for part in self[:4])
+        return Labels(*arrays, self.share)
 
 
 class TrainingClip(NamedTuple):
@@ -24,12 +47,14 @@ class TrainingClip(NamedTuple):
         frames: equirectangular, all clips of a source have one size.
         stride: frames between a target and each of its two neighbours.
         valid: of each frame, the bits (`np.packbits`) of the pixels that count; None: all count.
+        labels: depth and poses to learn from beside the images; None: images alone.
     """
 
     name: str
     frames: UInt8[np.ndarray, 'frames height width 3']
     stride: int
     valid: UInt8[np.ndarray, 'frames bytes'] | None = None
+    labels: Labels | None = None
 
 
 class FootageSource:
@@ -77,15 +102,24 @@ class FootageSource:
         self._chances = np.cumsum(weights / weights.sum())
         self._clips, self._near, self._seed = list(clips), near, seed
         self._masked = any(clip.valid is not None for clip in clips)
+        self._labelled = any(clip.labels is not None for clip in clips)
         self._batch_size = batch_size
         self.shared = {}
 
     def batch(self, step: int, examples: Sequence[int]) -> dict:
-        """{'frames': [n, 3, H, W, 3] uint8} and, if a clip has masks, {'valid': [n, 3, H, W]}."""
+        """{'frames': [n, 3, H, W, 3] uint8}, and more where a clip has it.
+
+        If a clip has masks, {'valid': [n, 3, H, W]}. If one has labels, {'depth': [n, H, W],
+        'confidence': [n, H, W] uint8, 'rotation': [n, 3, 3, 3], 'translation': [n, 3, 3],
+        'share': [n]}, which are 0 for a clip without.
+        """
         drawn = [self._triplet(step, example) for example in examples]
         batch = {'frames': np.stack([np.asarray(clip.frames[some]) for clip, some in drawn])}
         if self._masked:
             batch['valid'] = np.stack([_bits(clip, some) for clip, some in drawn])
+        if self._labelled:
+            labels = [_labels(clip, some) for clip, some in drawn]
+            batch |= {name: np.stack([one[name] for one in labels]) for name in labels[0]}
         return batch
 
     def _triplet(self, step, example):
@@ -103,11 +137,17 @@ class FootageSource:
     def sample(
         batch: dict, shared: dict
     ) -> tuple[Float[Array, 'batch 3 height width 3'], Truth | None]:
-        """The triplets as floats, and the masks of their frames if there are any."""
+        """The triplets as floats, and their masks and labels if there are any."""
         del shared
-        valid = batch['valid'].astype(jnp.float32) if 'valid' in batch else None
-        images = batch['frames'].astype(jnp.float32) / 255
-        return images, None if valid is None else Truth(valid=valid)
+        known = {}
+        if 'valid' in batch:
+            known['valid'] = batch['valid'].astype(jnp.float32)
+        if 'depth' in batch:
+            known['depth'] = batch['depth'].astype(jnp.float32)
+            known['confidence'] = batch['confidence'].astype(jnp.float32) / 255
+            known['motion'] = motions_to_sources(batch['rotation'], batch['translation'])
+            known['share'] = batch['share']
+        return batch['frames'].astype(jnp.float32) / 255, Truth(**known) if known else None
 
 
 def _bits(clip, some):
@@ -119,20 +159,46 @@ def _bits(clip, some):
     return flat.reshape(shape).astype(bool)
 
 
+def _labels(clip, some):
+    """What is known of a triplet of a clip."""
+    shape, labels = clip.frames.shape[1:3], clip.labels
+    if labels is None:
+        return {
+            'depth': np.zeros(shape, np.float16),
+            'confidence': np.zeros(shape, np.uint8),
+            'rotation': np.broadcast_to(np.eye(3, dtype=np.float32), (3, 3, 3)),
+            'translation': np.zeros((3, 3), np.float32),
+            'share': np.float32(0),
+        }
+    depth, sure = labels.depth[some[1]], labels.confidence
+    return {
+        'depth': np.asarray(depth),
+        'confidence': np.where(depth > 0, 255, 0).astype(np.uint8)
+        if sure is None
+        else sure[some[1]],
+        'rotation': labels.rotation[some],
+        'translation': labels.translation[some],
+        'share': np.float32(labels.share),
+    }
+
+
 class WithRooms:
     """Some steps learn from footage, the others from rooms that are rendered inside the step.
 
-    A step has one kind of data, so that what is not needed is not rendered. Rooms show no truth
-    here: footage has none.
+    A step has one kind of data, so that what is not needed is not rendered.
     """
 
-    def __init__(self, footage: FootageSource, rooms: Source, share: float):
+    def __init__(
+        self, footage: FootageSource, rooms: Source, share: float, *, truth_share: float = 0.0
+    ):
         """Sets the source up.
 
         Args:
             footage: of images as large as those of the rooms.
             rooms: `sources.LiveSource`.
             share: of the steps that learn from rooms, 0 to 1; they are spread evenly.
+            truth_share: part of the weight of supervised losses that rooms get, whose depth and
+                motion are known; 0: rooms teach by their images alone.
 
         Raises:
             ValueError: the share is out of range.
@@ -140,6 +206,7 @@ class WithRooms:
         if not 0 <= share <= 1:
             raise ValueError(f'share is {share}; accepted: 0 to 1')
         self._footage, self._rooms, self._share = footage, rooms, share
+        self._truth_share = truth_share
         self._unused = {}
         self.shared = {}
 
@@ -156,13 +223,46 @@ class WithRooms:
     def sample(
         self, batch: dict, shared: dict
     ) -> tuple[Float[Array, 'batch 3 height width 3'], Truth | None]:
-        """The triplets as floats, and what counts in them if a clip has masks."""
+        """The triplets as floats, and what is known of them."""
         del shared
-        on_rooms = batch['is_rooms'][0]
-        footage, truth = self._footage.sample(batch['footage'], {})
-        images = jax.lax.cond(
-            on_rooms, lambda: self._rooms.sample(batch['rooms'], {})[0], lambda: footage
+        footage, known = self._footage.sample(batch['footage'], {})
+        known = Truth() if known is None else known
+        needs = {
+            'masked': known.valid is not None,
+            'labelled': known.depth is not None or self._truth_share > 0,
+        }
+
+        def of_rooms():
+            images, truth = self._rooms.sample(batch['rooms'], {})
+            share = jnp.full(len(images), self._truth_share, jnp.float32)
+            truth = (Truth() if truth is None else truth)._replace(share=share)
+            return images, _complete(truth, images.shape, **needs)
+
+        return jax.lax.cond(
+            batch['is_rooms'][0],
+            of_rooms,
+            lambda: (footage, _complete(known, footage.shape, **needs)),
         )
-        if truth is None:
-            return images, None
-        return images, Truth(valid=jnp.where(on_rooms, 1.0, truth.valid))
+
+
+def _complete(truth, shape, *, masked, labelled):
+    """What is known of images of a shape [B, 3, H, W, 3], with every part that is needed."""
+    if not masked and not labelled:
+        return None
+    count, _, height, width, _ = shape
+    valid = truth.valid
+    if masked and valid is None:
+        valid = jnp.ones((count, 3, height, width), jnp.float32)
+    if not labelled:
+        return Truth(valid=valid)
+    if truth.depth is None:
+        nothing = jnp.zeros((count, height, width), jnp.float32)
+        still = Motion(
+            jnp.broadcast_to(jnp.eye(3, dtype=jnp.float32), (2 * count, 3, 3)),
+            jnp.zeros((2 * count, 3), jnp.float32),
+        )
+        share = jnp.zeros(count, jnp.float32)
+        return Truth(nothing, still, valid=valid, confidence=nothing, share=share)
+    sure = truth.confidence
+    sure = (truth.depth > 0).astype(jnp.float32) if sure is None else sure
+    return Truth(truth.depth, truth.motion, valid=valid, confidence=sure, share=truth.share)

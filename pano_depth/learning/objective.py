@@ -169,8 +169,10 @@ def _compare(views, hidden, images, weights, share, config, pad):
     return total / config.pyramid
 
 
-def _log_error(depth, disparity, view, weights, grid, importance=1.0):
-    """Mean |log disparity| difference to known depth, and the mean disparity of that depth.
+def _log_error(
+    depth, disparity, view, weights, grid, importance=1.0, *, confidence=None, share=None
+):
+    """Mean |log disparity| difference to known depth, and the unit of the prediction.
 
     Args:
         depth: [B, H, W] range in the cameras' frames, 0 where unknown.
@@ -179,34 +181,49 @@ def _log_error(depth, disparity, view, weights, grid, importance=1.0):
         weights: [B, F, h, w], 0 where masked.
         grid: `Grid`.
         importance: [B, F, h, w] factor of each pixel's error.
+        confidence: [B, H, W] in [0, 1] of the depth; what is less sure counts less, not relative to
+            the rest of the image but altogether. None: all depth is sure.
+        share: [B] factor of each example's error, or None.
 
     Returns:
-        (scalar, [B] 1 / metres if depth is in metres).
+        (scalar, [B] units of the prediction in a unit of the depth).
     """
-    seen = jax.vmap(_seen)(depth, jax.vmap(rigid.rotate, in_axes=(0, None))(view, grid.rays))
-    weights = jnp.where(seen > 0, weights, 0.0)
+    rays = jax.vmap(rigid.rotate, in_axes=(0, None))(view, grid.rays)
+    seen = jax.vmap(_seen)(depth, rays)
+    every, weights = weights, jnp.where(seen > 0, weights, 0.0)
+    if confidence is not None:
+        sure = jnp.where(seen > 0, jax.vmap(_seen)(confidence, rays), 0.0)
+        weights, importance = weights * sure, importance * sure
     known = jnp.where(seen > 0, 1 / jnp.where(seen > 0, seen, 1.0), 0.0)
-    # Both disparities have the mean 1 over the known pixels.
+    # Both disparities have the mean 1 over the known pixels; where there are none, the means are 0
+    # and the ratio is not used.
     mean = lambda x: (
         (x * weights).sum(axis=(1, 2, 3), keepdims=True)
         / jnp.maximum(weights.sum(axis=(1, 2, 3), keepdims=True), 1e-6)
     )
-    unit = jnp.maximum(mean(known), 1e-6)
+    unit, mine = (jnp.maximum(mean(x), 1e-6) for x in (known, disparity))
     true = jnp.where(seen > 0, known / unit, 1.0)
-    ratio = jnp.where(seen > 0, disparity / mean(disparity) / true, 1.0)
-    return losses.weighted_mean(importance * jnp.abs(jnp.log(ratio)), weights), unit[:, 0, 0, 0]
+    ratio = jnp.where(seen > 0, disparity / mine / true, 1.0)
+    errors = importance * jnp.abs(jnp.log(ratio))
+    if share is not None:
+        errors = errors * share[:, None, None, None]
+    counted = weights if confidence is None else every
+    unit = jax.lax.stop_gradient(unit / mine)
+    return losses.weighted_mean(errors, counted), unit[:, 0, 0, 0]
 
 
-def _motion_error(true, unit, motion, view):
+def _motion_error(true, unit, motion, view, share=None):
     """Mean error of motions [2B, F] in the frames of the views.
 
-    Translations of `motion` are in units of 1 / `unit` [B].
+    `unit` [B] turns lengths of the truth into those of `motion`; examples count by `share` [B].
     """
     turned = augment.conjugate(true, _twice(view))
-    moved = jnp.abs(
-        motion.translation - (turned.translation * _twice(unit)[:, None])[:, None]
-    ).mean()
-    return moved + jnp.abs(motion.rotation - turned.rotation[:, None]).mean()
+    moved = motion.translation - (turned.translation * _twice(unit)[:, None])[:, None]
+    rotated = motion.rotation - turned.rotation[:, None]
+    if share is None:
+        return jnp.abs(moved).mean() + jnp.abs(rotated).mean()
+    each = jnp.abs(moved).mean(axis=(1, 2)) + jnp.abs(rotated).mean(axis=(1, 2, 3))
+    return jnp.mean(each * _twice(share))
 
 
 def objective(
@@ -287,8 +304,16 @@ def objective(
                 f'truth_weight is {config.truth_weight}, but this footage has no depth and poses to'
                 ' learn from; accepted: 0'
             )
-        depth_error, unit = _log_error(truth.depth, disparities[0], view, weights, grid)
-        motion_error = _motion_error(truth.motion, unit, motion, view)
+        depth_error, unit = _log_error(
+            truth.depth,
+            disparities[0],
+            view,
+            weights,
+            grid,
+            confidence=truth.confidence,
+            share=truth.share,
+        )
+        motion_error = _motion_error(truth.motion, unit, motion, view, truth.share)
         terms['truth_depth'] = config.truth_weight * depth_error
         terms['truth_pose'] = 10 * config.truth_weight * motion_error
     if config.prior_weight and truth is not None and truth.prior is not None:

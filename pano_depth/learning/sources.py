@@ -10,22 +10,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from pano_depth.footage.clip import Clip
-from pano_depth.kernels import rigid
-from pano_depth.kernels.rigid import Motion
 from pano_depth.kernels.shapes import Array
-from pano_depth.learning.triplets import Truth
-from pano_depth.rooms import render, streams
-
-
-def _motions_to_sources(rotation, translation):
-    """Motions [2B] of triplets: target to previous, then target to next.
-
-    Args:
-        rotation, translation: [B, 3, 3, 3] and [B, 3, 3] poses, camera to world.
-    """
-    pick = lambda i: Motion(rotation[:, i], translation[:, i])
-    motions = [rigid.compose(rigid.inverse(pick(i)), pick(1)) for i in (0, 2)]
-    return Motion(*(jnp.concatenate(parts) for parts in zip(*motions)))
+from pano_depth.learning.triplets import Truth, motions_to_sources
+from pano_depth.rooms import streams
+from pano_depth.rooms.wide import shots
 
 
 def _floats(frames):
@@ -188,7 +176,7 @@ class WindowSource:
         del shared
         truth = None
         if 'depth' in batch:
-            motions = _motions_to_sources(batch['rotation'], batch['translation'])
+            motions = motions_to_sources(batch['rotation'], batch['translation'])
             truth = Truth(batch['depth'], motions)
         return _floats(batch['frames']), truth
 
@@ -212,36 +200,37 @@ class LiveSource:
     The number of scenes is unlimited, and nothing is stored.
     """
 
-    def __init__(self, *, height: int, batch_size: int, seed: int = 0):
+    def __init__(self, *, height: int, batch_size: int, seed: int = 0, style: str = shots.USUAL):
         """Sets the source up.
 
         Args:
             height: of the rendered images, whose width is twice as much.
             batch_size: examples of a global batch.
             seed: of the scenes.
+            style: of the rooms, one of `rooms.wide.shots.STYLES`.
+
+        Raises:
+            ValueError: there is no such style.
         """
+        shots.check_style(style)
         self._height, self._batch_size, self._seed = height, batch_size, seed
+        self._style = style
         self.shared = {}
 
     def batch(self, step: int, examples: Sequence[int]) -> dict:
-        """{'scene', 'poses'} stacked over the examples; each example has its own scene."""
+        """{'scene', 'poses', 'look'} stacked over the examples; each has its own scene."""
+        first = step * self._batch_size
         drawn = [
-            streams.live_window(self._seed, step * self._batch_size + example)
+            streams.live_window(self._seed, first + example, style=self._style)
             for example in examples
         ]
-        stack = lambda *leaves: np.stack(leaves)
-        return {
-            name: jax.tree.map(stack, *parts)
-            for name, parts in zip(('scene', 'poses'), zip(*drawn))
-        }
+        return jax.tree.map(lambda *leaves: np.stack(leaves), *drawn)._asdict()
 
     def sample(
         self, batch: dict, shared: dict
     ) -> tuple[Float[Array, 'batch 3 height width 3'], Truth]:
         """Rendered triplets, and their depth and motion."""
         del shared
-        one = lambda scene, poses: render.render(
-            scene, poses.rotation, poses.translation, self._height, 2 * self._height
-        )
-        images, depth = jax.vmap(one)(batch['scene'], batch['poses'])
-        return images, Truth(depth[:, 1], _motions_to_sources(*batch['poses']))
+        one = lambda shot: shots.shoot(shot, self._height, 2 * self._height)
+        images, depth = jax.vmap(one)(shots.Shot(**batch))
+        return images, Truth(depth[:, 1], motions_to_sources(*batch['poses']))

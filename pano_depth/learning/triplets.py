@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+import jax.numpy as jnp
 from jaxtyping import Float
 
+from pano_depth.kernels import rigid
 from pano_depth.kernels.rigid import Motion
 from pano_depth.kernels.shapes import Array, Real
 
@@ -18,12 +20,30 @@ class Truth(NamedTuple):
             frames, then to the next ones; None if the data has none.
         prior: range of the targets as other networks estimate it, in any unit; or None.
         valid: where previous, target and next count; None: wherever the mask of all frames says.
+        confidence: of the depth, 0 to 1; None where it is the truth.
+        share: part of the weight of supervised losses that each example gets, 0 where neither depth
+            nor motion is known; None: all of it.
     """
 
     depth: Float[Array, 'batch height width'] | None = None
     motion: Motion | None = None
     prior: Float[Array, 'batch height width'] | None = None
     valid: Real[Array, 'batch 3 height width'] | None = None
+    confidence: Float[Array, 'batch height width'] | None = None
+    share: Float[Array, ' batch'] | None = None
+
+
+def motions_to_sources(
+    rotation: Float[Array, 'batch 3 3 3'], translation: Float[Array, 'batch 3 3']
+) -> Motion:
+    """Motions [2 * batch] of triplets: target to previous, then target to next.
+
+    Args:
+        rotation, translation: poses of previous, target and next, camera to world.
+    """
+    pick = lambda i: Motion(rotation[:, i], translation[:, i])
+    motions = [rigid.compose(rigid.inverse(pick(i)), pick(1)) for i in (0, 2)]
+    return Motion(*(jnp.concatenate(parts) for parts in zip(*motions)))
 
 
 @runtime_checkable

@@ -40,7 +40,8 @@ class TrainConfig:
         'live',
         'what to learn from: "live" (rooms that are rendered inside the step), "stored" (the data'
         ' set of rooms), or PATH[,PATH...]: videos, folders of videos or of images, clip folders, a'
-        ' PanoSUNCG tree; with the word rooms among them, live rooms beside the footage',
+        ' PanoSUNCG tree, workdirs of reconstructions, which teach by what they found; with the'
+        ' word rooms among them, live rooms beside the footage',
         path=READ_LIST,
     )
     eval_data: str | None = option(
@@ -49,6 +50,13 @@ class TrainConfig:
         ' default: rooms for rooms, about a tenth of the clips for footage, which are not learned'
         ' from',
         path=READ_LIST,
+    )
+    label_weight: float = option(
+        0.3,
+        'weight of the supervised losses where reconstructions among the footage found depth and'
+        ' path (workdirs, clip folders with confidence), times their confidence; 0 learns from'
+        ' their images alone. Truth has truth_weight',
+        lower_bound=0.0,
     )
     rooms_share: float = option(
         0.5,
@@ -123,6 +131,7 @@ def train(
         check_rooms(config.data.rooms, height if config.train_data == training.STORED else 0)
     parallel.local_examples(recipe.batch_size)
     data = training.prepare(config, height, stop)
+    source, loss = training.source_of(config, data, height)
     text = options.flagfile(config, mode='train', workdir=workdir)
     digests = {
         '--checkpoint': digest_of_tree(params, model),
@@ -141,10 +150,10 @@ def train(
             judgement.before(params)
         params = session.train_in(
             run,
-            training.source_of(config, data, height),
+            source,
             recipe,
             model,
-            config.loss,
+            loss,
             grid,
             mask=masks.mask_of_rows(mask, height),
             params=params,

@@ -5,6 +5,8 @@ The files of a clip, in `<data_dir>/pano_footage/<rows>x<columns>/`:
     <name>-<key>.json      what was read, what it shows, and the checksum of the data
     <name>-<key>.frames    [frames, rows, columns, 3] uint8
     <name>-<key>.valid     [frames, bytes] bits of the pixels that count, if not all do
+    <name>-<key>.depth     [frames, rows, columns] float16 range, if depth and poses are known
+    <name>-<key>.sure      [frames, rows, columns] uint8 confidence of that depth, if it has one
 
 The key covers path, size and time of change of everything that was read, and the options of
 reading. The JSON file is written last: a clip with one is whole.
@@ -26,15 +28,15 @@ from typing import NamedTuple
 import numpy as np
 
 from common.logs import say
-from common.run import atomic_path, digest_of, write_json
+from common.run import digest_of
 from common.run.files import remove_leftovers
-from pano_depth.footage import media
 from pano_depth.footage.config import ReadingConfig
-from pano_depth.reconstruction import validity
+from pano_depth.kernels.rigid import Motion
+from pano_depth.learning.footage_source import Labels
+from pano_depth.results.training.decode import write
 from pano_depth.results.training.found import Item
-from pano_depth.results.training.shown import pieces_of, rows_looked_at
 
-FOLDER, VERSION = 'pano_footage', 1
+FOLDER, VERSION = 'pano_footage', 2
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _BLOCK = 2**20  # bytes that are read at once for a checksum
 
@@ -46,11 +48,13 @@ class Cached(NamedTuple):
         record: what its JSON file holds; without pieces there are no frames.
         frames: [N, rows, columns, 3] uint8, mapped from the file; or None.
         valid: [N, bytes] uint8, mapped from the file; None where every pixel counts.
+        labels: depth and poses, mapped from their files; None where they are not known.
     """
 
     record: dict
-    frames: np.ndarray | None
-    valid: np.ndarray | None
+    frames: np.ndarray | None = None
+    valid: np.ndarray | None = None
+    labels: Labels | None = None
 
 
 def place(data_dir: str | pathlib.Path, rows: int) -> pathlib.Path:
@@ -110,7 +114,7 @@ def cached(
     stem = folder / f'{re.sub(r"[^A-Za-z0-9_-]+", "_", item.name)[-60:]}-{key[:16]}'
     found = _load(stem, key, rows)
     if found is None:
-        _make(item, stem, key, rows, on_frame)
+        write(item, stem, key, rows, on_frame)
         found = _load(stem, key, rows)
     if found is None:
         raise ValueError(f'{stem}.frames is damaged as soon as it is written: look at the disk')
@@ -138,22 +142,30 @@ def _load(stem, key, rows):
         if record['key'] != key:
             return None
         if not record['pieces']:
-            return Cached(record, None, None)
-        frames = _mapped(f'{stem}.frames', (record['frames'], rows, 2 * rows, 3))
-        whole = _sha256(f'{stem}.frames') == record['sha256']
-        valid = None
-        if record['valid_sha256']:
-            valid = _mapped(f'{stem}.valid', (record['frames'], rows * rows // 4))
-            whole = whole and _sha256(f'{stem}.valid') == record['valid_sha256']
-    except (OSError, ValueError, KeyError, TypeError):
+            return Cached(record)
+        count, size = record['frames'], (rows, 2 * rows)
+        mapped = lambda name, *shape, kind=np.uint8: _mapped(
+            f'{stem}.{name}', record['sha256'].get(name), (count, *shape), kind
+        )
+        frames, valid = mapped('frames', *size, 3), mapped('valid', rows * rows // 4)
+        depth, labels = mapped('depth', *size, kind=np.float16), None
+        if depth is not None:
+            poses = (np.array(record['poses'][name], np.float32) for name in Motion._fields)
+            labels = Labels(depth, mapped('sure', *size), *poses)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return Cached(record, frames, valid) if whole else None
+    return Cached(record, frames, valid, labels)
 
 
-def _mapped(path, shape):
-    if os.path.getsize(path) != math.prod(shape):
+def _mapped(path, sha256, shape, kind):
+    """An array in a file; None where there is none. ValueError if it is not what was written."""
+    if sha256 is None:
+        return None
+    if os.path.getsize(path) != math.prod(shape) * np.dtype(kind).itemsize:
         raise ValueError(f'{path} has another size')
-    return np.memmap(path, np.uint8, 'r', shape=shape)
+    if _sha256(path) != sha256:
+        raise ValueError(f'{path} is damaged')
+    return np.memmap(path, kind, 'r', shape=shape)
 
 
 def _sha256(path):
@@ -161,71 +173,4 @@ def _sha256(path):
     with open(path, 'rb') as file:
         while block := file.read(_BLOCK):
             found.update(block)
-    return found.hexdigest()
-
-
-def _make(item, stem, key, rows, on_frame):
-    """Reads a clip and writes its files; the JSON file stands for the whole."""
-    pathlib.Path(f'{stem}.json').unlink(missing_ok=True)
-    footage = item.open()
-    look = rows_looked_at(footage, rows)
-    with contextlib.ExitStack() as temporary:
-        new = lambda suffix: temporary.enter_context(_scratch(f'{stem}{suffix}'))
-        large = new('.large')
-        numbers, bits = _read(footage, look, rows, large, on_frame)
-        count = len(numbers)
-        images = np.memmap(large, np.uint8, 'r', shape=(count, look, 2 * look, 3))
-        shown = pieces_of(footage, images)
-        record = {'key': key, 'name': item.name, 'path': os.path.abspath(item.path), **shown}
-        record |= {'frames': count, 'skipped': footage.skipped, 'valid_sha256': None}
-        record |= {'notes': footage.notes}
-        if numbers != list(range(count)):
-            record['numbers'] = numbers
-        if record['pieces']:
-            record['sha256'] = _write(f'{stem}.frames', (_small(one, rows) for one in images))
-        if record['pieces'] and any(one is not None for one in bits):
-            full = np.packbits(np.ones(2 * rows * rows, bool))
-            data = (full if one is None else one for one in bits)
-            record['valid_sha256'] = _write(f'{stem}.valid', data)
-        del images
-    write_json(f'{stem}.json', record)
-
-
-@contextlib.contextmanager
-def _scratch(path):
-    """A temporary path beside another one, whose file is removed in the end."""
-    path = pathlib.Path(path)
-    temporary = path.with_name(f'.{path.stem}.tmp{os.getpid()}{path.suffix}')
-    try:
-        yield temporary
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _small(image, rows):
-    return image if len(image) == rows else media.resize_equirect(image, rows, 2 * rows)
-
-
-def _read(footage, look, rows, path, on_frame):
-    """Writes frames of `look` rows; (their numbers, bits of `rows` rows or None of each)."""
-    numbers, bits = [], []
-    with open(path, 'wb') as file:
-        for frame in footage.frames(size=(look, 2 * look)):
-            valid = media.resize_valid(frame.valid, look, 2 * look)
-            file.write(np.ascontiguousarray(validity.filled(frame.image, valid)).tobytes())
-            small = media.resize_valid(valid, rows, 2 * rows)
-            bits.append(None if small is None or small.all() else np.packbits(small))
-            numbers.append(frame.index)
-            on_frame()
-    return numbers, bits
-
-
-def _write(path, arrays):
-    """Writes arrays one behind the other, whole or not at all; returns their SHA-256."""
-    found = hashlib.sha256()
-    with atomic_path(path) as temporary, open(temporary, 'wb') as file:
-        for array in arrays:
-            data = np.ascontiguousarray(array).tobytes()
-            found.update(data)
-            file.write(data)
     return found.hexdigest()

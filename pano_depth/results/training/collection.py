@@ -4,6 +4,7 @@ Several processes of one run read one after the other, so that those with a comm
 nothing twice.
 """
 
+import json
 import pathlib
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -103,7 +104,10 @@ def collect(
         raise ValueError(
             f'--{flag} has no clip that can be used, {len(items)} were looked at: {first}'
         )
-    content = [(entry.record['sha256'], entry.record['valid_sha256']) for entry in _used(read)]
+    content = [
+        json.dumps([entry.record['sha256'], entry.record.get('poses')], sort_keys=True)
+        for entry in _used(read)
+    ]
     strides = [(piece.clip.name, piece.clip.stride) for piece in pieces]
     return Collection(pieces, left_out, digest_of(*content, *strides))
 
@@ -144,7 +148,8 @@ def _pieces(item, entry, stride):
         whole = (start, stop) == (0, entry.record['frames'])
         name = item.name if whole else f'{item.name} [{numbers[start]}:{numbers[stop - 1] + 1}]'
         valid = None if entry.valid is None else entry.valid[start:stop]
-        clip = TrainingClip(name, entry.frames[start:stop], apart, valid)
+        labels = None if entry.labels is None else entry.labels.part(start, stop)
+        clip = TrainingClip(name, entry.frames[start:stop], apart, valid, labels)
         yield Piece(item, clip, numbers[start:stop], whole)
 
 
@@ -153,7 +158,8 @@ def part(piece: Piece, start: int, stop: int) -> Piece:
     clip, numbers = piece.clip, piece.numbers[start:stop]
     name = f'{piece.item.name} [{numbers[0]}:{numbers[-1] + 1}]'
     valid = None if clip.valid is None else clip.valid[start:stop]
-    shorter = TrainingClip(name, clip.frames[start:stop], clip.stride, valid)
+    labels = None if clip.labels is None else clip.labels.part(start, stop)
+    shorter = TrainingClip(name, clip.frames[start:stop], clip.stride, valid, labels)
     return piece._replace(clip=shorter, numbers=numbers, whole=False)
 
 
@@ -166,9 +172,17 @@ def listing(pieces: Sequence[Piece], *, held_out: bool) -> list[dict]:
             'stride': piece.clip.stride,
             'held_out': held_out,
             'masked': piece.clip.valid is not None,
+            'labels': _kind_of_labels(piece.clip),
         }
         for piece in pieces
     ]
+
+
+def _kind_of_labels(clip):
+    """What run.json says of what is known of a clip beside its images; None: nothing."""
+    if clip.labels is None:
+        return None
+    return 'truth' if clip.labels.confidence is None else 'reconstruction'
 
 
 def valid_of(clip: TrainingClip) -> np.ndarray | None:

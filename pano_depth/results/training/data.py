@@ -1,5 +1,6 @@
 """What a training learns from and is judged by: rooms, footage, or both."""
 
+import dataclasses
 from typing import NamedTuple
 
 from common import parallel
@@ -8,8 +9,9 @@ from common.run import RunDirectory, check_folder, write_json
 from common.stopping import Stop
 from pano_depth.footage import masks
 from pano_depth.learning import sources
-from pano_depth.learning.footage_source import FootageSource, WithRooms
+from pano_depth.learning.footage_source import FootageSource, TrainingClip, WithRooms
 from pano_depth.learning.model import Grid, ModelConfig, init_params
+from pano_depth.learning.objective import LossConfig
 from pano_depth.learning.triplets import Source
 from pano_depth.reconstruction import evaluate as protocol
 from pano_depth.results.training import collection, found, judge
@@ -18,6 +20,23 @@ from pano_depth.results.training.split import split
 from pano_depth.rooms import pano_rooms
 
 LIVE, STORED = 'live', 'stored'  # rooms alone
+
+
+class Weights(NamedTuple):
+    """Of the supervised losses.
+
+    Attributes:
+        truth: where depth and motion are known.
+        labels: where a reconstruction found them, times its confidence.
+    """
+
+    truth: float
+    labels: float
+
+    def share(self, clip: TrainingClip) -> float:
+        """Part of the larger weight that the labels of a clip get."""
+        weight = self.truth if clip.labels.confidence is None else self.labels
+        return weight / max(self) if weight else 0.0
 
 
 class Data(NamedTuple):
@@ -60,11 +79,6 @@ def check(config) -> None:
                 f'--train_data is {text}; {LIVE} and {STORED} stand alone, {found.ROOMS} puts live'
                 ' rooms beside footage'
             )
-    if learns_from_footage(config) and config.loss.truth_weight:
-        raise ValueError(
-            f'--truth_weight is {config.loss.truth_weight}, which learns from known depth; footage'
-            ' teaches by its images alone: 0 is accepted'
-        )
 
 
 def learns_from_footage(config) -> bool:
@@ -135,13 +149,16 @@ def _items_of(config, flag):
     return found.items_of(paths, config.reading, flag=flag)
 
 
-def source_of(config, data: Data, rows: int) -> Source:
-    """The source of the training triplets.
+def source_of(config, data: Data, rows: int) -> tuple[Source, LossConfig]:
+    """The source of the training triplets, and the losses with the weight of what it knows.
 
     Args:
         config: `TrainConfig`.
         data: its clips.
         rows: of the images that the networks see.
+
+    Raises:
+        ValueError: nothing knows the depth that `truth_weight` is for.
     """
     recipe = config.recipe
     drawn = {'batch_size': recipe.batch_size, 'seed': recipe.seed}
@@ -152,16 +169,40 @@ def source_of(config, data: Data, rows: int) -> Source:
             stride=max(1, config.stride),
             with_truth=config.loss.truth_weight > 0,
             **drawn,
-        )
-    live = sources.LiveSource(height=rows, **drawn)
+        ), config.loss
+    style = pano_rooms.style_of(config.data.rooms)
+    live = sources.LiveSource(height=rows, style=style, **drawn)
     if not data.learned:
-        return live
-    footage = FootageSource([piece.clip for piece in data.learned], **drawn)
-    frames = sum(len(piece.clip.frames) for piece in data.learned)
-    say(f'learning from {frames} frames of {len(data.learned)} clips')
-    if not found.paths_in(config.train_data)[1]:
-        return footage
-    return WithRooms(footage, live, config.rooms_share)
+        return live, config.loss
+    rooms = found.paths_in(config.train_data)[1]
+    weights = Weights(config.loss.truth_weight, config.label_weight)
+    clips = [_with_share(piece.clip, weights) for piece in data.learned]
+    taught = [clip for clip in clips if clip.labels is not None]
+    if weights.truth and not rooms and all(clip.labels.confidence is not None for clip in taught):
+        raise ValueError(
+            f'--truth_weight is {weights.truth}, but no clip of --train_data has depth and poses;'
+            ' accepted: 0, or clips with both'
+        )
+    frames = sum(len(clip.frames) for clip in clips)
+    say(
+        f'learning from {frames} frames of {len(clips)} clips'
+        + (f', {len(taught)} of which have depth and poses to learn from' if taught else '')
+    )
+    known = max(weights) if taught or (rooms and weights.truth) else 0.0
+    loss = dataclasses.replace(config.loss, truth_weight=known)
+    footage = FootageSource(clips, **drawn)
+    if not rooms:
+        return footage, loss
+    share = weights.truth / known if known else 0.0
+    return WithRooms(footage, live, config.rooms_share, truth_share=share), loss
+
+
+def _with_share(clip, weights):
+    """A clip whose labels have their share of the weight, or none if it is 0."""
+    if clip.labels is None:
+        return clip
+    share = weights.share(clip)
+    return clip._replace(labels=clip.labels._replace(share=share) if share else None)
 
 
 class Judgement:

@@ -1,14 +1,18 @@
 """Finds the clips in the paths that --train_data and --eval_data name; opens none of them."""
 
+import functools
 import os
 import pathlib
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from common.run import RECORD_FILE
 from pano_depth.footage import clip_folder, media, panosuncg, rgbd
 from pano_depth.footage.config import ReadingConfig
 from pano_depth.footage.footage import Footage
 from pano_depth.results import inputs
+from pano_depth.results.files.stored import StoredRun
+from pano_depth.results.files.stored_footage import footage_of
 
 ROOMS = 'rooms'
 VIDEO_SUFFIXES = (
@@ -52,7 +56,8 @@ def items_of(paths: Sequence[str], reading: ReadingConfig, *, flag: str) -> list
 
     Args:
         paths: each a video, a folder of videos, a folder of images, a scene of a clip folder or a
-            root of several, a folder of RGB-D pairs, a PanoSUNCG root, or a folder of such folders.
+            root of several, a folder of RGB-D pairs, a PanoSUNCG root, the workdir of a
+            reconstruction, or a folder of such folders.
         reading: how files are read.
         flag: the option that names the paths, for messages.
 
@@ -70,7 +75,7 @@ def items_of(paths: Sequence[str], reading: ReadingConfig, *, flag: str) -> list
         if not items:
             raise ValueError(
                 f'--{flag} names {path}, which holds no footage; accepted: a video, a folder of'
-                ' videos or of images, clip folders, a PanoSUNCG root'
+                ' videos or of images, clip folders, a PanoSUNCG root, workdirs of reconstructions'
             )
         found += items
     return found
@@ -78,10 +83,12 @@ def items_of(paths: Sequence[str], reading: ReadingConfig, *, flag: str) -> list
 
 def _items(path, name, reading):
     one = lambda place, called: Item(
-        called, os.path.realpath(place), place, lambda: inputs.open_path(place, reading)[0]
+        called, os.path.realpath(place), place, functools.partial(_open, place, reading)
     )
     if path.is_file():
         return [one(path, name)]
+    if is_reconstruction(path):
+        return _found_out(path, name)
     if (path / 'rgb').is_dir():
         return [one(path, name)]
     if scenes := clip_folder.list_scenes(path):
@@ -99,10 +106,48 @@ def _items(path, name, reading):
     return [item for items in inner for item in items]
 
 
+def _open(path, reading):
+    return inputs.open_path(path, reading)[0]
+
+
+def is_reconstruction(path: pathlib.Path) -> bool:
+    """Whether a folder is the workdir of a reconstruction."""
+    return (path / RECORD_FILE).is_file() and (path / 'depth').is_dir()
+
+
+def _found_out(path, name):
+    """What a reconstruction found out: the clips that it wrote, or the files of its results."""
+    group = os.path.realpath(path)
+    if (path / 'clip').is_dir() and (scenes := clip_folder.list_scenes(path / 'clip')):
+        return [
+            Item(
+                f'{name}/{scene}',
+                group,
+                path / 'clip' / scene,
+                functools.partial(clip_folder.open_scene, path / 'clip' / scene),
+            )
+            for scene in scenes
+        ]
+    count = len(footage_of(StoredRun(path)))
+    return [
+        Item(
+            name if count == 1 else f'{name}/{i + 1}',
+            group,
+            path,
+            functools.partial(_stored, path, i),
+        )
+        for i in range(count)
+    ]
+
+
+def _stored(path, number):
+    return footage_of(StoredRun(path))[number]
+
+
 def _trajectory(folder, name, reading):
     """A trajectory of a PanoSUNCG tree; all of a scene are one group."""
-    opened = lambda: panosuncg.open_trajectory(
-        folder, stereo=reading.stereo, on_bad=reading.on_bad_frame
+    opened = functools.partial(
+        panosuncg.open_trajectory, folder, stereo=reading.stereo, on_bad=reading.on_bad_frame
     )
     called = f'{name}/{folder.parent.name}/{folder.stem}'
     return Item(called, os.path.realpath(folder.parent), folder, opened)

@@ -12,7 +12,7 @@ from pano_depth.footage.footage import Footage
 from pano_depth.kernels.rigid import Motion
 from pano_depth.learning.model import Grid, ModelConfig
 from pano_depth.learning.objective import LossConfig
-from pano_depth.reconstruction import analysis, validity
+from pano_depth.reconstruction import analysis
 from pano_depth.reconstruction import evaluate as protocol
 from pano_depth.results.training.collection import Piece, valid_of
 
@@ -42,7 +42,9 @@ def photometric_error(
     with Progress(len(pieces), unit='clip', description='judging') as progress:
         for piece in pieces:
             valid = valid_of(piece.clip)
-            counts = mask if valid is None else validity.both(mask_of(mask), valid)
+            counts = mask if valid is None else valid
+            if valid is not None and mask is not None:
+                counts = valid & mask_of(mask)
             errors.append(
                 analysis.photometric_error(
                     params,

@@ -5,7 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pano_depth.learning.footage_source import FootageSource, TrainingClip, WithRooms
+from pano_depth.kernels.rigid import Motion
+from pano_depth.learning.footage_source import FootageSource, Labels, TrainingClip, WithRooms
+from pano_depth.learning.triplets import Truth
 
 SIZE = (16, 32)
 
@@ -66,6 +68,40 @@ def test_masks_come_with_their_frames():
     assert source.sample({'frames': batch['frames']}, {})[1] is None
 
 
+def labelled(number, frames, share=1.0, *, sure=True):
+    """A clip whose labels say which frame they are of."""
+    depth = np.ones((frames, *SIZE), np.float16) * (1 + np.arange(frames)[:, None, None])
+    depth[:, 0] = 0
+    confidence = np.where(depth > 0, 51, 0).astype(np.uint8) if sure else None
+    rotation = np.broadcast_to(np.eye(3, dtype=np.float32), (frames, 3, 3))
+    places = np.zeros((frames, 3), np.float32)
+    places[:, 0] = 10.0 * np.arange(frames)
+    labels = Labels(depth, confidence, rotation, places, share)
+    return clip(number, frames)._replace(labels=labels)
+
+
+def test_labels_come_with_their_frames():
+    source = FootageSource(
+        [clip(0, 5), labelled(1, 5, 0.5), labelled(2, 5, sure=False)], batch_size=48
+    )
+    batch = source.batch(0, range(48))
+    clips, frames = numbers(batch)
+    kind = clips[:, 0]
+    _, truth = source.sample(batch, {})
+    depth, sure = np.asarray(truth.depth), np.asarray(truth.confidence)
+    known = kind > 0
+    np.testing.assert_array_equal(truth.share, np.array([0, 0.5, 1])[kind])
+    np.testing.assert_array_equal(depth[known, 5, 5], 1 + frames[known, 1])
+    assert not depth[~known].any() and not depth[:, 0].any()
+    np.testing.assert_allclose(sure[:, 5, 5], np.array([0, 0.2, 1])[kind], rtol=1e-6)
+    assert not sure[:, 0].any()
+    # The camera moves right: the target is right of the previous frame, left of the next one.
+    moved = np.asarray(truth.motion.translation).reshape(2, 48, 3)
+    np.testing.assert_allclose(moved[:, known, 0], [[10.0], [-10.0]] * np.ones(known.sum()))
+    assert not moved[:, ~known].any()
+    np.testing.assert_array_equal(truth.motion.rotation[0], np.eye(3))
+
+
 def test_clips_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match='no clips'):
         FootageSource([], batch_size=1)
@@ -108,3 +144,32 @@ def test_rooms_stand_beside_footage_in_their_share_of_the_steps():
     assert truth.valid.all()
     with pytest.raises(ValueError, match='share is 2'):
         WithRooms(footage, Grey(), 2)
+
+
+class KnownGrey(Grey):
+    """Rooms whose depth and motion are known."""
+
+    @staticmethod
+    def sample(batch, shared):
+        images, _ = Grey.sample(batch, shared)
+        count = len(images)
+        motion = Motion(jnp.tile(jnp.eye(3), (2 * count, 1, 1)), jnp.full((2 * count, 3), 7.0))
+        return images, Truth(jnp.full((count, *SIZE), 3.0), motion)
+
+
+@pytest.mark.parametrize('truth_share', [0.0, 0.25])
+def test_labels_of_rooms_count_by_their_share(truth_share):
+    footage = FootageSource([labelled(1, 5)], batch_size=2)
+    source = WithRooms(footage, KnownGrey(), 0.5, truth_share=truth_share)
+    sample = jax.jit(lambda batch: source.sample(batch, {}))
+    _, of_footage = sample(source.batch(0, range(2)))
+    _, of_rooms = sample(source.batch(1, range(2)))
+    assert (of_footage.share == 1).all() and (of_rooms.share == truth_share).all()
+    assert (of_rooms.depth == 3).all() and (of_rooms.confidence == 1).all()
+    assert (of_rooms.motion.translation == 7).all() and of_footage.depth[0, 5, 5] > 0
+    # Footage without labels beside rooms with them; and none of both.
+    plain = FootageSource([clip(1, 5)], batch_size=2)
+    _, truth = WithRooms(plain, KnownGrey(), 0.5, truth_share=truth_share).sample(
+        WithRooms(plain, KnownGrey(), 0.5).batch(0, range(2)), {}
+    )
+    assert truth is None if not truth_share else not (truth.share.any() or truth.depth.any())

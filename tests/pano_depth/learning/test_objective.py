@@ -204,6 +204,47 @@ def test_unknown_depth_does_not_count_and_truth_has_to_be_there():
         _metrics(loss=loss)
 
 
+@pytest.mark.parametrize('view', [UPRIGHT, MIRRORED], ids=['upright', 'mirrored'])
+def test_labels_count_by_their_confidence_and_share(view):
+    loss, (depth, motion) = dataclasses.replace(LOSS, truth_weight=1.0), _truth()[:2]
+    sure = np.zeros_like(depth)
+    sure[:, :20] = 1
+    wrong = np.where(sure > 0, depth, 50).astype(np.float32)
+
+    def terms(depth, confidence, share=None, **spoil):
+        share = None if share is None else np.array([share], np.float32)
+        truth = Truth(depth, motion, confidence=confidence.astype(np.float32), share=share)
+        found = _metrics(view=view, loss=loss, truth=truth, **spoil)
+        return np.array([found['truth_depth'], found['truth_pose']])
+
+    # What is not sure tells nothing, neither of depth nor of the unit of motions.
+    assert (terms(wrong, sure) < [0.03, 0.02]).all()
+    assert terms(wrong, np.ones_like(sure))[0] > 0.2
+    # Half as sure everywhere is half the error; so is half a share, of motions too.
+    flat = {'depth_power': 0.0, 'motion_factor': 2.0}
+    whole, half = terms(depth, sure, **flat), terms(depth, sure / 2, **flat)
+    np.testing.assert_allclose(half, whole * [0.5, 1], rtol=1e-4)
+    np.testing.assert_allclose(terms(depth, sure, 0.5, **flat), whole / 2, rtol=1e-4)
+
+
+def test_an_example_without_labels_learns_from_its_images_alone():
+    loss = dataclasses.replace(LOSS, truth_weight=1.0)
+    grid, zeros = models.make_grid(MODEL), np.zeros_like(_truth().depth)
+    still = Motion(np.stack([np.eye(3, dtype=np.float32)] * 2), np.zeros((2, 3), np.float32))
+    unknown = Truth(zeros, still, confidence=zeros, share=np.zeros(1, np.float32))
+    found = _metrics(loss=loss, truth=unknown)
+    assert found['truth_depth'] == found['truth_pose'] == 0 and found['photometric'] > 0
+
+    def term(disparity):
+        error, _ = objectives._log_error(
+            zeros, disparity, UPRIGHT, grid.weights[None], grid, confidence=zeros
+        )
+        return error
+
+    disparity = _answers(grid, UPRIGHT)[0]
+    assert not np.asarray(jax.grad(term)(disparity)).any()
+
+
 @pytest.mark.parametrize('view', [UPRIGHT, TURNED], ids=['upright', 'turned'])
 def test_the_prior_is_about_the_shape_of_what_is_plain(view):
     loss, plain = dataclasses.replace(LOSS, prior_weight=1.0), np.full_like(_frames(), 0.4)

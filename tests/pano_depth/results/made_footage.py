@@ -5,7 +5,9 @@ import functools
 import cv2
 import numpy as np
 
-from pano_depth.footage import video
+from common import run
+from pano_depth.footage import media, video
+from pano_depth.footage.poses import axes
 from pano_depth.rooms import rooms
 
 FRAMES, HEIGHT = 8, 64
@@ -42,3 +44,32 @@ def write_video(path, scene, frames=FRAMES):
         for frame in clip.frames:
             append(frame)
     return path
+
+
+def write_reconstruction(folder, scene, *, scale=0.5, finished=True):
+    """The workdir of a run that has found the truth of a walk, in a unit of its own.
+
+    The left half is sure; of the lowest eighth nothing is known, as if something moved along.
+    """
+    clip = walk(scene)
+    for name in ('depth', 'confidence'):
+        (folder / name).mkdir(parents=True)
+    with video.write_video(folder / 'depth.mp4', fps=24) as append:
+        for i, (frame, depth) in enumerate(zip(clip.frames, clip.depth, strict=True)):
+            depth, sure = scale * depth, np.full(depth.shape, 255, np.uint8)
+            sure[:, HEIGHT:] = 51
+            depth[7 * HEIGHT // 8 :] = sure[7 * HEIGHT // 8 :] = 0
+            media.write_png16(folder / 'depth' / f'{i:06d}.png', media.to_millimetres(depth))
+            media.write_image(folder / 'confidence' / f'{i:06d}.png', sure)
+            append(np.concatenate([frame, frame]))
+    poses = clip.poses._replace(translation=scale * clip.poses.translation)
+    times = np.arange(len(clip)) / 24
+    axes.write_path(folder / 'trajectory.txt', times, poses, axes='y_up', unit='relative')
+    facts = {'unit': 'relative', 'fps': 24.0, 'frame_times': 'even'}
+    pieces = [{'frames': [0, len(clip) - 1], 'trajectory': 'trajectory.txt', 'cloud': None}]
+    files = ['depth/*', 'confidence/*', 'depth.mp4', 'trajectory.txt', 'run.json']
+    record = {'data': {'name': f'walk {scene}'}, 'files': files}
+    record['prediction'] = facts | {'pieces': pieces}
+    record |= {'finished': '2026-01-01T00:00:00+00:00'} if finished else {}
+    run.write_json(folder / 'run.json', record)
+    return folder

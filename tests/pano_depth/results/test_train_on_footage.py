@@ -210,11 +210,11 @@ def test_a_process_that_is_killed_while_it_reads_does_no_harm(tmp_path, monkeypa
     environment = {**os.environ, 'PYTHONPATH': str(pathlib.Path(__file__).parents[3])}
     command = [sys.executable, '-c', KILLED, str(path), str(tmp_path)]
     assert subprocess.run(command, env=environment, check=False).returncode == -signal.SIGKILL
-    assert list(tmp_path.rglob('.*.large')) and not list(tmp_path.rglob('*.json'))
+    assert list(tmp_path.rglob('.*.images-read')) and not list(tmp_path.rglob('*.json'))
     names = opened(monkeypatch)
     (piece,) = gathered([path], tmp_path).pieces
     assert len(names) == 1 and len(piece.clip.frames) == made_footage.FRAMES
-    assert not list(tmp_path.rglob('.*.large'))
+    assert not list(tmp_path.rglob('.*.images-read'))
 
 
 def test_truth_belongs_to_its_frames_where_others_are_left_out(tmp_path):
@@ -331,7 +331,7 @@ def test_of_a_single_clip_the_last_tenth_is_held_out(capsys):
         ({'train_data': 'a.mp4,,b.mp4'}, "--train_data is 'a.mp4,,b.mp4', an empty part"),
         ({'train_data': 'a.mp4', 'eval_data': 'rooms,b.mp4'}, '--eval_data is rooms,b.mp4'),
         ({'train_data': 'live,a.mp4'}, '--train_data is live,a.mp4; live and stored stand alone'),
-        ({'train_data': 'a.mp4', 'loss': LossConfig(truth_weight=1.0)}, '--truth_weight is 1.0'),
+        ({'train_data': 'a.mp4', 'label_weight': -1.0}, 'label_weight is -1.0'),
     ],
 )
 def test_options_that_do_not_fit_are_refused(changes, message):
