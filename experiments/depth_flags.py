@@ -8,6 +8,7 @@ from experiments.usage import Usage
 from pano_depth.results import (
     EvaluateConfig,
     ExportDepthConfig,
+    ImproveConfig,
     ReconstructConfig,
     TrainConfig,
     ViewConfig,
@@ -18,6 +19,7 @@ MODES = {
     'predict': ReconstructConfig,
     'eval': EvaluateConfig,
     'train': TrainConfig,
+    'improve': ImproveConfig,
     'export': ExportDepthConfig,
     'view': ViewConfig,
 }
@@ -89,9 +91,9 @@ def define(values: absl_flags.FlagValues = FLAGS) -> None:
     absl_flags.DEFINE_string(
         'input',
         'sample',
-        'footage of predict and eval: a 360-degree video, an image, a folder of images, a'
-        ' clip folder, RGB-D pairs, a PanoSUNCG tree, "sample" (a rendered clip) or "rooms" (the'
-        ' test split of PanoRooms, eval only)',
+        'footage of predict and eval: a 360-degree video, an image, a folder of images, a clip'
+        ' folder, RGB-D pairs, a PanoSUNCG tree, "sample" (a rendered clip) or "rooms" (the test'
+        ' split of PanoRooms, eval only); of improve: PATH[,PATH...], as train_data',
         flag_values=values,
     )
     for config in (*MODES.values(), RuntimeConfig):

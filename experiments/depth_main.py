@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def compute(config) -> None:
-    """Runs the modes that compute: predict, eval, train and export."""
+    """Runs the modes that compute: predict, eval, train, improve and export."""
     import tensorflow_datasets as tfds
 
     import pano_depth
@@ -47,6 +47,8 @@ def compute(config) -> None:
     with on_signals() as stop:
         if FLAGS.mode == 'train':
             pano_depth.train(config, FLAGS.workdir, stop=stop, **overwrite)
+        elif FLAGS.mode == 'improve':
+            pano_depth.improve(FLAGS.input, FLAGS.workdir, config, stop=stop, **overwrite)
         elif FLAGS.mode == 'eval':
             pano_depth.evaluate(FLAGS.input, FLAGS.workdir, config, **overwrite)
         elif FLAGS.mode == 'export':

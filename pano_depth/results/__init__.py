@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         'evaluate_job': ['EvaluateConfig', 'evaluate'],
         'export_job': ['ExportDepthConfig', 'export_depth'],
+        'improve_job': ['ImproveConfig', 'improve'],
         'reconstruct_job': ['ReconstructConfig', 'reconstruct'],
         'reconstruction': ['Reconstruction'],
         'train_job': ['TrainConfig', 'train'],

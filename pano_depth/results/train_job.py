@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pathlib
+from collections.abc import Callable
 
 from common import export_config, options, parallel
 from common.options import READ, READ_LIST, WRITTEN, check_options, option
@@ -119,7 +120,26 @@ def train(
             of another run: of other options, or of footage with other content.
         Stopped: there was a request to stop; the same call goes on later.
     """
+    prepare = lambda rows: training.prepare(config, rows, stop)
     config = options.expand_paths(config)
+    return train_on(config, workdir, prepare, stop=stop, overwrite=overwrite)
+
+
+def train_on(
+    config: TrainConfig,
+    workdir: str | pathlib.Path,
+    prepare: Callable[[int], training.Data],
+    *,
+    stop: Stop | None = None,
+    overwrite: bool = False,
+) -> Networks:
+    """Trains on clips that are known already, see `train`.
+
+    Args:
+        config: options of the training; its paths are expanded.
+        workdir, stop, overwrite: as for `train`.
+        prepare: function of the rows of the images that the networks see; it gives the clips.
+    """
     inputs.check_weights_path(config.save_weights)
     check_folder('data_dir', config.data.data_dir)
     opening = workdirs.opening(config, overwrite=overwrite)
@@ -130,7 +150,7 @@ def train(
     if config.train_data == training.STORED or training.judged_by_rooms(config):
         check_rooms(config.data.rooms, height if config.train_data == training.STORED else 0)
     parallel.local_examples(recipe.batch_size)
-    data = training.prepare(config, height, stop)
+    data = prepare(height)
     source, loss = training.source_of(config, data, height)
     text = options.flagfile(config, mode='train', workdir=workdir)
     digests = {

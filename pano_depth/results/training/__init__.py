@@ -3,5 +3,6 @@
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__, submodules=['cache', 'collection', 'data', 'found', 'judge', 'shown', 'split']
+    __name__,
+    submodules=['cache', 'collection', 'data', 'decode', 'found', 'judge', 'own', 'shown', 'split'],
 )

@@ -93,13 +93,14 @@ def judged_by_rooms(config) -> bool:
     )
 
 
-def prepare(config, rows: int, stop: Stop | None = None) -> Data:
+def prepare(config, rows: int, stop: Stop | None = None, *, named: str = 'train_data') -> Data:
     """Reads the footage of a training into the cache.
 
     Args:
         config: `TrainConfig`.
         rows: of the images that the networks see.
         stop: request to stop.
+        named: the option that names what is learned from, for messages.
 
     Raises:
         ValueError: there is nothing that can be used.
@@ -107,11 +108,11 @@ def prepare(config, rows: int, stop: Stop | None = None) -> Data:
     """
     data_dir = pano_rooms.data_folder(config.data.data_dir)
     check_folder('data_dir', str(data_dir))
-    items = _items(config)
+    items = _items(config, named)
     read = lambda flag: collection.collect(
         items[flag],
         config.reading,
-        flag=flag,
+        flag=named if flag == 'train_data' else flag,
         rows=rows,
         data_dir=data_dir,
         stride=config.stride,
@@ -128,25 +129,25 @@ def prepare(config, rows: int, stop: Stop | None = None) -> Data:
     return Data(pieces, held_out, left_out, digests)
 
 
-def _items(config):
+def _items(config, named):
     """What is named by each option, none where rooms alone are; of both before any is read."""
     items = {'train_data': [], 'eval_data': []}
     if learns_from_footage(config):
-        items['train_data'] = _items_of(config, 'train_data')
+        items['train_data'] = _items_of(config, 'train_data', named)
     if config.eval_data is not None and not judged_by_rooms(config):
-        items['eval_data'] = _items_of(config, 'eval_data')
+        items['eval_data'] = _items_of(config, 'eval_data', 'eval_data')
     learned, judged = ({item.path.resolve() for item in each} for each in items.values())
     if learned & judged:
         raise ValueError(
-            f'--eval_data holds {min(learned & judged)}, which --train_data holds, too; accepted:'
+            f'--eval_data holds {min(learned & judged)}, which --{named} holds, too; accepted:'
             ' other footage'
         )
     return items
 
 
-def _items_of(config, flag):
+def _items_of(config, flag, named):
     paths, _ = found.paths_in(getattr(config, flag))
-    return found.items_of(paths, config.reading, flag=flag)
+    return found.items_of(paths, config.reading, flag=named)
 
 
 def source_of(config, data: Data, rows: int) -> tuple[Source, LossConfig]:

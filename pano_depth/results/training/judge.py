@@ -103,12 +103,23 @@ def footage_of(piece: Piece) -> Footage:
     footage = piece.item.open()
     if piece.whole or not _has_truth(footage):
         return footage
-    position = {number: i for i, number in enumerate(piece.numbers)}
+    return of_frames(footage, piece.numbers, piece.clip.name)
+
+
+def of_frames(footage: Footage, numbers: Sequence[int], name: str) -> Footage:
+    """Some frames of footage, as footage of its own.
+
+    Args:
+        footage: all frames.
+        numbers: of the frames, increasing.
+        name: of the result.
+    """
+    position = {number: i for i, number in enumerate(numbers)}
 
     def read(size, start, stride):
-        with contextlib.closing(footage.read(size, piece.numbers[0], 1)) as frames:
+        with contextlib.closing(footage.read(size, numbers[0], 1)) as frames:
             for frame in frames:
-                if frame.index > piece.numbers[-1]:
+                if frame.index > numbers[-1]:
                     return
                 index = position.get(frame.index, -1)
                 if index >= start and (index - start) % stride == 0:
@@ -118,5 +129,5 @@ def footage_of(piece: Piece) -> Footage:
     if poses is not None:
         poses = geometry.from_first_frame(Motion(*(array[list(position)] for array in poses)))
     return dataclasses.replace(
-        footage, name=piece.clip.name, read=read, length=len(position), poses=poses, down=None
+        footage, name=name, read=read, length=len(position), poses=poses, down=None
     )

@@ -19,8 +19,9 @@ from pano_depth.footage.config import FootageConfig
 from pano_depth.learning import LogConfig, LossConfig, ModelChoice, RecipeConfig
 from pano_depth.results import ply, reconstruct_job
 from pano_depth.rooms import rooms
+from tests.compiling import quickly
 
-FRAMES = 5
+FRAMES = 8  # of the size of `steps/test_hidden.py`: the same programs, which are compiled once
 # Fresh networks that learn for two steps: what they say is worth nothing, but it is all there.
 TINY = ReconstructConfig(
     checkpoint='none',
@@ -34,6 +35,8 @@ TINY = ReconstructConfig(
     recipe=RecipeConfig(batch_size=4, rotation='none', mirror=False),
     logs=LogConfig(log_every=1),
 )
+# With networks that learn.
+learn = quickly()(reconstruct)
 
 
 @pytest.fixture(scope='module')
@@ -55,7 +58,7 @@ def test_frames_in_memory_become_depth_and_a_path(result, clip):
     assert depth.min() > 0 and 0 < confidence.min() <= confidence.max() <= 1
     np.testing.assert_array_equal(result.image(3), clip.frames[3])
     np.testing.assert_array_equal(result.depth(-1), result.depth(FRAMES - 1))
-    with pytest.raises(IndexError, match='no frame 5'):
+    with pytest.raises(IndexError, match=f'no frame {FRAMES}'):
         result.depth(FRAMES)
     # The path leads where the camera went.
     true = clip.poses.translation[-1] / np.linalg.norm(clip.poses.translation[-1])
@@ -148,7 +151,7 @@ def adapted(clip, tmp_path_factory):
     """A result in a workdir, of footage with truth."""
     folder = tmp_path_factory.mktemp('job')
     scene = clip_folder.write_clip_folder(folder / 'clips', dataclasses.replace(clip, name='room'))
-    return reconstruct(scene, folder / 'run', TINY), scene, folder / 'run'
+    return learn(scene, folder / 'run', TINY), scene, folder / 'run'
 
 
 def test_a_workdir_holds_the_run_and_its_scores(adapted):
@@ -164,7 +167,7 @@ def test_a_workdir_holds_the_run_and_its_scores(adapted):
 
 def test_the_same_call_goes_on_and_gives_the_same(adapted, capsys):
     result, scene, workdir = adapted
-    again = reconstruct(scene, workdir, TINY)
+    again = learn(scene, workdir, TINY)
     np.testing.assert_array_equal(again.depth(0), result.depth(0))
     assert json.loads((workdir / 'run.json').read_text())['training']['resumed_from'] == 2
 
@@ -181,24 +184,24 @@ def test_a_mask_of_none_is_written_into_the_flagfile():
 def test_another_run_is_refused_by_what_differs(adapted, clip):
     _, scene, workdir = adapted
     with pytest.raises(ValueError, match='holds a prediction with --adapt=2, not --adapt=3'):
-        reconstruct(scene, workdir, dataclasses.replace(TINY, adapt=3))
+        learn(scene, workdir, dataclasses.replace(TINY, adapt=3))
     with pytest.raises(ValueError, match='--input='):
         reconstruct(clip.frames, workdir, TINY)
 
 
 def test_changed_images_under_the_same_name_are_refused(clip, tmp_path):
     scene = clip_folder.write_clip_folder(tmp_path, dataclasses.replace(clip, name='room'))
-    reconstruct(scene, tmp_path / 'run', TINY)
+    learn(scene, tmp_path / 'run', TINY)
     image = pathlib.Path(scene) / 'rgb' / '000001.png'
     media.write_image(image, 255 - media.read_image(image))
     with pytest.raises(ValueError, match=r'content of --input \(images\) has changed'):
-        reconstruct(scene, tmp_path / 'run', TINY)
+        learn(scene, tmp_path / 'run', TINY)
     # A run of before all inputs were recorded knows its images.
     record = json.loads((tmp_path / 'run' / 'run.json').read_text())
     del record['inputs']
     (tmp_path / 'run' / 'run.json').write_text(json.dumps(record))
     with pytest.raises(ValueError, match='images of the input have changed'):
-        reconstruct(scene, tmp_path / 'run', TINY)
+        learn(scene, tmp_path / 'run', TINY)
 
 
 @pytest.mark.parametrize(
@@ -245,8 +248,8 @@ def test_the_sample_clip_is_as_large_as_asked(monkeypatch):
         lambda config, footage, *rest, **more: seen.update(footage=footage) or 1 / 0,
     )
     with pytest.raises(ZeroDivisionError):
-        reconstruct('sample', config=ReconstructConfig(output_height=32))
-    assert seen['footage'].height == 32
+        reconstruct('sample', config=ReconstructConfig(output_height=64))
+    assert seen['footage'].height == 64
 
 
 def test_the_package_hands_on_its_names():

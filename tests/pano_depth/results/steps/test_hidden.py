@@ -15,6 +15,7 @@ from pano_depth.reconstruction.bars import Bars
 from pano_depth.reconstruction.stationary import Stationary
 from pano_depth.results.steps.hidden import Hidden
 from pano_depth.rooms import rooms
+from tests.compiling import quickly
 
 FRAMES, HEIGHT = 8, 64
 TINY = ReconstructConfig(
@@ -29,6 +30,8 @@ TINY = ReconstructConfig(
     recipe=RecipeConfig(batch_size=4, rotation='none', mirror=False),
     logs=LogConfig(log_every=1),
 )
+# With networks that learn.
+learn = quickly()(reconstruct)
 
 
 @pytest.fixture(scope='module')
@@ -113,13 +116,13 @@ def test_what_a_frame_does_not_show_changes_nothing(found, clip, valid):
 
 def test_networks_learn_from_what_frames_show(clip, valid):
     config = dataclasses.replace(TINY, footage=FootageConfig(mask='none'))
-    first = reconstruct(_footage(clip, valid, 1), config=config)
+    first = learn(_footage(clip, valid, 1), config=config)
     np.testing.assert_array_equal(first.depth(2) > 0, valid[2])
-    other = reconstruct(_footage(clip, valid, 2), config=config)
+    other = learn(_footage(clip, valid, 2), config=config)
     np.testing.assert_array_equal(first.depth(2), other.depth(2))
     # What moves along is looked for too, and there is nothing.
     sought = dataclasses.replace(TINY, footage=FootageConfig(mask='auto'))
-    whole = reconstruct(_footage(clip), config=sought)
+    whole = learn(_footage(clip, np.ones_like(valid)), config=sought)
     ratio = whole.depth(2)[valid[2]] / first.depth(2)[valid[2]]
     assert np.abs(ratio - 1).max() > 1e-4 and whole.facts['mask']['share'] == 0
 
@@ -129,11 +132,11 @@ def test_a_mask_of_an_image_goes_with_those_of_the_frames(clip, valid, tmp_path)
     mask[56:] = 0
     media.write_image(tmp_path / 'mask.png', mask)
     config = dataclasses.replace(TINY, footage=FootageConfig(mask=str(tmp_path / 'mask.png')))
-    found = reconstruct(_footage(clip, valid), config=config)
+    found = learn(_footage(clip, valid), config=config)
     np.testing.assert_array_equal(found.depth(1) > 0, valid[1] & (mask[..., 0] > 0))
     nothing = np.broadcast_to(mask[..., 0] == 0, valid.shape)
     with pytest.raises(ValueError, match='no pixel that counts'):
-        reconstruct(_footage(clip, nothing), config=config)
+        learn(_footage(clip, nothing), config=config)
 
 
 def test_unrelated_images_have_masks_of_their_own(clip, valid, tmp_path):
