@@ -47,7 +47,7 @@ def run(main, usage=None):
 
     ValueError, OSError and errors caused by huge numbers become one sentence on stderr, and so do
     unknown flags and bad values; `--traceback` shows the traceback instead. Other exceptions are
-    faults of the program and keep their traceback.
+    faults of the program and keep their traceback. An error with an `exit_code` ends with it.
 
     Args:
         main: function without arguments; its result is the exit code (None is 0).
@@ -90,7 +90,7 @@ def main_with_errors(main):
         except (ValueError, OSError, MemoryError, OverflowError) as error:
             if FLAGS.traceback:
                 raise
-            return _complain(_sentence(error))
+            return _complain(_sentence(error), getattr(error, 'exit_code', 1))
 
     return wrapped
 
@@ -121,9 +121,9 @@ def _unraisable(ignored):
         sys.__unraisablehook__(ignored)
 
 
-def _complain(sentence):
+def _complain(sentence, code=1):
     print(f'error: {sentence}', file=sys.stderr)
-    return 1
+    return code
 
 
 def _sentence(error):

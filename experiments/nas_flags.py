@@ -16,6 +16,7 @@ MODES = {
     'search': SearchConfig,
     'train': TrainConfig,
     'export': ExportTrainedConfig,
+    'serve': SearchConfig,
 }
 USAGE = Usage(
     'nas-search',
@@ -32,7 +33,7 @@ USAGE = Usage(
     ),
     {
         'What to do': ('mode', 'workdir', 'overwrite', 'dataset', 'device'),
-        'Search': ('objectives', 'budget', 'skeleton', 'executor', 'workers'),
+        'Search': ('objectives', 'budget', 'skeleton', 'ops', 'executor', 'workers'),
         'Training': ('from_search', 'network', 'cell', 'epochs', 'batch_size', 'learning_rate'),
         'Export': ('checkpoint', 'format'),
     },
@@ -108,13 +109,13 @@ def config_of(
     """Reads the configuration of a mode from the flags.
 
     Args:
-        mode: 'search', 'train' or 'export'.
+        mode: 'search', 'serve', 'train' or 'export'.
         values: the flags.
 
     Raises:
         ValueError: a flag belongs to another mode, or a value cannot be used.
     """
-    if mode == 'search':
+    if mode in ('search', 'serve'):
         return search_config(values)
     for flag in ('network', 'cell', 'from_search') if mode == 'export' else ():
         if values[flag].value is not None:

@@ -9,12 +9,14 @@
     nas-search --mode=cost --cell=bn_relu-lgconv1x1-bn_relu-gconv3x3 --skeleton=imagenet
     nas-search --mode=cost --network=condensenet-86
     nas-search --mode=cost --table
+    nas-search --mode=serve --budget=60 --workdir=runs/served
     nas-search --mode=cost --network=condensenet-86 --device=xla:cpu,onnx:threads=1
 
 Each mode is one function of `nas` and one configuration, which the flags fill in.
 """
 
 import json
+import os
 import pathlib
 import sys
 
@@ -29,9 +31,11 @@ from experiments import entry, flags, nas_flags
 from experiments.nas_flags import FLAGS
 from nas import cells
 
+NOTHING_FEASIBLE = 3  # exit code of a search without a cell within its constraints
+
 
 def main(values: absl_flags.FlagValues = FLAGS) -> int:
-    """Runs the mode that the flags ask for; 1 if a device failed.
+    """Runs the mode that the flags ask for; 1 if a device failed, 3 if no cell is feasible.
 
     Args:
         values: the flags; those of the process unless in a test.
@@ -49,8 +53,7 @@ def main(values: absl_flags.FlagValues = FLAGS) -> int:
             f'--coordinator_address is for --mode=train, not --mode={mode}; a search spreads its'
             ' candidates with --executor=ray or slurm'
         )
-    run_job(mode, values)
-    return 0
+    return run_job(mode, values)
 
 
 def print_cost(values: absl_flags.FlagValues) -> int:
@@ -60,6 +63,10 @@ def print_cost(values: absl_flags.FlagValues) -> int:
         print(cells.cost_table())
         return 0
     result = cells.cost_of(config)
+    if config.ops:
+        from nas.networks import own_ops
+
+        own_ops.check_plan(cells.architecture_of(config).plan)
     if measuring.device:
         from nas.devices import measure_on
 
@@ -68,8 +75,8 @@ def print_cost(values: absl_flags.FlagValues) -> int:
     return int(any('error' in figures for figures in result.get('devices', {}).values()))
 
 
-def run_job(mode: str, values: absl_flags.FlagValues) -> None:
-    """Runs the modes that compute: search, train and export."""
+def run_job(mode: str, values: absl_flags.FlagValues) -> int:
+    """Runs the modes that compute: search, serve, train and export; returns the exit code."""
     config = nas_flags.config_of(mode, values)
     if not values.workdir and not (mode == 'export' and config.checkpoint is None):
         raise ValueError(entry.NO_WORKDIR)
@@ -79,14 +86,33 @@ def run_job(mode: str, values: absl_flags.FlagValues) -> None:
 
     settings = flags.build(runtime.RuntimeConfig, flag_values=values)
     runtime.start(settings, join=mode == 'train')
+    code = 0
     with on_signals() as stop:
         if mode == 'train':
             nas.train(config, values.workdir, stop=stop, overwrite=values.overwrite)
         elif mode == 'export':
             nas.export_trained(config, values.workdir, overwrite=values.overwrite)
+        elif mode == 'serve':
+            nas.serve_search(
+                config,
+                values.workdir,
+                sys.stdin.buffer,
+                _own_stdout(),
+                stop=stop,
+                overwrite=values.overwrite,
+            )
         else:
-            nas.run_search(config, values.workdir, stop=stop, overwrite=values.overwrite)
+            found = nas.run_search(config, values.workdir, stop=stop, overwrite=values.overwrite)
+            code = 0 if found.front() else NOTHING_FEASIBLE
         parallel.wait_for_all()
+    return code
+
+
+def _own_stdout():
+    """Stdout for answers alone: whatever else this process prints goes to stderr from here on."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), 'w')
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return answers
 
 
 def run() -> None:

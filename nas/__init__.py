@@ -1,7 +1,7 @@
 """Device-aware progressive search for Pareto-optimal cells (DPP-Net), training and export.
 
-Nine rooms on four floors, each of which imports lower floors only: cells, datasets, surrogate;
-networks, search; devices, executors, tables; training.
+Ten rooms on five floors, each of which imports lower floors only: cells, datasets, surrogate;
+networks, search; devices, tables; training; serve.
 """
 
 import lazy_loader
@@ -15,11 +15,12 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         'networks',
         'search',
         'devices',
-        'executors',
         'tables',
         'training',
+        'serve',
     ],
     submod_attrs={
+        'serve': ['serve_search'],
         'training': [
             'ExportTrainedConfig',
             'RecipeConfig',
@@ -31,6 +32,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             'load_trained',
             'run_search',
             'train',
-        ]
+        ],
     },
 )

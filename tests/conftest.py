@@ -27,6 +27,9 @@ jax.config.update('jax_platforms', 'cpu')
 jax.config.update('jax_num_cpu_devices', 4)
 
 _CACHE = 'JAX_COMPILATION_CACHE_DIR'
+# A cache pays off from a tenth of a second on: several tests, workers and processes that tests
+# start compile the same programs.
+_LEAST = 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.1'
 
 
 def pytest_configure(config):
@@ -37,12 +40,13 @@ def pytest_configure(config):
     """
     if not hasattr(config, 'workerinput'):
         os.environ[_CACHE] = config.compiled = tempfile.mkdtemp(prefix='pano_dppnet_tests_')
+        os.environ[_LEAST[0]] = _LEAST[1]
     jax.config.update('jax_compilation_cache_dir', os.environ[_CACHE])
-    jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
+    jax.config.update('jax_persistent_cache_min_compile_time_secs', float(_LEAST[1]))
 
 
 def pytest_unconfigure(config):
     """Clears up."""
     if hasattr(config, 'compiled'):
         shutil.rmtree(config.compiled, ignore_errors=True)
-        del os.environ[_CACHE]
+        del os.environ[_CACHE], os.environ[_LEAST[0]]

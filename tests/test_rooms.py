@@ -22,11 +22,11 @@ ROOMS = {
         'networks': {'cells'},
         'search': {'cells', 'surrogate'},
         'devices': {'networks', 'cells'},
-        'executors': {'search', 'cells'},
         'tables': {'search', 'cells', 'surrogate'},
     },
 }
 ROOMS['nas']['training'] = set(ROOMS['nas'])
+ROOMS['nas']['serve'] = set(ROOMS['nas'])
 
 
 def modules(package):
@@ -126,7 +126,7 @@ def handed_on(program):
         'from nas.cells import CELLS, NETWORKS, SKELETONS, Cell, build, cost_of, count',
         'from nas import SearchConfig, TrainConfig, ExportTrainedConfig',
         'from nas.search import PlannerConfig, config',
-        'from nas.devices import MeasureConfig; from nas.executors import ExecutorConfig',
+        'from nas.devices import MeasureConfig; from common.executors import ExecutorConfig',
         'from common.runtime import RuntimeConfig; from common.export_config import ExportConfig',
     ],
 )

@@ -10,8 +10,8 @@ from common.images.header import orientation_of, size_of
 from common.images.opening import Source, open_image
 
 # What undoes the EXIF orientations 2 to 8.
-_TURNS = ('FLIP_LEFT_RIGHT', 'ROTATE_180', 'FLIP_TOP_BOTTOM', 'TRANSPOSE')
-_TURNS += ('ROTATE_270', 'TRANSVERSE', 'ROTATE_90')
+TURNS = ('FLIP_LEFT_RIGHT', 'ROTATE_180', 'FLIP_TOP_BOTTOM', 'TRANSPOSE')
+TURNS += ('ROTATE_270', 'TRANSVERSE', 'ROTATE_90')
 # From here on an image is reduced before it is copied, if a smaller one is asked for.
 _LARGE = 2**24
 _PHOTOMETRIC = 262
@@ -54,7 +54,7 @@ def read_pixels(source: Source, *, least: tuple[int, int] | None = None) -> Pixe
         size = size_of(image, orientation)
         if least is not None and image.format == 'JPEG':
             image.draft(None, tuple(least if orientation >= 5 else least[::-1]))
-        raw = _sixteen_bits(image)
+        raw = sixteen_bits(image)
         if raw is None:
             colour, alpha = _eight_bits(_reduced(_loaded(image, orientation), least))
         else:
@@ -75,7 +75,7 @@ def _loaded(image, orientation):
         orientation = orientation_of(image)  # 1 where Pillow has obeyed it.
     if orientation == 1:
         return image
-    return image.transpose(Image.Transpose[_TURNS[orientation - 2]])
+    return image.transpose(Image.Transpose[TURNS[orientation - 2]])
 
 
 def _reduced(image, least):
@@ -124,7 +124,7 @@ def _rounded(deep, key):
     return colour, np.where((deep == np.asarray(key)).all(axis=-1), 0, 255).astype(np.uint8)
 
 
-def _sixteen_bits(image):
+def sixteen_bits(image):
     """How the pixels of an image with 16 bits a channel are stored, if Pillow would cut them."""
     raw = {args if isinstance(args, str) else args[0] for *_, args in image.tile if args}
     return raw.pop() if len(raw) == 1 and raw <= _CUT else None

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import sys
 import types
 import typing
 from collections.abc import Mapping
@@ -70,7 +71,9 @@ def optional_fields(name: str, cls: type, doc: str) -> type:
         )
         for field in dataclasses.fields(cls)
     ]
-    return dataclasses.make_dataclass(name, fields, frozen=True, namespace={'__doc__': doc})
+    # It is pickled by its name in the module that asks for it.
+    names = {'__doc__': doc, '__module__': sys._getframe(1).f_globals['__name__']}
+    return dataclasses.make_dataclass(name, fields, frozen=True, namespace=names)
 
 
 @functools.cache

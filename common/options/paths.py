@@ -69,5 +69,9 @@ def read_by(config: Any) -> dict[str, str]:
 
 def _path_in(text, where):
     if where == READ_BEHIND_COLON:
-        return text.partition(':')[2]
+        # Words may follow the path, as in folder:PATH,stream,background=black.
+        parts = text.partition(':')[2].split(',')
+        paths = [','.join(parts[:count]) for count in range(len(parts), 0, -1)]
+        there = (path for path in paths if os.path.exists(os.path.expanduser(path)))
+        return next(there, paths[0])
     return text.rpartition(':')[0] if where == READ_BEFORE_COLON else text

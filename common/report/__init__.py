@@ -6,5 +6,7 @@ The file needs nothing else.
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__, submodules=['blocks', 'page', 'panorama'], submod_attrs={'page': ['Report']}
+    __name__,
+    submodules=['blocks', 'drawing', 'page', 'panorama', 'points', 'run'],
+    submod_attrs={'drawing': ['Box', 'Row'], 'page': ['Report'], 'points': ['Axis', 'Point']},
 )

@@ -22,6 +22,16 @@ _ARROWS = {
 }
 
 
+class Written(float):
+    """A number of a table that is shown as a text of its own."""
+
+    def __new__(cls, value, text):
+        """Makes the number `value` that is shown as `text`."""
+        made = super().__new__(cls, value)
+        made.text = str(text)
+        return made
+
+
 def escape(text):
     """Text as HTML, for elements and for quoted attributes.
 
@@ -35,6 +45,14 @@ def escape(text):
 def code(text, summary=None):
     """Text in fixed width, unchanged; with `summary` it is folded away under that line."""
     return _folded(f'<pre>{escape(text)}</pre>', summary)
+
+
+def command(title, text):
+    """A command with a button that copies it; see `common.report.page.Report.command`."""
+    return (
+        f'<figure data-kind="command"><figcaption>{escape(title)}</figcaption>'
+        f'<pre>{escape(text)}</pre></figure>'
+    )
 
 
 def facts(values, summary=None):
@@ -100,7 +118,7 @@ def curves(title, series, x_label, y_label, log):
         'log': bool(log),
         'series': lines,
     }
-    return f'<figure data-kind="curves">{_data(data)}</figure>'
+    return f'<figure data-kind="curves">{data_block(data)}</figure>'
 
 
 def image(source, caption, alt):
@@ -157,12 +175,12 @@ def point_cloud(points, colors, path, unit, caption, alt):
         ' zooms; arrow keys turn, plus and minus zoom.'
     )
     return (
-        f'<figure data-kind="cloud">{_data(data)}'
+        f'<figure data-kind="cloud">{data_block(data)}'
         f'<figcaption>{escape(caption)} {hint}</figcaption></figure>'
     )
 
 
-def _data(value):
+def data_block(value):
     """A JSON block; its content cannot end the block early."""
     text = json.dumps(value, allow_nan=False, separators=(',', ':')).replace('<', '\\u003c')
     return f'<script type="application/json">{text}</script>'
@@ -198,14 +216,19 @@ def _fact(value):
 
 
 def _cell(value):
+    if isinstance(value, Written):
+        return value.text
     if value is None or (_is_number(value) and not np.isfinite(value)):
         return _DASH
     if not _is_number(value):
         return str(value)
     if isinstance(value, numbers.Integral):
         return f'{value:,}'
+    size = abs(value)
+    if 1000 <= size < 1e9:
+        return f'{value:,.0f}'
     # Numbers below 1 have the same number of decimals, so that a column lines up.
-    return f'{value:.4f}' if 1e-3 <= abs(value) < 1 else f'{value:.4g}'
+    return f'{value:.4f}' if 1e-3 <= size < 1 else f'{value:.4g}'
 
 
 def _best(values, sense):

@@ -1,4 +1,4 @@
-"""One self-contained HTML page about a run: text, tables, curves, pictures, clouds, panoramas.
+"""One self-contained HTML page about a run: text, tables, charts, pictures, clouds, panoramas.
 
 The page works offline: pictures, numbers and scripts are inside it, and its content security policy
 forbids the browser to load or run anything else. The page is built from blocks in reading order; it
@@ -9,14 +9,20 @@ import base64
 import hashlib
 import itertools
 import pathlib
+from collections.abc import Sequence
 
 from common.report import blocks
 from common.report.blocks import escape
+from common.report.drawing import Row, drawing_block
 from common.report.panorama import panorama
+from common.report.points import Axis, Point, points_block
 from common.run import atomic_path
 
 _ASSETS = pathlib.Path(__file__).parent / 'assets'
-_SCRIPTS = ('curves.js', 'gestures.js', 'webgl.js', 'renderers.js', 'cloud.js', 'panorama.js')
+_SCRIPTS = (
+    *('axes.js', 'curves.js', 'points.js', 'copy.js'),
+    *('gestures.js', 'webgl.js', 'renderers.js', 'cloud.js', 'panorama.js'),
+)
 
 
 class Report:
@@ -41,6 +47,10 @@ class Report:
         """Starts a section; the page lists them at its top."""
         self._blocks.append(('section', escape(heading)))
 
+    def heading(self, text):
+        """Starts a part of a section."""
+        self._blocks.append(('heading', f'<h3>{escape(text)}</h3>'))
+
     def text(self, text, *, note=False):
         """A paragraph; with `note` it is marked as important."""
         self._blocks.append(('text', f'<p{" class=note" if note else ""}>{escape(text)}</p>'))
@@ -64,7 +74,8 @@ class Report:
         Args:
             title: caption.
             columns: C >= 1 headings, units included.
-            rows: rows of C cells: strings as they are, numbers to four digits, None and numbers
+            rows: rows of C cells: strings as they are, numbers to four digits (from 1,000 up in
+                whole ones), None and numbers
                 that are not finite as a dash.
             note: added to the caption.
             better: None, or per column 'lower', 'higher' or None: the heading says so and the best
@@ -90,6 +101,52 @@ class Report:
             ValueError: there is no series, x and y differ in length, or x is not finite.
         """
         self._blocks.append(('curves', blocks.curves(title, series, x_label, y_label, log)))
+
+    def points(
+        self,
+        title: str,
+        axes: Sequence[Axis],
+        points: Sequence[Point],
+        *,
+        start: tuple[int, int] = (0, 0),
+        noise_axis: int | None = None,
+        names: dict[str, str] | None = None,
+    ) -> None:
+        """A chart of points over two axes to choose, with a readout at every point.
+
+        Args:
+            title: what is drawn.
+            axes: the values that every point has, at least one.
+            points: the points; none of them draws empty axes without ticks.
+            start: places of the axes shown at first: (across, up).
+            noise_axis: place of the axis on which `Point.noise` counts, or None.
+            names: words of the legend: 'group', 'limit', 'noise', 'faded', and 'empty' without
+                points.
+
+        Raises:
+            ValueError: a point has not one value for each axis, or there is no axis.
+        """
+        block = points_block(
+            title, axes, points, start=start, noise_axis=noise_axis, names=names or {}
+        )
+        self._blocks.append(('points', block))
+
+    def drawing(self, rows: Sequence[Row], caption: str = '', *, alt: str) -> None:
+        """Rows of boxes joined by arrows, such as the layers of a network.
+
+        Args:
+            rows: from the top, see `common.report.drawing.Row`.
+            caption: the line below it.
+            alt: what it shows, for those who do not see it.
+
+        Raises:
+            ValueError: there is no row, or a row has no box.
+        """
+        self._blocks.append(('drawing', drawing_block(rows, caption, alt)))
+
+    def command(self, title: str, command: str) -> None:
+        """A command to copy: a click on it, or on its button, takes all of it."""
+        self._blocks.append(('command', blocks.command(title, command)))
 
     def image(self, image, caption='', *, alt):
         """A picture; a click shows it in its full size.
@@ -170,7 +227,7 @@ class Report:
                 f'<h1>{escape(self.title)}</h1>',
                 f'<p class="subtitle">{escape(self._subtitle)}</p>',
                 (
-                    '<noscript><p class="note">Curves and point clouds are drawn by a script, which'
+                    '<noscript><p class="note">Charts and point clouds are drawn by a script, which'
                     ' is switched off here.</p></noscript>'
                 ),
                 f'<nav aria-label="Sections">{links}</nav>',

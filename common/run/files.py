@@ -96,13 +96,17 @@ def check_folder(flag: str, path: str | None) -> None:
         path: the directory; None and an empty text are accepted.
 
     Raises:
-        ValueError: it is a file, or lies in one, or is read-only.
+        ValueError: it is a file, a link to nothing, or lies in one, or is read-only.
     """
     if not path:
         return
-    place = nearest(path)
-    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+    whole = pathlib.Path(path).absolute()
+    # No folder can be made in the place of a link to nothing.
+    dead = [link for link in (whole, *whole.parents) if link.is_symlink() and not link.exists()]
+    place = dead[-1] if dead else nearest(path)
+    if dead or not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
         why = 'is read-only' if place.is_dir() else 'is a file'
+        why = f'is a link to {os.readlink(place)}, which does not exist' if dead else why
         raise ValueError(f'--{flag} is {path}, which cannot be made or written: {place} {why}')
 
 

@@ -28,7 +28,8 @@ def register_token(token: str, role: str) -> None:
     builds and costs.
 
     Args:
-        token: name without `-` or white space, not one of the built-in tokens.
+        token: name of letters, digits and `_` that does not begin with a digit, and not one of the
+            built-in tokens.
         role: 'norm', 'conv' (may change the width) or 'depthwise' (stands as a convolution, keeps
             the width).
 
@@ -39,8 +40,11 @@ def register_token(token: str, role: str) -> None:
         raise ValueError(
             f'token {token!r} is built in and cannot be registered again; choose another name'
         )
-    if not token or '-' in token or any(c.isspace() for c in token):
-        raise ValueError(f'token {token!r} must be a name without hyphens or white space')
+    # Tokens become parts of the names of layers, which Flax takes as attributes.
+    if not isinstance(token, str) or not token.isidentifier():
+        raise ValueError(
+            f'token {token!r} cannot be used; accepted: letters, digits and _, no digit first'
+        )
     if role not in ROLES:
         raise ValueError(
             f'role {role!r} of token {token!r} is unknown; accepted: {", ".join(ROLES)}'
@@ -53,6 +57,17 @@ def token_role(token: str) -> str:
     if token not in _roles:
         raise ValueError(f'unknown token {token!r}; accepted: {", ".join(_roles)}')
     return _roles[token]
+
+
+def token_roles() -> dict[str, str]:
+    """Returns the roles of all tokens, built in and registered."""
+    return dict(_roles)
+
+
+def restore_roles(roles: dict[str, str]) -> None:
+    """Takes back registrations: only the tokens of an earlier `token_roles` remain."""
+    _roles.clear()
+    _roles.update(roles)
 
 
 def _stands_at(token: str, position: int) -> bool:

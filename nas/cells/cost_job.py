@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from common.options import option
-from nas.cells import zoo
+from common.options import READ_LIST, option
+from nas.cells import own_ops, zoo
 from nas.cells.architecture import Architecture
 from nas.cells.choice import SKELETON_HELP, UNCHANGED, Sizes, choose
 from nas.cells.cost import Cost, count
@@ -19,14 +19,15 @@ class CostConfig:
     network: str | None = option(None, '--mode=cost and train: published network by name')
     skeleton: str | None = option(None, SKELETON_HELP)
     sizes: Sizes = UNCHANGED
+    ops: str | None = option(None, own_ops.OPS_HELP, path=READ_LIST)
 
 
 def architecture_of(config: CostConfig) -> Architecture:
     """Returns the network that a configuration names.
 
     Raises:
-        ValueError: unless either a cell or a network is given, or if a name is unknown or the parts
-            do not fit together.
+        ValueError: unless either a cell or a network is given, or if a name is unknown, the parts
+            do not fit together, or own ops cannot be loaded.
     """
     if (config.cell is None) == (config.network is None):
         given = 'both were given' if config.cell is not None else 'neither was given'
@@ -34,6 +35,7 @@ def architecture_of(config: CostConfig) -> Architecture:
             f'--mode=cost counts either a --cell or a --network, but {given}; '
             '--table counts all networks'
         )
+    own_ops.read(config.ops).load()
     return choose(config.cell, config.network, config.skeleton, config.sizes)
 
 

@@ -54,13 +54,28 @@ class Layer:
 Plan = tuple[Layer, ...]
 
 
+# Ops of records that cells are made of; a token of the user's own has another name.
+RECORD_OPS = (
+    *('input', 'conv', 'lgconv', 'bn', 'relu', 'relu6', 'avgpool', 'maxpool', 'globalpool'),
+    *('linear', 'concat', 'add', 'shuffle'),
+)
+
+
 @dataclasses.dataclass(frozen=True)
 class CustomOp:
-    """A registered op: see `register_op`."""
+    """A registered op: see `register_op`.
+
+    Attributes:
+        token, role, count, module, onnx: as registered.
+        digest: SHA-256 of the file that registered it, where `nas.cells.own_ops` loaded that file.
+    """
 
     token: str
+    role: str
     count: Callable[[Layer], tuple[int, int, int]]
     module: Callable[[Layer], Any] | None = None
+    onnx: Callable[[Any, Layer, str], str] | None = None
+    digest: str | None = None
 
 
 CUSTOM_OPS: dict[str, CustomOp] = {}
@@ -72,11 +87,13 @@ def register_op(
     role: str,
     count: Callable[[Layer], tuple[int, int, int]],
     module: Callable[[Layer], Any] | None = None,
+    onnx: Callable[[Any, Layer, str], str] | None = None,
 ) -> None:
-    """Registers a user's own op under a cell token: its place in a cell, its count and its layer.
+    """Registers a user's own op under a cell token: its place, its count, its layer, its ONNX form.
 
     In a plan it becomes one record with `op=token` that keeps the image size; its role decides its
-    width.
+    width. Calls that stand in a file reach all processes of a search by `--ops=FILE`, see
+    `nas.cells.own_ops`.
 
     Args:
         token: name of the token and of the record's op.
@@ -87,12 +104,19 @@ def register_op(
             `module(x, train=train)` if its `__call__` has a parameter `train`. Its parameters are
             drawn by its own initialisers; conversion leaves it as it is. Needed to run the network,
             not to count it.
+        onnx: `(g, layer, x) -> name of its value`, which writes the operators of the layer with
+            `g`, a `nas.networks.onnx_own.LayerGraph`; `x` names the value that it reads, images
+            [B, C, H, W]. Needed for ONNX files and for devices that run them.
 
     Raises:
         ValueError: if the token is built in or malformed, or the role unknown.
     """
+    if token in RECORD_OPS:
+        raise ValueError(
+            f'token {token!r} is built in and cannot be registered again; choose another name'
+        )
     cell_lib.register_token(token, role)
-    CUSTOM_OPS[token] = CustomOp(token, count, module)
+    CUSTOM_OPS[token] = CustomOp(token, role, count, module, onnx)
 
 
 class Builder:

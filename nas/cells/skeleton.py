@@ -12,6 +12,10 @@ from common.options import option
 
 # A plan holds every layer, so the number is limited; published networks have up to 100 cells.
 _MAX_CELLS = 10_000
+# Pixels of a side that a 3x3 convolution needs to see more than zeros around it.
+_LEAST = 3
+# Where the stages of `fitting` begin and end: like those of networks for CIFAR-10 and ImageNet.
+_FIRST, _LAST = 128, 6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,16 +62,70 @@ class Skeleton:
                 f'skeleton {self.name!r}: stages {self.stages} are {sum(self.stages)} cells; '
                 f'accepted: at most {_MAX_CELLS}'
             )
-        if self.size // self.stem_stride < 2 ** (len(self.stages) - 1):
+        if self.sizes[-1] < _LEAST:
             raise ValueError(
                 f'skeleton {self.name!r}: an input of {self.size} pixels cannot be halved '
-                f'{len(self.stages) - 1} times after a stem of stride {self.stem_stride}'
+                f'{len(self.stages) - 1} times after a stem of stride {self.stem_stride}: its '
+                f'{len(self.stages)} stages would have {self._sides()} pixels; accepted: at least '
+                f'{_LEAST}, by fewer stages, a smaller stem_stride or larger images'
             )
+
+    def _sides(self) -> str:
+        """The first and the last sizes of the stages, for messages."""
+        sides = [str(size) for size in self.sizes]
+        return ', '.join(sides if len(sides) < 8 else [*sides[:6], '...', sides[-1]])
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Height and width of the images in each stage, in pixels."""
+        first = (self.size - 1) // self.stem_stride + 1
+        # A pool that is not fed a whole number of times drops what is left over.
+        return tuple(first >> stage for stage in range(len(self.stages)))
 
     @property
     def input(self) -> tuple[int, int, int]:
         """(size in pixels, channels, classes) of the data sets that fit."""
         return self.size, self.channels, self.classes
+
+
+def fitting(
+    size: int = 64, channels: int = 3, classes: int = 10, *, stages: tuple[int, ...] | None = None
+) -> Skeleton:
+    """A small skeleton for images of any size from 8 pixels up.
+
+    A stem with stride brings large images to at most 128 pixels (images of 64 pixels to 32); then
+    come as many stages as leave at least 6 pixels. 28 pixels give stages of 28, 14, 7; 64 of 32,
+    16, 8; 224 of 112, 56, 28, 14, 7; 512 of 128, 64, 32, 16, 8.
+
+    Args:
+        size: side of the images in pixels.
+        channels, classes: of the images.
+        stages: number of cells in each stage; None for two in each.
+
+    Raises:
+        ValueError: the stages do not fit the size.
+    """
+    stride = stem_stride(size)
+    if stages is None:
+        stages = (2,) * max(1, ((size - 1) // stride + 1) // _LAST).bit_length()
+    growth = tuple(8 << stage for stage in range(len(stages)))
+    return Skeleton(
+        name='images',
+        size=size,
+        channels=channels,
+        classes=classes,
+        stages=stages,
+        growth=growth,
+        stem_stride=stride,
+    )
+
+
+def stem_stride(size: int) -> int:
+    """The stride of a stem for images of a size: 1 below 64 pixels, 2 up to 256, then more."""
+    stride = 1 if size < 64 else 2
+    while size > _FIRST * stride:
+        stride *= 2
+    return stride
 
 
 # The published skeletons of CondenseNet-86 and of CondenseNet-74 on ImageNet, used by DPP-Net.
@@ -85,5 +143,7 @@ imagenet = Skeleton(
 # For scikit-learn's 8x8 grey digits, and the smallest network that still has every part, for tests.
 digits = Skeleton(name='digits', size=8, channels=1, stages=(2, 2), growth=(8, 16))
 tiny = Skeleton(name='tiny', size=8, stages=(1, 1), growth=(4, 8), stem=8)
+# For people's own images: `fitting` makes it anew for their size.
+images = fitting()
 
-SKELETONS = {skeleton.name: skeleton for skeleton in (cifar10, imagenet, digits, tiny)}
+SKELETONS = {skeleton.name: skeleton for skeleton in (cifar10, imagenet, digits, tiny, images)}

@@ -8,12 +8,17 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=[
+        'assemble',
         'cifar10',
         'crops',
         'digits',
+        'files',
         'image_folder',
+        'image_tar',
         'imagenet',
         'images',
+        'kept',
+        'labels',
         'open_images',
         'streamed',
         'tars',

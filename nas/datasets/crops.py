@@ -1,21 +1,24 @@
-"""Chooses the part of an image that a network sees, and decodes only what is needed for it.
+"""Which part of an image a network sees: boxes, and decoding no more than they need.
 
-A box is (left, top, right, bottom) in pixels of the whole image.
+A box is (left, top, right, bottom) in pixels of the whole image, once its orientation is obeyed.
 """
 
-import io
+import dataclasses
+import functools
 import math
 from collections.abc import Callable
 
 import numpy as np
-from PIL import Image
 
-from nas.datasets.images import FORMATS
+from common.images import WHITE, read_part
 
 Box = tuple[float, float, float, float]
 
-# The middle 224 of 256 pixels, for networks of any input size.
-_EVALUATION_SHARE = 224 / 256
+# ImageNet is scored on the middle 224 of 256 pixels, at any input size.
+EVALUATION_SHARE = 224 / 256
+# Decoded pixels for each pixel of an image that is scored, where the file has them: fewer would
+# show in the result, and more take time alone.
+_OVERSAMPLING = 2.0
 _AREA, _ASPECT, _ATTEMPTS = (0.08, 1.0), (3 / 4, 4 / 3), 10
 
 
@@ -48,58 +51,94 @@ def random_box(rng: np.random.Generator, width: int, height: int) -> Box:
     return left, top, left + columns, top + rows
 
 
-def centre_box(width: int, height: int) -> Box:
-    """The middle square, 224/256 of the shorter side: a resize to 256 and a crop of 224 in one."""
-    side = _EVALUATION_SHARE * min(width, height)
+def centre_box(width: int, height: int, share: float = EVALUATION_SHARE) -> Box:
+    """The middle square, a share of the shorter side.
+
+    224/256 of it is a resize to 256 and a crop of 224 in one.
+    """
+    side = share * min(width, height)
     return (width - side) / 2, (height - side) / 2, (width + side) / 2, (height + side) / 2
 
 
+@dataclasses.dataclass(frozen=True)
+class Preparation:
+    """How an image file becomes what a network is scored on, the same for every reader.
+
+    The orientation that a camera wrote (EXIF) is obeyed, 16 bits are rounded to 8, transparent
+    pixels lie on the background, and the middle square is resized, bilinear and antialiased.
+
+    Attributes:
+        share: side of the middle square, in parts of the shorter side of the image.
+        background: red, green and blue, 0 to 255, behind transparent pixels.
+    """
+
+    share: float = 1.0
+    background: tuple[int, int, int] = WHITE
+
+    def read(self, source, *, size: int | None, channels: int | None) -> np.ndarray:
+        """[size, size, channels] uint8 of a file or its bytes, as for `decode`."""
+        box_of = functools.partial(centre_box, share=self.share)
+        return self.decode(source, box_of, size=size, channels=channels, fine=True)
+
+    def decode(self, source, box_of, *, size, channels, fine=False) -> np.ndarray:
+        """Decodes any box, see `decode`; `fine` as images are scored."""
+        return decode(
+            source,
+            box_of,
+            size=size,
+            channels=channels,
+            background=self.background,
+            oversampling=_OVERSAMPLING if fine else 1.0,
+        )
+
+    def as_dict(self) -> dict:
+        """Its attributes, for JSON; `from_dict` is the inverse."""
+        return {'share': self.share, 'background': list(self.background)}
+
+    @classmethod
+    def from_dict(cls, record: dict) -> 'Preparation':
+        """Reads what `as_dict` wrote. Raises KeyError, TypeError or ValueError for other things."""
+        return cls(float(record['share']), tuple(map(int, record['background'])))
+
+    def sentence(self, size: int, channels: int) -> str:
+        """What has to be done to a photograph before a network of this size sees it."""
+        part = 'middle square'
+        if self.share != 1:
+            part += f', {self.share:.4g} of the shorter side,'
+        colour = {1: 'grey', 3: 'RGB'}[channels]
+        behind = ','.join(map(str, self.background))
+        return (
+            f'{colour}, EXIF orientation obeyed, transparent pixels on ({behind}), 16 bits rounded'
+            f' to 8, the {part} resized to {size} x {size} (bilinear, antialiased)'
+        )
+
+
+# The whole middle square, on white.
+WHOLE = Preparation()
+
+
 def decode(
-    payload: bytes,
+    source,
     box_of: Callable[[int, int], Box],
     *,
-    size: int,
-    channels: int,
+    size: int | None,
+    channels: int | None,
+    background: tuple[int, int, int] = WHITE,
     oversampling: float = 1.0,
 ) -> np.ndarray:
-    """Decodes a box of an image file, bilinear and antialiased.
-
-    If the box stays large enough, a JPEG is decoded at a half, a quarter or an eighth of its size,
-    which takes a fraction of the time.
-
-    Args:
-        payload: the file.
-        box_of: function of width and height that gives the box.
-        size: side of the result, pixels.
-        channels: 1 for grey, 3 for RGB.
-        oversampling: least number of decoded pixels for each pixel of the result, along each axis,
-            as far as the file has them.
-
-    Returns:
-        [size, size, channels] uint8.
+    """Decodes a box of an image file, see `common.images.read_part`.
 
     Raises:
-        Exception: of many types, if the file is damaged.
+        ValueError: the file is damaged; the message has no name in it.
     """
-    with Image.open(io.BytesIO(payload), formats=FORMATS) as image:
-        width, height = image.size
-        left, top, right, bottom = box_of(width, height)
-        smaller = image.draft(
-            None,
-            (
-                math.ceil(oversampling * size * width / (right - left)),
-                math.ceil(oversampling * size * height / (bottom - top)),
-            ),
+    try:
+        return read_part(
+            source,
+            box_of,
+            size=size,
+            channels=channels,
+            background=background,
+            oversampling=oversampling,
         )
-        # The last pixel of a reduced image may extend past the edge of the whole image.
-        columns, rows = smaller[1][2:] if smaller else image.size
-        mode = 'L' if channels == 1 else 'RGB'
-        image = image if image.mode == mode else image.convert(mode)
-        box = (
-            left * columns / width,
-            top * rows / height,
-            right * columns / width,
-            bottom * rows / height,
-        )
-        square = image.resize((size, size), Image.Resampling.BILINEAR, box=box)
-        return np.asarray(square).reshape(size, size, channels)
+    except ValueError as error:
+        raise ValueError(str(error).removeprefix('image cannot be read: ')) from error

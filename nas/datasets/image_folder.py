@@ -1,162 +1,171 @@
-"""Reads a folder of images or a tar of one: a folder per class, `train/` and `test/` optional."""
+"""Reads folders of images, in memory or streamed, and tars of them without unpacking.
 
-import contextlib
-import hashlib
-import io
-import os
+`labels` says what their folders mean, `crops.Preparation` how a file becomes pixels. Both are the
+same for every reader here, so that labels, order and pixels do not depend on the reader.
+"""
+
+import dataclasses
+import functools
 import pathlib
-from collections.abc import Iterator
+from concurrent import futures
 
 import numpy as np
-from PIL import Image
 
-from common.run import atomic_path
-from nas.datasets import tars
-from nas.datasets.images import FORMATS, Dataset, Images, fit_image, split
+from common.images import is_grey, open_image
+from nas.datasets import assemble, files, labels
+from nas.datasets.crops import WHOLE, Preparation
+from nas.datasets.image_tar import read_tar
+from nas.datasets.images import Dataset
+from nas.datasets.kept import kept
+from nas.datasets.labels import TRAIN, Labelled
+from nas.datasets.streamed import StreamedImages
 
-SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.ppm', '.pgm', '.gif', '.tif', '.tiff')
-TEST_SHARE = 0.2
-_SPLITS = {'train': 'train', 'test': 'test', 'val': 'test', 'validation': 'test'}
-_ACCEPTED = (
-    'accepted: PATH/<class>/x.jpg, or PATH/train/<class>/x.jpg and PATH/test/<class>/x.jpg, '
-    'or a tar of either'
-)
+SIZE, CHANNELS = 224, 3
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Folder:
+    """A folder of images that has been listed, and not read.
+
+    Attributes:
+        path: the folder.
+        labelled: its classes and names.
+        notes: what is worth a remark.
+    """
+
+    path: pathlib.Path
+    labelled: Labelled
+    notes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, path) -> 'Folder':
+        """Lists a folder.
+
+        Raises:
+            ValueError: it does not exist or is a file, a link leads to nothing, or see
+                `labels.label`.
+        """
+        path = pathlib.Path(path).expanduser()
+        if not path.is_dir():
+            what = 'is a file, and only folders are streamed' if path.exists() else 'does not exist'
+            raise ValueError(f'image folder {path} {what}; {labels.ACCEPTED}')
+        found = files.walk(path)
+        labelled = assemble.labelled(path, found)
+        return cls(path, labelled, tuple(filter(None, (found.note(), *labelled.notes))))
+
+    def decoded_bytes(self, size: int, channels: int | None) -> int:
+        """The memory in bytes that the images would take."""
+        return len(self.labelled) * size * size * (channels or CHANNELS)
+
+    def source(self, role: str) -> files.ImageFiles:
+        """The files of a split."""
+        part = self.labelled.parts[role]
+        return files.ImageFiles(self.path, part.names, part.labels)
+
+    def channels(self) -> int:
+        """1 if all images are grey, otherwise 3; of many images, 64 are looked at.
+
+        Raises:
+            ValueError: one of these images cannot be read; the message names it.
+        """
+        source = self.source(TRAIN)
+        for index in assemble.looked_at(len(source)):
+            with assemble.named(source.name(index)), open_image(source.read(index)[0]) as image:
+                if not is_grey(image):
+                    return 3
+        return 1
 
 
 def open_folder(
-    path, *, size: int | None = None, channels: int | None = None, cache=None
+    path,
+    *,
+    size: int | None = None,
+    channels: int | None = None,
+    cache=None,
+    preparation: Preparation = WHOLE,
 ) -> Dataset:
-    """Reads a folder of images, or a tar of one (.tar, .tar.gz, ...) without unpacking it.
+    """Reads a folder of images, or a tar of one (.tar, .tar.gz, ...), into memory.
 
-    Classes are numbered in the order of their names. If `train/` and `test/` (or `val/`) are
-    missing, a fixed fifth of each class is the test split, and the note says so.
+    Classes are numbered in the order of their names. If there are no splits, a fixed fifth of each
+    class is the test split, and the note says so.
 
     Args:
-        path: the folder or tar.
+        path: the folder or tar, or a `Folder` that has been listed.
         size: side in pixels to which images are resized; None if all are squares of the same size
             already.
-        channels: 1, 3, or None for those of the first image.
+        channels: 1, 3, or None for 1 if all images are grey.
         cache: folder that keeps the decoded images for later runs, as one file, or None.
+        preparation: how files become pixels.
 
     Raises:
         ValueError: the path does not exist or has no images; an image is damaged; images differ in
-            size and `size` is None; a class has no training images; or `tars.files` refuses the
-            tar. The message names the file.
+            size and `size` is None; `labels.label` or `tars.files` refuses what is there. The
+            message names the file.
     """
-    path = pathlib.Path(path).expanduser()
+    folder = path if isinstance(path, Folder) else None
+    path = folder.path if folder else pathlib.Path(path).expanduser()
     if not path.exists():
-        raise ValueError(f'image folder {path} does not exist; {_ACCEPTED}')
-    stored = (
-        None if cache is None else pathlib.Path(cache) / f'{_identity(path, size, channels)}.npz'
-    )
-    if stored is not None and stored.exists():
-        with contextlib.suppress(Exception):  # A damaged archive can raise any exception.
-            return _load(stored, path.name)
-    dataset = _decode(path, _walk(path) if path.is_dir() else tars.files(path), size, channels)
-    if stored is not None:
-        _save(stored, dataset)
-    return dataset
-
-
-def _walk(root: pathlib.Path) -> Iterator[tars.Entry]:
-    for folder, names, files in os.walk(root, followlinks=True):
-        names.sort()
-        for name in sorted(files):
-            file = pathlib.Path(folder) / name
-            yield file.relative_to(root).as_posix(), file.read_bytes
-
-
-def _decode(
-    path: pathlib.Path, entries: Iterator[tars.Entry], size: int | None, channels: int | None
-) -> Dataset:
-    """Decodes one image at a time; sorts the examples by name, whatever the order in the tar."""
-    found: list[tuple[str, str, str, np.ndarray]] = []  # (name, split, class, pixels)
-    for name, read in entries:
-        parts = pathlib.PurePosixPath(name).parts
-        if not name.lower().endswith(SUFFIXES) or any(part[0] == '.' for part in parts):
-            continue
-        if len(parts) < 2:
-            raise ValueError(f'{path}: image {name} lies in no folder of a class; {_ACCEPTED}')
-        try:
-            with Image.open(io.BytesIO(read()), formats=FORMATS) as image:
-                pixels = fit_image(image, size, channels)
-        except Exception as error:  # A damaged image can raise almost any exception.
-            raise ValueError(f'{path}: image {name} cannot be read: {error}') from error
-        channels = channels or pixels.shape[2]
-        height, width, _ = pixels.shape
-        if size is None and (height != width or found and pixels.shape != found[0][3].shape):
-            raise ValueError(
-                f'{path}: image {name} is {width} x {height} pixels; without a size all have to '
-                'be squares of one size'
-            )
-        above = _SPLITS.get(parts[-3].lower(), '') if len(parts) > 2 else ''
-        found.append((name, above, parts[-2], pixels))
-    if not found:
-        raise ValueError(f'{path} holds no images; {_ACCEPTED}')
-    return _assemble(path, sorted(found, key=lambda entry: entry[0]))
-
-
-def _assemble(path: pathlib.Path, found: list[tuple[str, str, str, np.ndarray]]) -> Dataset:
-    splits = {above for _, above, _, _ in found}
-    if splits not in ({''}, {'train', 'test'}):
-        stray = next(name for name, above, _, _ in found if above == '' or splits == {above})
-        where = 'neither split' if '' in splits else 'the only split'
-        raise ValueError(f'{path}: image {stray} is in {where}; {_ACCEPTED}')
-    training = {label for _, above, label, _ in found if above != 'test'}
-    for name, _, label, _ in found:
-        if label not in training:
-            raise ValueError(
-                f'{path}: test image {name} is of class {label!r}, which has no training images'
-            )
-    classes = tuple(sorted(training))
-    numbers = {label: number for number, label in enumerate(classes)}
-    everything = Images(
-        path.name,
-        np.stack([pixels for *_, pixels in found]),
-        np.array([numbers[label] for _, _, label, _ in found]),
-        classes,
-    )
-    is_test = np.array([above == 'test' for _, above, _, _ in found])
-    note = ''
-    if is_test.any():
-        train, test = np.flatnonzero(~is_test), np.flatnonzero(is_test)
+        raise ValueError(f'image folder {path} does not exist; {labels.ACCEPTED}')
+    if folder is None and path.is_dir():
+        folder = Folder.of(path)
+    if folder:
+        # Known before the file that keeps them is looked for: a search asks without a number, and
+        # its candidates with it.
+        channels = channels or folder.channels()
+        names = [name for part in folder.labelled.parts.values() for name in part.names]
+        read = functools.partial(_read_folder, folder, size, channels, preparation)
     else:
-        train, test = split(everything.labels, TEST_SHARE, seed=0)
-        note = f'{path.name} has no test folder, so a fixed fifth of each class is the test split'
-    parts = everything.take(train, f'{path.name} train'), everything.take(test, f'{path.name} test')
-    return Dataset(*parts, note)
+        names = ['']
+        read = functools.partial(read_tar, path, size, channels, preparation)
+    return kept(cache, path, names, preparation, (size, channels), read)
 
 
-def _identity(path: pathlib.Path, size: int | None, channels: int | None) -> str:
-    """A key that changes with the names, sizes and dates of the files."""
-    digest = hashlib.sha256(repr((str(path.resolve()), size, channels)).encode())
-    for file in sorted(path.rglob('*')) if path.is_dir() else [path]:
-        status = file.stat()
-        digest.update(
-            repr((str(file.relative_to(path)), status.st_size, status.st_mtime_ns)).encode()
+def open_streamed(
+    folder: Folder,
+    *,
+    size: int | None = None,
+    channels: int | None = None,
+    preparation: Preparation = WHOLE,
+    moments=None,
+) -> Dataset:
+    """Opens a folder of images for streaming: decodes none.
+
+    Args:
+        folder: by `Folder.of`.
+        size: side in pixels to which crops are resized; None for 224.
+        channels: 1 or 3; None for 1 if all images are grey.
+        preparation: how files become pixels where they are scored.
+        moments: (mean, std) by which images are normalised, or None for those of a sample.
+
+    Raises:
+        ValueError: a class without splits has fewer than two images.
+    """
+    options = {'size': size or SIZE, 'channels': channels or folder.channels()}
+    options |= {'moments': moments, 'preparation': preparation}
+    classes, name = folder.labelled.classes, folder.path.name
+    parts = {
+        role: StreamedImages(
+            f'{name} {part.folder}', source, np.arange(len(source)), classes, **options
         )
-    return f'{path.name.partition(".")[0]}_{digest.hexdigest()[:16]}'
+        for role, part in folder.labelled.parts.items()
+        for source in [folder.source(role)]
+    }
+    return assemble.dataset_of(folder.path, parts, folder.notes)
 
 
-def _save(stored: pathlib.Path, dataset: Dataset) -> None:
-    stored.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(stored) as temporary, open(temporary, 'wb') as file:
-        np.savez(
-            file,
-            train=dataset.train.images,
-            train_labels=dataset.train.labels,
-            test=dataset.test.images,
-            test_labels=dataset.test.labels,
-            classes=np.array(dataset.train.classes),
-            note=dataset.note,
-        )
+def _read_folder(
+    folder: Folder, size: int | None, channels: int, preparation: Preparation
+) -> Dataset:
+    classes, parts = folder.labelled.classes, {}
+    for role, part in folder.labelled.parts.items():
+        source = folder.source(role)
 
+        def read(index, source=source):
+            with assemble.named(source.name(index)):
+                return preparation.read(source.read(index)[0], size=size, channels=channels)
 
-def _load(stored: pathlib.Path, name: str) -> Dataset:
-    with np.load(stored, allow_pickle=False) as arrays:
-        classes = tuple(map(str, arrays['classes']))
-        train, test = (
-            Images(f'{name} {part}', arrays[part], arrays[f'{part}_labels'], classes)
-            for part in ('train', 'test')
-        )
-        return Dataset(train, test, str(arrays['note']))
+        with futures.ThreadPoolExecutor(thread_name_prefix='decode') as pool:
+            decoded = pool.map(read, range(len(source)))
+            pixels = assemble.stacked(decoded, len(source), source.name)
+        parts[role] = assemble.in_memory(folder.path, part, pixels, classes, preparation)
+    return assemble.dataset_of(folder.path, parts, folder.notes)

@@ -6,9 +6,7 @@ import hashlib
 import numpy as np
 from PIL import Image
 
-# Image formats that are read. Pillow knows more, among them PostScript, which it passes to an
-# external program.
-FORMATS = ('BMP', 'GIF', 'JPEG', 'PNG', 'PPM', 'TIFF', 'WEBP')
+from nas.datasets.crops import WHOLE, Preparation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,6 +18,7 @@ class Images:
         images: [N, S, S, C] uint8, C 1 or 3.
         labels: [N] int32, indices into `classes`.
         classes: names of the classes.
+        preparation: how photographs have to be prepared to be like these.
 
     Raises:
         ValueError: on creation, if the arrays do not fit together.
@@ -29,6 +28,7 @@ class Images:
     images: np.ndarray
     labels: np.ndarray
     classes: tuple[str, ...]
+    preparation: Preparation = WHOLE
 
     def __post_init__(self):
         shape, labels = self.images.shape, np.asarray(self.labels)
@@ -58,7 +58,8 @@ class Images:
 
     def take(self, indices: np.ndarray, name: str | None = None) -> 'Images':
         """Returns the examples of some indices, in their order."""
-        return Images(name or self.name, self.images[indices], self.labels[indices], self.classes)
+        images, labels = self.images[indices], self.labels[indices]
+        return dataclasses.replace(self, name=name or self.name, images=images, labels=labels)
 
     def statistics(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation [C] float32 of each channel, over all pixels in [0, 1]."""
@@ -85,31 +86,38 @@ class Dataset:
     """A data set: images to train on, images to test on, and a note for every figure.
 
     Attributes:
-        train, test: the splits, with the same classes and sizes. A search holds its validation
-            images out of `train` and never reads `test`.
+        train, test: the splits, with the same classes and sizes. A search never reads `test`.
         note: a remark to print with results, such as 'JPEG re-encoded'; may be empty.
+        validation: images that networks are compared on; None to hold a part of `train` out.
     """
 
     train: Images
     test: Images
     note: str = ''
+    validation: Images | None = None
 
     def __post_init__(self):
-        if self.train.classes != self.test.classes:
-            strange = sorted(set(self.train.classes) ^ set(self.test.classes))
-            raise ValueError(
-                f'{self.train.name} and {self.test.name} have different classes, among them '
-                f'{strange[0] if strange else "the same in another order"!r}'
-            )
-        if self.train.images.shape[1:] != self.test.images.shape[1:]:
-            raise ValueError(
-                f'{self.train.name} has images {self.train.images.shape[1:]}, but '
-                f'{self.test.name} {self.test.images.shape[1:]}'
-            )
+        for part in list(self.parts().values())[1:]:
+            if self.train.classes != part.classes:
+                strange = sorted(set(self.train.classes) ^ set(part.classes))
+                raise ValueError(
+                    f'{self.train.name} and {part.name} have different classes, among them '
+                    f'{strange[0] if strange else "the same in another order"!r}'
+                )
+            if self.train.images.shape[1:] != part.images.shape[1:]:
+                raise ValueError(
+                    f'{self.train.name} has images {self.train.images.shape[1:]}, but '
+                    f'{part.name} {part.images.shape[1:]}'
+                )
+
+    def parts(self) -> dict[str, Images]:
+        """The splits that there are, by name."""
+        named = {'train': self.train, 'test': self.test, 'validation': self.validation}
+        return {name: part for name, part in named.items() if part is not None}
 
     def digest(self) -> str:
         """Tells the data set from another one of the same name."""
-        parts = (self.train, self.test)
+        parts = self.parts().values()
         return hashlib.sha256(' '.join(part.digest() for part in parts).encode()).hexdigest()
 
 
@@ -118,7 +126,9 @@ def split(labels: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.n
 
     Args:
         labels: [N] integers.
-        share: part of each class that goes into the second set, rounded, in (0, 1).
+        share: part of each class that goes into the second set, rounded, in (0, 1). A class of at
+            least two examples has one in each set, unless the share asks for less than one example
+            of all.
         seed: of the random choice.
 
     Returns:
@@ -131,11 +141,17 @@ def split(labels: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.n
         raise ValueError(f'share is {share}; a number between 0 and 1 is accepted')
     rng = np.random.default_rng(seed)
     second = np.zeros(len(labels), bool)
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        second[rng.permutation(members)[: round(share * len(members))]] = True
+    least = min(1, round(share * len(labels)))
+    # Sorted by label once: comparing every label with every class takes long for many classes.
+    order = np.argsort(labels, kind='stable')
+    for members in np.split(order, np.flatnonzero(np.diff(np.asarray(labels)[order])) + 1):
+        count = min(max(round(share * len(members)), least), len(members) - 1)
+        second[rng.permutation(members)[:count]] = True
     if second.all() or not second.any():
-        raise ValueError(f'a share of {share} of {len(labels)} examples leaves nothing on one side')
+        raise ValueError(
+            f'a share of {share:g} of {len(labels)} examples leaves nothing on one side; at least '
+            'one class needs two examples'
+        )
     return np.flatnonzero(~second), np.flatnonzero(second)
 
 
@@ -174,4 +190,4 @@ def fit(images: Images, size: int | None, channels: int | None) -> Images:
         return images
     pixels = (image[..., 0] if shape[3] == 1 else image for image in images.images)
     fitted = np.stack([fit_image(Image.fromarray(p), size, channels or shape[3]) for p in pixels])
-    return Images(images.name, fitted, images.labels, images.classes)
+    return dataclasses.replace(images, images=fitted)

@@ -1,8 +1,7 @@
 """Labelled images that stay in their files and are decoded on demand, for large data sets.
 
 `StreamedImages` can be used wherever `Images` can. Only the part of an image that a network sees
-differs: in training a random-resized crop instead of a crop out of zero padding, otherwise the
-middle 224/256 of the image.
+differs: in training a random-resized crop instead of a crop out of zero padding.
 """
 
 import dataclasses
@@ -16,10 +15,12 @@ import numpy as np
 
 from nas.datasets import crops
 from nas.datasets import images as in_memory
-from nas.datasets.images import Images
+from nas.datasets.crops import Preparation
+from nas.datasets.images import Dataset, Images
 
 _SAMPLE = 1000  # images whose pixels are counted for the statistics
 _DIGESTED = 64  # files that are read to tell a data set from another one
+_USUAL = Preparation(crops.EVALUATION_SHARE)
 
 
 class Encoded(Protocol):
@@ -73,6 +74,7 @@ class StreamedImages:
         channels: 1 or 3.
         moments: (mean, std) [C] of images in [0, 1] if they are known, None to take them from a
             sample.
+        preparation: how a file becomes what a network is scored on.
 
     Raises:
         ValueError: on creation, if there are no examples.
@@ -85,6 +87,7 @@ class StreamedImages:
     size: int
     channels: int
     moments: tuple[Sequence[float], Sequence[float]] | None = None
+    preparation: Preparation = _USUAL
 
     def __post_init__(self):
         if not len(self.rows):
@@ -117,8 +120,8 @@ class StreamedImages:
 
         Args:
             index: 0 <= index < N.
-            seed: integers of at least 0 that determine the random-resized crop, or None for the
-                middle of the image.
+            seed: integers of at least 0 that determine the random-resized crop, or None for what
+                a network is scored on.
 
         Returns:
             ([S, S, C] uint8, label).
@@ -126,26 +129,15 @@ class StreamedImages:
         Raises:
             ValueError: the file cannot be read; the message names it.
         """
-        row = int(self.rows[index])
+        row, shape = int(self.rows[index]), {'size': self.size, 'channels': self.channels}
         try:
             payload, label = self.source.read(row)
             if seed is None:
-                box_of, oversampling = crops.centre_box, 2.0
-            else:
-                # The crop differs every time, so that decoding twice the pixels would cost more
-                # than it helps.
-                box_of = functools.partial(crops.random_box, np.random.default_rng(seed))
-                oversampling = 1.0
-            return (
-                crops.decode(
-                    payload,
-                    box_of,
-                    size=self.size,
-                    channels=self.channels,
-                    oversampling=oversampling,
-                ),
-                label,
-            )
+                return self.preparation.read(payload, **shape), label
+            # The crop differs every time, so that decoding twice the pixels would cost more than it
+            # helps.
+            box_of = functools.partial(crops.random_box, np.random.default_rng(seed))
+            return self.preparation.decode(payload, box_of, **shape), label
         except Exception as error:  # Damaged images raise almost anything.
             raise ValueError(
                 f'{self.source.name(row)} cannot be read: {str(error) or type(error).__name__}'
@@ -154,7 +146,9 @@ class StreamedImages:
     def digest(self) -> str:
         """SHA-256 of what is known without reading all files, and of some of them."""
         labels = self.source.labels
-        digest = hashlib.sha256(repr((len(self), self.size, self.channels, self.classes)).encode())
+        facts = (len(self), self.size, self.channels, self.classes)
+        facts += () if self.preparation == _USUAL else (self.preparation,)
+        digest = hashlib.sha256(repr(facts).encode())
         digest.update(np.ascontiguousarray(self.rows))
         digest.update(b'' if labels is None else np.ascontiguousarray(labels[self.rows]))
         for index in np.unique(np.linspace(0, len(self) - 1, _DIGESTED).astype(int)):
@@ -192,7 +186,29 @@ def hold_out(images: Images | StreamedImages, share: float, seed: int) -> tuple:
     Raises:
         ValueError: if the share is out of range, or leaves nothing on one side.
     """
-    if isinstance(images, Images) or images.source.labels is not None:
-        return in_memory.hold_out(images, share, seed)
-    train, held_out = in_memory.split(np.zeros(len(images), int), share, seed)
+    train, held_out = split_of(images, share, seed)
     return images.take(train), images.take(held_out, f'{images.name}, held out')
+
+
+def split_of(
+    images: Images | StreamedImages, share: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The indices that `hold_out` takes; reads no image."""
+    known = isinstance(images, Images) or images.source.labels is not None
+    labels = images.labels if known else np.zeros(len(images), int)
+    return in_memory.split(labels, share, seed)
+
+
+def training_parts(dataset: Dataset, share: float, seed: int) -> tuple:
+    """The images that networks are trained on, and those that they are compared on.
+
+    Args:
+        dataset: if it has validation images, these are compared on, whatever the share.
+        share, seed: of what is held out of the training split otherwise, see `hold_out`.
+
+    Raises:
+        ValueError: see `hold_out`.
+    """
+    if dataset.validation is not None:
+        return dataset.train, dataset.validation
+    return hold_out(dataset.train, share, seed)

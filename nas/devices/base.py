@@ -2,13 +2,15 @@
 
 import dataclasses
 import functools
-import math
 import os
 import platform
+import sys
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import jax
 
+from common.patience import Unavailable
 from nas.cells.plan import Layer, Plan
 from nas.networks import network as network_lib
 
@@ -17,8 +19,15 @@ from nas.networks import network as network_lib
 Network = Plan | tuple[Plan, Any]
 
 
-class DeviceError(OSError):
-    """A device could not measure a network; the message is one sentence with the reason."""
+class DeviceError(Unavailable):
+    """A device gave no figures; the message is one sentence with the reason.
+
+    The device may be away, so this says nothing about the network.
+    """
+
+
+class CannotRun(DeviceError):
+    """The device works, but cannot run this network."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,12 +45,16 @@ class Measurement:
             unknown.
         batch_size: images in one call, None if unknown.
         device: the full name of the device, with what may change its figures.
-        repeats: timed calls of that round, 0 if nothing was timed here.
+        repeats: timed calls of that round, 0 if nothing was timed here or it is unknown.
         estimated: whether the figures come from a model instead of a clock.
         note: one or two sentences that a reader of the figures has to know.
+        figures: further numbers that the device told, by name, such as `energy_mj`.
+        device_id: which one of several devices of the same name it was, in the device's own words;
+            None if it does not say.
 
     Raises:
-        ValueError: on creation, for a latency that is not a positive number or a negative memory.
+        ValueError: on creation, for a latency that is not a positive number, a negative memory or
+            number of repeats, or a note or an id that is no text.
     """
 
     latency_ms: float
@@ -54,6 +67,8 @@ class Measurement:
     repeats: int = 0
     estimated: bool = False
     note: str = ''
+    device_id: str | None = None
+    figures: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
         for field, required in (
@@ -66,14 +81,22 @@ class Measurement:
             value = getattr(self, field)
             if value is None and not required:
                 continue
-            number = (
-                isinstance(value, (int, float))
-                and not isinstance(value, bool)
-                and math.isfinite(value)
-            )
-            if not number or value < 0 or (field.endswith('_ms') and value == 0):
+            if not is_number(value) or value < 0 or (field.endswith('_ms') and value == 0):
                 least = 'positive' if field.endswith('_ms') else 'non-negative'
-                raise ValueError(f'{field} is {value!r}; a {least} finite number is accepted')
+                raise ValueError(f'{field} is {shown(value)}; a {least} finite number is accepted')
+        if not is_number(self.repeats) or self.repeats != int(self.repeats) or self.repeats < 0:
+            raise ValueError(
+                f'repeats is {shown(self.repeats)}; a whole number of at least 0 is accepted'
+            )
+        if not isinstance(self.note, str):
+            raise ValueError(f'note is {shown(self.note)}; a text is accepted')
+        if not isinstance(self.figures, Mapping) or not all(map(is_number, self.figures.values())):
+            raise ValueError(f'figures are {shown(self.figures)}; finite numbers are accepted')
+        named = isinstance(self.device_id, str) and 0 < len(self.device_id.strip()) <= 200
+        if self.device_id is not None and not named:
+            raise ValueError(
+                f'device_id is {shown(self.device_id)}; a text of 1 to 200 characters is accepted'
+            )
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the fields, ready for JSON."""
@@ -96,6 +119,10 @@ class Device(Protocol):
     Attributes:
         name: identifies the device in caches and tables: hardware, threads, batch size, versions.
         exclusive: whether nothing else may run on this machine while it measures.
+
+    A device may also have `identity`, a text with everything that a figure depends on: the name and
+    what a name is too short for, such as the content of a script. See `identity_of`. One whose
+    `tells_more` is true may tell further `figures`, which can be objectives.
     """
 
     name: str
@@ -109,10 +136,34 @@ class Device(Protocol):
                 network.
 
         Raises:
-            DeviceError: if the measurement failed; the message is the reason.
+            CannotRun: if the device works, but cannot run this network; the message is the reason.
+            DeviceError: if there are no figures for another or an unknown reason.
             ValueError: if the network cannot be built at all.
         """
         ...
+
+
+def identity_of(device: Device) -> str:
+    """What figures of a device depend on, as text: its `identity` now, or its name."""
+    return getattr(device, 'identity', device.name)
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a finite number that a float can hold."""
+    return (
+        isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and abs(value) <= sys.float_info.max
+    )
+
+
+def shown(value: object) -> str:
+    """A value as it stands in a message: in one line, not long, and printable everywhere."""
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):  # deep lists, and numbers of thousands of digits
+        return f'a {type(value).__name__} too deep or too long to show'
+    return text if len(text) <= 200 else f'{text[:200]}...'
 
 
 def split_network(network: Network) -> tuple[Plan, Any | None]:

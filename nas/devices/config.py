@@ -21,3 +21,6 @@ class MeasureConfig:
         'directory that keeps measurements, so that nothing is measured twice; empty for none',
         path=WRITTEN,
     )
+    remeasure: bool = option(
+        False, 'measure again what the directory of measurements knows, and keep the new figures'
+    )

@@ -57,7 +57,12 @@ def _turnstile(path):
 def _take(path, operation):
     """Waits for the lock of a file; closing the returned descriptor releases it."""
     path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        there = pathlib.Path(error.filename)
+        what = f'a link to {there.readlink()}, which is away' if there.is_symlink() else 'a file'
+        raise NotADirectoryError(f'{there} is no folder but {what}') from error
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(descriptor, operation)

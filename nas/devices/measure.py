@@ -1,16 +1,24 @@
-"""Measures one network on several devices."""
+"""Measures one network on several devices, or on one that may be away."""
 
+import contextlib
 from typing import Any
 
 from nas.cells.plan import Plan
 from nas.devices import cache, specs
-from nas.devices.base import DeviceError
+from nas.devices.base import CannotRun, DeviceError, Measurement, Network
 from nas.devices.config import MeasureConfig
+from nas.devices.same_device import SameDevice
 
 
 def open_cache(config: MeasureConfig) -> cache.Cache | None:
-    """Opens the cache of measurements, or returns None if there is none."""
-    return cache.Cache(config.measurement_cache) if config.measurement_cache else None
+    """Opens the cache of measurements, or returns None if there is none.
+
+    Raises:
+        ValueError: its directory could not be made or written.
+    """
+    if not config.measurement_cache:
+        return None
+    return cache.Cache(config.measurement_cache, remeasure=config.remeasure)
 
 
 def measure_on(plan: Plan, config: MeasureConfig) -> dict[str, dict[str, Any]]:
@@ -25,7 +33,8 @@ def measure_on(plan: Plan, config: MeasureConfig) -> dict[str, dict[str, Any]]:
         By device text: the fields of a `Measurement`, or {'error': reason} if the device failed.
 
     Raises:
-        ValueError: a device is unknown or absent; raised before anything is measured.
+        ValueError: a device is unknown or absent, or the cache cannot be used; raised before
+            anything is measured.
     """
     names = [spec for text in config.device for spec in specs.split_specs(text)]
     devices = {spec: specs.open_device(spec) for spec in names}
@@ -39,3 +48,34 @@ def measure_on(plan: Plan, config: MeasureConfig) -> dict[str, dict[str, Any]]:
         except DeviceError as error:
             results[spec] = {'error': str(error)}
     return results
+
+
+def measure_fairly(device: SameDevice, network: Network, reference: Network) -> Measurement:
+    """Measures a network, and tells a network that fails from a device that is away.
+
+    The network fails if the device gives no figures of it twice, while it measures another one
+    before and after the second time.
+
+    Args:
+        device: where to measure.
+        network: see `Device.measure`.
+        reference: a small network that devices can run.
+
+    Raises:
+        CannotRun: the device is there, but does not measure this network.
+        DeviceError: the device is away, or is another one.
+        OSError, ValueError: as `Device.measure` and the cache do.
+    """
+    for _ in range(2):
+        try:
+            return device.measure(network)
+        except CannotRun:
+            raise
+        except DeviceError as error:
+            reason = error
+        try:
+            with contextlib.suppress(CannotRun):  # that is an answer, too
+                device.measure(reference, look_up=False)
+        except DeviceError:
+            raise reason from None
+    raise CannotRun(f'{reason} (twice, while another network was measured)') from reason

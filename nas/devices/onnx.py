@@ -9,12 +9,14 @@ import tempfile
 
 from common.onnx_graph import require
 from nas.devices.base import (
+    CannotRun,
     DeviceError,
     Measurement,
     Network,
     check_at_least,
     cores,
     processor,
+    shown,
     with_variables,
 )
 from nas.networks import onnx_export
@@ -26,7 +28,7 @@ class OnnxDevice:
     """Exports each network, checks the file against JAX, and times it in a fresh process.
 
     Attributes:
-        name, exclusive: see `nas.devices.base.Device`.
+        name, identity, exclusive: see `nas.devices.base.Device`.
     """
 
     exclusive = True
@@ -65,6 +67,7 @@ class OnnxDevice:
         self._batch, self._timeout = batch, timeout
         self._timing = (threads, batch, warmup, repeats, min_seconds)
         self.name = f'onnx:{processor()} threads={threads} batch={batch} onnxruntime={version}'
+        self.identity = f'{self.name} warmup={warmup} repeats={repeats} min_seconds={min_seconds}'
 
     def measure(self, network: Network) -> Measurement:
         """Median and percentiles of a call, and peak resident memory. See `Device.measure`."""
@@ -75,7 +78,7 @@ class OnnxDevice:
             try:
                 onnx_export.verify(path, plan, variables)
             except ValueError as error:
-                raise DeviceError(str(error)) from error
+                raise CannotRun(str(error)) from error
             values = self._time(path)
         note = (
             'memory is the peak resident memory of the whole process, baseline that before loading'
@@ -108,4 +111,9 @@ class OnnxDevice:
                 f'ONNX Runtime failed with exit status {done.returncode}: '
                 f'{" ".join(done.stderr.split())[-400:]}'
             )
-        return json.loads(done.stdout.splitlines()[-1])
+        try:
+            return json.loads(done.stdout.splitlines()[-1])
+        except (ValueError, IndexError) as error:
+            raise DeviceError(
+                f'the process of ONNX Runtime printed no figures but {shown(done.stdout)}'
+            ) from error

@@ -4,6 +4,7 @@ import jax
 import numpy as np
 
 from nas.devices.base import (
+    CannotRun,
     DeviceError,
     Measurement,
     Network,
@@ -16,6 +17,8 @@ from nas.devices.timing import quietest_round
 from nas.networks.network import Network as Module
 
 PLATFORMS = ('cpu', 'gpu', 'tpu')
+# How errors of the runtime begin that come from the network; others may come from the device.
+_OF_THE_NETWORK = ('INVALID_ARGUMENT', 'UNIMPLEMENTED')
 
 
 def _find(platform: str) -> jax.Device:
@@ -56,7 +59,7 @@ class XlaDevice:
     """Compiles each network for one device of this machine and times calls of it.
 
     Attributes:
-        name, exclusive: see `nas.devices.base.Device`.
+        name, identity, exclusive: see `nas.devices.base.Device`.
     """
 
     exclusive = True
@@ -98,6 +101,8 @@ class XlaDevice:
         kind = self._device.device_kind
         hardware = f'{processor()} cores={cores()}' if self._device.platform == 'cpu' else kind
         self.name = f'xla:{self._device.platform} {hardware} batch={batch} jax={jax.__version__}'
+        timing = ' '.join(f'{name}={value}' for name, value in self._timing.items())
+        self.identity = f'{self.name} {timing}'
 
     def measure(self, network: Network) -> Measurement:
         """Median and percentiles of a call, memory as compiled. See `Device.measure`."""
@@ -115,7 +120,8 @@ class XlaDevice:
                 )
         except jax.errors.JaxRuntimeError as error:
             reason = ' '.join(str(error).split())[:300]
-            raise DeviceError(f'{self.name} could not run the network: {reason}') from error
+            kind = CannotRun if reason.startswith(_OF_THE_NETWORK) else DeviceError
+            raise kind(f'{self.name} could not run the network: {reason}') from error
         low, median, high = np.percentile(times, (10, 50, 90)).tolist()
         peak = _peak_bytes(compiled)
         return Measurement(

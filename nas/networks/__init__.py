@@ -6,5 +6,7 @@ A network is trained with masks. It can be deployed once its learned groups are 
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__, submodules=['condense', 'convert', 'network', 'onnx_export', 'ops'], submod_attrs={}
+    __name__,
+    submodules=['condense', 'convert', 'network', 'onnx_export', 'onnx_own', 'ops', 'own_ops'],
+    submod_attrs={},
 )

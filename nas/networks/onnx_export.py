@@ -18,9 +18,9 @@ import numpy as np
 from common.onnx_graph import IR_VERSION, OPSET, require
 from common.run import atomic_path
 from nas.cells.fingerprint import plan_hash
-from nas.cells.plan import Layer, Plan
+from nas.cells.plan import CUSTOM_OPS, Layer, Plan
 from nas.networks import network as network_lib
-from nas.networks import ops
+from nas.networks import onnx_own, ops
 
 INPUT, OUTPUT = 'images', 'logits'
 
@@ -29,7 +29,7 @@ class _Graph:
     """Collects nodes and weights; the value of a layer has the layer's name."""
 
     def __init__(self, onnx, plan: Plan, variables):
-        self._onnx, self.plan, self._variables = onnx, plan, variables
+        self._onnx, self.plan, self.variables = onnx, plan, variables
         self.nodes, self.weights = [], []
 
     def inputs(self, layer: Layer) -> list[str]:
@@ -39,7 +39,7 @@ class _Graph:
     def variable(self, layer: Layer, collection: str, leaf: str) -> np.ndarray:
         """One array of a layer. Raises ValueError if it is not there."""
         try:
-            return np.asarray(self._variables[collection][layer.name][leaf])
+            return np.asarray(self.variables[collection][layer.name][leaf])
         except KeyError:
             raise ValueError(
                 f'variables hold no {collection}/{layer.name}/{leaf}: they are not those of the '
@@ -53,11 +53,11 @@ class _Graph:
         self.weights.append(self._onnx.numpy_helper.from_array(np.ascontiguousarray(values), name))
         return name
 
-    def node(self, op: str, inputs: list[str], output: str, **attributes) -> str:
-        """Appends an operator and returns the name of its value."""
+    def node(self, op: str, inputs: list[str], output: str, *more: str, **attributes) -> str:
+        """Appends an operator and returns the name of its first value."""
         name = f'{output}/{op}'
         self.nodes.append(
-            self._onnx.helper.make_node(op, inputs, [output], name=name, **attributes)
+            self._onnx.helper.make_node(op, inputs, [output, *more], name=name, **attributes)
         )
         return output
 
@@ -206,6 +206,9 @@ def export(
     onnx = require('onnx')
     graph = _Graph(onnx, plan, variables)
     for layer in plan:
+        if layer.op in CUSTOM_OPS:
+            onnx_own.write(graph, layer)
+            continue
         if layer.op not in _EXPORTS:
             raise ValueError(
                 f'layer {layer.name!r}: op {layer.op!r} has no ONNX form; exported are '

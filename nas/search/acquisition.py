@@ -7,13 +7,16 @@ the already chosen cells. Cells that would add none follow by Pareto rank and cr
 import numpy as np
 
 from nas.search import pareto
+from nas.search.free_space.boxes import Boxes
+from nas.search.free_space.open_space import open_space
+from nas.search.free_space.samples import Samples
 
 # Midpoints of five equal parts of the normal distribution: an expectation is the mean over them.
 QUANTILES = (-1.2816, -0.5244, 0.0, 0.5244, 1.2816)
 REFRESHED = 16  # outdated expectations that are computed again at a time
 
 
-def expected_improvement(space: pareto.FreeSpace, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
+def expected_improvement(space: Boxes | Samples, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
     """Expected hypervolume improvement of independent normal candidates.
 
     Args:
@@ -31,6 +34,14 @@ def expected_improvement(space: pareto.FreeSpace, mean: np.ndarray, std: np.ndar
         points = (mean[hopeful] + levels * std[hopeful]).reshape(-1, mean.shape[1])
         total[hopeful] = space.improvement(points).reshape(len(QUANTILES), -1).mean(axis=0)
     return total
+
+
+def _space(mean, std, front, reference) -> Boxes | Samples:
+    """What the front leaves undominated, down to the lowest values that candidates may have."""
+    may_be = mean + QUANTILES[0] * std
+    reached = may_be[(may_be < reference).all(axis=1)]
+    lowest = reached.min(axis=0) if len(reached) else np.asarray(reference, np.float64)
+    return open_space(front, reference, lowest)
 
 
 def select(count: int, mean, std, front, reference, *, violation=None) -> list[int]:
@@ -53,7 +64,7 @@ def select(count: int, mean, std, front, reference, *, violation=None) -> list[i
     """
     mean, std = np.asarray(mean, np.float64), np.asarray(std, np.float64)
     violation = np.zeros(len(mean)) if violation is None else np.asarray(violation)
-    space = pareto.FreeSpace(front, reference)
+    space = _space(mean, std, front, reference)
     gains = np.where(violation > 0, 0, expected_improvement(space, mean, std))
     hopeful = np.flatnonzero(gains > 0)
     chosen = hopeful[_greedy(count, space, mean[hopeful], std[hopeful], gains[hopeful])].tolist()
@@ -66,7 +77,7 @@ def select(count: int, mean, std, front, reference, *, violation=None) -> list[i
     return chosen
 
 
-def _greedy(count: int, space: pareto.FreeSpace, mean, std, gains) -> list[int]:
+def _greedy(count: int, space: Boxes | Samples, mean, std, gains) -> list[int]:
     """Up to `count` indices, as long as one improves the front; changes `space`."""
     chosen = []
     while len(chosen) < count and gains.max(initial=0) > 0:
@@ -88,7 +99,7 @@ def _greedy(count: int, space: pareto.FreeSpace, mean, std, gains) -> list[int]:
 
 def most_promising(count: int, mean, std, front, reference, *, violation=None) -> list[int]:
     """Up to `count` indices by expected improvement, each alone; arguments as for `select`."""
-    gains = expected_improvement(pareto.FreeSpace(front, reference), mean, std)
+    gains = expected_improvement(_space(mean, std, front, reference), mean, std)
     if violation is not None:
         gains = np.where(violation > 0, 0, gains)
     return np.argsort(-gains, kind='stable')[: min(count, np.count_nonzero(gains))].tolist()

@@ -15,32 +15,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from common.failure import KINDS, Failure
+from common.patience import Unavailable
 from common.run import atomic_path, jsonable
 
 EVALUATIONS_FILE = 'evaluations.jsonl'
-STATUSES = ('ok', 'failed', 'stopped')
-
-
-@dataclasses.dataclass(frozen=True)
-class Failure:
-    """An evaluation without a result; it counts in the budget.
-
-    Attributes:
-        reason: one sentence.
-        status: 'failed', or 'stopped' for a candidate that early stopping ended.
-        objectives: what was measured of a stopped candidate; the surrogate learns from it, but it
-            never enters the front.
-    """
-
-    reason: str
-    status: str = 'failed'
-    objectives: Mapping[str, float] = dataclasses.field(default_factory=dict)
-
-    def __post_init__(self):
-        if self.status not in STATUSES[1:]:
-            raise ValueError(
-                f'status {self.status!r} of a failure is unknown; accepted: failed, stopped'
-            )
+STATUSES = ('ok', *KINDS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,12 +28,13 @@ class Outcome:
     """What an evaluator returns for one cell.
 
     Attributes:
-        result: objectives by name, or a `Failure`.
+        result: objectives by name, or a `Failure`. Or an `Unavailable`, which is not recorded: the
+            cell is evaluated again.
         seconds: of its training, 0 if it was not trained.
         extra: further entries of its record.
     """
 
-    result: Mapping[str, float] | Failure
+    result: Mapping[str, float] | Failure | Unavailable
     seconds: float = 0.0
     extra: Mapping[str, object] = dataclasses.field(default_factory=dict)
 
@@ -88,38 +69,44 @@ class Evaluation:
 
 @dataclasses.dataclass(frozen=True)
 class Constraint:
-    """An upper limit: `name` has to stay below `limit`, or at most reach it if not `strict`."""
+    """A limit: `name` has to stay below `limit`, or at most reach it if not `strict`.
+
+    With `least`, the limit is a lower one: the value has to be above it.
+    """
 
     name: str
     limit: float
     strict: bool = True
+    least: bool = False
 
     @classmethod
     def parse(cls, text: str) -> 'Constraint':
-        """Reads 'latency_ms<50' or 'params<=1e6'.
+        """Reads 'latency_ms<50', 'params<=1e6' or 'accuracy>=90'.
 
         Raises:
             ValueError: for any other form.
         """
-        match = re.fullmatch(r'\s*(\w+)\s*(<=?)\s*([^\s<=]+)\s*', text)
+        match = re.fullmatch(r'\s*(\w+)\s*([<>]=?)\s*([^\s<>=]+)\s*', text)
         try:
             limit = float(match[3])
         except (TypeError, ValueError):
             limit = math.nan
         if not math.isfinite(limit):
             raise ValueError(
-                f"constraint {text!r} is not understood; the form is 'latency_ms<50' or "
-                "'params<=1e6'"
+                f"constraint {text!r} is not understood; the form is 'latency_ms<50', "
+                "'params<=1e6' or 'accuracy>=90'"
             )
-        return cls(match[1], limit, match[2] == '<')
+        return cls(match[1], limit, '=' not in match[2], '>' in match[2])
+
+    def __str__(self) -> str:
+        return f'{self.name}{"<>"[self.least]}{"" if self.strict else "="}{self.limit:.10g}'
 
     def excess(self, values) -> np.ndarray:
-        """How far values exceed the limit, relative to the limit; 0 for values within it."""
-        values = np.asarray(values, np.float64)
-        over = values >= self.limit if self.strict else values > self.limit
-        return np.where(
-            over, np.maximum(values - self.limit, 1e-12) / max(abs(self.limit), 1e-12), 0.0
-        )
+        """How far values miss the limit, relative to the limit; 0 for values within it."""
+        missed = np.asarray(values, np.float64) - self.limit
+        missed = -missed if self.least else missed
+        over = missed >= 0 if self.strict else missed > 0
+        return np.where(over, np.maximum(missed, 1e-12) / max(abs(self.limit), 1e-12), 0.0)
 
 
 def to_record(

@@ -1,43 +1,19 @@
 """Predicts the objectives of cells that a search has not evaluated.
 
-Costs are known exactly. A surrogate that reads the cell predicts the error. A regression predicts
-all other measured objectives (latency, memory) from the costs and features of the cells measured so
-far; if a space gives neither, from how often each token occurs.
+Costs are known exactly. Each other objective, whatever its name, sign and scale, has a surrogate of
+its own that reads the cell; the features and the exact costs of a cell are further inputs.
 """
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from nas.search.evaluations import Evaluation
-from nas.search.space import Family
+from nas.search.spaces.family import Family
 
-ERROR = 'error'
-
-
-class CostRegression:
-    """Predicts a measured objective, such as latency, from known numbers of a cell.
-
-    Ridge regression of the logarithm on standardised inputs.
-    """
-
-    def __init__(self, penalty: float = 1.0):
-        self._penalty = penalty
-
-    def fit(self, inputs: np.ndarray, values: np.ndarray) -> None:
-        """Fits positive `values` [N] to `inputs` [N, F]."""
-        self._mean, self._spread = inputs.mean(axis=0), inputs.std(axis=0) + 1e-9
-        scaled = (inputs - self._mean) / self._spread
-        logs = np.log(np.maximum(values, 1e-12))
-        self._offset, self._low, self._high = logs.mean(), logs.min() - 1, logs.max() + 1
-        gram = scaled.T @ scaled + self._penalty * np.eye(inputs.shape[1])
-        self._weights = np.linalg.solve(gram, scaled.T @ (logs - self._offset))
-
-    def predict(self, inputs: np.ndarray) -> np.ndarray:
-        """Returns [M] for `inputs` [M, F]; at most a factor e beyond the values fitted."""
-        logs = self._offset + (inputs - self._mean) / self._spread @ self._weights
-        return np.exp(np.clip(logs, self._low, self._high))
+# Up to so many predicted objectives have whole surrogates. Of more objectives the first one has,
+# and the others have the light variant, if there is one, so that planning takes about a second.
+WHOLE = 2
 
 
 class Forecast:
@@ -50,11 +26,13 @@ class Forecast:
             family: the cells.
             names: objectives, and other names that constraints use.
             surrogate: factory as for `nas.search.Search`.
-            seed: for the surrogate.
+            seed: for the surrogates.
         """
         self._family, self.names = family, tuple(names)
         self._make, self._seed = surrogate, seed
-        self._surrogate, self._size = None, (0, 0)
+        self._light = getattr(surrogate, 'light', surrogate)
+        self._surrogates, self._size = {}, (0, 0)
+        self._added: bool | None = None  # whether costs join the features
         self._forget()
 
     def _forget(self) -> None:
@@ -65,27 +43,37 @@ class Forecast:
         """Whether each name is an exact cost, bool [names]."""
         return np.isin(self.names, self._family.cost_names())
 
-    def fit(self, evaluations: Sequence[Evaluation], *, worst_error: float = math.inf) -> None:
+    def fit(
+        self,
+        evaluations: Sequence[Evaluation],
+        *,
+        worst: Mapping[str, float] | None = None,
+        maximised: Sequence[str] = (),
+    ) -> None:
         """Learns from evaluations.
 
         Args:
             evaluations: those that lack an objective are left out for that objective.
-            worst_error: larger errors are replaced by this one. A search need not know how bad a
-                bad cell is, and a few such errors would take up most of the scale.
+            worst: by name, a value that replaces worse ones. A search need not know how bad a bad
+                cell is, and a few such values would take up most of the scale.
+            maximised: names whose small values are the worse ones.
         """
         self._forget()
-        self._regressions, self._kinds = {}, int(self._family.tokens().max(initial=0))
-        for name, exact in zip(self.names, self.known()):
-            told = [e for e in evaluations if name in e.objectives]
-            if exact or not told:
-                continue
-            rows = np.array([self._family.row[self._family.space.key(e.cell)] for e in told])
-            values = np.array([e.objectives[name] for e in told])
-            if name == ERROR:
-                self._fit_surrogate(rows, np.minimum(values, worst_error))
-            else:
-                self._regressions[name] = CostRegression()
-                self._regressions[name].fit(self._inputs()[rows], values)
+        told = {name: [e for e in evaluations if name in e.objectives] for name in self.names}
+        wanted = [n for n, exact in zip(self.names, self.known()) if told[n] and not exact]
+        self._fit_size()
+        for name in wanted:
+            rows = np.array([self._family.row[self._family.space.key(e.cell)] for e in told[name]])
+            values = np.array([e.objectives[name] for e in told[name]])
+            if worst and name in worst:
+                bound = np.maximum if name in maximised else np.minimum
+                values = bound(values, worst[name])
+            tokens, inputs = self._inputs()
+            if name not in self._surrogates:
+                whole = len(wanted) <= WHOLE or name == wanted[0]
+                make = self._make if whole else self._light
+                self._surrogates[name] = make(*self._size, inputs.shape[1], seed=self._seed)
+            self._surrogates[name].fit(tokens[rows], inputs[rows], values)
 
     def predict(self) -> tuple[np.ndarray, np.ndarray]:
         """Returns (mean, std), float64 [cells of the family, names]; std is 0 for known costs.
@@ -101,43 +89,50 @@ class Forecast:
         mean[:, known] = self._family.costs(
             [name for name, exact in zip(self.names, known) if exact]
         )[start:]
+        tokens, inputs = self._inputs(start)
         for column, name in enumerate(self.names):
-            if name == ERROR and not known[column]:
-                tokens, features = self._tokens(self._size[0]), self._family.features()
-                predicted = self._surrogate.predict(tokens[start:], features[start:])
-                mean[:, column], std[:, column] = predicted
-            elif not known[column]:
-                mean[:, column] = self._regressions[name].predict(self._inputs()[start:])
+            if not known[column]:
+                mean[:, column], std[:, column] = self._surrogates[name].predict(tokens, inputs)
         self._mean, self._std = np.concatenate([self._mean, mean]), np.concatenate([self._std, std])
         return self._mean, self._std
 
-    def _inputs(self) -> np.ndarray:
-        """Inputs of the regression: [cells, costs + features], or without these [cells, tokens]."""
-        costs = np.log1p(np.maximum(self._family.costs(self._family.cost_names()), 0))
-        known = np.concatenate([costs, self._family.features()], axis=1)
-        if known.shape[1]:
-            return known
-        # The space gives no numbers, so tokens are counted: more of a token costs more. Tokens that
-        # are newer than the last fit are left out.
-        kinds = np.arange(1, self._kinds + 1)
-        return (self._family.tokens()[..., None] == kinds).sum(axis=1)
+    def _inputs(self, start: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """What surrogates read of the cells from `start` on: tokens, and features with costs.
 
-    def _tokens(self, length: int) -> np.ndarray:
-        tokens = self._family.tokens()
-        return np.pad(tokens, ((0, 0), (0, max(0, length - tokens.shape[1]))))
+        Tokens that are newer than the last fit are unknown to the surrogates, which read them as
+        the largest token they have room for.
+        """
+        tokens, (length, largest) = self._family.tokens()[start:, : self._size[0]], self._size
+        tokens = np.pad(tokens, ((0, 0), (0, max(0, length - tokens.shape[1]))))
+        features = self._family.features()[start:]
+        if self._added:
+            features = np.concatenate([features, self._logarithms()[start:]], axis=1)
+        return np.minimum(tokens, largest), features
 
-    def _fit_surrogate(self, rows: np.ndarray, errors: np.ndarray) -> None:
-        """Fits a surrogate of fixed size; makes a new one only if cells have outgrown the size."""
-        tokens, features = self._family.tokens(), self._family.features()
-        needed = tokens.shape[1], int(tokens.max(initial=0))
-        if self._surrogate is None or needed[0] > self._size[0] or needed[1] > self._size[1]:
-            # Spaces that do not tell their size get room to grow.
-            space = self._family.space
-            self._size = (
-                max(getattr(space, 'length', 0), -(-needed[0] // 8) * 8),
-                max(getattr(space, 'vocabulary_size', 0), -(-needed[1] // 16) * 16),
+    def _logarithms(self) -> np.ndarray:
+        """Logarithms of the costs, [cells, costs], with the sign of the cost."""
+        costs = self._family.costs(self._family.cost_names())
+        return (np.sign(costs) * np.log1p(np.abs(costs))).astype(np.float32)
+
+    def _fit_size(self) -> None:
+        """Finds the size of the surrogates; new ones are made if cells have outgrown it."""
+        tokens, space = self._family.tokens(), self._family.space
+        if self._added is None:
+            # A space whose features hold the logarithm of a cost has chosen what is of use.
+            self._added = not any(
+                np.allclose(costs, feature)
+                for costs in self._logarithms().T
+                for feature in self._family.features().T
             )
-            if hasattr(space, 'length') and hasattr(space, 'vocabulary_size'):
-                self._size = space.length, space.vocabulary_size
-            self._surrogate = self._make(*self._size, features.shape[1], seed=self._seed)
-        self._surrogate.fit(self._tokens(self._size[0])[rows], features[rows], errors)
+        needed = tokens.shape[1], int(tokens.max(initial=0))
+        if self._size[0] >= needed[0] > 0 and self._size[1] >= needed[1]:
+            return
+        if self._family.numbered:
+            self._size = space.length, space.vocabulary_size
+        else:
+            # Spaces that do not tell their size get room to grow.
+            self._size = (
+                max(getattr(space, 'length', 0), -(-needed[0] // 8) * 8, 1),
+                max(getattr(space, 'vocabulary_size', 0), -(-needed[1] // 16) * 16, 1),
+            )
+        self._surrogates = {}

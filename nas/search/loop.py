@@ -1,55 +1,22 @@
-"""The loop around a search: ask, evaluate, log, tell; it can resume after a kill."""
+"""The loop around a search: ask, evaluate, log, tell; it can resume after a kill.
+
+Errors of a cell are recorded as its failure. Errors of what evaluations need (a device, a node, a
+disk, the reader of the data) are not: the loop waits and asks again, and stops after some of them
+in a row, with nothing recorded.
+"""
 
 import collections
 import contextlib
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+from common.patience import Patience, Unavailable
 from common.stopping import Stop
-from nas.search.evaluations import (
-    Evaluation,
-    Failure,
-    Outcome,
-    append_record,
-    read_records,
-    result_of,
-    to_record,
-)
+from nas.search.batches import rounds
+from nas.search.batches.cell_by_cell import CellByCell
+from nas.search.batches.failed import set_failed_aside
+from nas.search.evaluations import Evaluation, append_record, read_records, result_of, to_record
 
-
-class Guarded:
-    """Times an evaluation, and turns an exception into a `Failure`; it can be pickled."""
-
-    def __init__(self, evaluate: Callable):
-        self._evaluate = evaluate
-
-    def __call__(self, cell) -> Outcome:
-        """Evaluates a cell."""
-        start = time.perf_counter()
-        try:
-            result = self._evaluate(cell)
-        except Exception as error:  # any exception is the failure of this candidate
-            result = Failure(f'{type(error).__name__}: {error}')
-        return Outcome(result, time.perf_counter() - start)
-
-
-class _CellByCell:
-    """Evaluates batches by a function of one cell."""
-
-    def __init__(self, evaluate: Callable, executor):
-        self._evaluate, self._executor = Guarded(evaluate), executor
-
-    def batch(self, cells, history):
-        del history
-        if self._executor is None:
-            yield from enumerate(map(self._evaluate, cells))
-            return
-        for index, outcome in self._executor.map(self._evaluate, cells):
-            # Failures of the executor itself, such as a crashed process, have no time.
-            yield index, Outcome(outcome) if isinstance(outcome, Failure) else outcome
-
-    def replay(self, cell, result, record):
-        pass
+_PATIENT = Patience()
 
 
 def run(
@@ -62,23 +29,31 @@ def run(
     on_evaluation: Callable[[Evaluation], None] | None = None,
     on_notice: Callable[[str], None] | None = None,
     stop: Stop | None = None,
+    patience: Patience = _PATIENT,
+    retry_failed: bool = False,
+    record: Mapping[str, object] | None = None,
 ) -> list[Evaluation]:
     """Runs a search until its budget is spent or its space is exhausted.
 
     Args:
         search: a fresh `nas.search.Search`, warm-started or not.
-        evaluate: takes a cell and returns its objectives by name, or a `Failure`; an exception
-            becomes one. Or an object with the methods `batch` and `replay` of
+        evaluate: takes a cell and returns its objectives by name, or a `Failure`; an exception, and
+            any other result, becomes one. An OSError, such as `Unavailable`, is not the fault of
+            the cell, see `patience`. Or an object with the methods `batch` and `replay` of
             `nas.training.candidates.Candidates`, which see whole batches.
         budget: number of evaluations, those of an interrupted run and failures included.
         path: the log, `evaluations.jsonl`. The search is first told what the log holds, so that a
             killed run goes on; None keeps no log.
-        executor: as in `nas.executors`: its `map(function, cells)` yields (index, result) as they
-            finish. It gets all remaining cells of a batch at once. None evaluates cells here, one
-            after the other.
+        executor: as in `common.executors`: its `map(function, cells)` yields (index, result) when
+            they finish. It gets all remaining cells of a batch at once. None evaluates cells here,
+            one after the other.
         on_evaluation: called with each new `Evaluation`.
-        on_notice: called with a sentence about anything unusual in the log.
+        on_notice: called with a sentence about anything unusual in the log, and about pauses.
         stop: what ends the search early, or None.
+        patience: how often and how long to wait for what evaluations need, such as a device.
+        retry_failed: whether what has failed by the log is evaluated again: its lines move to
+            `NAME.failed` beside the log.
+        record: further entries of every line of the log.
 
     Returns:
         All evaluations of this search in the order of the log, in which results came in.
@@ -86,13 +61,19 @@ def run(
     Raises:
         Stopped: a stop was requested. Unfinished evaluations are given up, and the next run repeats
             them.
+        Unavailable: what evaluations need is away for longer than `patience`. As after `Stopped`,
+            the next run goes on.
         ValueError: if the budget is smaller than a level, the log is damaged or of another space,
             or all of the first candidates fail; the message then lists the reasons.
     """
     level = search.config.keep
     check_budget(budget, level)
-    whole = evaluate if hasattr(evaluate, 'batch') else _CellByCell(evaluate, executor)
-    evaluations = _replay(search, path, on_notice or (lambda text: None), whole.replay)
+    whole = evaluate if hasattr(evaluate, 'batch') else CellByCell(evaluate, executor)
+    notice = on_notice or (lambda text: None)
+    again = set_failed_aside(path) if retry_failed and path is not None else []
+    if again:
+        notice(f'{len(again)} failed evaluations are done again; {path}.failed tells how they were')
+    evaluations = _replay(search, path, notice, whole.replay)
     stop = stop or Stop()
 
     def take(cell, outcome):
@@ -105,7 +86,7 @@ def run(
                     len(evaluations),
                     evaluation,
                     seconds=outcome.seconds,
-                    extra={**search.space.record(cell), **outcome.extra},
+                    extra={**(record or {}), **search.space.record(cell), **outcome.extra},
                 ),
             )
         evaluations.append(evaluation)
@@ -114,14 +95,19 @@ def run(
             on_evaluation(evaluation)
 
     stop.kept = _kept(path, len(evaluations), budget)
+    batch = [search.space.parse(cell) for cell in again][: max(0, budget - len(evaluations))]
     while len(evaluations) < budget:
-        cells = search.ask(budget - len(evaluations))
+        cells = batch or search.ask(budget - len(evaluations))
+        batch = []
         if not cells:
             break
         # A copy of the earlier evaluations, since the search's own list grows during the batch.
+        outcomes = rounds.outcomes(
+            whole, cells, list(search.history), patience=patience, stop=stop, say=notice
+        )
         # Closing ends evaluations that still run.
-        with contextlib.closing(whole.batch(cells, list(search.history))) as outcomes:
-            for index, outcome in outcomes:
+        with contextlib.closing(outcomes):
+            for index, outcome in _or_stop(outcomes, stop):
                 with stop.held('this evaluation'):
                     take(cells[index], outcome)
         if len(evaluations) >= 2 * level:
@@ -129,6 +115,17 @@ def run(
     _check_some_succeed(evaluations)
     search.settle()
     return evaluations
+
+
+def _or_stop(outcomes, stop: Stop):
+    """The outcomes; says what is kept if what evaluations need stays away."""
+    try:
+        yield from outcomes
+    except Unavailable as error:
+        raise Unavailable(
+            f'{error}; the search stops, counts no failure for this and can go on once it works: '
+            f'{stop.kept}'
+        ) from error
 
 
 def _kept(path, done: int, budget: int) -> str:
@@ -157,7 +154,7 @@ def _replay(search, path, on_notice, on_record) -> list[Evaluation]:
     evaluations = []
     for number, record in enumerate(records, 1):
         try:
-            cell, result = search.space.parse(record['cell']), result_of(record)
+            cell, result = search.parse(record['cell']), result_of(record)
             evaluations.append(search.tell(cell, result))
             on_record(cell, result, record)
         except (ValueError, LookupError, TypeError) as error:
@@ -170,4 +167,7 @@ def _check_some_succeed(evaluations) -> None:
         return
     reasons = collections.Counter(e.reason for e in evaluations).most_common(5)
     listed = '; '.join(f'{reason} ({count} times)' for reason, count in reasons)
-    raise ValueError(f'all of the first {len(evaluations)} candidates failed: {listed}')
+    raise ValueError(
+        f'all of the first {len(evaluations)} candidates failed: {listed}; once the reason is gone,'
+        ' --retry_failed evaluates them again'
+    )

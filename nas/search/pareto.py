@@ -1,16 +1,15 @@
 """Pareto dominance and exact hypervolume; every objective is minimised.
 
 Sorting and hypervolume are done by moocore (Lopez-Ibanez et al., the authors of the algorithms it
-implements: Guerreiro & Fonseca 2017 for 3 and 4 objectives, Fonseca et al. 2006 beyond). A search
-also needs the improvement that each of many candidates would bring to one front; this module
-computes it for all candidates at once.
+implements: Guerreiro & Fonseca 2017 for 3 and 4 objectives, Fonseca et al. 2006 beyond). What each
+of many candidates would add to one front is in `nas.search.free_space`.
 """
 
 import moocore
 import numpy as np
 
 
-def _points(points, name: str = 'points', *, objectives: int | None = None) -> np.ndarray:
+def checked(points, name: str = 'points', *, objectives: int | None = None) -> np.ndarray:
     """Float64 [N, M], checked; an empty list counts as no points."""
     array = np.asarray(points, np.float64)
     if array.size == 0 and array.ndim < 2:
@@ -37,11 +36,11 @@ def _reference(reference, objectives: int | None) -> np.ndarray:
     return array
 
 
-def _with_reference(points, reference) -> tuple[np.ndarray, np.ndarray]:
+def inside(points, reference) -> tuple[np.ndarray, np.ndarray]:
     """Both arrays, checked; keeps only points strictly better than the reference everywhere."""
     shape = np.shape(points)
     reference = _reference(reference, shape[1] if len(shape) == 2 else None)
-    points = _points(points, objectives=reference.size)
+    points = checked(points, objectives=reference.size)
     points = points[(points < reference).all(axis=1)]
     if np.isinf(points).any():
         raise ValueError(
@@ -65,7 +64,7 @@ def non_dominated(points) -> np.ndarray:
     Raises:
         ValueError: if the shape is wrong or a value is NaN.
     """
-    points = _points(points)
+    points = checked(points)
     if len(points) == 0:
         return np.zeros(0, bool)
     return np.asarray(moocore.is_nondominated(_places(points), keep_weakly=True), bool)
@@ -86,7 +85,7 @@ def fronts(points, *, violation=None) -> np.ndarray:
     Raises:
         ValueError: if a shape is wrong or a value is NaN, or a violation negative.
     """
-    points = _points(points)
+    points = checked(points)
     if violation is None:
         violation = np.zeros(len(points))
     violation = np.asarray(violation, np.float64)
@@ -131,7 +130,7 @@ def crowding(points) -> np.ndarray:
         as a part of the range; infinite at the ends of any objective. Of equal points one keeps its
         distance and the others get 0.
     """
-    points = _points(points)
+    points = checked(points)
     if not np.isfinite(points).all():
         raise ValueError(
             'points has infinities, which have no distance; accepted are finite numbers'
@@ -165,7 +164,7 @@ def hypervolume(points, reference) -> float:
     Raises:
         ValueError: if the shapes do not fit or a value is NaN or -inf.
     """
-    points, reference = _with_reference(points, reference)
+    points, reference = inside(points, reference)
     return float(moocore.hypervolume(points, ref=reference)) if len(points) else 0.0
 
 
@@ -180,84 +179,13 @@ def hypervolume_by_step(points, reference) -> np.ndarray:
     """
     shape = np.shape(points)
     reference = _reference(reference, shape[1] if len(shape) == 2 else None)
-    points = _points(points, objectives=reference.size)
-    front, volumes = np.zeros((0, reference.size)), np.zeros(len(points))
+    points = checked(points, objectives=reference.size)
+    front, gains = np.zeros((0, reference.size)), np.zeros(len(points))
     for i, point in enumerate(points):
         if (point < reference).all() and not (front <= point).all(axis=1).any():
+            # The point's own box without the part that the front covers: only points that reach
+            # into the box count, far fewer than the front has (While et al. 2012).
+            covered = np.maximum(front, point)
+            gains[i] = np.prod(reference - point) - hypervolume(covered, reference)
             front = np.concatenate([front[~(front >= point).all(axis=1)], point[None]])
-            volumes[i] = hypervolume(front, reference)
-        else:
-            volumes[i] = volumes[i - 1] if i else 0.0
-    return volumes
-
-
-class FreeSpace:
-    """The undominated part of objective space inside the reference, as disjoint boxes.
-
-    The boxes are those of the local upper bounds of the front (Klamroth, Lacour & Vanderpooten
-    2015; Lacour, Klamroth & Fonseca 2017): a bound u is the worst corner of a region that holds no
-    point of the front, and z_j(u) is the point that bounds it in objective j. There are 2N+1 of
-    them for 3 objectives.
-    """
-
-    def __init__(self, points, reference):
-        """Starts from a front.
-
-        Args:
-            points: [N, M] evaluated objectives; N may be 0.
-            reference: [M] or one number.
-        """
-        points, self._reference = _with_reference(points, reference)
-        size = self._reference.size
-        self._upper = self._reference[None].copy()  # [U, M]
-        # Component k of the point that bounds u in objective j; dummy points stand at the
-        # reference.
-        self._bounding = np.full((1, size, size), -np.inf)  # [U, j, k]
-        self._bounding[0][np.diag_indices(size)] = self._reference
-        for point in points[np.lexsort(points.T)]:
-            self.add(point)
-
-    def add(self, point) -> None:
-        """Removes what one more point [M] dominates: nothing, if the point is itself dominated."""
-        point = np.asarray(point, np.float64)
-        inside = (point < self._upper).all(axis=1)
-        if not inside.any():
-            return
-        upper, bounding = self._upper[inside], self._bounding[inside]
-        new_upper, new_bounding = [self._upper[~inside]], [self._bounding[~inside]]
-        for j in range(self._reference.size):
-            # The bound moves to the point in objective j if the bounding points of the other
-            # objectives stay valid.
-            others = np.delete(bounding, j, axis=1)[:, :, j].max(axis=1, initial=-np.inf)
-            kept = point[j] >= others
-            moved, by = upper[kept].copy(), bounding[kept].copy()
-            moved[:, j] = point[j]
-            by[:, j] = point
-            new_upper.append(moved)
-            new_bounding.append(by)
-        self._upper, self._bounding = np.concatenate(new_upper), np.concatenate(new_bounding)
-
-    def improvement(self, points) -> np.ndarray:
-        """Hypervolume that each point alone would add to the front.
-
-        Args:
-            points: [N, M] candidates.
-
-        Returns:
-            float64 [N]; 0 for dominated points and points beyond the reference.
-        """
-        points = _points(points, objectives=self._reference.size)
-        lower = np.full_like(self._upper, -np.inf)
-        for k in range(1, self._reference.size):
-            lower[:, k] = self._bounding[:, :k, k].max(axis=1)
-        gains = np.zeros(len(points))
-        step = max(1, 2_000_000 // len(self._upper))  # bounds the memory of an intermediate array
-        for start in range(0, len(points), step):
-            part = points[start : start + step]
-            volume = np.ones((len(part), len(self._upper)))
-            for k in range(self._reference.size):
-                volume *= np.maximum(
-                    self._upper[:, k] - np.maximum(lower[:, k], part[:, k, None]), 0
-                )
-            gains[start : start + step] = volume.sum(axis=1)
-        return gains
+    return np.cumsum(np.maximum(gains, 0))

@@ -1,18 +1,17 @@
 """Plans which cells a search evaluates next: level by level, and then across all levels."""
 
-import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from nas.search import acquisition
 from nas.search.config import PlannerConfig
-from nas.search.forecast import ERROR, Forecast
+from nas.search.forecast import Forecast
 from nas.search.knowledge import Knowledge
-from nas.search.space import Family, Space
+from nas.search.space import Space
+from nas.search.spaces.family import Family
 
-# The surrogate gets errors up to this multiple of the reference.
-WORST_ERROR = 1.25
+NEAREST = 8  # evaluated cells that are grown further as long as none satisfies the constraints
 TRIES = 4  # random growths for each wanted cell
 
 
@@ -21,7 +20,7 @@ class Planner:
 
     Attributes:
         family: every cell seen so far.
-        stage: 'levels', then 'last'.
+        stage: 'given' as long as cells of the user come, 'levels', then 'last'.
     """
 
     def __init__(
@@ -32,6 +31,7 @@ class Planner:
         surrogate: Callable,
         config: PlannerConfig,
         seed: int,
+        include: Sequence = (),
     ):
         """Starts at the root of the space; arguments as for `nas.search.Search`."""
         self._space, self._knowledge, self._config = space, knowledge, config
@@ -40,10 +40,19 @@ class Planner:
         self._forecast = Forecast(self.family, knowledge.needed, surrogate, seed)
         self._parents, self._grown, self._expanded = [space.root], [], set()
         self._level = 0  # growth steps so far
-        self.stage = 'levels'
+        self._include = tuple(include)
+        self.stage = 'given' if self._include else 'levels'
 
     def plan(self) -> list:
         """The cells of the next batch; none once the space is exhausted."""
+        if self.stage == 'given':
+            self.family.add(self._include)
+            new = [
+                c for c in self._include if self._space.key(c) not in self._knowledge.evaluations
+            ]
+            if new:
+                return new
+            self.close()
         while self.stage == 'levels':
             rows = self._plan_level()
             if rows:
@@ -54,6 +63,9 @@ class Planner:
 
     def close(self) -> None:
         """Ends a batch; on a level, the successful and the incomplete cells are grown next."""
+        if self.stage == 'given':
+            self.stage = 'levels'
+            return
         if self.stage == 'levels':
             good = {key for key, e in self._knowledge.evaluations.items() if e.status == 'ok'}
             self._parents = [
@@ -119,7 +131,7 @@ class Planner:
         family = self.family
         for _ in range(self._config.rounds):
             before = len(family.cells)
-            near = [e.cell for e in self._knowledge.front()]
+            near = [e.cell for e in self._knowledge.front() or self._knowledge.nearest(NEAREST)]
             rows = self._choose(range(before), self._config.parents, acquisition.most_promising)
             near += [family.cells[row] for row in rows]
             for cell in near:
@@ -148,9 +160,10 @@ class Planner:
     def _fit(self) -> None:
         if self._informed():
             knowledge = self._knowledge
-            worst = dict(zip(knowledge.objectives, knowledge.reference())).get(ERROR, math.inf)
             self._forecast.fit(
-                list(knowledge.evaluations.values()), worst_error=WORST_ERROR * worst
+                list(knowledge.evaluations.values()),
+                worst=knowledge.worst(),
+                maximised=knowledge.aims.maximised,
             )
 
     def _candidates(self, rows) -> np.ndarray:
@@ -171,18 +184,19 @@ class Planner:
     ) -> list[int]:
         """Chooses up to `count` candidates, at random until predictions and a front exist.
 
-        Standard deviations are multiplied by `doubt`.
+        Without a front, because nothing satisfies the constraints yet, cells that are predicted to
+        miss them least come first. Standard deviations are multiplied by `doubt`.
         """
         knowledge, rows = self._knowledge, self._candidates(rows)
         front, reference = knowledge.points(knowledge.front()), knowledge.reference()
-        if not len(rows) or not self._informed() or not (front < reference).all(axis=1).any():
+        hopeless = len(front) and not (front < reference).all(axis=1).any()
+        if not len(rows) or not self._informed() or hopeless:
             return self._draw(rows, count)
         mean, std = (part[rows] for part in self._forecast.predict())
         violation = np.zeros(len(rows))
         for constraint in knowledge.constraints:
             violation += constraint.excess(mean[:, self._forecast.names.index(constraint.name)])
-        size = len(knowledge.objectives)
-        chosen = choice(
-            count, mean[:, :size], doubt * std[:, :size], front, reference, violation=violation
-        )
+        size, signs = len(knowledge.objectives), knowledge.aims.signs
+        mean, std = signs * mean[:, :size], doubt * std[:, :size]
+        chosen = choice(count, mean, std, front, reference, violation=violation)
         return rows[chosen].tolist()

@@ -4,6 +4,8 @@ import time
 
 from common.logs import Progress, format_seconds
 from nas.search.evaluations import Evaluation
+from nas.search.report import words
+from nas.search.report.picks import objective_texts
 from nas.search.search import Search
 
 
@@ -46,13 +48,15 @@ class Teller:
             self.progress.write(self._standing(evaluation.level, now))
 
     def _standing(self, level: int, now: float) -> str:
-        front, first = self._search.front(), self._search.objectives[0]
+        front, first = self._search.front(), objective_texts(self._search)[0]
         parts = [
             f'level {level} done' if self._search.stage == 'levels' else 'across all levels',
             f'{len(front)} cells on the front',
         ]
         if front:
-            parts.append(f'lowest {first} {min(e.objectives[first] for e in front):.4g}')
+            values = [e.objectives[words.bare(first)] for e in front]
+            best, way = (min, 'lowest') if words.sense(first) > 0 else (max, 'highest')
+            parts.append(f'{way} {words.title(first)} {words.quantity(best(values), first)}')
         tau = (
             self._search.rank_correlations().get(level) if self._search.stage == 'levels' else None
         )

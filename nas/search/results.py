@@ -4,75 +4,29 @@ import csv
 import pathlib
 from collections.abc import Sequence
 
-import numpy as np
-
 from common.logs import format_seconds
-from common.report.page import Report
 from common.run import atomic_path, write_json
 from nas.search import pareto
 from nas.search.evaluations import Evaluation
-from nas.search.front_figure import front_figure
+from nas.search.report import picks, words
+from nas.search.report.figure import front_figure
+from nas.search.report.page import NextSteps, make_page
+from nas.search.report.picks import BALANCE_RULE, BALANCED, Noise, Picks, pick, standouts
+
+__all__ = ['BALANCED', 'BALANCE_RULE', 'front_figure', 'standouts']
 
 FRONT_FILE = 'pareto.csv'
 PICTURE_FILE = 'pareto.png'
 SUMMARY_FILE = 'search.json'
 REPORT_FILE = 'report.html'
 FILES = (FRONT_FILE, PICTURE_FILE, SUMMARY_FILE, REPORT_FILE)
-BALANCED = 'balanced'
-BALANCE_RULE = (
-    'of the cells on the front, the one nearest to the best value of every objective at once, '
-    'after each objective is scaled to 0..1 over the front (Euclidean distance)'
-)
-_ROLES = {'error': 'most accurate', 'latency_ms': 'fastest', 'memory_mb': 'least memory'} | {
-    name: f'fewest {name}' for name in ('params', 'flops', 'macs')
-}
-
-
-def standouts(search) -> dict[str, Evaluation]:
-    """Finds the outstanding cells of a search's front, among those better than its reference.
-
-    Source: DPP-Net (Dong et al., ECCV 2018) names, for each device, an accurate cell, a fast one,
-    and one that is balanced (Panacea) without defining the last; here it is `BALANCE_RULE`.
-
-    Args:
-        search: a `nas.search.Search`.
-
-    Returns:
-        By role: 'most accurate', 'fastest', ... for each objective, and 'balanced'. Ties go to the
-        smaller sum of the scaled objectives. Empty if the front is empty.
-    """
-    reference, objectives = search.reference(), search.objectives
-    front = search.front()
-    front = [e for e in front if (search.points([e])[0] < reference).all()] or front
-    if not front:
-        return {}
-    points = search.points(front)
-    spread = np.ptp(points, axis=0)
-    scaled = (points - points.min(axis=0)) / np.where(spread > 0, spread, 1)
-    found = {
-        _ROLES.get(name, f'lowest {name}'): front[
-            int(np.lexsort((scaled.sum(axis=1), points[:, i]))[0])
-        ]
-        for i, name in enumerate(objectives)
-    }
-    found[BALANCED] = front[
-        int(np.lexsort((scaled.sum(axis=1), np.linalg.norm(scaled, axis=1)))[0])
-    ]
-    return found
-
-
-def _counts(search, evaluation: Evaluation) -> bool:
-    """Whether an evaluation succeeded and satisfies the constraints."""
-    values = evaluation.objectives
-    return evaluation.status == 'ok' and not any(
-        c.excess(values[c.name]) for c in search.constraints
-    )
 
 
 def hypervolume_by_evaluation(search, evaluations: Sequence[Evaluation]) -> list[float]:
-    """Hypervolume after each evaluation, as a part of the box from 0 to the final reference.
+    """Hypervolume after each evaluation, as a part of the box up to the final reference.
 
-    Failed, stopped and infeasible cells add nothing, and neither do cells of a warm start.
+    The box begins at 0, or at the best value of what is maximised or negative. Failed, stopped and
+    infeasible cells add nothing, and neither do cells of a warm start.
 
     Args:
         search: the `nas.search.Search`.
@@ -81,15 +35,8 @@ def hypervolume_by_evaluation(search, evaluations: Sequence[Evaluation]) -> list
     Returns:
         Numbers that rise from 0 towards 1.
     """
-    reference = search.reference()
-    scale = np.where(reference > 0, reference, 1)
-    outside = np.nextafter(reference, np.inf)
-    rows = [
-        [e.objectives[name] for name in search.objectives] if _counts(search, e) else outside
-        for e in evaluations
-    ]
-    points = np.array(rows, np.float64).reshape(-1, len(reference))
-    return pareto.hypervolume_by_step(points / scale, reference / scale).tolist()
+    points, reference = search.boxed(evaluations)
+    return pareto.hypervolume_by_step(points, reference).tolist()
 
 
 def summary(
@@ -99,6 +46,7 @@ def summary(
     budget: int,
     seconds: float,
     extra: dict | None = None,
+    picked: Picks | None = None,
 ) -> dict:
     """Everything about a search that `search.json` holds.
 
@@ -108,40 +56,54 @@ def summary(
         budget: number of evaluations that the search was given.
         seconds: how long it has taken, earlier runs included.
         extra: further entries.
+        picked: its outstanding cells; default those of `pick(search)`.
 
     Returns:
         dict of numbers, strings, lists and dicts.
     """
+    picked = pick(search) if picked is None else picked
     statuses = [e.status for e in evaluations]
+    texts = picks.objective_texts(search)
     return {
         'budget': budget,
         'evaluations': len(statuses),
         'failed': statuses.count('failed'),
         'stopped': statuses.count('stopped'),
-        'objectives': list(search.objectives),
-        'constraints': [
-            f'{c.name}{"<" if c.strict else "<="}{c.limit:g}' for c in search.constraints
-        ],
-        'reference': dict(zip(search.objectives, search.reference().tolist())),
+        'objectives': list(texts),
+        'constraints': [str(constraint) for constraint in search.constraints],
+        'reference': {
+            words.bare(name): words.sense(name) * float(value)
+            for name, value in zip(texts, search.reference())
+        },
         'hypervolume': hypervolume_by_evaluation(search, evaluations),
         'rank_correlation': {str(level): tau for level, tau in search.rank_correlations().items()},
         'front': [str(e.cell) for e in search.front()],
         'chosen': {
-            role: {'cell': str(e.cell), **e.objectives} for role, e in standouts(search).items()
+            role: {'cell': str(e.cell), **e.objectives} for role, e in picked.chosen.items()
         },
+        'chosen_by': dict(picked.rules),
+        'limits': {words.bare(name): value for name, value in picked.limits.items()},
+        'beyond_limits': [str(e.cell) for e in picked.left_out],
         'balance_rule': BALANCE_RULE,
         'seconds': round(seconds, 1),
         **(extra or {}),
     }
 
 
-def front_rows(search) -> tuple[list[str], list[list]]:
-    """The front as a table: (column names, rows sorted by the first objective)."""
-    front = sorted(search.front(), key=lambda e: e.objectives[search.objectives[0]])
-    others = sorted({name for e in front for name in e.objectives} - set(search.objectives))
-    columns = [*search.objectives, *others]
-    named = standouts(search)
-    roles = [', '.join(name for name, chosen in named.items() if chosen is e) for e in front]
+def front_rows(search, picked: Picks | None = None) -> tuple[list[str], list[list]]:
+    """The front as a table: (column names, rows from the best of the first objective on)."""
+    picked = pick(search) if picked is None else picked
+    texts = picks.objective_texts(search)
+    first, way = words.bare(texts[0]), words.sense(texts[0])
+    front = sorted(search.front(), key=lambda e: way * e.objectives[first])
+    names = [words.bare(name) for name in texts]
+    others = sorted({name for e in front for name in e.objectives} - set(names))
+    columns = [*names, *others]
+    beyond = {str(e.cell) for e in picked.left_out}
+    roles = [
+        ', '.join(picked.roles(e)) or ('beyond the limit' if str(e.cell) in beyond else '')
+        for e in front
+    ]
     return (
         ['cell', 'level', *columns, 'chosen as'],
         [
@@ -151,18 +113,16 @@ def front_rows(search) -> tuple[list[str], list[list]]:
     )
 
 
-def shown(value) -> str:
-    """A table's entry as text: four digits, thousands separators in whole numbers, None as '-'."""
-    if value is None:
-        return '-'
-    if isinstance(value, (int, float)):
-        return f'{value:,.0f}' if float(value).is_integer() else f'{value:.4g}'
-    return str(value)
-
-
 def text_table(columns: list[str], rows: list[list]) -> str:
-    """A table in columns for a terminal, texts to the left and numbers to the right."""
-    table = [list(columns)] + [[shown(value) for value in row] for row in rows]
+    """A table in columns for a terminal, texts to the left and numbers to the right.
+
+    Args:
+        columns: names of objectives, which get their units, or other heads.
+        rows: numbers, texts, and None for a dash.
+    """
+    heads = [words.heading(name) for name in columns]
+    entries = [words.column([row[i] for row in rows], name) for i, name in enumerate(columns)]
+    table = [heads, *map(list, zip(*entries))]
     widths = [max(map(len, column)) for column in zip(*table)]
     texts = [any(isinstance(row[i], str) for row in rows) for i in range(len(columns))]
     lines = [
@@ -182,11 +142,15 @@ def story(search, facts: dict) -> str:
         search: the `nas.search.Search`.
         facts: from `summary`.
     """
-    lines = [text_table(*front_rows(search))]
+    texts = picks.objective_texts(search)
+    lines = [text_table(*front_rows(search, _named(search, facts)))]
     for role, cell in facts['chosen'].items():
-        figures = ', '.join(f'{name} {shown(cell[name])}' for name in search.objectives)
-        lines.append(f'{role}: {cell["cell"]} ({figures})')
-    lines.append(f'({BALANCED}: {BALANCE_RULE})')
+        figures = ', '.join(
+            f'{words.title(name)} {words.quantity(cell[words.bare(name)], name)}' for name in texts
+        )
+        lines.append(f'{facts["chosen_by"][role]}: {cell["cell"]} ({figures})')
+    if facts['chosen']:
+        lines.append(f'({BALANCED}: {BALANCE_RULE})')
     if facts.get('relative_hypervolume'):
         part = facts['relative_hypervolume'][-1]
         lines.append(f'hypervolume relative to the true front: {part:.4f}')
@@ -199,6 +163,19 @@ def story(search, facts: dict) -> str:
     return '\n'.join(lines)
 
 
+def _named(search, facts: dict) -> Picks:
+    """The outstanding cells as the facts of a search name them."""
+    by_cell = {str(e.cell): e for e in search.front()}
+    return Picks(
+        chosen={
+            role: by_cell[entry['cell']]
+            for role, entry in facts['chosen'].items()
+            if entry['cell'] in by_cell
+        },
+        left_out=tuple(by_cell[cell] for cell in facts['beyond_limits'] if cell in by_cell),
+    )
+
+
 def write_results(
     folder,
     search,
@@ -208,49 +185,34 @@ def write_results(
     seconds: float,
     title: str = '',
     extra: dict | None = None,
+    noise: Noise | None = None,
+    next_steps: NextSteps | None = None,
 ) -> dict:
     """Writes `pareto.csv`, `pareto.png`, `search.json` and `report.html`, each of them atomically.
 
     Args:
-        folder: the run directory.
+        folder: the run directory; the page shows its run.json and flags.txt.
         search, evaluations, budget, seconds, extra: as for `summary`.
         title: of picture and page.
+        noise: standard error of an error; errors within one of the lowest count as equal, and
+            pictures show it as bars.
+        next_steps: gives the commands that come next for a role, for the page.
 
     Returns:
         The result of `summary`.
     """
-    folder = pathlib.Path(folder)
-    facts = summary(search, evaluations, budget=budget, seconds=seconds, extra=extra)
-    columns, rows = front_rows(search)
+    folder, picked = pathlib.Path(folder), pick(search, noise=noise)
+    facts = summary(search, evaluations, budget=budget, seconds=seconds, extra=extra, picked=picked)
+    table = front_rows(search, picked)
     with atomic_path(folder / FRONT_FILE) as temporary, open(temporary, 'w', newline='') as file:
         writer = csv.writer(file)
-        writer.writerow(columns)
-        writer.writerows(rows)
+        writer.writerow(table[0])
+        writer.writerows(table[1])
     with atomic_path(folder / PICTURE_FILE) as temporary:
-        front_figure(search, standouts(search), title=title).savefig(temporary, dpi=110)
+        front_figure(search, picked, title=title, noise=noise).savefig(temporary, dpi=110)
     write_json(folder / SUMMARY_FILE, facts)
-    page = Report(
-        title or 'Architecture search',
-        subtitle=(
-            f'{facts["evaluations"]} of {budget} evaluations, '
-            f'{facts["failed"]} failed, {facts["stopped"]} stopped early'
-        ),
-    )
-    page.section('Pareto front')
-    page.table('Front', columns, rows, note=f'{BALANCED}: {BALANCE_RULE}')
-    page.image(folder / PICTURE_FILE, alt='Evaluated cells and the Pareto front.')
-    page.section('Progress')
-    volumes = facts['hypervolume']
-    page.curves(
-        'Hypervolume, as a part of the box up to the reference',
-        {'hypervolume': (list(range(1, len(volumes) + 1)), volumes)},
-        x_label='evaluations',
-    )
-    page.facts(
-        {
-            f'Kendall tau of the surrogate, level {level}': tau
-            for level, tau in facts['rank_correlation'].items()
-        }
+    page = make_page(
+        folder, search, picked, facts, table, title=title, noise=noise, next_steps=next_steps
     )
     page.write(folder / REPORT_FILE)
     return facts

@@ -20,11 +20,12 @@ from scipy import stats
 
 from nas.search.config import PlannerConfig
 from nas.search.evaluations import Constraint, Evaluation, Failure
-from nas.search.forecast import ERROR
 from nas.search.knowledge import Knowledge
 from nas.search.loop import run
 from nas.search.planner import Planner
 from nas.search.space import as_space
+from nas.search.spaces.restricted import included_cells
+from nas.search.wishes.aims import Aims
 from nas.surrogate.surrogate import Surrogate
 
 _DEFAULT = PlannerConfig()
@@ -37,6 +38,9 @@ class Search:
 
     Attributes:
         history: `Evaluation`s of this search, batch by batch.
+        aims: the objectives, and which of them are maximised.
+        objectives: their names.
+        space: the cells, with all methods of `nas.search.space.Space`.
     """
 
     def __init__(
@@ -49,36 +53,34 @@ class Search:
         reference: Mapping[str, float] | None = None,
         surrogate: Callable = Surrogate,
         config: PlannerConfig = _DEFAULT,
+        include: Sequence = (),
     ):
         """Starts at the root of the space.
 
         Args:
             space: `nas.search.space.Space` or any object with `root`, `grow(cell)` and
                 `encode(cell)`.
-            objectives: names, as a sequence or comma-separated; all are minimised. Objectives among
-                the costs of the space are known for every cell. The surrogate predicts `error` (a
-                percentage or any other number from 0 up). Any other objective has to be positive;
-                it is predicted from the costs and features of the cells evaluated so far, or, if
-                the space gives neither, from how often each token occurs.
-            seed: of every random choice.
-            constraints: upper limits such as 'latency_ms<50', on objectives or on costs. A cell
-                whose exact cost is over its limit is not evaluated; a cell whose predicted value is
-                over a limit only comes after the others.
+            objectives: names, as a sequence or comma-separated. They are minimised; with a `-`
+                before the name, such as `-accuracy`, maximised. Objectives among the costs of the
+                space are known for every cell. All others may have any name, sign and scale: a
+                surrogate predicts each from the cell, its features and its costs.
+            constraints: limits such as 'latency_ms<50' or 'accuracy>=90', on objectives or on
+                costs. A cell whose exact cost misses its limit is not evaluated; a cell whose
+                predicted value misses a limit only comes after the others.
             reference: worst value of each objective that is of interest; hypervolume is counted
                 from there. Objectives left out take the worst value on the front so far, plus a
                 tenth of the front's range.
             surrogate: `surrogate(length, vocabulary_size, features, seed=seed)` gives an object
-                with `fit` and `predict` as in `nas.surrogate`.
+                with `fit` and `predict` as in `nas.surrogate`, one for each objective.
             config: sizes of the search.
+            include: cells, or texts that the space parses, that are evaluated before all others.
 
         Raises:
-            ValueError: if the space lacks a method, objectives are missing or given twice, or a
-                constraint is wrong.
+            ValueError: if the space lacks a method, objectives are missing or given twice, a
+                constraint is wrong, or an included cell is none of the space.
         """
-        names = objectives.split(',') if isinstance(objectives, str) else objectives
-        self.objectives = tuple(name.strip() for name in names)
-        if not all(self.objectives) or len(set(self.objectives)) < max(len(self.objectives), 1):
-            raise ValueError(f'objectives {objectives!r} must be one or more different names')
+        self.aims = Aims.parse(objectives)
+        self.objectives = self.aims.names
         unknown = [name for name in reference or () if name not in self.objectives]
         if unknown:
             raise ValueError(
@@ -87,9 +89,14 @@ class Search:
             )
         self.space, self.config = as_space(space), config
         limits = [Constraint.parse(c) if isinstance(c, str) else c for c in constraints]
-        self._knowledge = Knowledge(self.objectives, limits, reference or {})
+        self._knowledge = Knowledge(self.aims, limits, reference or {})
         self._planner = Planner(
-            self.space, self._knowledge, surrogate=surrogate, config=config, seed=seed
+            self.space,
+            self._knowledge,
+            surrogate=surrogate,
+            config=config,
+            seed=seed,
+            include=included_cells(self.space, include),
         )
         self.history: list[Evaluation] = []
         # The cells of the batch; how many of them were handed out; their results by key.
@@ -100,12 +107,12 @@ class Search:
 
     @property
     def stage(self) -> str:
-        """The stage of the search: 'levels', then 'last'."""
+        """The stage of the search: 'given' while included cells come, then 'levels', 'last'."""
         return self._planner.stage
 
     @property
     def constraints(self) -> tuple[Constraint, ...]:
-        """The upper limits."""
+        """The limits."""
         return self._knowledge.constraints
 
     def ask(self, n: int) -> list:
@@ -140,8 +147,9 @@ class Search:
 
         Args:
             cell: the cell.
-            result: objectives by name, which may leave out exactly known ones; or a `Failure`. A
-                value that is not finite makes the result a failure.
+            result: objectives by name, which may leave out exactly known ones; or a `Failure`.
+                Anything else, such as None, and a value that is no finite number, make the result
+                a failure, whose reason names it.
 
         Returns:
             The evaluation as it is to be recorded.
@@ -204,24 +212,51 @@ class Search:
                 self._enter(evaluation)
         return len(self._knowledge.evaluations)
 
+    def parse(self, text: str):
+        """The cell with this text: one that the search has met, or what the space reads.
+
+        Raises:
+            ValueError: the cell is unknown and the space cannot read it.
+        """
+        self._plan()
+        cell = self._planner.family.named(text)
+        return self.space.parse(text) if cell is None else cell
+
+    def least_infeasible(self) -> Evaluation | None:
+        """The successful evaluation that misses the constraints least; None if there is none."""
+        return next(iter(self._knowledge.nearest(1)), None)
+
     def front(self) -> list[Evaluation]:
         """The evaluations that are feasible and not dominated, also those of an earlier run."""
         return self._knowledge.front()
 
     def points(self, evaluations: Sequence[Evaluation]) -> np.ndarray:
-        """Objectives of successful evaluations, float64 [N, M]."""
+        """What is minimised, of successful evaluations, float64 [N, M].
+
+        Objectives that are maximised have the other sign: `aims.values` turns a row into values.
+        """
         return self._knowledge.points(evaluations)
 
     def reference(self) -> np.ndarray:
-        """Worst objective values that count, [M]: as given, or derived from the evaluations."""
+        """Worst values that count, [M], as `points`: as given, or derived from the evaluations."""
         return self._knowledge.reference()
 
-    def rank_correlations(self) -> dict[int, float]:
-        """Kendall's tau of predicted and told errors by level, for levels with 3 such cells."""
+    def boxed(self, evaluations: Sequence[Evaluation]) -> tuple[np.ndarray, np.ndarray]:
+        """Points [N, M] and reference [M] in the unit box, see `Knowledge.boxed`."""
+        return self._knowledge.boxed(evaluations)
+
+    def rank_correlations(self, name: str | None = None) -> dict[int, float]:
+        """Kendall's tau of predicted and told values by level, for levels with 3 such cells.
+
+        Args:
+            name: of the objective; None for the first one that was predicted.
+        """
         pairs = {}
+        predicted = {known for e in self.history for known in e.predicted}
+        name = name or next((n for n in self.objectives if n in predicted), None)
         for e in self.history:
-            if e.status == 'ok' and ERROR in e.predicted and ERROR in e.objectives:
-                pairs.setdefault(e.level, []).append((e.predicted[ERROR], e.objectives[ERROR]))
+            if e.status == 'ok' and name in e.predicted and name in e.objectives:
+                pairs.setdefault(e.level, []).append((e.predicted[name], e.objectives[name]))
         taus = {
             level: float(stats.kendalltau(*zip(*rows)).statistic)
             for level, rows in sorted(pairs.items())
@@ -234,23 +269,26 @@ class Search:
         level = self._planner.family.level(cell)
         predicted = self._predicted.get(self.space.key(cell), {})
         if isinstance(result, Failure):
-            return Evaluation(
-                cell, level, dict(result.objectives), result.status, result.reason, predicted
+            known = _numbers(result.objectives)
+            return Evaluation(cell, level, known, result.status, result.reason, predicted)
+        failed = lambda reason: Evaluation(cell, level, {}, 'failed', reason, predicted)
+        if not isinstance(result, Mapping):
+            return failed(
+                f'the evaluation gave {_quoted(result)}; a dict of numbers by objective is accepted'
             )
-        values = {
-            name: float(value) for name, value in {**self.space.costs(cell), **result}.items()
-        }
-        missing = [name for name in self._knowledge.needed if name not in values]
+        # What can be counted is counted, whatever a log or an evaluator says.
+        costs = self.space.costs(cell)
+        told = {**costs, **result, **costs}
+        missing = [name for name in self._knowledge.needed if name not in told]
         if missing:
             raise ValueError(
                 f'unknown objective {missing[0]!r}: cell {str(cell)!r} came with '
-                f'{", ".join(values) or "none"}'
+                f'{", ".join(map(str, told)) or "none"}'
             )
-        broken = [name for name in self._knowledge.needed if not math.isfinite(values[name])]
+        values = _numbers(told)
+        broken = [name for name in self._knowledge.needed if name not in values]
         if broken:
-            return Evaluation(
-                cell, level, {}, 'failed', f'{broken[0]} is {values[broken[0]]}', predicted
-            )
+            return failed(f'{broken[0]} is {_quoted(told[broken[0]])}')
         return Evaluation(cell, level, values, predicted=predicted)
 
     def _enter(self, evaluation: Evaluation) -> None:
@@ -267,3 +305,22 @@ class Search:
             self._batch = self._planner.plan()
             keys = map(self.space.key, self._batch)
             self._predicted.update(zip(keys, self._planner.predict(self._batch)))
+
+
+def _numbers(values: Mapping) -> dict[str, float]:
+    """The entries of a result that are finite numbers; a text is none."""
+    numbers = {}
+    for name, value in values.items():
+        try:
+            number = math.nan if isinstance(value, (str, bytes)) else float(value)
+        except (TypeError, ValueError):
+            continue
+        if math.isfinite(number):
+            numbers[str(name)] = number
+    return numbers
+
+
+def _quoted(value) -> str:
+    """A value for a sentence, cut to a readable length."""
+    text = repr(value)
+    return text if len(text) <= 80 else f'{text[:80]}...'

@@ -6,6 +6,7 @@ it.
 """
 
 import functools
+import re
 
 import numpy as np
 
@@ -19,17 +20,35 @@ class Space:
 
     A space has `root`, a hashable cell, and the methods `grow` and `encode`; it may be any object
     that has them, of this class or not. `str` of a cell identifies it.
+
+    Attributes:
+        root: the cell without decisions, where every search starts.
+        length, vocabulary_size: optional: the most tokens of a cell and the largest token, of a
+            space of this class whose `encode` gives numbers from 1 up and pads with 0.
+        appends: whether growing puts tokens behind those of the cell.
+        foreign: whether the space is an object of another class.
     """
 
     root = None
+    appends = False
+    foreign = False
 
     def grow(self, cell):
         """Returns the cells with one more decision, always in the same order; () at the end."""
         raise NotImplementedError
 
     def encode(self, cell):
-        """Returns the cell as a sequence of token numbers from 1 up, for the surrogate; 0 pads."""
+        """Returns the decisions in the cell, in order, for the surrogate.
+
+        Any sequence of anything hashable: whole numbers (also 0), strings, of any length. Equal
+        decisions have to be equal tokens. Numbers on a scale, such as a width of 37, belong into
+        `features`.
+        """
         raise NotImplementedError
+
+    def tokens(self, cell) -> tuple[str, ...]:
+        """The names of the decisions, by which users forbid them."""
+        return tuple(re.findall(r'[A-Za-z]\w*', str(cell)))
 
     def key(self, cell) -> str:
         """Canonical form: of all cells with the same key, only one is evaluated."""
@@ -56,8 +75,11 @@ class Space:
         return None
 
     def parse(self, text: str):
-        """Inverse of `str`, needed to resume from a file."""
-        raise ValueError(f'this space cannot read cells such as {text!r}: it has no parse method')
+        """Inverse of `str`. A search resumes without it, since it meets its own cells again."""
+        raise ValueError(
+            f'this space cannot read the cell {text!r}; give it a method parse(text), the inverse '
+            'of str(cell)'
+        )
 
     def record(self, cell) -> dict:
         """Further entries about the cell in the log of evaluations."""
@@ -67,6 +89,8 @@ class Space:
 class _Foreign(Space):
     """An object that is no `Space`: it has `root`, `grow` and `encode`, maybe other methods."""
 
+    foreign = True
+
     def __init__(self, space):
         missing = [name for name in ('root', 'grow', 'encode') if not hasattr(space, name)]
         if missing:
@@ -75,6 +99,12 @@ class _Foreign(Space):
                 'encode(cell)'
             )
         self.root = space.root
+        plain = type(self.root)
+        if plain.__str__ is object.__str__ and plain.__repr__ is object.__repr__:
+            raise ValueError(
+                f'cells of class {plain.__name__} have no text of their own, but str(cell) has to '
+                'identify a cell, also in the next run; give the class a method __str__'
+            )
         for name in (
             'grow',
             'encode',
@@ -88,6 +118,11 @@ class _Foreign(Space):
             'record',
             'length',
             'vocabulary_size',
+            'vocabulary',
+            'tokens',
+            'appends',
+            # Of an object that stands for a space of this class.
+            'foreign',
         ):
             if hasattr(space, name):
                 setattr(self, name, getattr(space, name))
@@ -97,7 +132,7 @@ def as_space(space) -> Space:
     """Returns the space itself, or its methods with the defaults of `Space` where it has none.
 
     Raises:
-        ValueError: if `root`, `grow` or `encode` is missing.
+        ValueError: if `root`, `grow` or `encode` is missing, or `str` does not identify a cell.
     """
     return space if isinstance(space, Space) else _Foreign(space)
 
@@ -110,6 +145,7 @@ class CellSpace(Space):
     """
 
     root = Cell.ROOT
+    appends = True
 
     def __init__(
         self,
@@ -147,6 +183,10 @@ class CellSpace(Space):
         """A number from 1 up for each op; 0 pads."""
         return cell.encode(self.length, vocabulary=self.vocabulary)
 
+    def tokens(self, cell: Cell) -> tuple[str, ...]:
+        """The ops."""
+        return cell.ops
+
     def key(self, cell: Cell) -> str:
         """The canonical form of the cell."""
         return cell.key
@@ -170,106 +210,3 @@ class CellSpace(Space):
     def parse(self, text: str) -> Cell:
         """Reads tokens joined by hyphens."""
         return Cell.parse(text)
-
-
-class Family:
-    """The cells that a search has seen, how they were grown, and the arrays that a surrogate reads.
-
-    Attributes:
-        cells: complete cells, one for each key, in the order of their discovery.
-        row: place in `cells` by key.
-    """
-
-    def __init__(self, space: Space):
-        self.space = space
-        self.cells, self.row = [], {}
-        self._paths = {str(space.root): ()}  # by str(cell): its growth choices from the root
-        self._grown = set()  # str of the cells that have been grown
-        self._ungrown = {}  # cells that have not been grown, complete or not, by str
-        self._tokens, self._features, self._costs = [], [], []
-
-    def add(self, cells) -> None:
-        """Adds complete cells; skips known and incomplete ones."""
-        for cell in cells:
-            if not self.space.complete(cell):
-                continue
-            key = self.space.key(cell)
-            if key not in self.row:
-                self.row[key] = len(self.cells)
-                self.cells.append(cell)
-                self._tokens.append(tuple(self.space.encode(cell)))
-                self._features.append(tuple(self.space.features(cell)))
-                self._costs.append(self.space.costs(cell))
-
-    def grow(self, cell) -> tuple:
-        """Grows a cell, adds the complete cells among the results, and remembers their choices."""
-        children = tuple(self.space.grow(cell))
-        self._grown.add(str(cell))
-        self._ungrown.pop(str(cell), None)
-        self._ungrown.update(
-            (str(child), child) for child in children if str(child) not in self._grown
-        )
-        path = self._paths.get(str(cell))
-        if path is not None:
-            for choice, child in enumerate(children):
-                self._paths.setdefault(str(child), path + (choice,))
-        self.add(children)
-        return children
-
-    def grow_oldest(self) -> bool:
-        """Grows the cell that has waited longest to be grown; returns whether there was one."""
-        if not self._ungrown:
-            return False
-        self.grow(next(iter(self._ungrown.values())))
-        return True
-
-    def mutate(self, cell) -> tuple:
-        """Adds and returns cells one change away: the space's own, or with one choice changed.
-
-        After the changed choice, the later choices of the cell are repeated, as indices into what
-        `grow` offers then. A cell that was not grown here has no recorded choices and so no
-        mutations.
-        """
-        mutants = self.space.mutate(cell)
-        if mutants is None:
-            mutants = tuple(self._change_choices(cell))
-        self.add(mutants)
-        return mutants
-
-    def _change_choices(self, cell):
-        path, prefix = self._paths.get(str(cell), ()), self.space.root
-        for place, kept in enumerate(path):
-            offered = self.grow(prefix)
-            for choice, mutant in enumerate(offered):
-                for later in path[place + 1 :] if choice != kept else ():
-                    children = self.grow(mutant)
-                    if not children:
-                        break
-                    mutant = children[later % len(children)]
-                if choice != kept:
-                    yield mutant
-            prefix = offered[kept]
-
-    def level(self, cell) -> int:
-        """The level that the space gives, or the number of growth steps; 0 if that is unknown."""
-        level = self.space.level(cell)
-        return len(self._paths.get(str(cell), ())) if level is None else level
-
-    def tokens(self) -> np.ndarray:
-        """Tokens of all cells, int32 [N, longest], padded with 0."""
-        length = max((len(row) for row in self._tokens), default=0)
-        padded = [row + (0,) * (length - len(row)) for row in self._tokens]
-        return np.array(padded, np.int32).reshape(-1, length)
-
-    def features(self) -> np.ndarray:
-        """Features of all cells, float32 [N, F]."""
-        return np.array(self._features, np.float32).reshape(len(self.cells), -1)
-
-    def costs(self, names) -> np.ndarray:
-        """Exact costs of all cells, float64 [N, len(names)]."""
-        rows = [[costs[name] for name in names] for costs in self._costs]
-        return np.array(rows, np.float64).reshape(len(rows), len(names))
-
-    def cost_names(self) -> tuple[str, ...]:
-        """Names of the costs that the space knows, empty before the first complete cell."""
-        return tuple(self._costs[0]) if self._costs else ()

@@ -36,7 +36,7 @@ class Lstm(nn.Module):
         self.out = nn.Dense(1)
 
     def __call__(self, tokens, features):
-        """Errors [B] on the scale of `ErrorScale`; tokens int [B, length], features [B, F]."""
+        """Values [B] on the scale of `ValueScale`; tokens int [B, length], features [B, F]."""
         return self.judge(self.read(tokens), features)
 
     def read(self, tokens):

@@ -1,11 +1,11 @@
-"""Predicts the error of cells that have not been trained yet.
+"""Predicts one objective of cells that have not been evaluated yet.
 
 DPP-Net (Dong et al., ECCV 2018), like PNAS (Liu et al., ECCV 2018), lets an LSTM read the tokens of
-a cell and predict its accuracy. Here the members of an ensemble are trained at once under `vmap` on
-the logarithm of the error, and features of a cell, such as its costs, are further inputs. Sequences
-and examples are padded to one shape, so that a whole search compiles one training program and one
-prediction program. A Gaussian process on the same inputs contributes to the mean and gives the
-standard deviation.
+a cell and predict its accuracy. Here the members of an ensemble are trained at once under `vmap`,
+on a scale that fits the values, and features of a cell, such as its costs, are further inputs.
+Sequences and examples are padded to one shape, so that a whole search compiles one training program
+and one prediction program. A Gaussian process and boosted trees on the same inputs contribute to
+the mean, and the process gives the standard deviation.
 """
 
 import dataclasses
@@ -17,8 +17,9 @@ import numpy as np
 
 from common import init as init_lib
 from nas.surrogate import lstm
-from nas.surrogate.error_scale import ErrorScale
 from nas.surrogate.gaussian_process import GaussianProcess
+from nas.surrogate.trees import Trees
+from nas.surrogate.value_scale import ValueScale
 
 CHUNK = 1024  # cells in one call of the compiled prediction
 FARTHEST = 5.0  # standard deviations at which features are clipped
@@ -40,7 +41,10 @@ class SurrogateConfig:
         warm_learning_rate: the same for later fits.
         weight_decay: decoupled, as in AdamW (Loshchilov & Hutter, ICLR 2019).
         capacity: examples for which the training program is compiled; doubles when they do not fit.
-        process: weight of the Gaussian process in the mean, at most 1; the LSTMs have the rest.
+        process: weight of the Gaussian process in the mean, at most 1; the LSTMs have the rest, and
+            are not trained if there is none.
+        trees: weight of boosted trees in the mean, at most 1; the two above share the rest.
+        trees_from: examples from which there are trees: among few they hardly see a difference.
         token: size of one token among the inputs of the Gaussian process, beside features of
             deviation 1.
         spread: factor on the deviation of the Gaussian process. With the whole deviation, a short
@@ -59,21 +63,27 @@ class SurrogateConfig:
     weight_decay: float = 1.0
     capacity: int = 512
     process: float = 0.5
+    trees: float = 1 / 3
+    trees_from: int = 100
     token: float = 0.5
     spread: float = 0.35
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            may_be_zero = ('weight_decay', 'process', 'token', 'spread')
+            may_be_zero = ('weight_decay', 'process', 'trees', 'token', 'spread')
             if not value >= 0 or (value == 0 and field.name not in may_be_zero):
                 raise ValueError(f'{field.name} must be positive, not {value}')
-        if self.process > 1:
-            raise ValueError(f'process must be at most 1, not {self.process}')
+        for name in ('process', 'trees'):
+            if getattr(self, name) > 1:
+                raise ValueError(f'{name} must be at most 1, not {getattr(self, name)}')
 
 
 class Surrogate:
-    """Predicts the error of cells from evaluated ones; fitted again when there are more."""
+    """Predicts an objective of cells from evaluated ones; fitted again when there are more.
+
+    The values may have any sign and size, see `nas.surrogate.value_scale`.
+    """
 
     def __init__(
         self,
@@ -105,53 +115,71 @@ class Surrogate:
             if value < least:
                 raise ValueError(f'{name} is {value}; it must be at least {least}')
         self._length, self._features = length, features
-        self._config, self._process = config, GaussianProcess()
+        self._config, self._process, self._trees = config, GaussianProcess(), Trees(seed)
         self._model = lstm.Lstm(
             vocabulary_size, config.embedding, config.hidden, config.dense, config.weight_decay
         )
         self._rng = np.random.default_rng(seed)
-        self._params = None
+        self._params, self._fitted = None, False
 
-    def fit(self, tokens, features, errors) -> None:
+    @classmethod
+    def light(
+        cls, length: int, vocabulary_size: int, features: int, *, seed: int = 0
+    ) -> 'Surrogate':
+        """A surrogate of the Gaussian process alone, which is fitted in milliseconds."""
+        return cls(
+            length,
+            vocabulary_size,
+            features,
+            config=SurrogateConfig(process=1.0, trees=0.0),
+            seed=seed,
+        )
+
+    def fit(self, tokens, features, values) -> None:
         """Learns all evaluated cells; later fits start from the last parameters.
 
         Args:
             tokens: int [N, length], 0 only after the last token of a cell.
             features: float [N, F].
-            errors: float [N], percent.
+            values: float [N], finite.
 
         Raises:
             ValueError: if there are no examples, a shape or a token is wrong, or a number is not
                 finite.
         """
         tokens, features = self._check(tokens, features)
-        errors = np.asarray(errors, np.float64)
-        if errors.shape != (len(tokens),) or not len(errors):
+        values = np.asarray(values, np.float64)
+        if values.shape != (len(tokens),) or not len(values):
             raise ValueError(
-                f'errors have shape {errors.shape}; accepted is one number for each of the '
+                f'values have shape {values.shape}; accepted is one number for each of the '
                 f'{len(tokens)} cells, and at least one cell'
             )
-        valid = np.isfinite(errors) & (errors >= 0)
+        valid = np.isfinite(values)
         if not valid.all():
-            raise ValueError(
-                f'errors must be percentages, none missing or negative, not {errors[~valid][0]}'
-            )
+            raise ValueError(f'values must be finite numbers, not {values[~valid][0]}')
         self._standardise(features)
-        self._scale = ErrorScale(errors)
+        self._scale = ValueScale(values)
         capacity = self._config.capacity
-        while capacity < len(errors):
+        while capacity < len(values):
             capacity *= 2
-        targets, scaled = self._scale.targets(errors), self._scaled(features)
-        self._process.fit(self._inputs(tokens, scaled), targets)
+        targets, scaled = self._scale.targets(values), self._scaled(features)
+        inputs = self._inputs(tokens, scaled)
+        self._process.fit(inputs, targets)
+        self._grown = self._config.trees > 0 and len(values) >= self._config.trees_from
+        if self._grown:
+            self._trees.fit(inputs, self._scale.plain(values))
         examples = [_pad(part, capacity) for part in (tokens, scaled, targets)]
         config, cold = self._config, self._params is None
+        self._fitted = True
+        if config.process == 1:
+            return
         if cold:
             self._params = self._draw()
         # Batches are drawn here on the host, so that they never contain padding and no random
         # generator has to be compiled, which takes seconds.
         longest = max(config.steps, config.warm_steps)
         rows = self._rng.integers(
-            len(errors), size=(longest, config.members, config.batch), dtype=np.int32
+            len(values), size=(longest, config.members, config.batch), dtype=np.int32
         )
         steps, rate = (
             (config.steps, config.learning_rate)
@@ -161,31 +189,36 @@ class Surrogate:
         self._params = lstm.train(self._model, self._params, rows, *examples, steps, rate)
 
     def predict(self, tokens, features) -> tuple[np.ndarray, np.ndarray]:
-        """Predicts the errors of M cells.
+        """Predicts the values of M cells.
 
         Args:
             tokens: int [M, length], 0 only after the last token of a cell.
             features: float [M, F].
 
         Returns:
-            (mean, std), each float64 [M] in percent: the mean of the LSTMs and the Gaussian process
-            on the scale that they learn, and the deviation of the Gaussian process times
+            (mean, std), each float64 [M]: the weighted mean of the LSTMs, the Gaussian process and
+            the trees on the scale of the LSTMs, and the deviation of the Gaussian process times
             `SurrogateConfig.spread`.
 
         Raises:
             ValueError: before the first fit, or if a shape, a token or a feature is wrong.
         """
-        if self._params is None:
+        if not self._fitted:
             raise ValueError(
                 'the surrogate has not been fitted yet; call fit with evaluated cells first'
             )
         tokens, features = self._check(tokens, features)
         scaled = self._scaled(features)
-        share, spread = self._config.process, self._config.spread
-        likely, std = self._process.predict(self._inputs(tokens, scaled))
-        mean = (1 - share) * self._read(tokens, scaled).mean(axis=0) + share * likely
-        low, high = (self._scale.errors(mean + side * spread * std) for side in (-1, 1))
-        return self._scale.errors(mean), (high - low) / 2
+        config, inputs = self._config, self._inputs(tokens, scaled)
+        likely, std = self._process.predict(inputs)
+        mean, spread = config.process * likely, config.spread
+        if config.process < 1:
+            mean = (1 - config.process) * self._read(tokens, scaled).mean(axis=0) + mean
+        if self._grown:
+            grown = self._scale.standardised(self._trees.predict(inputs))
+            mean = (1 - config.trees) * mean + config.trees * grown
+        low, high = (self._scale.values(mean + side * spread * std) for side in (-1, 1))
+        return self._scale.values(mean), (high - low) / 2
 
     def _read(self, tokens, scaled):
         """Outputs of the LSTMs, [members, M]; tokens [M, length], standardised features [M, F]."""

@@ -7,7 +7,7 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=['nb201_encoding', 'tabular'],
+    submodules=['columns', 'nb201_encoding', 'public', 'table_space', 'tabular'],
     submod_attrs={
         'tabular': ['BENCHMARKS', 'TableSpace', 'load_nas_bench_201', 'load_nas_bench_macro']
     },

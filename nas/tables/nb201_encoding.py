@@ -11,6 +11,8 @@ import itertools
 
 import numpy as np
 
+from common.report.drawing import Box, Row
+
 OPS = ('none', 'skip_connect', 'nor_conv_1x1', 'nor_conv_3x3', 'avg_pool_3x3')
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 NONE, SKIP, CONV1, CONV3, POOL = range(5)
@@ -46,6 +48,24 @@ def parse(arch: str) -> tuple[int, ...]:
                 raise ValueError(f'arch {arch!r} has {part!r} as input {source} of a node{form}')
             ops.append(OPS.index(op))
     return tuple(ops)
+
+
+def rows_of(arch: str) -> list[Row]:
+    """The drawing of a cell: its paths from node 0 to node 3, each with its operations.
+
+    Source: a path with a `none` carries nothing; the outputs of the others are added.
+    """
+    ops, rows = parse(arch), []
+    for path in PATHS:
+        nodes = [0, *(EDGES[edge][1] for edge in path)]
+        carries = all(ops[edge] != NONE for edge in path)
+        label = 'path ' + ' \u2192 '.join(map(str, nodes)) + ' of the nodes'
+        boxes = [Box('node 0')]
+        for edge in path:
+            kind = None if ops[edge] in (NONE, SKIP) else ops[edge] - CONV1
+            boxes += [Box(OPS[ops[edge]], kind=kind), Box(f'node {EDGES[edge][1]}')]
+        rows.append(Row(label if carries else f'{label}, which carries nothing', boxes))
+    return rows
 
 
 def live_ops(ops) -> np.ndarray:

@@ -4,21 +4,30 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from common.executors.base import Executor, describe
+from common.patience import Unavailable
 from nas.cells import cost, plan
 from nas.cells.cell import Cell
+from nas.cells.own_ops import NONE, OwnOps
 from nas.cells.skeleton import Skeleton
 from nas.devices import cache as measurements
-from nas.devices.base import Device, DeviceError
-from nas.executors.base import Executor, describe
+from nas.devices.base import CannotRun, Device
+from nas.devices.measure import measure_fairly
+from nas.devices.same_device import SameDevice
+from nas.search.batches import map_again
+from nas.search.earlier.provenance import ENTRY, UNKNOWN, Provenance
 from nas.search.evaluations import Evaluation, Failure, Outcome
 from nas.search.rungs import Rungs
 from nas.training import evaluate
 from nas.training.evaluate import EvaluationConfig, Job, Result
+from nas.training.objectives.functions import OwnObjective
 from nas.training.recipe import RecipeConfig
 
 # Measured objectives, and the fields of a measurement that hold them.
 MEASURED = {'latency_ms': 'latency_ms', 'memory_mb': 'memory_mb'}
-OBJECTIVES = ('error', *MEASURED, *cost.Cost._fields)
+OBJECTIVES = ('error', *MEASURED, *cost.Cost._fields, 'accuracy')
+# A small cell, which tells whether a device that does not measure another cell is there at all.
+REFERENCE = Cell.parse('bn_relu-conv1x1')
 
 
 class Candidates:
@@ -42,6 +51,10 @@ class Candidates:
         rungs: Rungs | None = None,
         image_cache: str | None = None,
         measurement_cache: measurements.Cache | None = None,
+        ops: OwnOps = NONE,
+        made_with: Provenance = UNKNOWN,
+        own: Sequence[OwnObjective] = (),
+        maximised: Sequence[str] = (),
     ):
         """Checks the objectives.
 
@@ -56,16 +69,24 @@ class Candidates:
             rungs: early stopping, or None.
             image_cache: folder for decoded images, or None.
             measurement_cache: where measurements are kept, or None.
+            ops: own ops, for the processes that train candidates.
+            made_with: what candidates are made with; its device is replaced by the one here.
+            own: objectives of the user's own.
+            maximised: those of the objectives that are maximised.
 
         Raises:
             ValueError: if an objective is unknown, or is measured and there is no device.
         """
-        unknown = [name for name in objectives if name not in OBJECTIVES]
-        if unknown:
+        known = (*OBJECTIVES, *(one.name for one in own))
+        further = tuple(name for name in objectives if name not in known)
+        if further and not getattr(device, 'tells_more', False):
             raise ValueError(
-                f'objective {unknown[0]!r} is unknown; accepted: {", ".join(OBJECTIVES)}'
+                f'objective {further[0]!r} is unknown; accepted: {", ".join(known)}, what your own '
+                'device tells (--device=command:...) and your own functions (--objective)'
             )
-        self._measured = tuple(name for name in objectives if name in MEASURED)
+        self._measured = tuple(name for name in objectives if name in (*MEASURED, *further))
+        self._own, self._maximised = tuple(own), tuple(maximised)
+        self._accuracy = 'accuracy' in objectives
         if self._measured and device is None:
             raise ValueError(f'objective {self._measured[0]!r} needs a device to measure on')
         self._skeleton = skeleton
@@ -73,7 +94,10 @@ class Candidates:
         self._recipe = recipe
         self._evaluation = evaluation
         self._executor, self._device, self._seed = executor, device, seed
-        self._rungs, self._image_cache, self._cache = rungs, image_cache, measurement_cache
+        self._rungs, self._image_cache = rungs, image_cache
+        self._ops = ops
+        self._same = None if device is None else SameDevice(device, cache=measurement_cache)
+        self._made_with = made_with
         # By cell: known costs, errors at the rungs, epochs, planned epochs.
         self._trained: dict[str, tuple] = {}
 
@@ -86,9 +110,20 @@ class Candidates:
                 these, so that it does not depend on the order in which the cells of a batch finish.
 
         Yields:
-            (index of the cell, its `Outcome`) in the order in which they finish.
+            (index of the cell, its `Outcome`) in the order in which they finish. An `Unavailable`
+            says that the executor or the data were away.
+
+        Raises:
+            Unavailable: the device is away; the cells that were measured before have been trained.
+            ValueError: the device does not tell an objective.
         """
-        measured = [self._measure(cell) for cell in cells]
+        measured, away = [], None
+        for cell in cells:
+            try:
+                measured.append(self.measure(cell))
+            except OSError as error:
+                away = error
+                break
         known = [self._trained[str(e.cell)] for e in history if str(e.cell) in self._trained]
         rungs = self._rungs and self._rungs.add([(costs, errors) for costs, errors, _, _ in known])
         places = [i for i, values in enumerate(measured) if not isinstance(values, Failure)]
@@ -96,21 +131,28 @@ class Candidates:
         for i, values in enumerate(measured):
             if isinstance(values, Failure):
                 yield i, Outcome(values)
-        for number, result in self._executor.map(evaluate.run_job, jobs):
+        for number, result in map_again(self._executor, evaluate.run_job, jobs):
             i = places[number]
+            if isinstance(result, Unavailable):
+                yield i, Outcome(result)
+                continue
             outcome = self._outcome(result, measured[i])
             self.replay(cells[i], outcome.result, outcome.extra)
             yield i, outcome
+        if away is not None:
+            raise Unavailable(f'not measured: {describe(away)}') from away
 
     def replay(
         self, cell: Cell, result: Mapping[str, float] | Failure, extra: Mapping[str, Any]
     ) -> None:
         """Takes in a result of this run or an earlier one; `extra` is from its record."""
+        if self._same is not None and 'device' in extra and ENTRY in extra:
+            self._same.expect(extra.get('device_id'))
         if 'rung_errors' in extra:
             values = result.objectives if isinstance(result, Failure) else result
             counts = cost.count(plan.build(cell, self._skeleton))._asdict()
             self._trained[str(cell)] = (
-                self._known_costs({**counts, **values}),
+                self._known_costs({**values, **counts}),
                 tuple(extra['rung_errors']),
                 extra['epochs'],
                 extra['planned_epochs'],
@@ -121,32 +163,55 @@ class Candidates:
         planned = sum(entry[3] for entry in self._trained.values())
         return 1 - sum(entry[2] for entry in self._trained.values()) / planned if planned else 0.0
 
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """Names of what the device measures."""
+        return self._measured
+
+    @property
+    def made_with(self) -> Provenance:
+        """What candidates are made with, with the device as far as it is known."""
+        if self._same is None:
+            return self._made_with
+        return self._made_with.on(self._same.facts(self._same.board))
+
     def _known_costs(self, objectives: Mapping[str, float]) -> dict[str, float]:
-        """The objectives of a candidate that are known before it is trained."""
+        """The objectives of a candidate that are known before it is trained; less is better."""
         return {
-            name: objectives[name]
+            name: -objectives[name] if name in self._maximised else objectives[name]
             for name in ('params', 'flops', *self._measured)
             if name in objectives
         }
 
-    def _measure(self, cell: Cell) -> dict[str, float] | Failure:
+    def measure(self, cell: Cell) -> dict[str, float] | Failure:
+        """What the device measures of a cell, by name; {} if nothing is measured.
+
+        Raises:
+            OSError: the device is away.
+            ValueError: it does not tell an objective.
+        """
         if not self._measured:
             return {}
         try:
-            found = measurements.measure(
-                self._device,
-                plan.build(cell, self._skeleton),
-                cache=self._cache,
-                timing_lock=self._cache and self._cache.timing_lock,
-            )
-        except DeviceError as error:
+            network, reference = (plan.build(c, self._skeleton) for c in (cell, REFERENCE))
+            found = measure_fairly(self._same, network, reference)
+        except CannotRun as error:
             return Failure(f'not measured: {error}')
-        except Exception as error:  # any exception is the failure of this candidate
+        except OSError:  # of the device, the disk or the network
+            raise
+        except Exception as error:  # any other exception is the failure of this candidate
             return Failure(f'not measured: {describe(error)}')
-        values = {name: getattr(found, MEASURED[name]) for name in self._measured}
+        if any(name not in MEASURED and name not in found.figures for name in self._measured):
+            # What is in the cache may be from before the device told it.
+            found = self._same.measure(network, look_up=False)
+        values = {
+            name: getattr(found, MEASURED[name]) if name in MEASURED else found.figures.get(name)
+            for name in self._measured
+        }
         missing = [name for name, value in values.items() if value is None]
         if missing:
-            return Failure(f'device {self._device.name} does not tell {missing[0]}')
+            told = f'; it tells {", ".join(found.figures)}' if found.figures else ''
+            raise ValueError(f'device {self._device.name} does not tell {missing[0]}{told}')
         return values
 
     def _job(self, cell: Cell, measured: Mapping[str, float], rungs: Rungs | None) -> Job:
@@ -161,18 +226,30 @@ class Candidates:
             rungs,
             self._known_costs({**counts, **measured}),
             self._image_cache,
+            self._ops,
+            measured,
+            self._own,
         )
 
     def _outcome(self, result: Result | Failure, measured: Mapping[str, float]) -> Outcome:
         if isinstance(result, Failure):
-            return Outcome(
-                dataclasses.replace(result, objectives={**measured, **result.objectives})
-            )
+            result = dataclasses.replace(result, objectives={**measured, **result.objectives})
+            return Outcome(result, extra=self._origin())
         extra = {
             'rung_errors': list(result.rung_errors),
             'epochs': result.epochs,
             'planned_epochs': result.planned_epochs,
+            **self._origin(),
         }
-        if self._device is not None:
-            extra['device'] = self._device.name
-        return Outcome(result.outcome(measured), result.seconds, extra)
+        accuracy = {'accuracy': 100 - result.error} if self._accuracy else {}
+        told = result.outcome({**measured, **accuracy})
+        return Outcome(told, result.seconds, extra)
+
+    def _origin(self) -> dict[str, Any]:
+        """What a record says of the device, and of all else that its values depend on."""
+        origin = {ENTRY: self.made_with.keys()} if self.made_with.keys() else {}
+        if self._same is not None:
+            origin['device'] = self._device.name
+            if self._same.board is not None:
+                origin['device_id'] = self._same.board
+        return origin

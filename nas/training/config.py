@@ -9,26 +9,31 @@ import dataclasses
 import math
 from typing import Literal
 
+from common.executors.config import ExecutorConfig
 from common.export_config import ExportConfig
 from common.options import (
     READ,
     READ_BEFORE_COLON,
     READ_BEHIND_COLON,
+    READ_LIST,
     WRITTEN,
     check_options,
     option,
 )
 from nas.cells.choice import SKELETON_HELP, UNCHANGED, Sizes
+from nas.cells.own_ops import OPS_HELP
 from nas.devices.config import MeasureConfig
-from nas.executors.config import ExecutorConfig
 from nas.search.config import PlannerConfig
 from nas.search.rungs import Rungs
+from nas.training.objectives.functions import OBJECTIVE_HELP
 
 _DATASET = (
     'data set of images: digits (comes with scikit-learn), cifar10 (prepared by TFDS), cifar10:PATH'
-    ' (the official archive or directory, or a folder or tar of images), folder:PATH (images by'
-    ' class; folder:PATH,stream decodes them as they are needed), imagenet (prepared by TFDS),'
-    ' imagenet:PATH (train/CLASS, val/CLASS)'
+    ' (the official archive or directory, or a folder or tar of images), folder:PATH (a folder or'
+    ' tar: CLASS/x.jpg, or train/CLASS, val/CLASS, test/CLASS; folder:PATH,stream decodes images as'
+    ' they are needed, folder:PATH,background=black lays transparent ones on black, not white),'
+    ' imagenet (prepared by TFDS), imagenet:PATH (train/CLASS, val/CLASS); default: digits, with'
+    ' --from_search that of the search'
 )
 _IMAGE_CACHE = 'directory that keeps decoded images of folders and tars'
 _SEED = 'random seed of the search and its candidates, or of the training'
@@ -105,6 +110,7 @@ class SearchConfig:
 
     skeleton: str | None = option(None, SKELETON_HELP)
     sizes: Sizes = UNCHANGED
+    ops: str | None = option(None, OPS_HELP, path=READ_LIST)
     dataset: str = option('digits', _DATASET, path=READ_BEHIND_COLON)
     image_cache: str | None = option(None, _IMAGE_CACHE, path=WRITTEN)
     seed: int = option(0, _SEED, lower_bound=0)
@@ -115,8 +121,20 @@ class SearchConfig:
     table: str | None = option(None, 'with --benchmark: the npz FILE of the table', path=READ)
     objectives: tuple[str, ...] | None = option(
         None,
-        'objectives to minimise, of error, latency_ms, memory_mb, params, flops, macs; default'
-        ' error,latency_ms,params, for tables their usual objectives',
+        'objectives to minimise, or with a - before the name to maximise: error, accuracy,'
+        ' latency_ms, memory_mb, params, flops, macs, any number that your own device tells, such'
+        ' as energy_mj, and your own functions (--objective); default error,latency_ms,params, for'
+        ' tables their usual objectives',
+    )
+    objective: tuple[str, ...] = option((), OBJECTIVE_HELP)
+    include: tuple[str, ...] = option(
+        (), 'cells, as tokens joined by hyphens, that are evaluated first; they count in the budget'
+    )
+    forbid: tuple[str, ...] = option(
+        (), 'tokens, or runs of tokens such as none-dwconv3x3, that no cell of the search holds'
+    )
+    prefix: tuple[str, ...] = option(
+        (), 'tokens joined by hyphens that all cells of the search begin with; several: any of them'
     )
     worst_error: float | None = option(
         None,
@@ -125,11 +143,29 @@ class SearchConfig:
         ' benchmark, or slightly above the worst error on the front',
         lower_bound=0,
     )
-    constraints: tuple[str, ...] = option((), "upper limits, such as 'latency_ms<50,params<=1e6'")
+    constraints: tuple[str, ...] = option(
+        (), "limits, such as 'latency_ms<50,params<=1e6,accuracy>=90'"
+    )
     budget: int = option(60, 'number of evaluations, including failed ones', lower_bound=1)
+    device_retries: int = option(
+        3,
+        'how often what does not answer (a device, an executor, a disk, the images) is tried again'
+        ' before the search stops; that counts as no evaluation, and the same command goes on',
+        lower_bound=0,
+    )
+    device_pause: float = option(
+        1.0,
+        'seconds before the first retry; each further pause is five times as long, up to 125 s',
+        lower_bound=0,
+    )
+    retry_failed: bool = option(
+        False, 'evaluate the failed cells of an earlier run in the workdir again'
+    )
     levels: int = option(4, 'largest number of operations in a cell', lower_bound=2)
     early_stopping: bool = option(
-        True, 'stop training candidates early if they are clearly dominated'
+        True,
+        'stop training candidates early if they are clearly dominated; not with --objective, whose'
+        ' values are known only after training',
     )
     rung_margin: float = option(
         Rungs.margin,
@@ -138,6 +174,12 @@ class SearchConfig:
     )
     warm_start: str | None = option(
         None, 'evaluations.jsonl of an earlier search to learn from', path=READ
+    )
+    warm_start_as: Literal['evaluations', 'prior'] = option(
+        'evaluations',
+        'evaluations: what was made with the same images, recipe and skeleton counts as evaluated,'
+        ' and is measured again if the device was another one; prior: nothing counts, values made'
+        ' in any way only inform the surrogate',
     )
     planner: PlannerConfig = PlannerConfig()
     recipe: RecipeConfig = RecipeConfig()
@@ -170,7 +212,9 @@ class TrainConfig:
     )
     skeleton: str | None = option(None, SKELETON_HELP)
     sizes: Sizes = UNCHANGED
-    dataset: str = option('digits', _DATASET, path=READ_BEHIND_COLON)
+    ops: str | None = option(None, OPS_HELP, path=READ_LIST)
+    # None: that of the search with `from_search`, otherwise digits.
+    dataset: str | None = option(None, _DATASET, path=READ_BEHIND_COLON)
     image_cache: str | None = option(None, _IMAGE_CACHE, path=WRITTEN)
     seed: int = option(0, _SEED, lower_bound=0)
     holdout: float = option(
@@ -209,6 +253,7 @@ class ExportTrainedConfig:
         ' --workdir itself',
         path=READ,
     )
+    ops: str | None = option(None, OPS_HELP, path=READ_LIST)
     which: Literal['best', 'last'] = option(
         'best', '--mode=export: the best network (lowest held-out error) or the last one'
     )

@@ -12,16 +12,24 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import jax
+
+from common.patience import Unavailable
+from nas.cells import cost
 from nas.cells import plan as plan_lib
 from nas.cells.cell import Cell
+from nas.cells.own_ops import NONE, OwnOps
 from nas.cells.plan import Layer, Plan
 from nas.cells.skeleton import Skeleton
-from nas.datasets.images import Dataset, hold_out
+from nas.datasets.images import Dataset
 from nas.datasets.open_images import open_images
+from nas.datasets.streamed import training_parts
 from nas.search.evaluations import Failure
 from nas.search.rungs import Rungs
 from nas.training import batches, recipe, score
 from nas.training.config import EvaluationConfig, RecipeConfig
+from nas.training.objectives.facts import Facts
+from nas.training.objectives.functions import OwnObjective
 
 # Enough training on the digits to rank cells, within seconds for each cell.
 DIGITS_RECIPE = RecipeConfig(epochs=10, crop=1, mirror=False)
@@ -50,6 +58,7 @@ class Result:
         rung_errors: the lowest error so far at each rung that it reached.
         status: 'ok', or 'stopped' by early stopping.
         reason: why it was stopped.
+        own: objectives of the user's own, by name; none of a stopped candidate.
     """
 
     error: float
@@ -60,10 +69,11 @@ class Result:
     rung_errors: tuple[float, ...] = ()
     status: str = 'ok'
     reason: str = ''
+    own: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     def outcome(self, measured: Mapping[str, float] | None = None) -> dict[str, float] | Failure:
         """The result for `Search.tell`: measured objectives, or a `Failure` if stopped."""
-        objectives = {'error': self.error, **(measured or {})}
+        objectives = {'error': self.error, **(measured or {}), **self.own}
         if self.status == 'ok':
             return objectives
         return Failure(self.reason, status='stopped', objectives=objectives)
@@ -90,6 +100,8 @@ def evaluate_candidate(
     evaluation: EvaluationConfig = _DEFAULT,
     rungs: Rungs | None = None,
     costs: Mapping[str, float] | None = None,
+    measured: Mapping[str, float] | None = None,
+    own: Sequence[OwnObjective] = (),
 ) -> Result:
     """Trains a candidate over all local devices and scores it on held-out images.
 
@@ -102,6 +114,8 @@ def evaluate_candidate(
         evaluation: what is held out.
         rungs: early stopping, or None to train to the end.
         costs: known costs of the candidate, by which `rungs` compares it.
+        measured: what a device measured, for own objectives.
+        own: objectives of the user's own.
 
     Returns:
         The `Result`.
@@ -113,7 +127,8 @@ def evaluate_candidate(
     """
     start = time.monotonic()
     plan = _plan_of(candidate, skeleton)
-    train, validation = hold_out(dataset.train, evaluation.validation_share, evaluation.split_seed)
+    share, split_seed = evaluation.validation_share, evaluation.split_seed
+    train, validation = training_parts(dataset, share, split_seed)
     check_fit(plan, dataset)
     statistics = train.statistics()
     data, held_out = batches.place(train, statistics), batches.place(validation, statistics)
@@ -137,6 +152,19 @@ def evaluate_candidate(
             reason = rungs.dominated(costs or {}, len(rung_errors) - 1, rung_errors[-1])
             if reason:
                 break
+    values = {}
+    if own and not reason:
+        facts = Facts(
+            str(candidate) if isinstance(candidate, Cell) else '',
+            skeleton,
+            plan,
+            cost.count(plan)._asdict(),
+            dict(measured or {}),
+            curve[-1].error,
+            curve[-1].epoch,
+            jax.device_get(recipe.to_variables(state)),
+        )
+        values = {objective.name: objective.value(facts) for objective in own}
     return Result(
         curve[-1].error,
         time.monotonic() - start,
@@ -146,6 +174,7 @@ def evaluate_candidate(
         tuple(rung_errors),
         'stopped' if reason else 'ok',
         reason or '',
+        values,
     )
 
 
@@ -186,6 +215,8 @@ class Job:
         cell, skeleton, config, seed, evaluation, rungs, costs: see `evaluate_candidate`.
         data: text for `open_images`; its images are brought to the skeleton's size and channels.
         cache: folder for decoded images, or None.
+        ops: own ops, which the process that trains the candidate loads.
+        measured, own: see `evaluate_candidate`.
     """
 
     cell: Cell
@@ -197,11 +228,23 @@ class Job:
     rungs: Rungs | None = None
     costs: Mapping[str, float] = dataclasses.field(default_factory=dict)
     cache: str | None = None
+    ops: OwnOps = NONE
+    measured: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    own: tuple[OwnObjective, ...] = ()
 
 
 def run_job(job: Job) -> Result:
-    """Evaluates the candidate of a job, for `Executor.map`. See `evaluate_candidate`."""
-    dataset = _dataset(job.data, job.skeleton.size, job.skeleton.channels, job.cache)
+    """Evaluates the candidate of a job, for `Executor.map`. See `evaluate_candidate`.
+
+    Raises:
+        Unavailable: the images or the own ops cannot be read, which is not the candidate's fault.
+    """
+    try:
+        job.ops.load()
+        dataset = _dataset(job.data, job.skeleton.size, job.skeleton.channels, job.cache)
+    except Exception as error:  # the search has read them before
+        reason = ' '.join(str(error).split()) or type(error).__name__
+        raise Unavailable(f'what candidates need cannot be read: {reason}') from error
     return evaluate_candidate(
         job.cell,
         dataset,
@@ -211,6 +254,8 @@ def run_job(job: Job) -> Result:
         evaluation=job.evaluation,
         rungs=job.rungs,
         costs=job.costs,
+        measured=job.measured,
+        own=job.own,
     )
 
 

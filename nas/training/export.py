@@ -69,8 +69,8 @@ def exportable(trained: Trained, *, pixels: str = 'float32') -> export.Exportabl
             'classes': json.dumps(meta['classes']),
             'preprocessing': (
                 f'inside the file: {"x / 255, then " * (pixels == "uint8")}(x - mean) / std '
-                f'by channel, mean {mean.tolist()}, std {std.tolist()}; outside: bring the '
-                f'image to {size} x {size} pixels as those of the data set'
+                f'by channel, mean {mean.tolist()}, std {std.tolist()}; outside: '
+                f'{trained.preparation.sentence(size, channels)}'
             ),
             'data': meta['data'],
         },

@@ -6,14 +6,15 @@ from typing import Any
 import numpy as np
 
 from common import parallel
-from common.logs import format_seconds, read_metrics
-from common.report.page import Report
+from common.logs import format_seconds
 from common.run import write_json
 from nas.cells.cost import count
 from nas.datasets.images import Images
+from nas.search.report import words
 from nas.training import batches, score
 from nas.training.config import RecipeConfig
 from nas.training.recipe import State
+from nas.training.report.training_page import training_page
 from nas.training.session import Ended
 from nas.training.trained import Trained, load_trained
 
@@ -93,7 +94,7 @@ def finish(
     }
     if parallel.is_main():
         write_json(workdir / RESULTS_FILE, facts)
-        _report(workdir, facts).write(workdir / REPORT_FILE)
+        training_page(workdir, facts).write(workdir / REPORT_FILE)
     return facts
 
 
@@ -102,7 +103,7 @@ def story(facts: dict) -> str:
     best, rate = facts['best'], facts['images_per_second']
     lines = [_line('last', facts['epochs'], facts), _line('best', best['epoch'], best)]
     lines += [facts['note']] * bool(facts['note'])
-    pace = f', {rate:.4g} images/s' if rate else ''
+    pace = f', {words.number(rate)} images/s' if rate else ''
     return '\n'.join(
         [*lines, f'{facts["epochs"]} epochs in {format_seconds(facts["seconds"])}{pace}']
     )
@@ -118,48 +119,3 @@ def _line(name: str, epoch: int, found: dict) -> str:
     return f'{name} (epoch {epoch}): ' + ', '.join(
         f'{what} {value:.2f} %' for what, value in errors.items() if value is not None
     )
-
-
-def _report(workdir: pathlib.Path, facts: dict) -> Report:
-    page = Report(f'{facts["name"]} on {facts["data"]}', subtitle=facts['note'])
-    page.section('Result')
-    rows = [
-        [name, steps, found['held_out_error'], found['test']['error'], found['test']['top5_error']]
-        for name, steps, found in (
-            ('last', facts['steps'], facts),
-            ('best by held-out error', facts['best']['step'], facts['best']),
-        )
-    ]
-    page.table(
-        'Errors',
-        ['network', 'steps', 'held-out error, %', 'test error, %', 'top-5 test error, %'],
-        rows,
-    )
-    page.facts(
-        {
-            name: facts[name]
-            for name in (
-                'params',
-                'flops',
-                'macs',
-                'epochs',
-                'seconds',
-                'images_per_second',
-                'device',
-            )
-        }
-    )
-    page.facts(facts['recipe'], summary='Recipe')
-    page.section('Training')
-    metrics = read_metrics(workdir)
-    named = {'training': '', 'held out': 'held_out_'}
-    for title, column, unit in (('Error', 'error', '%'), ('Loss', 'loss', 'nats')):
-        series = {
-            name: ([row['epoch'] for row in metrics], [row.get(prefix + column) for row in metrics])
-            for name, prefix in named.items()
-            if any(prefix + column in row for row in metrics)
-        }
-        page.curves(title, series, x_label='epoch', y_label=unit)
-    rates = [row['epoch'] for row in metrics], [row['learning_rate'] for row in metrics]
-    page.curves('Learning rate', {'learning rate': rates}, x_label='epoch')
-    return page

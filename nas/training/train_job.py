@@ -1,5 +1,6 @@
 """Runs a whole training in a directory: trains one network by its recipe, then scores it."""
 
+import dataclasses
 import os
 import pathlib
 
@@ -7,16 +8,19 @@ from common import options, parallel
 from common.logs import say
 from common.run import FLAGS_FILE, RunDirectory, check_folder, check_workdir, earlier_run, open_run
 from common.stopping import Stop
-from nas.cells import choice
+from nas.cells import choice, own_ops
 from nas.cells.architecture import Architecture
 from nas.cells.cell import Cell
 from nas.cells.cost import count
+from nas.cells.own_ops import OwnOps
 from nas.datasets.images import Dataset, Images
 from nas.datasets.open_images import open_images
-from nas.datasets.streamed import StreamedImages, hold_out
-from nas.search.found import found_cell
+from nas.datasets.streamed import StreamedImages, training_parts
+from nas.networks import own_ops as own_ops_checks
+from nas.search.earlier.found import found_cell
 from nas.training import batches, final, recipe, session, throughput, trained
 from nas.training.config import SearchConfig, TrainConfig
+from nas.training.data import fitting
 from nas.training.trained import Trained
 
 # Options that may change when a training goes on.
@@ -50,9 +54,14 @@ def train(
     """
     if not workdir:
         raise ValueError("--workdir has to name a directory, new or an earlier run's")
-    config = options.expand_paths(config)
+    config = with_dataset(options.expand_paths(config))
+    folder, own = pathlib.Path(workdir).expanduser(), own_ops_of(config)
+    if not overwrite:
+        own.check_same(earlier_run(folder)[1], workdir=folder, what='training')
+    own.load()
     architecture = choose_architecture(config)
-    folder = pathlib.Path(workdir).expanduser()
+    if architecture.cell is not None:
+        own_ops_checks.check(own.of(architecture.cell), architecture.skeleton)
     opening = {'overwrite': overwrite, 'known': trained.FILES, 'reads': options.read_by(config)}
     check_workdir(workdir, **opening)
     check_folder('image_cache', config.image_cache)
@@ -64,22 +73,45 @@ def train(
     parallel.local_examples(config.recipe.batch_size)
     size, channels, _ = architecture.input
     dataset = open_images(config.dataset, size=size, channels=channels, cache=config.image_cache)
+    config.sizes.check_classes(len(dataset.train.classes), config.dataset)
     architecture = architecture.for_classes(len(dataset.train.classes))
     split = _split(config, dataset)
-    meta = trained.make_meta(architecture, split[0], data=config.dataset, config=config.recipe)
+    meta = trained.make_meta(
+        architecture, split[0], data=config.dataset, config=config.recipe, ops=own
+    )
     if not overwrite:
         _check_same_data(folder, meta)
     text = options.flagfile(config, mode='train', workdir=os.fspath(workdir))
-    digests = {'--dataset': dataset.digest()}
+    digests = {'--dataset': dataset.digest(), **own.inputs()}
     with open_run(workdir, text, inputs=digests, what='training', **opening) as run:
-        run.writes(*trained.TRAINING_FILES)
+        run.writes(*trained.TRAINING_FILES, *own.files())
         if parallel.is_main():
+            own.write(run.path)
             trained.write_meta(run.path, meta)
         facts = _train_in(run, config, architecture, dataset, split, stop)
         run.finish()
     parallel.wait_for_all()
     say(f'{final.story(facts)}; results are in {folder}, {final.REPORT_FILE} shows them')
     return trained.load_trained(folder)
+
+
+def with_dataset(config: TrainConfig) -> TrainConfig:
+    """The configuration with its data set named: that of the search that `--from_search` names."""
+    if config.dataset is not None:
+        return config
+    if config.from_search is None:
+        return dataclasses.replace(config, dataset=SearchConfig.dataset)
+    _, folder = found_cell(config.from_search)
+    return dataclasses.replace(config, dataset=read_search_config(folder).dataset)
+
+
+def own_ops_of(config: TrainConfig) -> OwnOps:
+    """The own ops of a training: those of `--ops`, or of the search that `--from_search` names."""
+    text = config.ops
+    if text is None and config.from_search is not None:
+        _, folder = found_cell(config.from_search)
+        text = own_ops.copies(folder, read_search_config(folder).ops)
+    return own_ops.read(text)
 
 
 def choose_architecture(config: TrainConfig) -> Architecture:
@@ -109,7 +141,7 @@ def _from_search(text: str, skeleton: str | None, sizes: choice.Sizes) -> Archit
     if skeleton is not None:
         base = choice.skeleton_of(skeleton)
     else:
-        base = choice.skeleton_of(earlier.skeleton or choice.SEARCH_SKELETON, earlier.sizes)
+        base = fitting.searched_skeleton(earlier, folder)
     try:
         return Architecture(cell, Cell.parse(cell), sizes.of(base))
     except ValueError as error:
@@ -149,7 +181,8 @@ def _check_same_data(folder: pathlib.Path, meta: dict) -> None:
     """Raises ValueError if the same options mean something else than in an earlier run."""
     earlier = trained.read_meta(folder)
     for name, value in meta.items() if earlier else ():
-        if earlier.get(name) != value:
+        # Runs of earlier versions lack some names.
+        if name in earlier and earlier[name] != value:
             raise ValueError(
                 f'workdir {folder} holds a training with another {name} in '
                 f'{trained.NETWORK_FILE}, so what --dataset or --from_search names has changed; '
@@ -162,7 +195,7 @@ def _split(config: TrainConfig, dataset: Dataset) -> tuple[_Split, _Split | None
     if not config.holdout:
         return dataset.train, None
     try:
-        return hold_out(dataset.train, config.holdout, config.split_seed)
+        return training_parts(dataset, config.holdout, config.split_seed)
     except ValueError as error:
         raise ValueError(f'--holdout={config.holdout:g}: {error}') from None
 

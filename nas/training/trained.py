@@ -22,9 +22,12 @@ import numpy as np
 from common import export_config
 from common.checkpoint import Checkpoints
 from common.run import jsonable, write_json
+from nas.cells import own_ops
 from nas.cells.architecture import Architecture
 from nas.cells.cost import count
+from nas.cells.own_ops import NONE, OwnOps
 from nas.cells.plan import Plan
+from nas.datasets.crops import WHOLE, Preparation
 from nas.datasets.images import Images
 from nas.networks import network
 from nas.networks.convert import convert
@@ -85,7 +88,8 @@ class Trained:
 
         Args:
             images: [B, size, size, channels] uint8 from 0 to 255, of the size and the channels of
-                the images that the network was trained on.
+                the images that the network was trained on, prepared as these were: `read` gives
+                them.
 
         Returns:
             [B, classes] float32, each row with the sum 1.
@@ -104,6 +108,36 @@ class Trained:
             padded = np.pad(batch, ((0, padding), (0, 0), (0, 0), (0, 0)))
             found.append(np.asarray(predict(self.variables, padded, mean, std))[: len(batch)])
         return np.concatenate(found)
+
+    @property
+    def preparation(self) -> Preparation:
+        """How a photograph becomes an image for `predict`."""
+        record = self.meta.get('preparation')
+        return WHOLE if record is None else Preparation.from_dict(record)
+
+    def read(self, *paths) -> np.ndarray:
+        """Reads photographs as the images that the network was scored on.
+
+        The orientation that a camera wrote (EXIF) is obeyed, transparent pixels lie on the
+        background of the data set (white by default), 16 bits are rounded to 8, and the middle
+        square is resized, bilinear and antialiased.
+
+        Args:
+            *paths: image files.
+
+        Returns:
+            [B, size, size, channels] uint8, for `predict`.
+
+        Raises:
+            ValueError: a file is missing or damaged; the message names it.
+        """
+        first = self.plan[0]
+        shape = (first.out_size, first.out_size, first.out_channels)
+        found = np.empty((len(paths), *shape), np.uint8)
+        for place, path in enumerate(paths):
+            path = pathlib.Path(path).expanduser()
+            found[place] = self.preparation.read(path, size=shape[0], channels=shape[2])
+        return found
 
     def deployed(self) -> dict:
         """The variables of `Network(plan, deployed=True)`.
@@ -153,6 +187,7 @@ def make_meta(
     data: str,
     config: RecipeConfig,
     statistics: tuple[np.ndarray, np.ndarray] | None = None,
+    ops: OwnOps = NONE,
 ) -> dict[str, Any]:
     """Makes the content of network.json.
 
@@ -163,13 +198,16 @@ def make_meta(
         config: the recipe.
         statistics: (mean, std) [C] by which images in [0, 1] are normalised; default those of
             `train`.
+        ops: own ops of the run; those that the cell uses are recorded.
 
     Returns:
         {'name', 'cell', 'network', 'skeleton', 'classes', 'mean', 'std', 'size', 'channels',
-        'data', 'recipe'} of strings, numbers, lists and dicts, as JSON gives it back.
+        'data', 'recipe', 'preparation'} of strings, numbers, lists and dicts, as JSON gives it
+        back. A cell with own ops has 'ops' besides, see `nas.cells.own_ops.OwnOps.as_list`.
     """
     mean, std = train.statistics() if statistics is None else statistics
     size, channels, _ = architecture.input
+    used = ops.of(architecture.cell).as_list()
     return jsonable(
         {
             **architecture.as_dict(),
@@ -180,6 +218,8 @@ def make_meta(
             'channels': channels,
             'data': data,
             'recipe': dataclasses.asdict(config),
+            'preparation': train.preparation.as_dict(),
+            **({'ops': used} if used else {}),
         }
     )
 
@@ -189,18 +229,32 @@ def write_meta(workdir, meta: Mapping[str, Any]) -> None:
     write_json(pathlib.Path(workdir) / NETWORK_FILE, dict(meta))
 
 
-def read_meta(workdir) -> dict[str, Any] | None:
+def read_meta(workdir, *, ops: str | None = None) -> dict[str, Any] | None:
     """Returns the content of network.json, or None if the file does not exist.
 
+    Own ops of the network are registered from their copies in the workdir.
+
+    Args:
+        workdir: of the training.
+        ops: files that replace these copies, as in `--ops`.
+
     Raises:
-        ValueError: if it is damaged; the message names the file.
+        ValueError: if it is damaged, or a file of own ops is missing; the message names the file.
     """
     path = pathlib.Path(workdir).expanduser() / NETWORK_FILE
     try:
         meta = json.loads(path.read_text())
-        Architecture.from_dict(meta), RecipeConfig(**meta['recipe'])
+        records = [
+            {name: record[name] for name in ('name', 'sha256', 'module', 'tokens')}
+            for record in meta.get('ops', ())
+        ]
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f'{path} is damaged or not of this version: {error}') from error
+    own_ops.remembered(records, workdir, ops).load()
+    try:
+        Architecture.from_dict(meta), RecipeConfig(**meta['recipe'])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f'{path} is damaged or not of this version: {error}') from error
     return meta
@@ -212,12 +266,16 @@ def state_template(plan: Plan, config: RecipeConfig) -> recipe.State:
     return jax.eval_shape(start, network.variable_shapes(plan))
 
 
-def load_trained(workdir, *, which: Literal['best', 'last'] = 'best') -> Trained:
+def load_trained(
+    workdir, *, which: Literal['best', 'last'] = 'best', ops: str | None = None
+) -> Trained:
     """Opens the network in the workdir of a training, which has ended or still runs.
 
     Args:
         workdir: of `--mode=train`.
         which: 'best', the lowest held-out error (the last if nothing was held out), or 'last'.
+        ops: a file of own ops, in place of the copy that the training has kept in its workdir.
+            Either is run as Python code, so open workdirs of people whom you trust.
 
     Raises:
         ValueError: a file is missing or damaged; the message names it.
@@ -225,7 +283,7 @@ def load_trained(workdir, *, which: Literal['best', 'last'] = 'best') -> Trained
     if which not in ('best', 'last'):
         raise ValueError(f'which is {which!r}; accepted: best, last')
     workdir = pathlib.Path(workdir).expanduser()
-    meta = read_meta(workdir)
+    meta = read_meta(workdir, ops=ops)
     if meta is None:
         raise ValueError(
             f'{workdir / NETWORK_FILE} does not exist; the workdir of a training '

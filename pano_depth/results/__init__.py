@@ -11,9 +11,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         'evaluate_job': ['EvaluateConfig', 'evaluate'],
         'export_job': ['ExportDepthConfig', 'export_depth'],
-        'improve_job': ['ImproveConfig', 'improve'],
         'reconstruct_job': ['ReconstructConfig', 'reconstruct'],
         'reconstruction': ['Reconstruction'],
+        'self_training': ['ImproveConfig', 'improve'],
         'train_job': ['TrainConfig', 'train'],
         'viewer': ['ViewConfig', 'view'],
     },

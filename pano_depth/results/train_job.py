@@ -5,6 +5,8 @@ import os
 import pathlib
 from collections.abc import Callable
 
+import numpy as np
+
 from common import export_config, options, parallel
 from common.options import READ, READ_LIST, WRITTEN, check_options, option
 from common.run import check_folder, digest_of_path, digest_of_tree, open_run
@@ -146,7 +148,7 @@ def train_on(
     workdirs.check(workdir, config, opening, what='training', free=FREE, mode='train')
     params, model = checkpoints.start_model(config.checkpoint, config.model)
     grid, recipe, height = make_grid(model), config.recipe, 2 * model.face_size
-    mask = _read_mask(config)
+    mask = read_mask(config)
     if config.train_data == training.STORED or training.judged_by_rooms(config):
         check_rooms(config.data.rooms, height if config.train_data == training.STORED else 0)
     parallel.local_examples(recipe.batch_size)
@@ -191,8 +193,8 @@ def train_on(
     return Networks(params, model)
 
 
-def _read_mask(config):
-    """The mask of all frames, or None. Raises ValueError for a folder of masks."""
+def read_mask(config: TrainConfig) -> np.ndarray | None:
+    """The mask of all frames, [H, 2H] bool, or None. Raises ValueError for a folder of masks."""
     path = mask_path(config.mask)
     if path is not None and os.path.isdir(path):
         raise ValueError(

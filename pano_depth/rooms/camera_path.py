@@ -32,13 +32,24 @@ class Obstacles(NamedTuple):
     walls: np.ndarray
 
 
-def _in_height(middle, half, height):
-    """Which vertical extents (y down) block a camera at `height` metres or its carrier."""
-    return (half - middle > BODY) & (-middle - half < height + HEADROOM)
+def find_obstacles(scene, height, over=None):
+    """The obstacles for a camera at a height.
 
+    Args:
+        scene: `Scene` of numpy arrays.
+        height: of the camera over the floor, metres.
+        over: metres that the camera keeps above things which it passes over, on a stick or a
+            stand; None: somebody carries it who walks on the floor.
 
-def find_obstacles(scene, height):
-    """The obstacles for a camera carried at `height` metres."""
+    Returns:
+        `Obstacles`.
+    """
+    lowest = BODY if over is None else height - over
+
+    def in_height(middle, half):
+        """Which vertical extents (y down) block the camera or its carrier."""
+        return (half - middle > lowest) & (-middle - half < height + HEADROOM)
+
     groups, size = scene.turned_centre.shape[:2]
     centre = np.concatenate([scene.box_centre, scene.turned_centre.reshape(-1, 3)]).astype(
         np.float64
@@ -47,12 +58,12 @@ def find_obstacles(scene, height):
     turned = np.repeat(scene.turned_yaw.astype(np.float64), size)
     yaw = np.concatenate([np.zeros(len(scene.box_centre)), turned])
     in_way = half[:, 0] > 0
-    in_way &= _in_height(centre[:, 1], half[:, 1], height)
+    in_way &= in_height(centre[:, 1], half[:, 1])
     plan, half, yaw = centre[in_way][:, [0, 2]], half[in_way][:, [0, 2]], yaw[in_way]
     radius = np.concatenate([scene.ellipsoid_radius[:, [0, 2]].max(axis=1), scene.cylinder_radius])
     middle = np.concatenate([scene.ellipsoid_centre, scene.cylinder_centre])
     reach = np.concatenate([scene.ellipsoid_radius[:, 1], scene.cylinder_half])
-    round_in_way = (radius > 0) & _in_height(middle[:, 1], reach, height)
+    round_in_way = (radius > 0) & in_height(middle[:, 1], reach)
     discs = np.column_stack([middle[:, [0, 2]], radius])[round_in_way]
     walls = scene.shell[:, [0, 2]].reshape(4).astype(np.float64)
     return Obstacles(plan, half, np.cos(yaw), np.sin(yaw), discs.astype(np.float64), walls)
@@ -110,7 +121,7 @@ def _smoothed(values, width):
     return sum(weight * padded[i : i + len(values)] for i, weight in enumerate(kernel))
 
 
-def _walk(rng, obstacles, length, margin):
+def _walk(rng, obstacles, length, margin, begin=None):
     """A line [N, 2] of points `STRIDE` apart, at least `length` long, around the obstacles."""
     walls = obstacles.walls
     x, z = rng.uniform(walls[0], walls[2], 48), rng.uniform(walls[1], walls[3], 48)
@@ -118,7 +129,7 @@ def _walk(rng, obstacles, length, margin):
     free = np.flatnonzero(room > margin + 0.1)
     # The better of two free places: people keep away from walls.
     start = max(free[:2], key=lambda place: room[place]) if len(free) else int(np.argmax(room))
-    point = np.array([x[start], z[start]])
+    point = np.array([x[start], z[start]] if begin is None else begin)
     ahead = np.array([0.2, 0.45, 0.8])
 
     def look(headings):
@@ -224,6 +235,8 @@ def camera_path(
     max_tilt=MAX_TILT,
     margin=0.25,
     tries=6,
+    over=None,
+    begin=None,
 ):
     """Walks a camera through a scene.
 
@@ -238,6 +251,8 @@ def camera_path(
         margin: distance that the camera keeps from obstacles, metres.
         tries: largest number of walks to draw. The first walk that keeps the margin all along is
             taken; otherwise the walk that keeps it for longest, walked slowly up to that point.
+        over: see `find_obstacles`.
+        begin: (x, z) where walks begin; None: each draws a place.
 
     Returns:
         `Motion` of [frames, 3, 3] and [frames, 3] numpy float64, camera to scene.
@@ -249,11 +264,11 @@ def camera_path(
         raise ValueError(f'frames is {frames}; at least 1 is accepted')
     rng = np.random.default_rng([seed, index, 1])
     height = min(between(rng, *heights), -float(scene.shell[0, 1]) - 0.3)
-    obstacles = find_obstacles(scene, height)
+    obstacles = find_obstacles(scene, height, over)
     best = None
     for _ in range(tries):
         distance = np.cumsum(_speeds(rng, frames, step))
-        line = _smoothed(_walk(rng, obstacles, distance[-1] + STRIDE, margin + 0.05), 2.0)
+        line = _smoothed(_walk(rng, obstacles, distance[-1] + STRIDE, margin + 0.05, begin), 2.0)
         tight = np.flatnonzero(clearance(obstacles, line[:, 0], line[:, 1]) < margin)
         reach = STRIDE * (max(tight[0] - 3, 0) if len(tight) else len(line))
         if best is None or reach > best[0]:

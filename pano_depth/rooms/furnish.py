@@ -24,6 +24,7 @@ class Contents:
         ellipsoids: `(x, height, z, radius_x, radius_y, radius_z, material)`.
         cylinders: `(x, z, radius, bottom, top, material)`, vertical.
         footprints: `(x0, z0, x1, z1)` of the floor that is taken.
+        spare: places among the boxes that furniture leaves free.
     """
 
     boxes: list
@@ -31,6 +32,7 @@ class Contents:
     ellipsoids: list = dataclasses.field(default_factory=list)
     cylinders: list = dataclasses.field(default_factory=list)
     footprints: list = dataclasses.field(default_factory=list)
+    spare: int = 6
 
     def add_boxes(self, boxes, spare=0):
         """Appends boxes if at least `spare` places remain after them; returns whether it did."""
@@ -66,7 +68,7 @@ def wall_box(room, side, along, across, bottom, top, material):
     return (along[0], along[1], bottom, top, low, high, material)
 
 
-def _place(rng, contents, room, piece, ceiling):
+def place(rng, contents, room, piece, ceiling):
     """Tries to stand a piece with its back against a wall."""
     width, depth, height, boxes = piece(rng, ceiling)
     for _ in range(4):
@@ -96,12 +98,12 @@ def _place(rng, contents, room, piece, ceiling):
             )
             for b in boxes
         ]
-        if contents.add_boxes(placed, spare=6):
+        if contents.add_boxes(placed, spare=contents.spare):
             contents.footprints.append(foot)
         return
 
 
-def _stand(rng, contents, room, piece, ceiling):
+def stand(rng, contents, room, piece, ceiling):
     """Tries to stand a piece freely, turned by any angle where there is a place for that."""
     width, depth, height, boxes = piece(rng, ceiling)
     turn = len(contents.turned) < GROUPS and len(boxes) <= GROUP_BOXES and rng.random() < 0.85
@@ -120,13 +122,13 @@ def _stand(rng, contents, room, piece, ceiling):
             contents.turned.append((x, z, yaw, boxes))
         else:
             placed = [(b[0] + x, b[1] + x, b[2], b[3], b[4] + z, b[5] + z, b[6]) for b in boxes]
-            if not contents.add_boxes(placed, spare=6):
+            if not contents.add_boxes(placed, spare=contents.spare):
                 return
         contents.footprints.append(foot)
         return
 
 
-def _plant(rng, contents, room):
+def plant(rng, contents, room):
     """A pot with leaves, in a free spot near a wall."""
     radius = between(rng, 0.12, 0.22)
     x = pick(rng, (room[0] + radius + 0.1, room[2] - radius - 0.1))
@@ -149,7 +151,7 @@ def _plant(rng, contents, room):
     contents.footprints.append(foot)
 
 
-def _lamp(rng, contents, room, ceiling):
+def hang_lamp(rng, contents, room, ceiling):
     """Hangs a lamp; returns the (x, height, z) that its light comes from."""
     x = between(rng, 0.35, 0.65) * (room[2] - room[0]) + room[0]
     z = between(rng, 0.35, 0.65) * (room[3] - room[1]) + room[1]
@@ -209,15 +211,15 @@ def _decorate(rng, contents, room, side, reserved, outer, ceiling):
     return light
 
 
-def _rug(rng, contents, room):
+def rug(rng, contents, room):
     """A rug in the middle of a room."""
     half_x, half_z = between(rng, 0.6, 1.3), between(rng, 0.5, 1.0)
     x, z = (room[0] + room[2]) / 2, (room[1] + room[3]) / 2
     box = (x - half_x, x + half_x, 0.0, 0.015, z - half_z, z + half_z, materials.carpet(rng))
-    contents.add_boxes([box], spare=6)
+    contents.add_boxes([box], spare=contents.spare)
 
 
-def _pillar(rng, contents, room, ceiling):
+def pillar(rng, contents, room, ceiling):
     """A round pillar from floor to ceiling."""
     x = between(rng, 0.3, 0.7) * (room[2] - room[0]) + room[0]
     z = between(rng, 0.3, 0.7) * (room[3] - room[1]) + room[1]
@@ -226,7 +228,7 @@ def _pillar(rng, contents, room, ceiling):
     contents.footprints.append((x - radius, z - radius, x + radius, z + radius))
 
 
-def _keep_doorways(contents, plan):
+def keep_doorways(contents, plan):
     """Keeps the floor around doorways free; returns the openings (start, end) by room and side."""
     openings = [[[] for _ in range(4)] for _ in plan.rooms]
     for wall in plan.walls:
@@ -256,8 +258,8 @@ def furnish(rng, plan, walls):
     """
     contents = Contents(list(walls))
     lamps, windows = [], []
-    for room, sides in zip(plan.rooms, _keep_doorways(contents, plan)):
-        lamps.append(_lamp(rng, contents, room, plan.ceiling))
+    for room, sides in zip(plan.rooms, keep_doorways(contents, plan)):
+        lamps.append(hang_lamp(rng, contents, room, plan.ceiling))
         lights = []
         for side in range(4):
             outer = abs(abs(room[side]) - plan.size[side % 2] / 2) < 1e-6
@@ -268,13 +270,13 @@ def furnish(rng, plan, walls):
         area = (room[2] - room[0]) * (room[3] - room[1])
         against, free = furniture.ROOM_USES[pick(rng, tuple(furniture.ROOM_USES))]
         if rng.random() < 0.35 and area > 8:
-            _rug(rng, contents, room)
+            rug(rng, contents, room)
         if rng.random() < 0.08 and area > 14 and len(contents.cylinders) < CYLINDERS:
-            _pillar(rng, contents, room, plan.ceiling)
+            pillar(rng, contents, room, plan.ceiling)
         for _ in range(round(crowd * min(area / 1.8, 12))):
-            _place(rng, contents, room, pick(rng, against), plan.ceiling)
+            place(rng, contents, room, pick(rng, against), plan.ceiling)
         for _ in range(round(crowd * min(area / 6, 4))):
-            _stand(rng, contents, room, pick(rng, free), plan.ceiling)
+            stand(rng, contents, room, pick(rng, free), plan.ceiling)
         if rng.random() < 0.5:
-            _plant(rng, contents, room)
+            plant(rng, contents, room)
     return contents, lamps, windows

@@ -14,7 +14,15 @@ def _any(rng):
     return pick(rng, (materials.wood, materials.wood, materials.lacquer))(rng)
 
 
-def _legs(width, depth, height, thick, material):
+def legs(width, depth, height, thick, material):
+    """Four legs in the corners of a footprint.
+
+    Args:
+        width, depth: of the footprint, metres.
+        height: of the legs.
+        thick: side of a leg.
+        material: a material row.
+    """
     x, z = width / 2, depth / 2
     return [
         (
@@ -46,7 +54,7 @@ def desk(rng, ceiling):
             wood,
         )
     ]
-    boxes += _legs(width - 0.06, depth - 0.06, height - 0.03, between(rng, 0.04, 0.08), wood)
+    boxes += legs(width - 0.06, depth - 0.06, height - 0.03, between(rng, 0.04, 0.08), wood)
     if rng.random() < 0.6:
         x, w = between(rng, -0.25, 0.2) * width, between(rng, 0.15, 0.3)
         boxes.append(
@@ -81,7 +89,7 @@ def chair(rng, ceiling):
     width, depth, seat = between(rng, 0.4, 0.5), between(rng, 0.4, 0.5), between(rng, 0.42, 0.48)
     height = seat + between(rng, 0.35, 0.6)
     frame, cover = _any(rng), pick(rng, (materials.fabric, materials.lacquer, materials.wood))(rng)
-    boxes = _legs(width, depth, seat - 0.04, 0.04, frame)
+    boxes = legs(width, depth, seat - 0.04, 0.04, frame)
     boxes.append((-width / 2, width / 2, seat - 0.05, seat, -depth / 2, depth / 2, cover))
     boxes.append((-width / 2, width / 2, seat + 0.1, height, -depth / 2, -depth / 2 + 0.04, cover))
     return width, depth, height, boxes

@@ -20,6 +20,7 @@ import numpy as np
 #   phase                 phase of the lattice in cells
 #   swap                  whether u and v change places
 #   emission, seed        light that the surface emits; seed of its random numbers
+#   mirror                share of the light that it mirrors, seen head on
 FIELDS = (
     'a_red',
     'a_green',
@@ -45,6 +46,7 @@ FIELDS = (
     'swap',
     'emission',
     'seed',
+    'mirror',
 )
 COLUMN = {name: index for index, name in enumerate(FIELDS)}
 PLAIN_CELL = 1e3  # metres: one cell holds everything
@@ -90,6 +92,7 @@ def material(
     phase=(0.5, 0.5),
     swap=0,
     emission=0.0,
+    mirror=0.0,
 ):
     """A row of `FIELDS` as a tuple of floats; `b` and `joint_colour` default to shades of `a`."""
     b = mixed(a, (0.0, 0.0, 0.0), 0.5) if b is None else b
@@ -110,6 +113,7 @@ def material(
         swap,
         emission,
         float(int(rng.random() * 4096)),
+        mirror,
     )
 
 
@@ -349,6 +353,14 @@ def lamp(rng):
 
 FLOORS = (planks, planks, planks, tiles, tiles, carpet)
 WALLS = (paint, paint, paint, paint, wallpaper, wallpaper, bricks)
+
+
+def changed(row, **values):
+    """A material row with other values in the named columns."""
+    row = list(row)
+    for name, value in values.items():
+        row[COLUMN[name]] = value
+    return tuple(row)
 
 
 def table(rows):

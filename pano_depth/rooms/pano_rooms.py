@@ -12,6 +12,7 @@ import tensorflow_datasets as tfds
 from pano_depth.footage.clip import Clip
 from pano_depth.kernels.rigid import Motion
 from pano_depth.rooms.rooms import FPS, render_clip
+from pano_depth.rooms.wide.shots import USUAL, WIDE
 
 # Seeds of the splits' scenes, far from the seeds that people give to `render_clip`.
 FAMILIES = {'train': 2**40, 'val': 2**40 + 1, 'test': 2**40 + 2}
@@ -26,6 +27,7 @@ class RoomsConfig(tfds.core.BuilderConfig):
         frames: in each clip.
         train, val, test: number of clips in each split.
         roominess: range of the factor by which floor plans are larger than usual.
+        style: one of `wide.shots.STYLES`.
     """
 
     height: int = 64
@@ -34,6 +36,7 @@ class RoomsConfig(tfds.core.BuilderConfig):
     val: int = 32
     test: int = 64
     roominess: tuple = (1.0, 1.0)
+    style: str = USUAL
 
 
 def _config(name, height, frames, train, val, test, **more):
@@ -54,7 +57,8 @@ def _configs():
     """All configurations of the data set.
 
     There is a tiny one for tests. Each size has one to train on, a small one to evaluate live
-    training, and one with homes and halls of all sizes, on which the shipped weights were trained.
+    training, one with homes and halls of all sizes, on which the shipped weights were trained, and
+    two of the wide style: short clips of all kinds of places, as real cameras see them.
     """
     sizes = [(height, f'{height}x{2 * height}') for height in (32, 64, 128, 256, 512)]
     return (
@@ -63,6 +67,12 @@ def _configs():
         + [_config(name + '_eval', height, 8, 64, 16, 48) for height, name in sizes]
         + [
             _config(name + '_roomy', height, 16, 512, 32, 32, roominess=(1.0, 1.8))
+            for height, name in sizes
+        ]
+        + [_config('tiny_wide', 32, 3, 8, 4, 4, style=WIDE)]
+        + [_config(name + '_wide', height, 8, 1024, 32, 96, style=WIDE) for height, name in sizes]
+        + [
+            _config(name + '_wide_eval', height, 4, 128, 16, 96, style=WIDE)
             for height, name in sizes
         ]
     )
@@ -118,6 +128,7 @@ class PanoRooms(tfds.core.GeneratorBasedBuilder):
                 width=2 * config.height,
                 name=f'{split}_{index:05d}',
                 roominess=config.roominess,
+                style=config.style,
             )
             yield (
                 index,
@@ -159,6 +170,25 @@ def data_folder(data_dir=None):
     return pathlib.Path(data_dir or tfds.core.constants.DATA_DIR).expanduser()
 
 
+def style_of(config):
+    """The style of the rooms of a configuration, for streams that render them live.
+
+    Args:
+        config: name of one of `PanoRooms.BUILDER_CONFIGS`.
+
+    Returns:
+        One of `wide.shots.STYLES`.
+
+    Raises:
+        ValueError: for an unknown config.
+    """
+    if config not in PanoRooms.builder_configs:
+        raise ValueError(
+            f'config is {config!r}; accepted are {", ".join(PanoRooms.builder_configs)}'
+        )
+    return PanoRooms.builder_configs[config].style
+
+
 def load(split, config='64x128', data_dir=None):
     """Opens one split of PanoRooms and builds the data set first if it is not there yet.
 
@@ -178,10 +208,7 @@ def load(split, config='64x128', data_dir=None):
     """
     if split not in FAMILIES:
         raise ValueError(f'split is {split!r}; accepted are {", ".join(FAMILIES)}')
-    if config not in PanoRooms.builder_configs:
-        raise ValueError(
-            f'config is {config!r}; accepted are {", ".join(PanoRooms.builder_configs)}'
-        )
+    style_of(config)
     builder = PanoRooms(config=config, data_dir=data_dir, file_format='array_record')
     builder.download_and_prepare()
     return ClipSource(builder.as_data_source(split=split), f'pano_rooms/{config} {split}')

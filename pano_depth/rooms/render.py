@@ -13,9 +13,11 @@ from pano_depth.rooms.furnish import ALIGNED, ELLIPSOIDS, GROUP_BOXES, GROUPS
 from pano_depth.rooms.materials import COLUMN
 from pano_depth.rooms.textures import albedo
 from pano_depth.rooms.trace import SHELL, first_hit, is_blocked
+from pano_depth.rooms.wide import reflect
 
 EXPOSURE = 1.4
 LIGHT_RADIUS = 0.12  # metres: the lamps' size, which softens shadows
+FARTHEST = 60.0  # metres: what is farther counts as infinitely far, like the sky; homes are smaller
 
 
 def _geometry(scene):
@@ -110,8 +112,8 @@ def _room_of(scene, x, z):
     return {'index': values[0], 'bounds': values[1:5], **lights}
 
 
-def _material(scene, primitive, room, normal, local, point):
-    """Material columns and surface coordinates (u, v); walls and floors use their room."""
+def _slot(primitive, room, normal):
+    """Row of the material of each point, and whether it belongs to the room: walls, floors."""
     structural = (primitive < scenes.WALL_BOXES) | (primitive == SHELL)
     kind = jnp.where(
         normal[1] < -0.5,
@@ -119,7 +121,13 @@ def _material(scene, primitive, room, normal, local, point):
         jnp.where(normal[1] > 0.5, 1, jnp.where(jnp.abs(normal[0]) > 0.5, 2, 3)),
     )
     own = scenes.PRIMITIVES + scenes.ROOM_MATERIALS * room['index'] + kind
-    rows = scene.material[jnp.where(structural, own, primitive)]
+    return jnp.where(structural, own, primitive), structural
+
+
+def _material(scene, primitive, room, normal, local, point):
+    """Material columns and surface coordinates (u, v); walls and floors use their room."""
+    slot, structural = _slot(primitive, room, normal)
+    rows = scene.material[slot]
     x, y, z = (jnp.where(structural, p, q) for p, q in zip(point, local))
     size = [jnp.abs(n) for n in normal]
     sideways = size[0] >= jnp.maximum(size[1], size[2])
@@ -184,6 +192,15 @@ def _shade(scene, geometry, origin, direction, distance, primitive, lamp, pixel)
     return tuple(1 - jnp.exp(-EXPOSURE * c * (lit + emission)) for c, lit in zip(colour, light))
 
 
+def _mirrors(scene, geometry, origin, direction, distance, primitive):
+    """How much the surface at each ray mirrors, and what decides where: `reflect.Mirrors`."""
+    point = [o + distance * d for o, d in zip(origin, direction)]
+    normal, own_normal, _ = _surface(geometry, primitive, point)
+    room = _room_of(scene, point[0] + 0.02 * normal[0], point[2] + 0.02 * normal[2])
+    share = scene.material[:, COLUMN['mirror']][_slot(primitive, room, own_normal)[0]]
+    return reflect.Mirrors(share, normal, direction, point, room['bounds'])
+
+
 def _angles(count, span, samples):
     """Sines and cosines [1 + samples, count] over `span` radians: of pixels, then of sub-pixels."""
     parts = np.concatenate([[0.5], (np.arange(samples) + 0.5) / samples])
@@ -203,8 +220,11 @@ def _rays(rotation, latitude, longitude):
     )
 
 
-def _render_rows(scene, geometry, rotation, translation, latitudes, longitudes):
-    """Colour [rows, W, 3] and depth [rows, W] of a block of rows, given its `_angles`."""
+def _render_rows(scene, geometry, rotation, translation, latitudes, longitudes, mirrors):
+    """Colour [rows, W, 3], depth [rows, W] and mirrors of a block of rows, given its `_angles`.
+
+    The third is None unless `mirrors` is true.
+    """
     origin = tuple(translation)
     samples = latitudes[0].shape[0] - 1
     # Sample 0 is the pixel's centre, whose ray gives the depth; the others give the colour.
@@ -236,10 +256,14 @@ def _render_rows(scene, geometry, rotation, translation, latitudes, longitudes):
     total, _ = jax.lax.scan(add, (jnp.zeros(distances.shape[1:]),) * 3, items)
     # Stacked after the loop and alone: inside of the loop, a stack would prevent vectorisation.
     total = jax.lax.optimization_barrier(tuple(jnp.sqrt(t / samples**2) for t in total))
-    return jnp.stack(total, axis=-1), distances[0]
+    found = None
+    if mirrors:
+        direction = rays((rows[0], columns[0]))
+        found = _mirrors(scene, geometry, origin, direction, distances[0], primitives[0])
+    return jnp.stack(total, axis=-1), distances[0], found
 
 
-def render(scene, rotation, translation, height, width, *, samples=2, chunk=2**15):
+def render(scene, rotation, translation, height, width, *, samples=2, chunk=2**15, mirrors=False):
     """Renders views of one scene.
 
     Args:
@@ -250,10 +274,11 @@ def render(scene, rotation, translation, height, width, *, samples=2, chunk=2**1
         height, width: of the equirectangular image.
         samples: the square root of the number of colour rays a pixel.
         chunk: about how many pixels are rendered at once; more suits an accelerator.
+        mirrors: whether surfaces mirror as their materials say; the usual rooms have none that do.
 
     Returns:
         `(rgb, depth)`: [..., H, W, 3] float32 in [0, 1]; [..., H, W] float32 range in metres along
-        the ray through the pixel's centre.
+        the ray through the pixel's centre, 0 beyond `FARTHEST`. A mirror's range is its surface's.
 
     Raises:
         ValueError: if the size is not at least 2 x 4 or samples is below 1.
@@ -280,11 +305,16 @@ def render(scene, rotation, translation, height, width, *, samples=2, chunk=2**1
 
     def one(view):
         def block(rows):
-            return _render_rows(scene, geometry, *view, rows, longitudes)
+            return _render_rows(scene, geometry, *view, rows, longitudes, mirrors)
 
-        rgb, depth = jax.lax.map(block, latitudes)
-        return rgb.reshape(height, width, 3), depth.reshape(height, width)
+        rgb, depth, found = jax.lax.map(block, latitudes)
+        rgb, depth = rgb.reshape(height, width, 3), depth.reshape(height, width)
+        if mirrors:
+            found = jax.tree.map(lambda part: part.reshape(height, width), found)
+            rgb = reflect.add(rgb, found, *view, scene.shell)
+        return rgb, depth
 
     views = (rotation.reshape(-1, 3, 3), translation.reshape(-1, 3))
     rgb, depth = jax.lax.map(one, views, batch_size=max(1, chunk // (height * width)))
+    depth = jnp.where(depth > FARTHEST, 0.0, depth)
     return rgb.reshape(*batch, height, width, 3), depth.reshape(*batch, height, width)

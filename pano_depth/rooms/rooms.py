@@ -1,23 +1,13 @@
 """Clips of procedural rooms, rendered where they are needed."""
 
-import functools
-
-import jax
 import numpy as np
 
 from pano_depth.footage.clip import Clip
 from pano_depth.kernels.rigid import Motion
-from pano_depth.rooms.camera_path import camera_path
-from pano_depth.rooms.render import render
-from pano_depth.rooms.scene import make_scene
+from pano_depth.rooms.wide.shots import USUAL, make_shot, shooter
 
 FPS = 6.0  # so that a walker moves 10 to 35 cm a frame
 SAMPLE = (2018, 34)  # seed and index of the sample clip: two furnished rooms, a walk of 5.7 m
-
-
-@functools.lru_cache(maxsize=8)
-def _renderer(height, width):
-    return jax.jit(functools.partial(render, height=height, width=width))
 
 
 def relative_to_first(poses):
@@ -34,7 +24,17 @@ def relative_to_first(poses):
 
 
 def render_clip(
-    seed, index, *, frames, height, width, name=None, batch=8, roominess=(1.0, 1.0), **path
+    seed,
+    index,
+    *,
+    frames,
+    height,
+    width,
+    name=None,
+    batch=8,
+    roominess=(1.0, 1.0),
+    style=USUAL,
+    **path,
 ):
     """Renders a walk through scene `index` of the family `seed`.
 
@@ -44,38 +44,36 @@ def render_clip(
         height, width: of a frame, pixels; width is twice the height.
         name: of the clip, `room_<index>` if None.
         batch: frames rendered by one call.
-        roominess: see `scene.make_scene`.
-        **path: options of `camera_path`.
+        roominess: see `scene.make_scene`; of the usual style.
+        style: one of `wide.shots.STYLES`.
+        **path: options of `camera_path`; of the usual style.
 
     Returns:
-        `Clip` with depth and poses.
+        `Clip` with depth (0 where there is none) and poses.
 
     Raises:
-        ValueError: if the width is not twice the height or frames is below 1.
+        ValueError: if the width is not twice the height, frames is below 1, or there is no such
+            style.
     """
     if width != 2 * height:
         raise ValueError(
             f'height x width is {height} x {width}; an equirectangular image is twice as wide as'
             ' high'
         )
-    scene = make_scene(seed, index, roominess=roominess)
-    poses = camera_path(scene, seed, index, frames, **path)
+    shot = make_shot(seed, index, frames, style=style, roominess=roominess, **path)
     images, depths = [], []
     for start in range(0, frames, batch):
         # The last batch is filled up, so that one program renders all batches.
         chosen = np.minimum(np.arange(start, start + batch), frames - 1)
-        rgb, depth = _renderer(height, width)(
-            scene,
-            poses.rotation[chosen].astype(np.float32),
-            poses.translation[chosen].astype(np.float32),
-        )
+        poses = Motion(*(part[chosen].astype(np.float32) for part in shot.poses))
+        rgb, depth = shooter(height, width)(shot._replace(poses=poses), chosen)
         images.append(np.rint(np.asarray(rgb) * 255).astype(np.uint8))
         depths.append(np.asarray(depth))
     return Clip(
         name or f'room_{index:05d}',
         np.concatenate(images)[:frames],
         np.concatenate(depths)[:frames],
-        relative_to_first(poses),
+        relative_to_first(shot.poses),
         FPS,
     )
 

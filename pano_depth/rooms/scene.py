@@ -76,8 +76,16 @@ def _centre_half(boxes, count):
     return (bounds[:, ::2] + bounds[:, 1::2]) / 2, (bounds[:, 1::2] - bounds[:, ::2]) / 2
 
 
-def _wall_boxes(plan, blank):
-    """Two segments and a lintel for each dividing wall, padded to `WALL_BOXES`."""
+def wall_boxes(plan, blank):
+    """Two segments and a lintel for each dividing wall, padded to `WALL_BOXES`.
+
+    Args:
+        plan: `FloorPlan`.
+        blank: a material row.
+
+    Returns:
+        Boxes as in `furnish.Contents`.
+    """
     boxes = []
     for wall in plan.walls:
         low, high = wall.position - plan.thickness / 2, wall.position + plan.thickness / 2
@@ -105,8 +113,16 @@ def _turned(pieces, blank):
     return centre, half, yaws, rows
 
 
-def _room_materials(rng, rooms):
-    """Floor, ceiling and wall materials of each room; neighbours often share them."""
+def room_materials(rng, rooms):
+    """Floor, ceiling and wall materials of each room; neighbours often share them.
+
+    Args:
+        rng: numpy `Generator`.
+        rooms: of the plan.
+
+    Returns:
+        `ROOM_MATERIALS` rows for each of `MAX_ROOMS` rooms.
+    """
     rows = []
     floor, wall = pick(rng, materials.FLOORS)(rng), pick(rng, materials.WALLS)(rng)
     for _ in rooms:
@@ -157,7 +173,24 @@ def make_scene(seed, index, *, roominess=(1.0, 1.0)):
         rng, roominess=between(np.random.default_rng([seed, index, 1]), *roominess)
     )
     blank = materials.material(rng, (0.5, 0.5, 0.5))
-    contents, lamps, windows = furnish(rng, plan, _wall_boxes(plan, blank))
+    contents, lamps, windows = furnish(rng, plan, wall_boxes(plan, blank))
+    lighting = _lighting(rng, plan, lamps, windows)
+    return pack(plan, contents, lighting, room_materials(rng, plan.rooms), blank)
+
+
+def pack(plan, contents, lighting, room_rows, blank):
+    """The arrays of a scene.
+
+    Args:
+        plan: `FloorPlan`.
+        contents: `furnish.Contents`.
+        lighting: positions and colours of lamps and windows, ambient light, as in `Scene`.
+        room_rows: from `room_materials`.
+        blank: material row of unused primitives.
+
+    Returns:
+        `Scene` of numpy arrays.
+    """
     boxes = contents.boxes
     centre, half = _centre_half(boxes, ALIGNED)
     turned_centre, turned_half, yaws, turned_rows = _turned(contents.turned, blank)
@@ -179,8 +212,7 @@ def make_scene(seed, index, *, roominess=(1.0, 1.0)):
     rooms[: len(plan.rooms)] = plan.rooms
     x, z = plan.size
     shell = np.array([[-x / 2, -plan.ceiling, -z / 2], [x / 2, 0.0, z / 2]])
-    lighting = _lighting(rng, plan, lamps, windows)
-    table = materials.table(rows + _room_materials(rng, plan.rooms))
+    table = materials.table(rows + room_rows)
     arrays = (
         shell,
         rooms,

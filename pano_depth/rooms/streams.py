@@ -5,8 +5,9 @@ import itertools
 import grain
 import numpy as np
 
-from pano_depth.rooms.camera_path import camera_path
-from pano_depth.rooms.scene import Scene, make_scene
+from pano_depth.rooms.scene import Scene
+from pano_depth.rooms.wide.look import Look
+from pano_depth.rooms.wide.shots import USUAL, make_shot
 
 LIVE_FAMILY = 2**41  # plus the stream's seed; the stored splits have other seeds
 
@@ -105,25 +106,34 @@ def windows(
     return iter(order.to_iter_dataset(options).batch(batch_size, drop_remainder=True))
 
 
-def live_window(seed, index, *, length=3, **path):
+def live_window(seed, index, *, length=3, style=USUAL, **path):
     """A fresh scene and a short walk in it, not rendered; it takes a few milliseconds of numpy.
 
     Args:
         seed, index: non-negative integers.
         length: frames.
-        **path: options of `camera_path`.
+        style: one of `wide.shots.STYLES`.
+        **path: options of `camera_path`; of the usual style.
 
     Returns:
-        `(scene, poses)`: `Scene`, and `Motion` of [length, 3, 3] and [length, 3] float32, camera to
-        scene.
+        `wide.shots.Shot` of numpy arrays, to be rendered by `wide.shots.shoot`; its poses are
+        `Motion` of [length, 3, 3] and [length, 3] float32, camera to scene.
     """
-    scene = make_scene(LIVE_FAMILY + seed, index)
-    poses = camera_path(scene, LIVE_FAMILY + seed, index, length, **path)
-    return scene, type(poses)(*(np.asarray(part, np.float32) for part in poses))
+    shot = make_shot(LIVE_FAMILY + seed, index, length, style=style, **path)
+    poses = type(shot.poses)(*(np.asarray(part, np.float32) for part in shot.poses))
+    return shot._replace(poses=poses)
 
 
 def live_windows(
-    seed, *, batch_size, length=3, start_step=0, process_index=0, process_count=1, **path
+    seed,
+    *,
+    batch_size,
+    length=3,
+    start_step=0,
+    process_index=0,
+    process_count=1,
+    style=USUAL,
+    **path,
 ):
     """Batches of fresh scenes with camera poses, for ever, to be rendered where they are used.
 
@@ -135,12 +145,13 @@ def live_windows(
         length: frames in each scene.
         start_step: number of the first batch.
         process_index, process_count: which of the scenes of a step this process makes.
-        **path: options of `camera_path`.
+        style: one of `wide.shots.STYLES`.
+        **path: options of `camera_path`; of the usual style.
 
     Yields:
         dict of numpy arrays: scene (`Scene` of stacked arrays [B, ...]),
-        rotation [B, length, 3, 3], translation [B, length, 3], index [B]. Render it with
-        `jax.vmap(functools.partial(render, height=h, width=w))(scene, rotation, translation)`.
+        rotation [B, length, 3, 3], translation [B, length, 3], index [B]; of the wide style also
+        look (`Look` of stacked arrays). `jax.vmap` of `wide.shots.shoot` renders it.
 
     Raises:
         ValueError: if a number is out of its range.
@@ -151,10 +162,12 @@ def live_windows(
         for step in itertools.count(start_step):
             first = (step * process_count + process_index) * batch_size
             indices = range(first, first + batch_size)
-            scenes, poses = zip(
-                *(live_window(seed, index, length=length, **path) for index in indices)
+            scenes, poses, looks = zip(
+                *(live_window(seed, index, length=length, style=style, **path) for index in indices)
             )
+            known = {} if looks[0] is None else {'look': Look(*map(np.stack, zip(*looks)))}
             yield {
+                **known,
                 'scene': Scene(*map(np.stack, zip(*scenes))),
                 'rotation': np.stack([p.rotation for p in poses]),
                 'translation': np.stack([p.translation for p in poses]),

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from common import options
+from common.executors.open_executor import slurm_options
 from common.export_config import ExportConfig
 from common.options import option
 from experiments import entry, flags, nas_flags
@@ -17,9 +18,8 @@ from nas.cells import zoo
 from nas.cells.choice import Sizes
 from nas.cells.cost_job import CostConfig, cost_of
 from nas.devices import specs
-from nas.executors.open_executor import slurm_options
 from nas.search import rungs
-from nas.search.found import found_cell
+from nas.search.earlier.found import found_cell
 from nas.search.search import PlannerConfig
 from nas.training import evaluate, recipe
 from nas.training.config import SearchConfig

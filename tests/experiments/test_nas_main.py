@@ -11,12 +11,12 @@ from absl import flags as absl_flags
 
 import nas
 from common import options
+from common.executors.process import ProcessExecutor
 from common.runtime import RuntimeConfig
 from experiments import flags, nas_flags, nas_main
 from nas.cells import cost_job, skeleton
 from nas.cells.choice import Sizes
 from nas.cells.cost_job import CostConfig
-from nas.executors.process import ProcessExecutor
 from nas.search.evaluations import Failure
 from nas.training import evaluate, train_job
 from nas.training.config import ExportTrainedConfig, RecipeConfig, SearchConfig, TrainConfig

@@ -28,7 +28,7 @@ from absl import app, flags
 from common.logs import Progress
 from common.memory import keep_memory
 from common.run import atomic_path, write_json
-from experiments.benchmarks.depth.ablation_data import footage_data, rooms_data
+from experiments.benchmarks.depth.support.ablation_data import footage_data, rooms_data
 from pano_depth.learning import train
 from pano_depth.learning.model import ModelConfig, make_grid
 from pano_depth.learning.objective import LossConfig

@@ -21,7 +21,7 @@ from absl import flags as absl_flags
 
 from common import options, runtime
 from experiments import entry, flags
-from experiments.benchmarks.depth import clips, jobs, scores
+from experiments.benchmarks.depth.support import clips, jobs, scores
 from pano_depth import ReconstructConfig
 
 STARTS = {'package': ('default', 'video_cpu.flags'), 'fresh': ('none', 'clip_cpu.flags')}

@@ -25,9 +25,9 @@ from absl import app, flags
 
 from common import runtime
 from common.run import write_json
-from experiments.benchmarks.depth import jobs
-from experiments.benchmarks.depth.clips import find
 from experiments.benchmarks.depth.colmap_paths import colmap
+from experiments.benchmarks.depth.support import jobs
+from experiments.benchmarks.depth.support.clips import find
 from pano_depth import ReconstructConfig, metrics, reconstruct
 from pano_depth.footage.clip import Clip
 from pano_depth.kernels.rigid import Motion

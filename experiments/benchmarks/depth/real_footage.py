@@ -24,8 +24,9 @@ from absl import flags as absl_flags
 
 from common import runtime
 from experiments import entry, flags
-from experiments.benchmarks.depth import clips, colmap_paths, jobs, scores
-from experiments.benchmarks.depth.scores_without_truth import figures
+from experiments.benchmarks.depth import colmap_paths
+from experiments.benchmarks.depth.support import clips, jobs, scores
+from experiments.benchmarks.depth.support.scores_without_truth import figures
 from pano_depth import ReconstructConfig, reconstruct
 from pano_depth.footage import geometry
 from pano_depth.footage.clip import Clip

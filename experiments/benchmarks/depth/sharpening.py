@@ -19,7 +19,7 @@ from absl import flags as absl_flags
 
 from common import runtime
 from experiments import entry, flags
-from experiments.benchmarks.depth import clips, jobs, scores
+from experiments.benchmarks.depth.support import clips, jobs, scores
 from pano_depth import ReconstructConfig
 
 # What a stage decides, and what belongs to the clips.

@@ -195,7 +195,7 @@ def candidate_killed(bench, count):
     for _ in range(count):
         folder = bench.folder()
         command = bench.start('nas search', folder, '--executor=process')
-        wrong = _kill_program(command, 'nas.executors.worker')
+        wrong = _kill_program(command, 'common.executors.worker')
         if command.wait():
             wrong += (command.last_line(),)
         records = read_records(folder / 'evaluations.jsonl')[0]

@@ -12,8 +12,8 @@ import numpy as np
 import optax
 
 from common import parallel
+from common.executors.process import ProcessExecutor
 from nas.cells.plan import Plan
-from nas.executors.process import ProcessExecutor
 from nas.search.evaluations import Failure
 from nas.training import recipe
 from nas.training.batches import Data

@@ -25,6 +25,7 @@ import numpy as np
 from absl import flags as absl_flags
 
 from common import options, runtime
+from common.executors.open_executor import open_executor
 from common.run import FLAGS_FILE, atomic_path, earlier_run, write_json
 from experiments import entry, nas_flags
 from experiments.benchmarks.search.remembered import Remembered
@@ -33,7 +34,6 @@ from experiments.benchmarks.search.tables import markdown, read_runs, write_text
 from nas.cells import choice
 from nas.cells.cell import Cell
 from nas.devices import cache, specs
-from nas.executors.open_executor import open_executor
 from nas.search import loop, pareto
 from nas.search.evaluations import append_record
 from nas.search.space import CellSpace
@@ -252,7 +252,7 @@ def main() -> None:
     config = read_settings(FLAGS.settings)
     budget, folder = FLAGS.budget or config.budget, pathlib.Path(FLAGS.output)
     loop.check_budget(budget, config.planner.keep)
-    skeleton = choice.skeleton_of(config.skeleton or choice.SEARCH_SKELETON, config.sizes)
+    skeleton = choice.search_skeleton(config.dataset, config.skeleton, config.sizes)
     names, space = objectives_of(config), CellSpace(skeleton, levels=config.levels)
     options.check_same(
         earlier_run(folder)[0], config, workdir=folder, what='comparison', free=_FREE

@@ -86,7 +86,7 @@ def read_search(workdir) -> Found:
                 'the search measured on no device; one with latency_ms among its objectives is '
                 'accepted'
             )
-        skeleton = choice.skeleton_of(config.skeleton or choice.SEARCH_SKELETON, config.sizes)
+        skeleton = choice.search_skeleton(config.dataset, config.skeleton, config.sizes)
         devices, settings = config.measuring.device, options.values_of(config)
         front = {cell: float(errors[cell]) for cell in summary['front']}
         chosen = {role: entry['cell'] for role, entry in summary['chosen'].items()}

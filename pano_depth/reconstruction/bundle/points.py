@@ -16,6 +16,7 @@ PATTERN = np.array(
     [(0, 0), (0, -2), (-1, -1), (1, -1), (-2, 0), (2, 0), (-1, 1), (0, 2)], np.float64
 )
 DENSE = 128  # rows of pixels that are enough to choose from
+ROOM = 100  # room is made for multiples of so many points, so that few programs are compiled
 POLE = 0.97  # |sin latitude| beyond which no point lies: pixels there are copies of each other
 
 
@@ -122,7 +123,7 @@ class Followed:
     def __init__(self, height: int, pixels: list[np.ndarray], inverse: list[np.ndarray]):
         """Holds points that were chosen in images of `height` rows."""
         self._height, self.pixels, self.inverse = height, pixels, inverse
-        self.room = max(1, *map(len, pixels))
+        self.room = -(-max(1, *map(len, pixels)) // ROOM) * ROOM
 
     def pattern(
         self, keyframe: int, maps: Float[jax.Array, 'slots pixels 4'], slot: int, height: int

@@ -83,6 +83,14 @@ def test_what_a_configuration_reads_is_listed():
     }
 
 
+def test_words_behind_a_path_are_no_part_of_it(tmp_path):
+    (tmp_path / 'a,b').mkdir()
+    of = lambda text: options.read_by(Config(data=text))['data']
+    assert of(f'folder:{tmp_path}/a,b,stream,background=black') == f'{tmp_path}/a,b'
+    assert of(f'folder:{tmp_path}/a,b') == f'{tmp_path}/a,b'
+    assert of(f'folder:{tmp_path}/none,stream') == f'{tmp_path}/none,stream'
+
+
 def test_a_flagfile_of_before_paths_were_expanded_is_the_same_run():
     now = options.expand_paths(Config(weights='~/w.npz', data='folder:~/d'))
     earlier = '--weights=~/w.npz\n--data=folder:~/d\n--name=~name\n'

@@ -5,7 +5,7 @@ import types
 import numpy as np
 import pytest
 
-from experiments.benchmarks.depth.scores_without_truth import figures
+from experiments.benchmarks.depth.support.scores_without_truth import figures
 from pano_depth.kernels.rigid import Motion
 from pano_depth.rooms import rooms
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from experiments.benchmarks.depth import clips, hard_clips, jobs, scores
+from experiments.benchmarks.depth.support import clips, hard_clips, jobs, scores
 from pano_depth import ReconstructConfig
 from pano_depth.footage.clip import Clip
 from pano_depth.kernels import sphere

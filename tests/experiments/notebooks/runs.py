@@ -26,13 +26,15 @@ def read(name):
     return nbformat.read(FOLDER / f'{name}.ipynb', as_version=4)
 
 
-def execute(stored, folder, *, sizes=None, report):
+def execute(stored, folder, *, sizes=None, devices=1, report):
     """Runs a notebook in an empty folder; a cell that raises fails here.
 
     Args:
         stored: the notebook.
         folder: where it runs.
         sizes: source for the cell `sizes`, or None to leave it.
+        devices: faked ones. As many as tests have (`tests/conftest.py`): it finds the programs that
+            they compiled, or they find its own.
         report: source of a last cell, of the id `report`.
     """
     notebook = copy.deepcopy(stored)
@@ -47,6 +49,7 @@ def execute(stored, folder, *, sizes=None, report):
         patch.setenv('IPYTHONDIR', str(folder / 'ipython'))
         patch.setenv('JUPYTER_RUNTIME_DIR', str(folder / 'runtime'))
         patch.setenv('JAX_PLATFORMS', 'cpu')
+        patch.setenv('JAX_NUM_CPU_DEVICES', str(devices))
         return nbclient.NotebookClient(
             notebook,
             timeout=600,

@@ -41,7 +41,7 @@ def stored():
 
 @pytest.fixture(scope='module')
 def executed(stored, tmp_path_factory):
-    return execute(stored, tmp_path_factory.mktemp(NAME), report=REPORT)
+    return execute(stored, tmp_path_factory.mktemp(NAME), devices=4, report=REPORT)
 
 
 @pytest.fixture(scope='module')

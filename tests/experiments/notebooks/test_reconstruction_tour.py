@@ -9,6 +9,7 @@ from tests.experiments.notebooks.runs import check_stored, execute, read, report
 pytest.importorskip('onnxruntime')
 
 NAME = 'reconstruction_tour'
+# Height and frames of the tests of whole reconstructions, whose programs it shares.
 SIZES = 'HEIGHT, FRAMES, STEPS = 64, 8, 40'
 REPORT = """
 import json
@@ -32,7 +33,7 @@ def test_what_is_stored_is_one_run_and_small(stored):
 
 
 def test_it_runs_on_small_sizes(stored, tmp_path):
-    report = reported(execute(stored, tmp_path, sizes=SIZES, report=REPORT))
+    report = reported(execute(stored, tmp_path, sizes=SIZES, devices=4, report=REPORT))
     assert report['frames'] == [8, 8] and report['points'] > 1000
     assert report['photometric']['after'] < report['photometric']['before']
     assert report['after'] < report['before'] < 0.3

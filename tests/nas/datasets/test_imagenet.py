@@ -9,6 +9,7 @@ from PIL import Image
 
 from nas.datasets import imagenet
 from nas.datasets import open_images as open_images_lib
+from nas.datasets.image_folder import Folder
 from nas.datasets.images import Images
 from nas.datasets.open_images import open_images
 from nas.datasets.streamed import StreamedImages
@@ -71,8 +72,8 @@ def test_folders_are_streamed_if_told_so_or_if_they_are_large(folder, monkeypatc
     assert isinstance(open_images(f'folder:{folder},stream', size=8).train, StreamedImages)
     assert open_images(f'folder:{folder},stream').train.images.shape[1:] == (224, 224, 3)
     decoded = 40 * 8 * 8 * 3
-    assert imagenet.decoded_bytes(folder, size=8, channels=None) == decoded
-    assert imagenet.decoded_bytes(folder, size=8, channels=1) == decoded / 3
+    assert Folder.of(folder).decoded_bytes(8, None) == decoded
+    assert Folder.of(folder).decoded_bytes(8, 1) == decoded / 3
     monkeypatch.setattr(open_images_lib, 'MEMORY_BYTES', decoded)
     assert isinstance(open_images(f'folder:{folder}', size=8).train, Images)
     monkeypatch.setattr(open_images_lib, 'MEMORY_BYTES', decoded - 1)

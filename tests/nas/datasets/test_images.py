@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nas.datasets.images import Dataset, Images, fit, fit_image, hold_out
+from nas.datasets.images import Dataset, Images, fit, fit_image, hold_out, split
 from nas.datasets.open_images import open_images
 
 
@@ -35,6 +35,19 @@ def test_hold_out_is_stratified_disjoint_complete_and_seeded():
     assert len(train) + len(validation) == 300 and not rows[0] & rows[1]
     assert rows[1] == set(map(bytes, hold_out(images, 0.2, seed=1)[1].images))
     assert rows[1] != set(map(bytes, hold_out(images, 0.2, seed=2)[1].images))
+
+
+@pytest.mark.parametrize('share', [0.1, 0.5, 0.95])
+@pytest.mark.parametrize('count', [2, 3, 40])
+def test_every_class_of_two_has_an_example_on_both_sides(share, count):
+    labels = np.repeat([4, 0, 2, 1], count)
+    first, second = split(labels, share, seed=3)
+    each = min(max(round(share * count), 1), count - 1)
+    assert np.bincount(labels[second]).tolist() == [each, each, each, 0, each]
+    assert sorted([*first, *second]) == list(range(4 * count))
+    # A single example is trained on.
+    alone = np.append(labels, 9)
+    assert 9 in alone[split(alone, share, seed=3)[0]]
 
 
 @pytest.mark.parametrize('share', [0, 1, 1e-4, -0.1])

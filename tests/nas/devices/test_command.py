@@ -10,7 +10,8 @@ import pytest
 from nas.cells import plan as plan_lib
 from nas.cells.cell import Cell
 from nas.cells.skeleton import SKELETONS
-from nas.devices.base import DeviceError
+from nas.devices import program
+from nas.devices.base import CannotRun, DeviceError
 from nas.devices.command import CommandDevice
 from nas.networks import network
 
@@ -70,12 +71,79 @@ def test_no_shell_comes_between(board):
         '12.5',
         '{"latency_ms": 1, "memory_mb": -1}',
         '{"latency_ms": 1}\nbye',
+        '{"latency_ms": true}',
+        '{"latency_ms": [1]}',
+        '{"latency_ms": null}',
+        '{"latency_ms": 1e999}',
+        '{"Latency_ms": 1}',
+        '{"latency": 1, "unit": "ms"}',
+        '{"latency_ms": 1, "repeats": -1}',
+        '{"latency_ms": 1, "repeats": "many"}',
+        '{"latency_ms": 1, "note": ["a", "list"]}',
+        '{"latency_ms": 1',
+        '[{"latency_ms": 1}]',
+        '{"error": ""',
+        '{"error": 3}',
     ],
 )
-def test_anything_else_is_no_measurement(board, printed):
+def test_anything_else_is_no_measurement_and_says_nothing_about_the_network(board, printed):
     with pytest.raises(DeviceError, match='no measurement') as caught:
         board(f'print({printed!r})')
-    assert '\n' not in str(caught.value)
+    assert '\n' not in str(caught.value) and not isinstance(caught.value, CannotRun)
+
+
+@pytest.mark.parametrize(
+    'made',
+    [
+        "'[' * 100_000 + ']' * 100_000",  # deeper than Python recurses
+        """'{"latency_ms": ' + '[' * 20_000""",
+        """'{"latency_ms": %s}' % ('9' * 4_000)""",  # more than a float holds
+        """'{"latency_ms": %s}' % ('9' * 9_000)""",  # more digits than Python reads
+        """'{"latency_ms": 1, "note": "%s"}' % ('x' * 200_000)""",  # longer than what is kept
+    ],
+)
+def test_a_line_that_nobody_can_read_is_shown_in_short(board, made):
+    with pytest.raises(DeviceError, match='no measurement') as caught:
+        board(f'print({made})')
+    assert len(str(caught.value)) < 600
+
+
+def test_output_without_end_ends(board, monkeypatch):
+    monkeypatch.setattr(program, 'MOST', 1 << 20)
+    started = time.monotonic()
+    with pytest.raises(DeviceError, match='printed more than 1 MiB'):
+        board('while True: print("{" * 1000)')
+    assert time.monotonic() - started < 60
+    # As much as that is fine: only the end is kept.
+    script = 'print("copying\\n" * 100_000); print(\'{"latency_ms": 2}\')'
+    assert board(script).latency_ms == 2
+
+
+def test_a_server_that_stays_behind_keeps_nobody_waiting(board):
+    child = 'import time; time.sleep(20)'
+    script = (
+        'import subprocess, sys; subprocess.Popen([sys.executable, "-c", '
+        f'{child!r}], start_new_session=True); print(\'{{"latency_ms": 3}}\')'
+    )
+    started = time.monotonic()
+    assert board(script).latency_ms == 3
+    assert time.monotonic() - started < 15
+
+
+@pytest.mark.parametrize('status', [0, 2])
+def test_a_board_that_cannot_run_the_network_says_so(board, status):
+    script = (
+        'import sys; print(\'{"error": "no kernel\\\\n for gconv \\\\ud800"}\');'
+        f' sys.exit({status})'
+    )
+    with pytest.raises(CannotRun, match='cannot run it: no kernel for gconv .$') as caught:
+        board(script)
+    str(caught.value).encode()  # can be printed
+
+
+def test_a_command_that_is_killed_names_the_signal(board):
+    with pytest.raises(DeviceError, match='failed with signal 9 and wrote nothing'):
+        board('import os; os.kill(os.getpid(), 9)')
 
 
 def test_failing_command_is_quoted(board):

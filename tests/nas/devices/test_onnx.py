@@ -11,7 +11,7 @@ import pytest
 from nas.cells import plan as plan_lib
 from nas.cells.cell import Cell
 from nas.cells.skeleton import SKELETONS
-from nas.devices.base import DeviceError, cores
+from nas.devices.base import CannotRun, DeviceError, cores
 from nas.devices.onnx import OnnxDevice
 from nas.networks import network, onnx_export
 
@@ -68,13 +68,20 @@ def test_a_file_that_differs_from_jax_is_not_timed(variables, monkeypatch):
         export(plan, jax.tree.map(lambda leaf: leaf * 1.1, variables), path)
 
     monkeypatch.setattr(onnx_export, 'export', export_wrongly)
-    with pytest.raises(DeviceError, match='differ'):
+    with pytest.raises(CannotRun, match='differ'):
         OnnxDevice().measure((PLAN, variables))
 
 
 def test_a_crash_of_the_runtime_is_no_number(variables, monkeypatch):
     monkeypatch.setattr(onnx_export, 'verify', lambda path, *_: path.write_bytes(b'no model'))
     with pytest.raises(DeviceError, match='ONNX Runtime failed with exit status 1'):
+        OnnxDevice().measure((PLAN, variables))
+
+
+def test_a_worker_that_prints_nothing_is_no_number(variables, monkeypatch):
+    done = subprocess.CompletedProcess([], 0, stdout='', stderr='')
+    monkeypatch.setattr('nas.devices.onnx.subprocess.run', lambda *_, **__: done)
+    with pytest.raises(DeviceError, match="printed no figures but ''"):
         OnnxDevice().measure((PLAN, variables))
 
 

@@ -6,7 +6,7 @@ import pytest
 from nas.cells import plan as plan_lib
 from nas.cells.cell import Cell
 from nas.cells.skeleton import SKELETONS
-from nas.devices.base import DeviceError
+from nas.devices.base import CannotRun, DeviceError
 from nas.devices.xla import XlaDevice
 from nas.networks import network
 
@@ -64,5 +64,17 @@ def test_failure_of_the_runtime_is_no_number(monkeypatch):
 
     device = XlaDevice('cpu')
     monkeypatch.setattr('nas.devices.xla.quietest_round', fail)
-    with pytest.raises(DeviceError, match='out of memory'):
+    with pytest.raises(DeviceError, match='out of memory') as caught:
+        device.measure(PLAN)
+    # Another program may have taken the memory.
+    assert not isinstance(caught.value, CannotRun)
+
+
+def test_what_the_device_cannot_compute_is_the_network_s_fault(monkeypatch):
+    def fail(*_, **__):
+        raise jax.errors.JaxRuntimeError('UNIMPLEMENTED: no such convolution')
+
+    device = XlaDevice('cpu')
+    monkeypatch.setattr('nas.devices.xla.quietest_round', fail)
+    with pytest.raises(CannotRun, match='no such convolution'):
         device.measure(PLAN)

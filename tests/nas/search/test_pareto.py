@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from nas.search import pareto
+from nas.search.free_space.boxes import Boxes
 
 
 def random_points(seed, count, objectives, *, degenerate):
@@ -87,13 +88,11 @@ def test_improvement_is_the_difference_of_two_hypervolumes(seed, objectives, deg
     before = pareto.hypervolume(front, 1)
     expected = [pareto.hypervolume([*front, candidate], 1) - before for candidate in candidates]
     assert max(expected) > 0
-    np.testing.assert_allclose(
-        pareto.FreeSpace(front, 1).improvement(candidates), expected, atol=1e-9
-    )
+    np.testing.assert_allclose(Boxes(front, 1).improvement(candidates), expected, atol=1e-9)
 
 
 def test_improvement_without_a_front_is_the_whole_box():
-    space = pareto.FreeSpace(np.zeros((0, 3)), [1, 2, 3])
+    space = Boxes(np.zeros((0, 3)), [1, 2, 3])
     gains = space.improvement([[0, 0, 0], [0.5, 1, 2], [1, 0, 0], [5, 0, 0]])
     np.testing.assert_allclose(gains, [6, 0.5, 0, 0])
     space.add([0.5, 1, 2])

@@ -8,6 +8,7 @@ import pytest
 
 from nas.search import results, search
 from nas.search.evaluations import Failure
+from nas.search.report import picks
 from nas.search.search import Search
 
 VALUES = {'a': (9.0, 1.0, 500), 'b': (5.0, 2.0, 400), 'c': (4.0, 6.0, 900), 'd': (6.0, 6.0, 950)}
@@ -41,10 +42,49 @@ def test_the_cells_that_stand_out():
 
 def test_cells_beyond_the_reference_do_not_stand_out():
     one, _ = told(reference={'error': 8.0})
-    assert results.standouts(one)['fastest'].cell == 'b'
+    picked = picks.pick(one)
+    assert picked.chosen['fastest'].cell == 'b' == results.standouts(one)['fastest'].cell
+    # a is faster: the rule says why it is not named.
+    assert picked.rules['fastest'] == 'fastest with an error below 8 %'
+    assert [e.cell for e in picked.left_out] == ['a'] and picked.limits == {'error': 8.0}
     assert results.standouts(Search(Letters(), NAMES)) == {}
     one, _ = told(reference={'error': 1.0})
-    assert results.standouts(one)['fastest'].cell == 'a'  # none is better than that
+    picked = picks.pick(one)
+    assert picked.chosen['fastest'].cell == 'a'  # none is better than that
+    assert picked.rules['fastest'] == 'fastest' and picked.limits == {} == dict(picked.left_out)
+
+
+def test_errors_that_cannot_be_told_apart_go_to_the_faster():
+    # b is 1 point worse than c, and three times faster.
+    picked = picks.pick(told()[0], noise=lambda e: 1.2)
+    assert picked.chosen['most accurate'].cell == 'b'
+    assert picked.rules['most accurate'] == (
+        'most accurate (fastest of the 2 cells within one standard error, 1.2 points, of the '
+        'lowest error, 4 %)'
+    )
+    for noise in (lambda e: 0.9, lambda e: None, None):
+        picked = picks.pick(told()[0], noise=noise)
+        assert picked.chosen['most accurate'].cell == 'c'
+        assert picked.rules['most accurate'] == 'most accurate'
+
+
+def test_a_maximised_objective_is_shown_as_it_was_told(tmp_path):
+    one = Search(Letters(), '-accuracy,latency_ms', reference={'accuracy': 60.0})
+    evaluations = [
+        one.tell(cell, {'accuracy': 60 + 10 * place - place * place, 'latency_ms': 1.0 + place})
+        for place, cell in enumerate('abc')
+    ]
+    picked = picks.pick(one)
+    assert picked.chosen['highest accuracy'].cell == 'c'
+    assert picked.rules['fastest'] == 'fastest with an accuracy above 60'
+    facts = results.write_results(tmp_path, one, evaluations, budget=3, seconds=1)
+    assert facts['objectives'] == ['-accuracy', 'latency_ms']
+    assert facts['reference']['accuracy'] == 60 and facts['limits'] == {'accuracy': 60.0}
+    assert facts['chosen']['highest accuracy']['accuracy'] == 76
+    assert (np.diff(facts['hypervolume']) >= 0).all() and facts['hypervolume'][-1] > 0
+    with open(tmp_path / 'pareto.csv') as file:
+        assert [float(row['accuracy']) for row in csv.DictReader(file)] == [76, 69, 60]
+    assert 'accuracy 76, latency 3 ms' in results.story(one, facts)
 
 
 def test_hypervolume_by_evaluation_in_the_order_of_the_log():
@@ -105,7 +145,7 @@ def test_pictures_hold_every_evaluation_of_any_number_of_objectives(objectives, 
     one = Search(Letters(), objectives)
     for cell in 'abcd':
         one.tell(cell, dict(zip(NAMES, VALUES[cell])))
-    figure = results.front_figure(one, results.standouts(one))
+    figure = results.front_figure(one)
     plots = [axis for axis in figure.axes if axis.collections and axis.get_xlabel()]
     assert len(plots) == count
     for axis, name in zip(plots, objectives[1:]):
@@ -125,13 +165,13 @@ def test_a_search_without_success_can_still_be_written(tmp_path):
 
 def test_a_table_in_columns():
     text = results.text_table(
-        ['cell', 'params', 'error', 'chosen as'],
-        [['abc', 1234567, 3.14159, 'fastest'], ['b', None, 20.0, '']],
+        ['cell', 'params', 'latency_ms', 'chosen as'],
+        [['abc', 1322.0, 0.0812, 'fastest'], ['b', None, 20.0, '']],
     )
     assert text.splitlines() == [
-        'cell     params  error  chosen as',
-        'abc   1,234,567  3.142  fastest',
-        'b             -     20',
+        'cell  params  latency, ms  chosen as',
+        'abc    1,322       0.0812  fastest',
+        'b          -      20.0000',
     ]
 
 

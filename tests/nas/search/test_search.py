@@ -12,7 +12,8 @@ from nas.cells import skeleton
 from nas.cells.cell import Cell
 from nas.search import pareto, search
 from nas.search.search import Failure, PlannerConfig, Search
-from nas.search.space import CellSpace, Family, as_space
+from nas.search.space import CellSpace, as_space
+from nas.search.spaces.family import Family
 from nas.surrogate import surrogate
 
 LETTERS = 'abcd'
@@ -51,25 +52,29 @@ def measure(word):
 
 
 class Linear:
-    """Ridge regression of the log error on one-hot tokens."""
+    """Ridge regression, of logarithms where it can be, on one-hot tokens and features."""
 
     def __init__(self, length, vocabulary_size, features, *, seed):
-        del features, seed
-        self._size = length, vocabulary_size
+        del seed
+        self._size = length, vocabulary_size, features
 
-    def _inputs(self, tokens):
-        assert tokens.shape[1] == self._size[0] and tokens.max() <= self._size[1]
+    def _inputs(self, tokens, features):
+        assert (tokens.shape[1], features.shape[1]) == (self._size[0], self._size[2])
+        assert tokens.max() <= self._size[1]
         one_hot = tokens[:, :4, None] == np.arange(1, len(LETTERS) + 1)
-        return np.concatenate([one_hot.reshape(len(tokens), -1), np.ones((len(tokens), 1))], axis=1)
+        one = np.ones((len(tokens), 1))
+        return np.concatenate([one_hot.reshape(len(tokens), -1), features, one], axis=1)
 
-    def fit(self, tokens, features, errors):
-        inputs = self._inputs(tokens)
+    def fit(self, tokens, features, values):
+        inputs, self._log = self._inputs(tokens, features), (values > 0).all()
         gram = inputs.T @ inputs + 0.1 * np.eye(inputs.shape[1])
-        self._weights = np.linalg.solve(gram, inputs.T @ np.log(errors))
+        targets = np.log(values) if self._log else values
+        self._weights = np.linalg.solve(gram, inputs.T @ targets)
 
     def predict(self, tokens, features):
-        mean = np.exp(self._inputs(tokens) @ self._weights)
-        return mean, 0.2 * mean
+        mean = self._inputs(tokens, features) @ self._weights
+        mean = np.exp(mean) if self._log else mean
+        return mean, 0.2 * np.abs(mean)
 
 
 def make(objectives=OBJECTIVES, *, space=None, **options):
@@ -409,10 +414,8 @@ def test_exceptions_are_the_candidates_own_failures(tmp_path):
     failed = [e for e in evaluations if e.status == 'failed']
     assert failed and all('d' in e.cell and e.reason == 'MemoryError: too large' for e in failed)
     assert len(evaluations) == 30
-    with pytest.raises(ValueError, match='all of the first .* failed: FileNotFoundError: no data'):
-        search.run(
-            make(), lambda word: (_ for _ in ()).throw(FileNotFoundError('no data')), budget=30
-        )
+    with pytest.raises(ValueError, match='all of the first .* failed: RuntimeError: no data'):
+        search.run(make(), lambda word: (_ for _ in ()).throw(RuntimeError('no data')), budget=30)
 
 
 def test_bad_runs_are_refused(tmp_path):

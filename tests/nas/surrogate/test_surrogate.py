@@ -9,8 +9,8 @@ from scipy import stats
 
 from nas.surrogate import lstm
 from nas.surrogate import surrogate as surrogate_lib
-from nas.surrogate.error_scale import ErrorScale
 from nas.surrogate.surrogate import Surrogate, SurrogateConfig
+from nas.surrogate.value_scale import ValueScale
 from nas.tables import nb201_encoding as encoding
 
 LENGTH, VOCABULARY = 5, 3
@@ -100,6 +100,16 @@ def test_deviations_are_a_part_of_those_of_the_gaussian_process():
     np.testing.assert_allclose(twice, 2 * std, rtol=1e-2)
 
 
+@pytest.mark.parametrize('trees_from, differ', [(60, True), (61, False)])
+def test_trees_join_once_there_are_enough_examples(fitted, trees_from, differ):
+    config = dataclasses.replace(CONFIG, trees=1.0, trees_from=trees_from)
+    surrogate, tested = Surrogate(LENGTH, VOCABULARY, 2, config=config), made_up(300, 1)
+    surrogate.fit(*made_up(60, 0))
+    mean, other = surrogate.predict(*tested[:2])[0], fitted.predict(*tested[:2])[0]
+    assert (np.abs(mean - other) > 1e-6).any() == differ
+    assert tau(surrogate, *tested) > 0.5
+
+
 def test_doubt_grows_far_from_the_examples(fitted):
     tokens, features, _ = made_up(60, 0)
     near, far = (fitted.predict(tokens, scale * features) for scale in (1, 6))
@@ -166,11 +176,11 @@ def test_works_without_features_and_beyond_its_capacity():
 @pytest.mark.parametrize(
     'change, message',
     [
-        ({'errors': [1.0, np.nan, 2.0]}, 'errors must be percentages.*nan'),
-        ({'errors': [1.0, -3.0, 2.0]}, 'errors must be percentages.*-3'),
-        ({'errors': [1.0, 2.0]}, r'errors have shape \(2,\)'),
+        ({'values': [1.0, np.nan, 2.0]}, 'values must be finite numbers, not nan'),
+        ({'values': [1.0, -np.inf, 2.0]}, 'values must be finite numbers, not -inf'),
+        ({'values': [1.0, 2.0]}, r'values have shape \(2,\)'),
         (
-            {'tokens': np.zeros((0, LENGTH), int), 'features': np.zeros((0, 2)), 'errors': []},
+            {'tokens': np.zeros((0, LENGTH), int), 'features': np.zeros((0, 2)), 'values': []},
             'at least one cell',
         ),
         ({'tokens': np.ones((3, 4), int)}, r'tokens are int64 of shape \(3, 4\)'),
@@ -183,7 +193,7 @@ def test_works_without_features_and_beyond_its_capacity():
     ],
 )
 def test_bad_examples_are_named_and_change_nothing(fitted, change, message):
-    good = dict(zip(('tokens', 'features', 'errors'), made_up(3, 0)))
+    good = dict(zip(('tokens', 'features', 'values'), made_up(3, 0)))
     before = fitted.predict(good['tokens'], good['features'])
     with pytest.raises(ValueError, match=message):
         fitted.fit(**{**good, **change})
@@ -201,16 +211,42 @@ def test_wrong_sizes_and_a_prediction_before_the_first_fit_are_refused():
         SurrogateConfig(members=0)
 
 
-def test_the_error_scale_keeps_order_and_resolution_beside_hopeless_cells():
+def test_the_scale_keeps_order_and_resolution_beside_hopeless_cells():
     errors = np.concatenate([np.linspace(5, 12, 40), [90.0, 89.0]])
-    scale = ErrorScale(errors)
-    np.testing.assert_allclose(scale.errors(scale.targets(errors)), errors, rtol=1e-5)
+    scale = ValueScale(errors)
+    np.testing.assert_allclose(scale.values(scale.targets(errors)), errors, rtol=1e-5)
     targets = scale.targets(errors)
     assert (np.argsort(targets) == np.argsort(errors)).all()
     assert abs(targets.mean()) < 1e-5 and targets.std() == pytest.approx(1, abs=1e-4)
     logs = np.log(errors)
     assert np.ptp(targets[:40]) > 1.5 * np.ptp(logs[:40]) / logs.std()
-    assert scale.errors(np.array([1e6]))[0] == pytest.approx(180), 'at most twice the worst example'
+    assert scale.values(np.array([1e6]))[0] == pytest.approx(180), 'at most twice the worst example'
+
+
+@pytest.mark.parametrize('factor', [1e-9, 1.0, 1e12])
+@pytest.mark.parametrize('offset', [0.0, -50.0, -1000.0])
+def test_values_of_any_sign_and_size_return_from_the_scale(factor, offset):
+    values = factor * (np.linspace(1, 90, 30) + offset)
+    scale = ValueScale(values)
+    targets = scale.targets(values)
+    assert (np.diff(targets) > 0).all() and targets.std() == pytest.approx(1, abs=1e-3)
+    np.testing.assert_allclose(scale.values(targets), values, rtol=1e-4, atol=1e-5 * factor)
+
+
+@pytest.mark.parametrize('values', [[0.0], [-3.0, -3.0], [0.0, 0.0, 7.0], [1e-20, 1e20, -1e20]])
+def test_odd_examples_have_a_scale(values):
+    scale = ValueScale(values)
+    back = scale.values(scale.targets(values))
+    assert np.isfinite(back).all() and (np.sign(back[1:]) >= np.sign(values[1:])).all()
+
+
+@pytest.mark.parametrize('change', [lambda v: -v, lambda v: v - 1e3, lambda v: 1e-7 * v])
+def test_values_of_any_sign_and_size_are_ranked_as_errors_are(change):
+    tokens, features, values = made_up(60, 0)
+    tested = made_up(300, 1)
+    surrogate = Surrogate(LENGTH, VOCABULARY, 2, config=CONFIG)
+    surrogate.fit(tokens, features, change(values))
+    assert tau(surrogate, tested[0], tested[1], change(tested[2])) > 0.55
 
 
 ALL_OPS = np.array(list(itertools.product(range(5), repeat=6)))

@@ -106,11 +106,26 @@ def test_bad_tables_are_named(tmp_path):
         tabular.load_nas_bench_201(path, device='tablet')
     with pytest.raises(ValueError, match='unknown objective'):
         tabular.load_nas_bench_201(path).points(('error', 'latency_ms'))
+    percent = np.full((64, 3), 90.0)
     for name, column, message in (
         ('params', None, 'no column params'),
-        ('arch', np.full(64, '|none~0|'), 'not a cell of four nodes'),
-        ('c10_valid200_seeds', np.full((64, 3), np.nan), 'no number in row 0'),
-        ('lat_phone', np.full(64, np.nan), 'missing values'),
+        ('arch', np.full(64, '|none~0|'), 'again in row 1'),
+        ('arch', np.array(['|none~0|']), "bad.npz: arch '|none~0|' is not a cell of four nodes"),
+        (
+            'c10_valid200_seeds',
+            np.full((64, 3), np.nan),
+            'c10_valid200_seeds has no number in row 0',
+        ),
+        ('c10_valid200_seeds', percent[:10], 'c10_valid200_seeds has 10 rows, but arch has 64'),
+        ('c10_valid200_seeds', percent[..., None], r'has the shape \[64, 3, 1\]; accepted: \[64\]'),
+        ('c10_valid200_seeds', percent[:, :0], r'has the shape \[64, 0\]; accepted: \[64\]'),
+        ('c10_valid200_seeds', percent + 20, 'holds 110 in row 0; accuracies are percentages'),
+        ('c10_valid200_seeds', percent / 100, 'not parts of 1'),
+        ('lat_phone', np.full(64, np.nan), 'lat_phone holds nan in row 0; .*missing values'),
+        ('lat_phone', -np.arange(64.0), 'lat_phone holds -1 in row 1'),
+        ('params', np.arange(5), 'bad.npz: column params has 5 rows, but arch has 64'),
+        ('params', np.ones((64, 2)), r'params has the shape \[64, 2\]; accepted: \[64\]'),
+        ('params', np.full(64, 'many'), 'column params is of the type <U4; numbers'),
     ):
         write_table(path, used=(0, 3), **{name: column})
         with pytest.raises(ValueError, match=message):
@@ -120,6 +135,46 @@ def test_bad_tables_are_named(tmp_path):
     path.write_bytes(path.read_bytes()[:300])
     with pytest.raises(ValueError, match='not an intact npz'):
         tabular.load_nas_bench_201(path)
+
+
+def test_accuracies_of_one_seed_need_no_second_axis(tmp_path):
+    write_table(tmp_path / 'one.npz', used=(0, 3), c10_valid200_seeds=np.linspace(60, 95, 64))
+    write_table(
+        tmp_path / 'two.npz', used=(0, 3), c10_valid200_seeds=np.linspace(60, 95, 64)[:, None]
+    )
+    one, two = (tabular.load_nas_bench_201(tmp_path / name) for name in ('one.npz', 'two.npz'))
+    np.testing.assert_array_equal(one.values['error'], 100 - np.linspace(60, 95, 64))
+    np.testing.assert_array_equal(one.values['error'], two.values['error'])
+
+
+@pytest.mark.filterwarnings('error')
+@pytest.mark.parametrize('accuracy', [np.full(64, 60.0), np.linspace(30, 70, 64)])
+def test_tables_of_bad_cells_have_a_hypervolume(tmp_path, accuracy):
+    write_table(tmp_path / 'bad.npz', used=(0, 3), c10_valid200_seeds=accuracy)
+    space = tabular.load_nas_bench_201(tmp_path / 'bad.npz', device='phone')
+    curve = space.relative_hypervolume(space.cells, ('error', 'latency_ms', 'params'))
+    assert curve[-1] == pytest.approx(1) and space.reference['error'] >= 100 - accuracy.min()
+
+
+def test_a_given_worst_error_is_the_reference(tmp_path):
+    path = tmp_path / 'table.npz'
+    write_table(path, used=(0, 3), c10_valid200_seeds=np.linspace(60, 95, 64))
+    space = tabular.load_nas_bench_201(path, worst_error=30.0)
+    assert space.reference['error'] == 30.0
+    names = ('error', 'params')
+    points = np.stack([space.values['error'] / 30, space.values['params'] / 4000], axis=1)
+    cells = [space.cells[row] for row in (20, 30, 40)]
+    expected = pareto.hypervolume(points[[20, 30, 40]], 1.0) / pareto.hypervolume(points, 1.0)
+    assert space.relative_hypervolume(cells, names)[-1] == pytest.approx(expected) and expected > 0
+    with pytest.raises(ValueError, match='worst_error is 5, but no cell .* the lowest is 5'):
+        tabular.load_nas_bench_201(path, worst_error=5.0)
+
+
+def test_the_energy_of_a_device_is_an_objective(tmp_path):
+    write_table(tmp_path / 'table.npz', used=(0, 3), energy_phone=np.arange(64.0))
+    space = tabular.load_nas_bench_201(tmp_path / 'table.npz', device='phone')
+    assert space.costs(space.cells[7])['energy_mj'] == 7.0
+    assert 'energy_mj' not in tabular.load_nas_bench_201(tmp_path / 'table.npz').values
 
 
 def test_macro_table(tmp_path):

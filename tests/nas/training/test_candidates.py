@@ -2,12 +2,13 @@
 
 import pytest
 
+from common.executors.serial import SerialExecutor
+from common.patience import Unavailable
 from nas.cells import plan
 from nas.cells.cell import Cell
 from nas.cells.cost import count
 from nas.cells.skeleton import Skeleton
-from nas.devices.base import DeviceError, Measurement
-from nas.executors.serial import SerialExecutor
+from nas.devices.base import CannotRun, DeviceError, Measurement
 from nas.search.evaluations import Evaluation, Failure
 from nas.search.rungs import Rungs
 from nas.training import evaluate
@@ -20,17 +21,20 @@ CELLS = [Cell.parse(text) for text in ('bn-conv1x1', 'bn-conv3x3', 'none-conv3x3
 
 
 class Device:
-    """Latency by the number of layers; refuses cells that hold a 3x3 convolution behind `none`."""
+    """Latency by the number of layers; raises an error for the last of the cells, or for all."""
 
     name, exclusive = 'fake', True
 
-    def __init__(self, events, **fields):
+    def __init__(self, events, *, error=None, off_after=99, **fields):
         self._events, self._fields = events, fields
+        self._error, self._off_after = error or CannotRun('no kernel'), off_after
 
     def measure(self, network):
         self._events.append('measure')
-        if network == plan.build(CELLS[2], SMALL):
+        if self._events.count('measure') > self._off_after:
             raise DeviceError('the board is off')
+        if network == plan.build(CELLS[2], SMALL):
+            raise self._error
         return Measurement(**{'latency_ms': 1.0 + len(network)} | self._fields)
 
 
@@ -83,7 +87,7 @@ def test_all_are_measured_before_any_is_trained_and_what_the_device_refuses_has_
     outcomes = dict(make(executor, Device(events)).batch(CELLS))
     assert events == ['measure'] * 3 + ['train'] * 2
     assert sorted(outcomes) == [0, 1, 2]
-    assert outcomes[2].result == Failure('not measured: the board is off')
+    assert outcomes[2].result == Failure('not measured: no kernel')
     layers = len(plan.build(CELLS[1], SMALL))
     assert outcomes[1].result == {'error': 11.0, 'latency_ms': 1.0 + layers}
     assert outcomes[1].seconds == 2 and outcomes[1].extra['device'] == 'fake'
@@ -96,6 +100,41 @@ def test_all_are_measured_before_any_is_trained_and_what_the_device_refuses_has_
     counts = count(plan.build(CELLS[1], SMALL))
     assert job.costs == {'params': counts.params, 'flops': counts.flops, 'latency_ms': 1.0 + layers}
     assert job.seed != executor.jobs[0].seed
+
+
+def test_a_cell_that_hangs_the_board_is_told_from_a_board_that_is_off():
+    events = []
+    device = Device(events, error=DeviceError('no answer within 5 s'))
+    outcomes = dict(make(Executor(events), device).batch(CELLS))
+    # The last cell twice, and a small cell after each time.
+    assert events == ['measure'] * 6 + ['train'] * 2
+    reason = 'not measured: no answer within 5 s (twice, while another network was measured)'
+    assert outcomes[2].result == Failure(reason)
+
+
+def test_what_was_measured_is_trained_before_the_search_hears_that_the_board_is_off():
+    events, outcomes = [], {}
+    with pytest.raises(Unavailable, match='^not measured: the board is off$'):
+        for index, outcome in make(Executor(events), Device(events, off_after=1)).batch(CELLS):
+            outcomes[index] = outcome.result
+    assert events == ['measure'] * 3 + ['train'] and outcomes.keys() == {0}
+    assert not isinstance(outcomes[0], Failure)
+
+
+def test_what_the_executor_misses_is_passed_on():
+    class Away:
+        def map(self, function, jobs):
+            yield 0, Unavailable('the images are away')
+
+    ((index, outcome),) = make(Away(), Device([])).batch(CELLS[:2])
+    assert index == 0 and type(outcome.result) is Unavailable
+
+
+def test_images_that_cannot_be_read_are_not_the_candidate_s_fault(tmp_path):
+    candidates = make(SerialExecutor(), None, objectives=('error',), data=f'folder:{tmp_path}/gone')
+    ((_, outcome),) = candidates.batch(CELLS[1:2])
+    assert type(outcome.result) is Unavailable and 'cannot be read' in str(outcome.result)
+    assert f'{tmp_path}/gone' in str(outcome.result)
 
 
 def test_without_a_measured_objective_no_device_is_asked():
@@ -145,12 +184,13 @@ def test_a_crashed_training_keeps_what_was_measured():
 
 
 def test_what_cannot_be_told_is_refused():
-    with pytest.raises(ValueError, match="'speed' is unknown; accepted: error, latency_ms"):
+    with pytest.raises(ValueError, match="'speed' is unknown; accepted: error, "):
         make(None, None, objectives=('error', 'speed'))
     with pytest.raises(ValueError, match="'memory_mb' needs a device"):
         make(None, None, objectives=('error', 'memory_mb'))
     mute = make(Executor([]), Device([]), objectives=('error', 'memory_mb'))
-    assert dict(mute.batch(CELLS[:1]))[0].result == Failure('device fake does not tell memory_mb')
+    with pytest.raises(ValueError, match='^device fake does not tell memory_mb$'):
+        list(mute.batch(CELLS[:1]))
 
 
 def test_a_real_candidate_is_trained():

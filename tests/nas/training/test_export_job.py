@@ -119,3 +119,24 @@ def test_missing_package_names_the_extra(workdir, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r'flatbuffers is missing.*pano-dppnet\[export\]'):
         run_export(tmp_path / 'files', checkpoint=str(workdir), format=('stablehlo',))
     assert not list(tmp_path.iterdir())
+
+
+def test_all_forms_predict_the_same_with_the_lines_of_the_readme(workdir, tmp_path):
+    run_export(tmp_path / 'files', checkpoint=str(workdir), format=('onnx', 'stablehlo'))
+    images = np.random.default_rng(1).integers(0, 256, (3, 8, 8, 3)).astype(np.uint8)
+    opened = trained.load_trained(workdir)
+    probabilities = opened.predict(images)
+
+    session = pytest.importorskip('onnxruntime').InferenceSession(tmp_path / 'files/model.onnx')
+    classes = json.loads(session.get_modelmeta().custom_metadata_map['classes'])
+    (logits,) = session.run(None, {'images': images / np.float32(255)})
+
+    record = json.loads((tmp_path / 'files/export.json').read_text())
+    program = (tmp_path / 'files/model.stablehlo').read_bytes()
+    same = jax.export.deserialize(bytearray(program)).call(images / np.float32(255))
+
+    assert tuple(classes) == opened.classes == tuple(json.loads(record['facts']['classes']))
+    np.testing.assert_allclose(jax.nn.softmax(logits), probabilities, atol=1e-5)
+    np.testing.assert_allclose(same, logits, atol=1e-4)
+    facts = session.get_modelmeta().custom_metadata_map['preprocessing']
+    assert facts == record['facts']['preprocessing'] and '8 x 8' in facts and 'mean' in facts

@@ -1,6 +1,7 @@
 """Whole trainings, on a network that trains in seconds."""
 
 import contextlib
+import dataclasses
 import io
 import json
 import shutil
@@ -14,8 +15,8 @@ from nas.cells import plan
 from nas.cells.cell import Cell
 from nas.cells.cost import count
 from nas.cells.skeleton import SKELETONS, Skeleton
+from nas.search.earlier.found import found_cell
 from nas.search.evaluations import Evaluation, append_record, to_record
-from nas.search.found import found_cell
 from nas.training import session, train_job, trained
 from nas.training.config import TrainConfig
 
@@ -93,7 +94,8 @@ def test_the_same_configuration_again_has_nothing_to_do(whole, capsys):
     text = (whole[0] / 'flags.txt').read_text()
     assert '--mode=train\n' in text and f'--workdir={whole[0]}\n' in text
     config = options.from_flagfile(TrainConfig, text)
-    assert config == config_of(**SMALL, **RECIPE, measure_input=True)
+    given = config_of(**SMALL, **RECIPE, measure_input=True)
+    assert config == train_job.with_dataset(given)
     found = train_job.train(config, whole[0])
     printed = capsys.readouterr().out
     assert printed.count('\n') == 1 and 'has ended' in printed
@@ -190,6 +192,24 @@ def test_a_found_cell_stands_on_the_skeleton_of_its_search(search, which, cell):
     assert str(found.cell) == found.name == cell and found.plan == plan.build(
         Cell.parse(cell), expected
     )
+
+
+def test_a_training_takes_data_and_skeleton_of_its_search(search):
+    config = options.make(TrainConfig, {'from_search': f'{search}:0'})
+    assert train_job.with_dataset(config).dataset == 'digits'
+    with open(search / 'flags.txt', 'a') as file:
+        file.write('--dataset=folder:/my photos\n')
+    assert train_job.with_dataset(config).dataset == 'folder:/my photos'
+    given = dataclasses.replace(config, dataset='digits')
+    assert train_job.with_dataset(given) is given
+    assert train_job.with_dataset(TrainConfig(cell='bn-conv3x3')).dataset == 'digits'
+    # What the data made of the skeleton stands in run.json.
+    on = Skeleton(name='images', size=64, classes=3, stages=(1,), growth=(8,), stem_stride=2)
+    (search / 'run.json').write_text(json.dumps({'skeleton': dataclasses.asdict(on)}))
+    assert architecture(from_search=f'{search}:0').skeleton == on
+    (search / 'run.json').write_text(json.dumps({'skeleton': {'size': 0}}))
+    with pytest.raises(ValueError, match='skeleton in run.json of .*search is damaged'):
+        architecture(from_search=f'{search}:0')
 
 
 def test_a_found_cell_goes_to_another_skeleton_if_told_so(search):

@@ -1,11 +1,13 @@
 """The files of a training open again as the same network."""
 
+import dataclasses
 import json
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 
 from common.checkpoint import Checkpoints
 from nas.cells import zoo
@@ -14,6 +16,7 @@ from nas.cells.cell import Cell
 from nas.cells.cost import count
 from nas.cells.plan import build
 from nas.cells.skeleton import Skeleton, cifar10, imagenet
+from nas.datasets.crops import Preparation
 from nas.networks import condense, network
 from nas.training import recipe, trained
 from nas.training.recipe import RecipeConfig
@@ -69,6 +72,29 @@ def test_meta_says_what_the_network_takes(workdir):
     )
     assert meta['data'] == 'made' and RecipeConfig(**meta['recipe']) == CONFIG
     assert meta['skeleton']['stages'] == [1] and meta['skeleton']['stem'] == 8
+
+
+def test_photographs_are_read_as_the_network_was_scored_on_them(workdir, tmp_path):
+    exif, pixels = Image.Exif(), np.zeros((4, 8, 4), np.uint8)
+    exif[0x0112] = 3
+    pixels[:, 2:4] = 0, 0, 0, 255
+    Image.fromarray(pixels).save(tmp_path / 'icon.png', exif=exif)
+    opened = trained.load_trained(workdir)
+    images = opened.read(tmp_path / 'icon.png', str(tmp_path / 'icon.png'))
+    # The middle square, turned by half; white where it is transparent.
+    expected = np.tile(np.uint8([[255], [255], [0], [0]]), (2, 4, 1, 1))
+    np.testing.assert_array_equal(images, expected)
+    assert opened.predict(images).shape == (2, 3)
+    meta = opened.meta | {'preparation': {'share': 0.5, 'background': [9, 9, 9]}}
+    half = dataclasses.replace(opened, meta=meta)
+    assert half.preparation == Preparation(0.5, (9, 9, 9))
+    assert half.read(tmp_path / 'icon.png').max() == 9
+    # Files of earlier versions do not say it.
+    del meta['preparation']
+    assert dataclasses.replace(opened, meta=meta).preparation == Preparation()
+    (tmp_path / 'bad.png').write_bytes(b'x')
+    with pytest.raises(ValueError, match='bad.png cannot be read'):
+        opened.read(tmp_path / 'icon.png', tmp_path / 'bad.png')
 
 
 def test_the_deployed_network_gives_the_same_logits(workdir):

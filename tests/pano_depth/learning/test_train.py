@@ -304,7 +304,8 @@ def test_masks_of_frames_train_as_a_mask_of_all_frames():
     fixed, same = mask.astype(np.float32), np.broadcast_to(mask, (6, 32, 64))
     one = trained(frames, mask=fixed)
     assert close(one, trained(frames, valid=same), atol=1e-6)
-    assert not close(one, trained(frames), atol=1e-4)
+    # Masks that hide nothing: the program of before, which is compiled once.
+    assert not close(one, trained(frames, valid=np.ones_like(same)), atol=1e-4)
     # Both at once: what either hides does not count, and what it holds does not matter.
     own = np.broadcast_to(np.roll(mask, 30, axis=1), (6, 32, 64))
     spoilt = np.where((own & mask)[..., None], frames, 255 - frames)

@@ -125,7 +125,9 @@ def test_metres_and_the_mask(clip, tmp_path):
     assert 0.5 < np.median(found.depth(0)[:56]) < 6
 
 
-def test_the_path_is_adjusted_beyond_what_networks_say(clip, tmp_path):
+def test_the_path_is_adjusted_beyond_what_networks_say(tmp_path):
+    # Fewer frames of the same walk: the direction of a longer step can be told more exactly.
+    clip = rooms.sample_clip(frames=5, height=64, width=128)
     scene = clip_folder.write_clip_folder(tmp_path, dataclasses.replace(clip, name='room'))
     found = reconstruct(scene, config=ReconstructConfig(refine='off'))
     pose, alone = found.scores['pose'], found.scores['networks']['pose']

@@ -11,6 +11,7 @@ from pano_depth.kernels.rigid import Motion
 from pano_depth.reconstruction import sweep
 from pano_depth.reconstruction.sweep import SweepConfig, confirm, search
 from pano_depth.rooms import rooms
+from tests.compiling import quickly
 
 FRAMES, HEIGHT, MIDDLE = 9, 64, 4
 CONFIG = SweepConfig(sources=4, hypotheses=40)
@@ -250,6 +251,7 @@ def test_the_prior_may_have_any_size(clip, prior, height):
     assert _error(depth, clip).mean() < 0.09
 
 
+@quickly()
 def test_rows_of_all_even_numbers(clip, monkeypatch):
     """Also where a level has an odd number of rows, and blocks do not come out even."""
     monkeypatch.setattr(search, 'FULL', 20)

@@ -1,0 +1,1 @@
+"""What a front leaves undominated: exact boxes for few objectives, samples for many."""

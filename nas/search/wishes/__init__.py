@@ -1,0 +1,1 @@
+"""What a user asks of a search: its objectives, functions of their own, and which cells it sees."""

@@ -1,0 +1,1 @@
+"""Objectives that a user's own function computes for each candidate."""
