@@ -13,7 +13,7 @@ def run(output: pathlib.Path, seconds: float, *, toy: bool) -> tuple[list[dict],
     """Trains until the time is up; the same call goes on from the last step.
 
     Args:
-        output: folder; the run directory is `rooms` in it.
+        output: folder; the run directory is `rooms` in it, what it prints in `logs`.
         seconds: until the training is asked to stop, which it does with a checkpoint.
         toy: whether to take `rooms_quick.flags`, with steps without end.
 
@@ -25,7 +25,7 @@ def run(output: pathlib.Path, seconds: float, *, toy: bool) -> tuple[list[dict],
     command = [sys.executable, 'experiments/depth_main.py', f'--workdir={workdir.resolve()}']
     command += [f'--flagfile=experiments/flagfiles/{name}', '--log_every=10']
     command += ['--compilation_cache='] + ['--steps=1000000'] * toy
-    ended = limited.run(command, output / 'rooms.log', max(1.0, seconds - limited.GRACE))
+    ended = limited.run(command, output / 'logs' / 'rooms.log', max(1.0, seconds - limited.GRACE))
     after, metrics = _newest(workdir), read_metrics(workdir)
     fresh = [row for row in metrics if row['step'] > (before or 0)]
     if after is None or not fresh:

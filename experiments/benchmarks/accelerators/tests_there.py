@@ -25,37 +25,38 @@ def run(output: pathlib.Path, seconds: float, *, toy: bool) -> tuple[list[dict],
     """Runs the tests.
 
     Args:
-        output: folder that gets tests.jsonl, highest.jsonl and the logs.
+        output: folder; `logs` in it gets outcomes and logs.
         seconds: for both runs.
         toy: whether to run one file of tests only.
 
     Returns:
         (a row for each file of tests, how the first run ended).
     """
+    logs = output / 'logs'
     missing = [name for name in ('pytest', 'beartype') if importlib.util.find_spec(name) is None]
     if missing:
         words = f"{missing[0]} is not installed: pip install -e '.[test]'"
         return [], limited.Ended('failed', 0.0, words)
-    ended = _pytest(output, 'tests', TOY if toy else TESTS, _FIRST * seconds, {})
-    found = limited.read_rows(output / 'tests.jsonl')
+    ended = _pytest(logs, 'tests', TOY if toy else TESTS, _FIRST * seconds, {})
+    found = limited.read_rows(logs / 'tests.jsonl')
     failed = [row['test'] for row in found if row.get('outcome') == 'failed']
     again = []
     if failed:
-        _pytest(output, 'highest', failed, max(1.0, seconds - ended.seconds), HIGHEST)
-        again = limited.read_rows(output / 'highest.jsonl')
+        _pytest(logs, 'highest', failed, max(1.0, seconds - ended.seconds), HIGHEST)
+        again = limited.read_rows(logs / 'highest.jsonl')
     if ended.how == 'failed' and failed:
         # pytest's exit code says only that tests failed, which the rows say better.
         ended = ended._replace(how='done')
     return list(by_file(found, again)), ended
 
 
-def _pytest(output, name, tests, seconds, environment):
-    outcomes = output / f'{name}.jsonl'
+def _pytest(logs, name, tests, seconds, environment):
+    outcomes = logs / f'{name}.jsonl'
     outcomes.unlink(missing_ok=True)
     command = [sys.executable, '-m', 'pytest', '-q', '-p', 'no:cacheprovider', '-p', PLUGIN]
     command += [f'--outcomes={outcomes.resolve()}', *tests]
     return limited.run(
-        command, output / f'{name}.log', seconds, environment=environment, request=signal.SIGINT
+        command, logs / f'{name}.log', seconds, environment=environment, request=signal.SIGINT
     )
 
 

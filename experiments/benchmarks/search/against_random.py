@@ -39,7 +39,7 @@ from nas.search.evaluations import append_record
 from nas.search.space import CellSpace
 from nas.training.candidates import MEASURED, Candidates
 from nas.training.config import SearchConfig
-from nas.training.search_job import make_search, objectives_of
+from nas.training.search.wishes import make_search, objectives_of
 
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt
