@@ -16,10 +16,10 @@ Parts, in order of worth; `rooms` is last since it takes all the time that the o
 - rooms: `rooms_gpu.flags` for the rest of the time; the same command goes on from its checkpoint.
 
 Each part runs in processes of its own with a time limit, so that a crash or a hang costs that part
-alone; what it does not use, the next ones get. What they print is in logs/. Results are lines of accelerator.jsonl in --output
-as soon as they are known; accelerator.md is written anew after each part, and holds the newest run
-of each. So two shorter commands with other --parts make one page. --toy takes tiny sizes, for
-machines without an accelerator.
+alone; what it does not use, the next ones get. Results are lines of accelerator.jsonl in --output,
+most of them as soon as they are known; what the parts print is in logs/. accelerator.md is written
+anew after each part, and holds the newest run of each: two shorter commands with other --parts make
+one page. --toy takes tiny sizes, for machines without an accelerator.
 """
 
 import datetime
@@ -40,14 +40,14 @@ from experiments.benchmarks.accelerators import limited, rooms_run, tables, test
 
 # {part: (part of the time, heading)}
 PARTS = {
-    'tests': (2.0, 'Tests of kernels and networks'),
+    'tests': (1.75, 'Tests of kernels and networks'),
     'training': (2.0, 'Steps of depth training'),
     'geometry': (1.75, 'Adjustment of the path and sweep of depth, per frame'),
     'networks': (1.5, 'Training steps of image networks'),
     'torch': (0.75, 'The same networks in PyTorch, without augmentation'),
     'input': (1.25, 'Time of a step in which it waits for its input'),
     'cpu': (0.75, 'Steps of depth training on the CPU beside it'),
-    'rooms': (2.0, 'Training on rendered rooms'),
+    'rooms': (3.0, 'Training on rendered rooms'),
 }
 RESULTS = 'accelerator.jsonl'
 WORKER = 'experiments/benchmarks/accelerators/worker.py'
@@ -134,7 +134,7 @@ def main(arguments: list[str]) -> None:
         end |= {'words': ended.words, 'date': run[:10], 'machine': machine()}
         limited.add_row(results, stamp | end)
         print(f'{part}: {ended.how} after {ended.seconds:.0f} s', flush=True)
-        if ended.how != 'done':
+        if ended.how == 'failed':
             print(f'  {ended.words}', flush=True)
         titles = {name: title for name, (_, title) in PARTS.items()}
         with atomic_path(output / 'accelerator.md') as temporary:

@@ -16,6 +16,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nas.cells import copies as kept
 from nas.cells import registering
 from nas.cells.cell import Cell, token_role
 
@@ -98,15 +99,10 @@ class OwnOps:
 
     def write(self, workdir) -> None:
         """Copies the files into a workdir, as `ops/<name>`."""
-        # Imported here, since it loads JAX, which costs do without.
-        from common.run import atomic_path
-
         folder = pathlib.Path(workdir) / FOLDER
         for module in self.modules:
             if module.source is not None:
-                folder.mkdir(exist_ok=True)
-                with atomic_path(folder / os.path.basename(module.name)) as temporary:
-                    temporary.write_bytes(module.source.encode())
+                kept.write(folder / os.path.basename(module.name), module.source)
 
     def files(self) -> tuple[str, ...]:
         """Names of what `write` writes, relative to the workdir."""
@@ -136,18 +132,16 @@ class OwnOps:
         Raises:
             ValueError: names the file, and the first line that differs.
         """
-        earlier = record.get('inputs') if isinstance(record.get('inputs'), dict) else {}
-        now = self.inputs()
         for module in self.modules:
-            flag = f'--ops={module.name}'
-            if flag in earlier and earlier[flag] != now[flag]:
-                held = f'an {what}' if what[0] in 'aeiou' else f'a {what}'
-                copy = pathlib.Path(workdir).expanduser() / FOLDER / os.path.basename(module.name)
-                raise ValueError(
-                    f'workdir {workdir} holds {held} with another content of {flag}'
-                    f'{_first_difference(copy, module)}; it goes on with the same content, another'
-                    f' {what} needs another --workdir, or --overwrite'
-                )
+            kept.check_same(
+                f'--ops={module.name}',
+                module.digest,
+                module.source,
+                record=record,
+                copy=pathlib.Path(workdir).expanduser() / FOLDER / os.path.basename(module.name),
+                workdir=workdir,
+                what=what,
+            )
 
 
 NONE = OwnOps()
@@ -254,16 +248,3 @@ def _installed(name: str) -> OpsModule:
     for file in sorted(origin.parent.rglob('*.py')) if whole else [origin]:
         digest.update(file.read_bytes())
     return OpsModule(name, digest.hexdigest(), module=module)
-
-
-def _first_difference(copy: pathlib.Path, module: OpsModule) -> str:
-    """Where a file differs from its copy in a workdir, as a part of a sentence."""
-    try:
-        then = copy.read_text().splitlines()
-    except (OSError, UnicodeDecodeError):
-        return ''
-    now = (module.source or '').splitlines()
-    for number, (before, line) in enumerate(zip(then, now), 1):
-        if before != line:
-            return f' (line {number} was {before.strip()!r}, and is {line.strip()!r} now)'
-    return f' ({len(then)} lines then, {len(now)} now)' if len(then) != len(now) else ''

@@ -13,6 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
+from common.patience import Unavailable
 from nas.datasets import crops
 from nas.datasets import images as in_memory
 from nas.datasets.crops import Preparation
@@ -21,6 +22,10 @@ from nas.datasets.images import Dataset, Images
 _SAMPLE = 1000  # images whose pixels are counted for the statistics
 _DIGESTED = 64  # files that are read to tell a data set from another one
 _USUAL = Preparation(crops.EVALUATION_SHARE)
+
+
+class Unreadable(Unavailable, ValueError):
+    """A file that cannot be read or decoded, which is not the fault of what is trained on it."""
 
 
 class Encoded(Protocol):
@@ -127,7 +132,7 @@ class StreamedImages:
             ([S, S, C] uint8, label).
 
         Raises:
-            ValueError: the file cannot be read; the message names it.
+            Unreadable: the file cannot be read; the message names it.
         """
         row, shape = int(self.rows[index]), {'size': self.size, 'channels': self.channels}
         try:
@@ -139,7 +144,7 @@ class StreamedImages:
             box_of = functools.partial(crops.random_box, np.random.default_rng(seed))
             return self.preparation.decode(payload, box_of, **shape), label
         except Exception as error:  # Damaged images raise almost anything.
-            raise ValueError(
+            raise Unreadable(
                 f'{self.source.name(row)} cannot be read: {str(error) or type(error).__name__}'
             ) from error
 

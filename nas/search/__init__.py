@@ -26,6 +26,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         'search',
         'space',
         'spaces',
+        'told',
         'wishes',
     ],
     submod_attrs={

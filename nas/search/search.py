@@ -25,6 +25,7 @@ from nas.search.loop import run
 from nas.search.planner import Planner
 from nas.search.space import as_space
 from nas.search.spaces.restricted import included_cells
+from nas.search.told import evaluation_of
 from nas.search.wishes.aims import Aims
 from nas.surrogate.surrogate import Surrogate
 
@@ -265,31 +266,15 @@ class Search:
         return {level: tau for level, tau in taus.items() if math.isfinite(tau)}
 
     def _evaluation(self, cell, result) -> Evaluation:
-        """Checks a result and completes it with the exact costs."""
-        level = self._planner.family.level(cell)
-        predicted = self._predicted.get(self.space.key(cell), {})
-        if isinstance(result, Failure):
-            known = _numbers(result.objectives)
-            return Evaluation(cell, level, known, result.status, result.reason, predicted)
-        failed = lambda reason: Evaluation(cell, level, {}, 'failed', reason, predicted)
-        if not isinstance(result, Mapping):
-            return failed(
-                f'the evaluation gave {_quoted(result)}; a dict of numbers by objective is accepted'
-            )
-        # What can be counted is counted, whatever a log or an evaluator says.
-        costs = self.space.costs(cell)
-        told = {**costs, **result, **costs}
-        missing = [name for name in self._knowledge.needed if name not in told]
-        if missing:
-            raise ValueError(
-                f'unknown objective {missing[0]!r}: cell {str(cell)!r} came with '
-                f'{", ".join(map(str, told)) or "none"}'
-            )
-        values = _numbers(told)
-        broken = [name for name in self._knowledge.needed if name not in values]
-        if broken:
-            return failed(f'{broken[0]} is {_quoted(told[broken[0]])}')
-        return Evaluation(cell, level, values, predicted=predicted)
+        """The evaluation that a result makes, see `evaluation_of`."""
+        return evaluation_of(
+            cell,
+            result,
+            level=self._planner.family.level(cell),
+            costs=self.space.costs(cell),
+            needed=self._knowledge.needed,
+            predicted=self._predicted.get(self.space.key(cell), {}),
+        )
 
     def _enter(self, evaluation: Evaluation) -> None:
         self._planner.family.add([evaluation.cell])
@@ -305,22 +290,3 @@ class Search:
             self._batch = self._planner.plan()
             keys = map(self.space.key, self._batch)
             self._predicted.update(zip(keys, self._planner.predict(self._batch)))
-
-
-def _numbers(values: Mapping) -> dict[str, float]:
-    """The entries of a result that are finite numbers; a text is none."""
-    numbers = {}
-    for name, value in values.items():
-        try:
-            number = math.nan if isinstance(value, (str, bytes)) else float(value)
-        except (TypeError, ValueError):
-            continue
-        if math.isfinite(number):
-            numbers[str(name)] = number
-    return numbers
-
-
-def _quoted(value) -> str:
-    """A value for a sentence, cut to a readable length."""
-    text = repr(value)
-    return text if len(text) <= 80 else f'{text[:80]}...'

@@ -19,11 +19,12 @@ from nas.search import results
 from nas.search.evaluations import EVALUATIONS_FILE
 from nas.serve import lines
 from nas.serve.shared import SharedSearch
-from nas.training import search_job
 from nas.training.config import EvaluationConfig, RecipeConfig, SearchConfig
 from nas.training.data.fitting import RECORD
+from nas.training.network_file import FILES
 from nas.training.report.next_steps import next_steps
-from nas.training.trained import FILES
+from nas.training.search.of_images import cell_space
+from nas.training.search.wishes import make_search, objectives_of
 
 # Options that say how this package evaluates cells, which here somebody else does.
 _EVALUATES = (
@@ -80,8 +81,8 @@ def serve_search(
     if not overwrite:
         _check_goes_on(config, workdir, ops)
     skeleton = choice.skeleton_of(config.skeleton or choice.SEARCH_SKELETON, config.sizes)
-    space = search_job.cell_space(config, skeleton, ops.load())
-    search = search_job.make_search(config, space, search_job.objectives_of(config))
+    space = cell_space(config, skeleton, ops.load())
+    search = make_search(config, space, objectives_of(config))
     text = options.flagfile(config, mode='serve', workdir=os.fspath(workdir))
     with open_run(workdir, text, inputs=ops.inputs(), what='served search', **opening) as run:
         run.update(**{RECORD: dataclasses.asdict(skeleton)})

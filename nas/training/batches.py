@@ -3,7 +3,7 @@
 A data set of small images is put on the device once, as uint8 (CIFAR-10 is 150 MB); a step receives
 the indices and PRNG keys of its examples and makes the batch itself, so it never waits for input.
 If a data set does not fit in memory, the step receives the images of its batch, which are decoded
-in advance (`nas.training.feed`).
+in advance (`nas.training.data.feed`).
 """
 
 import functools
@@ -17,7 +17,7 @@ import numpy as np
 from common import parallel
 from nas.datasets.images import Images
 from nas.datasets.streamed import StreamedImages
-from nas.training.feed import Request, StreamedData
+from nas.training.data.feed import Request, StreamedData
 
 
 class Data(NamedTuple):

@@ -155,14 +155,14 @@ def evaluate_candidate(
     values = {}
     if own and not reason:
         facts = Facts(
-            str(candidate) if isinstance(candidate, Cell) else '',
-            skeleton,
-            plan,
-            cost.count(plan)._asdict(),
-            dict(measured or {}),
-            curve[-1].error,
-            curve[-1].epoch,
-            jax.device_get(recipe.to_variables(state)),
+            cell=str(candidate) if isinstance(candidate, Cell) else '',
+            skeleton=skeleton,
+            plan=plan,
+            costs=cost.count(plan)._asdict(),
+            measured=dict(measured or {}),
+            error=curve[-1].error,
+            epochs=curve[-1].epoch,
+            variables=jax.device_get(recipe.to_variables(state)),
         )
         values = {objective.name: objective.value(facts) for objective in own}
     return Result(

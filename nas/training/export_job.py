@@ -11,7 +11,8 @@ from common.run import digest_of_tree, earlier_run
 from nas.cells import own_ops
 from nas.training.config import ExportTrainedConfig
 from nas.training.export import exportable
-from nas.training.trained import FILES, load_trained
+from nas.training.network_file import FILES
+from nas.training.trained import load_trained
 
 
 def export_trained(

@@ -24,7 +24,7 @@ from nas.cells.plan import Plan
 from nas.networks import condense, network
 from nas.training.batches import Data, augment, batch_indices, normalise, pick
 from nas.training.config import RecipeConfig
-from nas.training.feed import Request, StreamedData
+from nas.training.data.feed import Request, StreamedData
 
 
 class State(NamedTuple):

@@ -14,7 +14,7 @@ from common import parallel
 from nas.cells.plan import Plan
 from nas.networks import network
 from nas.training.batches import Data, normalise, pick
-from nas.training.feed import Request, StreamedData
+from nas.training.data.feed import Request, StreamedData
 from nas.training.recipe import State, to_variables
 
 

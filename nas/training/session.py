@@ -14,6 +14,7 @@ import optax
 from common import parallel
 from common.checkpoint import Checkpoints
 from common.logs import MetricLog, Progress, read_metrics
+from common.patience import Unavailable
 from common.run import RunDirectory
 from common.stopping import Stop
 from nas.cells.plan import Plan
@@ -21,8 +22,8 @@ from nas.datasets.images import Images
 from nas.datasets.streamed import StreamedImages
 from nas.networks import condense
 from nas.training import batches, recipe, score
+from nas.training.network_file import BEST, state_template
 from nas.training.recipe import RecipeConfig
-from nas.training.trained import BEST, state_template
 
 
 class Ended(NamedTuple):
@@ -147,6 +148,8 @@ def _writing(folder) -> Iterator[None]:
     """Turns an error of the disk, for example in a log, into a ValueError of one sentence."""
     try:
         yield
+    except Unavailable:  # images, which are read; the message says so
+        raise
     except OSError as error:
         raise ValueError(
             f'{folder} cannot be written: {error.strerror or error}; its checkpoints are intact'
@@ -206,7 +209,7 @@ def train_in(
 
     Args:
         run: the run directory; `checkpoints` and `best` are written in it, see
-            `nas.training.trained`.
+            `nas.training.network_file`.
         plan: the network.
         config: the recipe.
         train: images that are trained on; their statistics normalise all images.

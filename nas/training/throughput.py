@@ -13,7 +13,7 @@ from common import parallel
 from nas.cells.plan import Plan
 from nas.training import recipe
 from nas.training.batches import Data, batch_indices
-from nas.training.feed import Request, StreamedData
+from nas.training.data.feed import Request, StreamedData
 from nas.training.recipe import RecipeConfig, State
 
 _WARM_UP, _ROUNDS = 3, 2

@@ -18,10 +18,10 @@ from nas.datasets.open_images import open_images
 from nas.datasets.streamed import StreamedImages, training_parts
 from nas.networks import own_ops as own_ops_checks
 from nas.search.earlier.found import found_cell
-from nas.training import batches, final, recipe, session, throughput, trained
+from nas.training import batches, final, network_file, recipe, session, throughput
 from nas.training.config import SearchConfig, TrainConfig
 from nas.training.data import fitting
-from nas.training.trained import Trained
+from nas.training.trained import Trained, load_trained
 
 # Options that may change when a training goes on.
 FREE = ('image_cache', 'checkpoint_epochs', 'measure_input')
@@ -62,21 +62,22 @@ def train(
     architecture = choose_architecture(config)
     if architecture.cell is not None:
         own_ops_checks.check(own.of(architecture.cell), architecture.skeleton)
-    opening = {'overwrite': overwrite, 'known': trained.FILES, 'reads': options.read_by(config)}
+    known, reads = network_file.FILES, options.read_by(config)
+    opening = {'overwrite': overwrite, 'known': known, 'reads': reads}
     check_workdir(workdir, **opening)
     check_folder('image_cache', config.image_cache)
     if not overwrite:
         _check_same(config, folder)
     if not overwrite and (folder / final.RESULTS_FILE).exists():
         say(f'the training in {folder} has ended; its results are in {final.RESULTS_FILE}')
-        return trained.load_trained(folder)
+        return load_trained(folder)
     parallel.local_examples(config.recipe.batch_size)
     size, channels, _ = architecture.input
     dataset = open_images(config.dataset, size=size, channels=channels, cache=config.image_cache)
     config.sizes.check_classes(len(dataset.train.classes), config.dataset)
     architecture = architecture.for_classes(len(dataset.train.classes))
     split = _split(config, dataset)
-    meta = trained.make_meta(
+    meta = network_file.make_meta(
         architecture, split[0], data=config.dataset, config=config.recipe, ops=own
     )
     if not overwrite:
@@ -84,15 +85,15 @@ def train(
     text = options.flagfile(config, mode='train', workdir=os.fspath(workdir))
     digests = {'--dataset': dataset.digest(), **own.inputs()}
     with open_run(workdir, text, inputs=digests, what='training', **opening) as run:
-        run.writes(*trained.TRAINING_FILES, *own.files())
+        run.writes(*network_file.TRAINING_FILES, *own.files())
         if parallel.is_main():
             own.write(run.path)
-            trained.write_meta(run.path, meta)
+            network_file.write_meta(run.path, meta)
         facts = _train_in(run, config, architecture, dataset, split, stop)
         run.finish()
     parallel.wait_for_all()
     say(f'{final.story(facts)}; results are in {folder}, {final.REPORT_FILE} shows them')
-    return trained.load_trained(folder)
+    return load_trained(folder)
 
 
 def with_dataset(config: TrainConfig) -> TrainConfig:
@@ -179,14 +180,14 @@ def _check_same(config: TrainConfig, folder: pathlib.Path) -> None:
 
 def _check_same_data(folder: pathlib.Path, meta: dict) -> None:
     """Raises ValueError if the same options mean something else than in an earlier run."""
-    earlier = trained.read_meta(folder)
+    earlier = network_file.read_meta(folder)
     for name, value in meta.items() if earlier else ():
         # Runs of earlier versions lack some names.
         if name in earlier and earlier[name] != value:
             raise ValueError(
-                f'workdir {folder} holds a training with another {name} in '
-                f'{trained.NETWORK_FILE}, so what --dataset or --from_search names has changed; '
-                'another training needs another --workdir'
+                f'workdir {folder} holds a training with another {name} in'
+                f' {network_file.NETWORK_FILE}, so what --dataset or --from_search names has'
+                ' changed; another training needs another --workdir'
             )
 
 
@@ -249,7 +250,7 @@ def _train_in(
 
 def _input_wait(workdir: pathlib.Path, config: TrainConfig, images: _Split) -> dict[str, float]:
     """The entries of train.json for --measure_input."""
-    last, steps = trained.load_trained(workdir, which='last'), config.recipe.steps(len(images))
+    last, steps = load_trained(workdir, which='last'), config.recipe.steps(len(images))
     state = recipe.init_state(
         last.plan, config.recipe, steps=steps, seed=config.seed, variables=last.variables
     )

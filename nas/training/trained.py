@@ -1,48 +1,29 @@
-"""Trained networks: the files of a training, opening them again, and predicting with them.
+"""Trained networks: opening them in the workdir of a training, and predicting with them.
 
-    trained = load_trained('runs/balanced')
-    trained.classes[trained.predict(images)[0].argmax()]      # images [B, H, W, C] uint8
-
-The workdir of a training holds `network.json`, which says what the network is and what it takes,
-and two folders of `common.checkpoint`: `checkpoints` with whole training states, and `best` with
-the variables that had the lowest held-out error.
+trained = load_trained('runs/balanced')
+trained.classes[trained.predict(images)[0].argmax()]      # images [B, H, W, C] uint8
 """
 
 import dataclasses
 import functools
-import json
 import pathlib
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from common import export_config
 from common.checkpoint import Checkpoints
-from common.run import jsonable, write_json
-from nas.cells import own_ops
 from nas.cells.architecture import Architecture
 from nas.cells.cost import count
-from nas.cells.own_ops import NONE, OwnOps
 from nas.cells.plan import Plan
 from nas.datasets.crops import WHOLE, Preparation
-from nas.datasets.images import Images
 from nas.networks import network
 from nas.networks.convert import convert
 from nas.training import recipe
 from nas.training.config import RecipeConfig
+from nas.training.network_file import BEST, LAST, NETWORK_FILE, read_meta, state_template
 
-NETWORK_FILE, LAST, BEST = 'network.json', 'checkpoints', 'best'
-# Names of what a training writes before its results.
-TRAINING_FILES = (NETWORK_FILE, f'{LAST}/', f'{BEST}/', 'metrics.jsonl', 'events.out.tfevents.*')
-# Names of what runs of before run.json listed their files may have written.
-FILES = (
-    *(*TRAINING_FILES, 'train.json', 'report.html', *export_config.FILES),
-    *('evaluations.jsonl', 'evaluations.jsonl.corrupt', 'pareto.csv', 'pareto.png', 'search.json'),
-    'slurm/',
-)
 # Images that `predict` computes at once: 256, or fewer if they are large (16 of ImageNet).
 _IMAGES_AT_ONCE, _PIXELS_AT_ONCE = 256, 2**20
 
@@ -54,7 +35,7 @@ class Trained:
     Attributes:
         plan: the layer records.
         variables: those of the masked `Network(plan)`, NumPy arrays.
-        meta: what network.json holds, see `make_meta`.
+        meta: what network.json holds, see `nas.training.network_file.make_meta`.
         step: number of training steps behind it.
     """
 
@@ -178,92 +159,6 @@ def _predictor(plan: Plan):
         return jax.nn.softmax(net.apply(variables, prepared))
 
     return predict
-
-
-def make_meta(
-    architecture: Architecture,
-    train: Images,
-    *,
-    data: str,
-    config: RecipeConfig,
-    statistics: tuple[np.ndarray, np.ndarray] | None = None,
-    ops: OwnOps = NONE,
-) -> dict[str, Any]:
-    """Makes the content of network.json.
-
-    Args:
-        architecture: the network.
-        train: the images that it is trained on.
-        data: the text that `open_images` opened.
-        config: the recipe.
-        statistics: (mean, std) [C] by which images in [0, 1] are normalised; default those of
-            `train`.
-        ops: own ops of the run; those that the cell uses are recorded.
-
-    Returns:
-        {'name', 'cell', 'network', 'skeleton', 'classes', 'mean', 'std', 'size', 'channels',
-        'data', 'recipe', 'preparation'} of strings, numbers, lists and dicts, as JSON gives it
-        back. A cell with own ops has 'ops' besides, see `nas.cells.own_ops.OwnOps.as_list`.
-    """
-    mean, std = train.statistics() if statistics is None else statistics
-    size, channels, _ = architecture.input
-    used = ops.of(architecture.cell).as_list()
-    return jsonable(
-        {
-            **architecture.as_dict(),
-            'classes': train.classes,
-            'mean': mean,
-            'std': std,
-            'size': size,
-            'channels': channels,
-            'data': data,
-            'recipe': dataclasses.asdict(config),
-            'preparation': train.preparation.as_dict(),
-            **({'ops': used} if used else {}),
-        }
-    )
-
-
-def write_meta(workdir, meta: Mapping[str, Any]) -> None:
-    """Writes network.json atomically. `meta` is from `make_meta`."""
-    write_json(pathlib.Path(workdir) / NETWORK_FILE, dict(meta))
-
-
-def read_meta(workdir, *, ops: str | None = None) -> dict[str, Any] | None:
-    """Returns the content of network.json, or None if the file does not exist.
-
-    Own ops of the network are registered from their copies in the workdir.
-
-    Args:
-        workdir: of the training.
-        ops: files that replace these copies, as in `--ops`.
-
-    Raises:
-        ValueError: if it is damaged, or a file of own ops is missing; the message names the file.
-    """
-    path = pathlib.Path(workdir).expanduser() / NETWORK_FILE
-    try:
-        meta = json.loads(path.read_text())
-        records = [
-            {name: record[name] for name in ('name', 'sha256', 'module', 'tokens')}
-            for record in meta.get('ops', ())
-        ]
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f'{path} is damaged or not of this version: {error}') from error
-    own_ops.remembered(records, workdir, ops).load()
-    try:
-        Architecture.from_dict(meta), RecipeConfig(**meta['recipe'])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f'{path} is damaged or not of this version: {error}') from error
-    return meta
-
-
-def state_template(plan: Plan, config: RecipeConfig) -> recipe.State:
-    """Shapes of a training state, for `Checkpoints.restore`, without computing anything."""
-    start = lambda variables: recipe.init_state(plan, config, steps=1, seed=0, variables=variables)
-    return jax.eval_shape(start, network.variable_shapes(plan))
 
 
 def load_trained(

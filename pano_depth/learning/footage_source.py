@@ -227,9 +227,11 @@ class WithRooms:
         del shared
         footage, known = self._footage.sample(batch['footage'], {})
         known = Truth() if known is None else known
+        _, of_room = jax.eval_shape(self._rooms.sample, batch['rooms'], {})
         needs = {
             'masked': known.valid is not None,
             'labelled': known.depth is not None or self._truth_share > 0,
+            'with_shown': of_room is not None and of_room.shown is not None,
         }
 
         def of_rooms():
@@ -245,16 +247,16 @@ class WithRooms:
         )
 
 
-def _complete(truth, shape, *, masked, labelled):
+def _complete(truth, shape, *, masked, labelled, with_shown):
     """What is known of images of a shape [B, 3, H, W, 3], with every part that is needed."""
-    if not masked and not labelled:
+    if not (masked or labelled or with_shown):
         return None
     count, _, height, width, _ = shape
-    valid = truth.valid
-    if masked and valid is None:
-        valid = jnp.ones((count, 3, height, width), jnp.float32)
+    everywhere = jnp.ones((count, 3, height, width), jnp.float32)
+    or_all = lambda part, needed: (everywhere if part is None else part) if needed else None
+    of_images = {'valid': or_all(truth.valid, masked), 'shown': or_all(truth.shown, with_shown)}
     if not labelled:
-        return Truth(valid=valid)
+        return Truth(**of_images)
     if truth.depth is None:
         nothing = jnp.zeros((count, height, width), jnp.float32)
         still = Motion(
@@ -262,7 +264,7 @@ def _complete(truth, shape, *, masked, labelled):
             jnp.zeros((2 * count, 3), jnp.float32),
         )
         share = jnp.zeros(count, jnp.float32)
-        return Truth(nothing, still, valid=valid, confidence=nothing, share=share)
+        return Truth(nothing, still, confidence=nothing, share=share, **of_images)
     sure = truth.confidence
     sure = (truth.depth > 0).astype(jnp.float32) if sure is None else sure
-    return Truth(truth.depth, truth.motion, valid=valid, confidence=sure, share=truth.share)
+    return Truth(truth.depth, truth.motion, confidence=sure, share=truth.share, **of_images)

@@ -1,6 +1,7 @@
 """The model: both networks on one grid of viewing rays, from images to depth and motion."""
 
 import dataclasses
+import functools
 from typing import Literal, NamedTuple
 
 import jax
@@ -107,6 +108,7 @@ def _networks(config):
     )
 
 
+@functools.cache
 def param_shapes(config: ModelConfig) -> dict:
     """Shapes of the parameters {'depth': ..., 'pose': ...}, without computing anything."""
     equirect = (1, 2 * config.face_size, 4 * config.face_size)

@@ -253,8 +253,8 @@ def objective(
         model: configuration of the networks.
         config: weights of the losses.
         progress: part of the training that is done, 0 to 1.
-        truth: what is known of the batch, or None; used where `truth_weight` or `prior_weight` is
-            not 0.
+        truth: what is known of the batch, or None; `shown` is used always, the rest where
+            `truth_weight` or `prior_weight` is not 0.
 
     Returns:
         (total, metrics): the sum to minimise and a flat dict of its terms and of diagnostics.
@@ -275,6 +275,9 @@ def objective(
     weights = jnp.broadcast_to(
         grid.weights if config.solid_angle else jnp.ones_like(grid.weights), target.shape[:-1]
     )
+    if truth is not None and truth.shown is not None:
+        # Networks may see this, but to explain it would teach them that it is infinitely far away.
+        mask = truth.shown if mask is None else truth.shown * mask
     if mask is not None:
         rays = rigid.rotate(view[:, None, None, None], grid.rays[None])
         weights = weights * _counting(mask if mask.ndim == 2 else mask[:, 1], rays)

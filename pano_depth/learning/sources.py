@@ -229,8 +229,11 @@ class LiveSource:
     def sample(
         self, batch: dict, shared: dict
     ) -> tuple[Float[Array, 'batch 3 height width 3'], Truth]:
-        """Rendered triplets, and their depth and motion."""
+        """Rendered triplets, their depth and motion, and where a tripod hides the scene."""
         del shared
-        one = lambda shot: shots.shoot(shot, self._height, 2 * self._height)
-        images, depth = jax.vmap(one)(shots.Shot(**batch))
-        return images, Truth(depth[:, 1], motions_to_sources(*batch['poses']))
+        size, shot = (self._height, 2 * self._height), shots.Shot(**batch)
+        images, depth = jax.vmap(lambda one: shots.shoot(one, *size))(shot)
+        shown = jax.vmap(lambda one: shots.scene_shown(one, *size))(shot)
+        if shown is not None:
+            shown = jnp.broadcast_to(shown[:, None], images.shape[:4]).astype(jnp.float32)
+        return images, Truth(depth[:, 1], motions_to_sources(*batch['poses']), shown=shown)

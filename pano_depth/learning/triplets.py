@@ -23,6 +23,9 @@ class Truth(NamedTuple):
         confidence: of the depth, 0 to 1; None where it is the truth.
         share: part of the weight of supervised losses that each example gets, 0 where neither depth
             nor motion is known; None: all of it.
+        shown: where the images show the scene, and not the tripod, which moves with the camera.
+            Networks see it as it is, as in footage without a mask, but it counts in no loss; None:
+            everywhere.
     """
 
     depth: Float[Array, 'batch height width'] | None = None
@@ -31,6 +34,7 @@ class Truth(NamedTuple):
     valid: Real[Array, 'batch 3 height width'] | None = None
     confidence: Float[Array, 'batch height width'] | None = None
     share: Float[Array, ' batch'] | None = None
+    shown: Real[Array, 'batch 3 height width'] | None = None
 
 
 def motions_to_sources(

@@ -23,6 +23,7 @@ NO_PATHS = {
     'export_to': 'names of tools',
     'format': 'names of formats',
     'device': 'specifications of devices',
+    'objective': 'names of functions',
     'benchmark': 'name of a table',
     'slurm_options': 'name=value',
 }

@@ -24,30 +24,32 @@ from pano_depth.learning.triplets import Source
 from pano_depth.results import TrainConfig
 from pano_depth.rooms import pano_rooms
 
-FACES, BATCHES = (32, 64, 128), (4, 16)
-TOY_FACES, TOY_BATCHES, TOY_CHANNELS = (16,), (2,), (8, 8)
+SIZES = ((32, 4), (64, 4), (128, 4), (128, 16))  # (pixels of a face, triplets in a batch)
+FEW = SIZES[:3]
+TOY, TOY_CHANNELS = ((16, 2),), (8, 8)
 _SETTLING = 3  # steps before a rate is taken
 
 
-def measure(seconds: float, *, toy: bool, batches: tuple[int, ...] = BATCHES) -> Iterator[dict]:
-    """Rows of the training step alone, on one batch: size by size, small batches first.
+def measure(
+    seconds: float, *, toy: bool, sizes: tuple[tuple[int, int], ...] = SIZES
+) -> Iterator[dict]:
+    """Rows of the training step alone, on one batch: size by size, small ones first.
 
     Args:
         seconds: for all of them, compilation included.
         toy: whether to take tiny networks.
-        batches: triplets in a batch.
+        sizes: pairs of pixels of a face and triplets in a batch.
     """
-    faces, batches = (TOY_FACES, TOY_BATCHES) if toy else (FACES, batches)
+    sizes = TOY if toy else sizes
     channels = dict.fromkeys(('depth_channels', 'pose_channels'), TOY_CHANNELS) if toy else {}
-    each = seconds / (3 * len(faces) * len(batches))
-    for batch in batches:
-        for face in faces:
-            yield one_size(ModelConfig(face_size=face, **channels), batch, each)
+    for face, batch in sizes:
+        model = ModelConfig(face_size=face, **channels)
+        yield one_size(model, batch, seconds / (3 * len(sizes)))
 
 
 def measure_few(seconds: float, *, toy: bool) -> Iterator[dict]:
-    """As `measure`, with the small batch alone: for a CPU beside an accelerator."""
-    yield from measure(seconds, toy=toy, batches=BATCHES[:1])
+    """As `measure`, without the large batch: for a CPU beside an accelerator."""
+    yield from measure(seconds, toy=toy, sizes=FEW)
 
 
 def one_size(model: ModelConfig, batch_size: int, seconds: float) -> dict:

@@ -12,7 +12,8 @@ from typing import NamedTuple
 from common.run import jsonable
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-GRACE = 15  # seconds between a request to stop and the kill
+GRACE = 10  # seconds between a request to stop and the kill
+COMPILED = 'compiled'  # folder of programs that two parts share
 _POLL = 0.1
 
 
@@ -37,15 +38,17 @@ def run(
     *,
     environment: dict[str, str] | None = None,
     request: signal.Signals = signal.SIGTERM,
+    grace: float = GRACE,
 ) -> Ended:
     """Runs a command in the root of the repository, with all that it starts, for a limited time.
 
     Args:
         command: the program and its arguments.
         log: file that gets what it prints.
-        seconds: until it is asked to stop; it is killed `GRACE` seconds later.
+        seconds: until it is asked to stop.
         environment: variables beside those of this process.
         request: the signal that asks it to stop.
+        grace: seconds after that until it is killed.
     """
     start = time.monotonic()
     with log.open('w') as file:
@@ -62,7 +65,7 @@ def run(
             late = not _ends(process, start + seconds)
             if late:
                 _send(process, request)
-                _ends(process, time.monotonic() + GRACE)
+                _ends(process, time.monotonic() + grace)
         finally:
             # Also what it started and left behind, which may hold the device.
             _send(process, signal.SIGKILL)

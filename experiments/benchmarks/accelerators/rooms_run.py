@@ -7,6 +7,7 @@ from common.logs import read_metrics
 from experiments.benchmarks.accelerators import limited
 
 FLAGS, TOY = 'rooms_gpu.flags', 'rooms_quick.flags'
+SAVING = 30  # seconds of the time in which the training may end its step and save its work
 
 
 def run(output: pathlib.Path, seconds: float, *, toy: bool) -> tuple[list[dict], limited.Ended]:
@@ -24,8 +25,11 @@ def run(output: pathlib.Path, seconds: float, *, toy: bool) -> tuple[list[dict],
     before = _newest(workdir)
     command = [sys.executable, 'experiments/depth_main.py', f'--workdir={workdir.resolve()}']
     command += [f'--flagfile=experiments/flagfiles/{name}', '--log_every=10']
-    command += ['--compilation_cache='] + ['--steps=1000000'] * toy
-    ended = limited.run(command, output / 'logs' / 'rooms.log', max(1.0, seconds - limited.GRACE))
+    # `input` compiles the same step.
+    command += [f'--compilation_cache={(output / limited.COMPILED).resolve()}']
+    command += ['--steps=1000000'] * toy
+    log, until = output / 'logs' / 'rooms.log', max(1.0, seconds - SAVING)
+    ended = limited.run(command, log, until, grace=SAVING)
     after, metrics = _newest(workdir), read_metrics(workdir)
     fresh = [row for row in metrics if row['step'] > (before or 0)]
     if after is None or not fresh:

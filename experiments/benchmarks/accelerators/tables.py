@@ -31,8 +31,9 @@ def page(rows: list[dict], titles: dict[str, str]) -> str:
 
 def _said(end):
     """How a part ended, on which device and with which versions."""
-    words = f'{end["date"]}, {end["seconds"]:.0f} s of {end["limit_seconds"]:.0f}: {end["how"]}'
-    if end['how'] != 'done':
+    words = end['date'] + (', toy sizes' if end['toy'] else '')
+    words += f', {end["seconds"]:.0f} s of {end["limit_seconds"]:.0f}: {end["how"]}'
+    if end['how'] == 'failed':
         words += f' ({_plain(end["words"])})'
     facts = end.get('machine', {})
     return f'{words}. {", ".join(f"{name} {value}" for name, value in facts.items())}.\n'

@@ -13,7 +13,7 @@ import sys
 # Works from a checkout, from any directory.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3]))
 
-from experiments.benchmarks.accelerators.limited import add_row
+from experiments.benchmarks.accelerators.limited import COMPILED, add_row
 
 _HERE = 'experiments.benchmarks.accelerators'
 # {part: generators of its rows, as module.function}
@@ -50,9 +50,11 @@ def main() -> None:
     from common import runtime
 
     part, path, seconds, stamp, *rest = sys.argv[1:]
-    runtime.start(runtime.RuntimeConfig(compilation_cache=''), join=False)
-    toy = '--toy' in rest
-    measure(part, pathlib.Path(path), float(seconds), json.loads(stamp), toy=toy)
+    toy, path = '--toy' in rest, pathlib.Path(path)
+    # Other parts tell how long they compile.
+    cache = str(path.parent / COMPILED) if part == 'input' else ''
+    runtime.start(runtime.RuntimeConfig(compilation_cache=cache), join=False)
+    measure(part, path, float(seconds), json.loads(stamp), toy=toy)
 
 
 if __name__ == '__main__':

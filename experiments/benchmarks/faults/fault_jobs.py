@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from common.logs import read_metrics
-from nas.training import trained
+from nas.training import network_file, trained
 from pano_depth.footage import video
 from pano_depth.learning import checkpoints
 from pano_depth.results import ply
@@ -147,11 +147,11 @@ def networks(folder):
     """The trained networks of a workdir: {leaf: array}, empty if there are none."""
     if not (folder / 'checkpoints').exists():
         return {}
-    if (folder / trained.NETWORK_FILE).exists():
+    if (folder / network_file.NETWORK_FILE).exists():
         found = {'last': trained.load_trained(folder, which='last').variables}
         found |= (
             {'best': trained.load_trained(folder).variables}
-            if (folder / trained.BEST).exists()
+            if (folder / network_file.BEST).exists()
             else {}
         )
     else:

@@ -17,7 +17,7 @@ from nas.cells.plan import Plan
 from nas.search.evaluations import Failure
 from nas.training import recipe
 from nas.training.batches import Data
-from nas.training.feed import StreamedData
+from nas.training.data.feed import StreamedData
 from nas.training.recipe import RecipeConfig
 from pano_depth.learning import train
 from pano_depth.learning.model import ModelConfig, make_grid

@@ -4,10 +4,10 @@
         --table=nas_bench_201.npz --devices=raspi4,1080ti_1 --output=FOLDER
 
 Measures hypervolume after each evaluation, relative to that of the whole table, for the search of
-this project and for six others: a boosted-tree surrogate on the same encoding, one-op Pareto local
-search, random search, NSGA-II and TPE of Optuna, NSGA-II of pymoo (extra [bench]). Each run is a
-line of `curves.jsonl`; recorded runs are not run again. Writes `table.md`, `table.json` and
-`curves.png`.
+this project and for eight others: a boosted-tree surrogate on the same encoding, one-op Pareto
+local search, random search, NSGA-II and TPE of Optuna, NSGA-II of pymoo, qLogNEHVI of BoTorch on
+the same encoding, ParEGO of SMAC3 (extra [bench]). Each run is a line of `curves.jsonl`; recorded
+runs are not run again. Writes `table.md`, `table.json` and `curves.png`.
 """
 
 import json
@@ -24,6 +24,7 @@ import numpy as np
 from absl import app, flags
 
 from common.run import atomic_path, write_json
+from experiments.benchmarks.search.peers import PEERS
 from experiments.benchmarks.search.tables import read_runs
 from nas.search import acquisition, pareto
 from nas.search.search import Search
@@ -43,7 +44,7 @@ flags.DEFINE_integer('seeds', 20, 'Runs of each method.', lower_bound=1)
 flags.DEFINE_integer('budget', 500, 'Evaluations of each run.', lower_bound=100)
 flags.DEFINE_string('output', None, 'Folder for the results.', required=True)
 
-MARKS = (100, 200, 500)  # evaluations at which the table reads the curves
+MARKS = (50, 100, 200, 500)  # evaluations at which the table reads the curves
 INITIAL = 20  # random cells before a model-based or local search of the comparison starts
 
 
@@ -190,6 +191,7 @@ METHODS = {
     'Optuna NSGA-II': _optuna(lambda samplers, seed: samplers.NSGAIISampler(seed=seed)),
     'Optuna TPE': _optuna(lambda samplers, seed: samplers.TPESampler(seed=seed)),
     'pymoo NSGA-II': pymoo_nsga2,
+    **PEERS,
 }
 
 
@@ -321,7 +323,9 @@ def main(argv):
                     file.write(json.dumps(run) + '\n')
                 runs[device, method, seed] = run
                 marks = ' '.join(
-                    f'{run["hypervolume"][mark - 1]:.4f}' for mark in MARKS if mark <= FLAGS.budget
+                    f'{run["hypervolume"][mark - 1]:.4f}'
+                    for mark in MARKS
+                    if mark <= len(run['hypervolume'])  # a table may be smaller than the budget
                 )
                 print(f'{device} {method} seed {seed}: {marks}  {run["seconds"]:.0f} s', flush=True)
     write_results(folder, runs, devices)

@@ -70,7 +70,9 @@ class Comparison:
         if measured and record.get('device_id') is not None:
             # Only a new measurement tells which board is there now.
             return f'was measured on board {record["device_id"]}'
-        parts = parts_of(name, exact=(), measured=self._wanted.measured)
+        parts = parts_of(
+            name, exact=(), measured=self._wanted.measured, told=self._wanted.made_with.functions
+        )
         part = differing(parts, made_with, self._keys)
         if part is None:
             return None

@@ -17,6 +17,8 @@ from common.run import jsonable
 ENTRY = 'made_with'
 TRAINED = ('data', 'recipe', 'skeleton')  # parts that a trained value depends on, such as the error
 MEASURED = ('device', 'skeleton')
+# A function of the user's own sees what was trained and what was measured.
+TOLD = (*TRAINED, 'device', 'functions')
 _LENGTH = 12  # hexadecimal digits of a key
 
 Facts = Mapping[str, Any]
@@ -38,6 +40,7 @@ class Provenance:
         skeleton: where cells are placed, and the user's own ops.
         device: full name, identity and, if it has told one, `id` of what they are measured on.
         versions: of the packages.
+        functions: digests of the user's own objectives by their names.
     """
 
     data: Facts = dataclasses.field(default_factory=dict)
@@ -45,6 +48,7 @@ class Provenance:
     skeleton: Facts = dataclasses.field(default_factory=dict)
     device: Facts = dataclasses.field(default_factory=dict)
     versions: Facts = dataclasses.field(default_factory=dict)
+    functions: Facts = dataclasses.field(default_factory=dict)
 
     def facts(self) -> dict[str, Facts]:
         """The parts that there are, by name."""
@@ -77,16 +81,21 @@ class Provenance:
 UNKNOWN = Provenance()
 
 
-def parts_of(name: str, *, exact: Collection[str], measured: Collection[str]) -> tuple[str, ...]:
+def parts_of(
+    name: str, *, exact: Collection[str], measured: Collection[str], told: Collection[str] = ()
+) -> tuple[str, ...]:
     """The parts that an objective depends on.
 
     Args:
         name: of the objective.
         exact: objectives that are counted from the cell and never taken from a record.
         measured: objectives that a device measures.
+        told: objectives that a function of the user's own computes.
     """
     if name in exact:
         return ()
+    if name in told:
+        return TOLD
     return MEASURED if name in measured else TRAINED
 
 
@@ -124,6 +133,9 @@ def describe(part: str, then: Facts | None, now: Facts) -> str:
         if other != name:
             return f'is of {other}, not {name}'
         return f'is of {name} with other content'
+    if part == 'functions':
+        changed = [one for one, digest in now.items() if then.get(one, digest) != digest]
+        return f'was made with another content of the file of {", ".join(changed or now)}'
     # A record that was read back has lists in place of tuples.
     then, now = jsonable(then), jsonable(now)
     fields = [field for field in {**now, **then} if then.get(field) != now.get(field)]

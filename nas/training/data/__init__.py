@@ -1,1 +1,1 @@
-"""People's own images in a search and after it: the skeleton that fits them, and reading photos."""
+"""Images on their way into a network: the skeleton that fits them, and streamed batches."""

@@ -97,12 +97,14 @@ class Taught(NamedTuple):
         clips: number of clips.
         failed: [(name, reason)] of clips without a reconstruction.
         confident: mean share of the pixels that other views confirm.
+        digest: of the content of all reconstructions.
     """
 
     pieces: list[Piece]
     clips: int
     failed: list[tuple[str, str]]
     confident: float
+    digest: str
 
     def summary(self) -> dict:
         """What the record of a round says."""
@@ -130,7 +132,7 @@ def taught(
         pieces, jobs: the clips.
         reasons: what `reconstruct_one` gave for each.
         rows: of the images that the networks see.
-        data_dir: where decoded clips are kept.
+        data_dir: where decoded reconstructions are kept.
         stride: frames between images that are compared; 0: chosen for each clip.
         stop: request to stop.
 
@@ -150,9 +152,11 @@ def taught(
     labelled = collection.collect(
         items, ReadingConfig(), flag='input', rows=rows, data_dir=data_dir, stride=stride, stop=stop
     )
-    rest = [piece for piece, text in zip(pieces, reasons, strict=True) if text]
-    shares = [_confident(job.workdir) for job in done]
-    return Taught([*labelled.pieces, *rest], len(jobs), failed, sum(shares) / len(shares))
+    # What is known of a clip from elsewhere must not help here either.
+    images = lambda piece: piece._replace(clip=piece.clip._replace(labels=None))
+    rest = [images(piece) for piece, text in zip(pieces, reasons, strict=True) if text]
+    confident = sum(_confident(job.workdir) for job in done) / len(done)
+    return Taught([*labelled.pieces, *rest], len(jobs), failed, confident, labelled.digest)
 
 
 def _confident(workdir):

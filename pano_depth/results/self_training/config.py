@@ -75,6 +75,11 @@ class ImproveConfig:
         check_options(self)
         if self.output_height % 2:
             raise ValueError(f'--output_height is {self.output_height}; an even number is accepted')
+        if self.loss.truth_weight and not self.rooms_share:
+            raise ValueError(
+                f'--truth_weight is {self.loss.truth_weight}, but networks improve without truth;'
+                ' accepted: 0, or more with --rooms_share, for the rooms'
+            )
 
 
 def reconstruction(config: ImproveConfig, checkpoint: str) -> ReconstructConfig:

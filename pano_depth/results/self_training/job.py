@@ -14,7 +14,7 @@ from pano_depth.learning import checkpoints
 from pano_depth.learning.model import init_params
 from pano_depth.learning.session import LogConfig
 from pano_depth.reconstruction.pretrained import Networks
-from pano_depth.results import train_job, workdirs
+from pano_depth.results import inputs, train_job, workdirs
 from pano_depth.results.report import rounds as page
 from pano_depth.results.self_training import config as configs
 from pano_depth.results.self_training.config import ImproveConfig
@@ -40,14 +40,16 @@ def improve(
     In each round all clips are reconstructed (`reconstruct` without adaptation), and the networks
     go on learning from the images and, by confidence, from depth and path that were found. Clips
     that are held out judge: the photometric error with which the networks explain them. The
-    rounds end when it no longer falls; the best networks are the result.
+    rounds end when it no longer falls; the best networks are the result. A run that was stopped
+    goes on, and so does one that has ended, with more `rounds` and as long as the error falls.
 
     Args:
         footage: PATH[,PATH...] as in `TrainConfig.train_data`: videos, folders of videos, clip
             folders, a PanoSUNCG tree.
         workdir: directory of the run, which gets `improved.npz` (for --checkpoint),
             `improve.json` (what each round did) and a report. Folders `round_1`, ... hold the
-            reconstructions and the training of each round.
+            training and the networks of each round, the last one its reconstructions (`clips`),
+            too: those of earlier rounds, which are large, are removed.
         config: options; None: the defaults.
         stop: request to stop, see `common.stopping`; None: never.
         overwrite: whether files of an earlier run in the workdir, whatever it was, are removed.
@@ -67,19 +69,23 @@ def improve(
         )
     footage = options.expand(footage, READ_LIST)
     config = options.expand_paths(config or ImproveConfig())
-    paths, with_rooms = _paths(footage)
-    if with_rooms:
-        raise ValueError('--input names rooms; accepted: footage. --rooms_share adds rooms')
+    paths = _paths(footage)
+    start = configs.training(config, footage, checkpoint=config.checkpoint)
+    if training.judged_by_rooms(start):
+        raise ValueError(f'--eval_data is {config.eval_data}; accepted: footage')
     check_folder('data_dir', config.data.data_dir)
     beside = {'mode': 'improve', 'input': footage}
     reads = {f'input[{i}]': path for i, path in enumerate(paths)}
     opening = workdirs.opening(config, overwrite=overwrite, **reads)
     _, record = workdirs.check(workdir, config, opening, what='run', free=FREE, **beside)
     params, model = checkpoints.start_model(config.checkpoint, config.model)
-    start = configs.training(config, footage, checkpoint=config.checkpoint)
     train_job.read_mask(start)
     data = training.prepare(start, 2 * model.face_size, stop, named='input')
-    digests = {'--checkpoint': digest_of_tree(params, model), **data.digests}
+    digests = {
+        '--checkpoint': digest_of_tree(params, model),
+        **inputs.digest_of_mask(config.footage),
+        **data.digests,
+    }
     if record.get('inputs'):
         check_inputs(record, digests, workdir=workdir, what='run')
     text = options.flagfile(config, workdir=str(workdir), **beside)
@@ -98,6 +104,10 @@ def improve(
 
 def _paths(text):
     try:
-        return found.paths_in(text)
+        paths, with_rooms = found.paths_in(text)
     except ValueError as error:
         raise ValueError(f'--input is {error}') from None
+    words = [found.ROOMS] * with_rooms + [w for w in (training.LIVE, training.STORED) if w in paths]
+    if words:
+        raise ValueError(f'--input names {words[0]}; accepted: footage. --rooms_share adds rooms')
+    return paths

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import time
 
 import numpy as np
@@ -20,13 +21,16 @@ from pano_depth.results.self_training import config as configs
 from pano_depth.results.self_training.config import ImproveConfig
 from pano_depth.results.train_job import train_on
 from pano_depth.results.training import data as training
-from pano_depth.rooms import pano_rooms
 
 RECORD = 'improve.json'
+_FOUND = 'clips.json'  # of a round: why clips have no reconstruction
 
 
 class Rounds:
     """The rounds of a run; those that have ended are in `improve.json`.
+
+    Reconstructions are large. A round keeps its own in `round_<n>/clips` until the next round has
+    ended, and the frames that were decoded from them only until its training has.
 
     Attributes:
         ended: what `improve.json` says of each.
@@ -56,28 +60,42 @@ class Rounds:
         self.ended, self.best = [], 0
         if run.record.get('resumed') and (run.path / RECORD).exists():
             self.ended = json.loads((run.path / RECORD).read_text())['rounds']
+        # Also what earlier starts of the run wrote belongs to it.
+        run.writes(*(f'{self._folder(entry["round"]).name}/' for entry in self.ended))
 
     def run(self) -> Networks:
         """All rounds; the best networks."""
-        best, least = self._start, math.inf
-        for number in range(1, self._config.rounds + 1):
+        best, least, earlier = self._start, math.inf, len(self.ended)
+        if earlier:
+            say(f'rounds that have ended before: {earlier}')
+        for number in range(1, max(self._config.rounds, earlier) + 1):
             self._stop.check()
             if number > len(self.ended):
                 self.ended.append(self._round(number, best))
                 write_json(self._run.path / RECORD, {'rounds': self.ended})
+            self._tidy(number)
             errors = self.ended[number - 1]['photometric_error']
             least = min(least, errors['before'])
             if not errors['after'] < least:
                 say(
                     f'the photometric error after round {number} is {errors["after"]:.4f}, no less'
-                    f' than {least:.4f} before it: the networks of before are the result'
+                    f' than {least:.4f} before it: it ends here, and the networks of before are'
+                    ' the result'
                 )
                 break
             best, least, self.best = self._networks(number), errors['after'], number
+        else:
+            if len(self.ended) == earlier:
+                say(f'nothing is left to do; --rounds={earlier + 1}, or more, goes on')
         return best
 
     def _folder(self, number):
         return self._run.path / f'round_{number}'
+
+    def _tidy(self, number):
+        """Removes what nobody needs once a round has ended."""
+        for folder in (self._folder(number) / 'cache', self._folder(number - 1) / 'clips'):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _networks(self, number):
         path = self._folder(number) / 'networks.npz'
@@ -90,14 +108,15 @@ class Rounds:
         folder.mkdir(exist_ok=True)
         start = str(folder / 'start.npz')
         checkpoints.save_weights(start, networks.params, networks.config)
-        learned = self._taught(folder / 'clips', start, 2 * networks.config.face_size)
+        learned = self._taught(folder, start, 2 * networks.config.face_size)
         found_out = learned.summary()
         say(
             f'round {number}: {found_out["reconstructed"]} of {found_out["clips"]} clips are'
             f' reconstructed, other views confirm {100 * learned.confident:.0f} % of their pixels'
         )
         times.append(time.monotonic())
-        data = self._data._replace(learned=learned.pieces)
+        digests = {**self._data.digests, '--train_data': learned.digest}
+        data = self._data._replace(learned=learned.pieces, digests=digests)
         config = configs.training(
             self._config,
             str(folder / 'clips'),
@@ -119,16 +138,22 @@ class Rounds:
     def _taught(self, folder, checkpoint, rows):
         """Reconstructs the clips, and collects what they teach."""
         config, pieces = self._config, self._data.learned
-        jobs = clips.jobs_of(pieces, folder, configs.reconstruction(config, checkpoint))
-        return clips.taught(
+        jobs = clips.jobs_of(pieces, folder / 'clips', configs.reconstruction(config, checkpoint))
+        # A training that goes on learns from what it has begun with, also where a clip failed that
+        # would not fail again.
+        known = folder / _FOUND
+        reasons = json.loads(known.read_text()) if known.exists() else self._reconstructed(jobs)
+        learned = clips.taught(
             pieces,
             jobs,
-            self._reconstructed(jobs),
+            reasons,
             rows=rows,
-            data_dir=pano_rooms.data_folder(config.data.data_dir),
+            data_dir=folder / 'cache',
             stride=config.stride,
             stop=self._stop,
         )
+        write_json(known, reasons)
+        return learned
 
     def _reconstructed(self, jobs):
         """For each job why there is no result, or None."""

@@ -125,7 +125,7 @@ def prepare(config, rows: int, stop: Stop | None = None, *, named: str = 'train_
     if pieces and config.eval_data is None:
         pieces, held_out = split(pieces)
     left_out = [*learned.left_out, *judged.left_out]
-    digests = {'--train_data': learned.digest or None, '--eval_data': judged.digest or None}
+    digests = {f'--{named}': learned.digest or None, '--eval_data': judged.digest or None}
     return Data(pieces, held_out, left_out, digests)
 
 

@@ -158,6 +158,11 @@ def _tripod(look, height, width):
     )
 
 
+def hidden_by_tripod(look, height, width):
+    """[H, W] bool: where the tripod hides the scene, the same in all frames of a clip."""
+    return _tripod(look, height, width)[0]
+
+
 def _blurred(image, weight):
     """Each pixel mixed with its neighbours."""
     wide = jnp.roll(image, 1, axis=-1) + jnp.roll(image, -1, axis=-1)

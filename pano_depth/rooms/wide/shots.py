@@ -116,6 +116,20 @@ def shoot(shot, height, width, frames=None):
     return look.photograph(shot.look, rgb, depth, frames)
 
 
+def scene_shown(shot, height, width):
+    """Where the images of a shot show the scene, in JAX.
+
+    Args:
+        shot: `Shot`, not stacked (`vmap` over stacked ones).
+        height, width: of the images.
+
+    Returns:
+        [H, W] bool, False where the tripod hides the scene; None of the usual style, which has no
+        tripod.
+    """
+    return None if shot.look is None else ~look.hidden_by_tripod(shot.look, height, width)
+
+
 @functools.lru_cache(maxsize=8)
 def shooter(height, width):
     """The compiled `shoot` of one size: a function of a `Shot` and frame numbers."""

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from common.patience import Unavailable
 from nas.datasets.images import Dataset
 from nas.datasets.streamed import StreamedImages, hold_out
 
@@ -120,6 +121,8 @@ def test_damaged_images_are_named():
         with pytest.raises(ValueError, match='made 5 cannot be read: .') as caught:
             ask()
         assert '\n' not in str(caught.value)
+        # Hence it counts against no candidate.
+        assert isinstance(caught.value, Unavailable)
 
 
 def test_they_stand_where_images_do():

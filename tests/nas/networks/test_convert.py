@@ -102,7 +102,7 @@ def test_published_networks_lose_their_masked_weights(name):
 
 
 def test_networks_without_learned_groups_are_the_same():
-    layers = plan.build(Cell.parse('bn-conv1x1'), dataclasses.replace(imagenet, size=32))
+    layers = plan.build(Cell.parse('bn-conv1x1'), dataclasses.replace(imagenet, size=96))
     variables = network.init(jax.random.key(0), layers)
     converted = convert.convert(layers, variables)
     jax.tree.map(np.testing.assert_array_equal, converted, variables)

@@ -1,5 +1,7 @@
 """Candidates with a device and an executor that only record calls, and one real training."""
 
+import dataclasses
+
 import pytest
 
 from common.executors.serial import SerialExecutor
@@ -15,6 +17,7 @@ from nas.training import evaluate
 from nas.training.candidates import Candidates
 from nas.training.evaluate import EvaluationConfig, Result
 from nas.training.recipe import RecipeConfig
+from tests.nas.made_folders import make_folder
 
 SMALL = Skeleton(name='small', size=8, channels=1, stages=(1,), growth=(4,), stem=8)
 CELLS = [Cell.parse(text) for text in ('bn-conv1x1', 'bn-conv3x3', 'none-conv3x3')]
@@ -135,6 +138,17 @@ def test_images_that_cannot_be_read_are_not_the_candidate_s_fault(tmp_path):
     ((_, outcome),) = candidates.batch(CELLS[1:2])
     assert type(outcome.result) is Unavailable and 'cannot be read' in str(outcome.result)
     assert f'{tmp_path}/gone' in str(outcome.result)
+
+
+def test_a_streamed_image_that_is_damaged_is_not_the_candidate_s_fault(tmp_path):
+    folder = make_folder(tmp_path / 'made')
+    (folder / 'train/bee/bee_1.JPEG').write_bytes(b'not an image')
+    data = f'folder:{folder},stream'
+    options = {'data': data, 'skeleton': dataclasses.replace(SMALL, channels=3, classes=4)}
+    candidates = make(SerialExecutor(), None, objectives=('error',), **options)
+    ((_, outcome),) = candidates.batch(CELLS[1:2])
+    assert type(outcome.result) is Unavailable
+    assert 'image train/bee/bee_1.JPEG cannot be read' in str(outcome.result)
 
 
 def test_without_a_measured_objective_no_device_is_asked():

@@ -17,7 +17,7 @@ from nas.cells.cell import Cell
 from nas.cells.skeleton import tiny
 from nas.datasets.images import Images
 from nas.networks import network
-from nas.training import export_job, recipe, trained
+from nas.training import export_job, network_file, recipe, trained
 from nas.training.config import ExportTrainedConfig
 
 pytest.importorskip('onnx')
@@ -43,9 +43,11 @@ def workdir(tmp_path_factory):
     pixels = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 3)).astype(np.uint8)
     images = Images('noise', pixels, np.arange(20) % 10, tuple('abcdefghij'))
     architecture = Architecture('small', Cell.parse('bn_relu-conv1x1'), tiny)
-    trained.write_meta(folder, trained.make_meta(architecture, images, data='noise', config=CONFIG))
+    network_file.write_meta(
+        folder, network_file.make_meta(architecture, images, data='noise', config=CONFIG)
+    )
     (folder / 'flags.txt').write_text('--mode=train\n')
-    for step, name in ((3, trained.BEST), (5, trained.LAST)):
+    for step, name in ((3, network_file.BEST), (5, network_file.LAST)):
         variables = network.init(jax.random.key(step), architecture.plan)
         state = recipe.init_state(architecture.plan, CONFIG, steps=1, seed=0, variables=variables)
         with Checkpoints(folder / name) as checkpoints:

@@ -13,7 +13,7 @@ from nas.cells.architecture import Architecture
 from nas.cells.cost import count
 from nas.datasets.images import Images
 from nas.networks import condense, network
-from nas.training import batches, final, recipe, throughput, trained
+from nas.training import batches, final, network_file, recipe, throughput, trained
 from nas.training.recipe import RecipeConfig
 from nas.training.session import Ended
 from tests.nas.made_images import CELL, SKELETON, make_images
@@ -38,7 +38,9 @@ def state_of(seed):
 
 @pytest.fixture
 def workdir(tmp_path):
-    trained.write_meta(tmp_path, trained.make_meta(ARCHITECTURE, TRAIN, data='made', config=CONFIG))
+    network_file.write_meta(
+        tmp_path, network_file.make_meta(ARCHITECTURE, TRAIN, data='made', config=CONFIG)
+    )
     with Checkpoints(tmp_path / 'checkpoints') as last, Checkpoints(tmp_path / 'best') as best:
         last.save(16, state_of(16))
         best.save(8, recipe.to_variables(state_of(8)))

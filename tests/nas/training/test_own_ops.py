@@ -20,6 +20,7 @@ from nas.cells.skeleton import SKELETONS
 from nas.training import evaluate, search_job, train_job
 from nas.training.config import ExportTrainedConfig, RecipeConfig, SearchConfig, TrainConfig
 from nas.training.export_job import export_trained
+from nas.training.search import of_images
 from nas.training.trained import load_trained
 from tests.nas.made_ops import SWISH_CONV, write_ops
 
@@ -49,8 +50,8 @@ def runs(tmp_path_factory):
     path = write_ops(folder)
     with pytest.MonkeyPatch.context() as patch:
         # Of two cells, one holds the own op.
-        patch.setattr(search_job, 'NORMS', ('bn',))
-        patch.setattr(search_job, 'CONVS', ('conv1x1',))
+        patch.setattr(of_images, 'NORMS', ('bn',))
+        patch.setattr(of_images, 'CONVS', ('conv1x1',))
         search_job.run_search(config_of(SearchConfig, ops=path, **SEARCH), folder / 'search')
     pathlib.Path(path).unlink()
     lines = (folder / 'search/evaluations.jsonl').read_text().splitlines()

@@ -16,7 +16,7 @@ from common.run import open_run
 from common.stopping import Stopped, on_signals
 from nas.cells.architecture import Architecture
 from nas.networks import condense
-from nas.training import batches, recipe, score, session, trained
+from nas.training import batches, network_file, recipe, score, session, trained
 from nas.training.recipe import RecipeConfig
 from tests.nas.made_images import CELL, SKELETON, make_images
 
@@ -33,8 +33,8 @@ def train(
     folder, *, config=CONFIG, held_out=HELD_OUT, images=TRAIN, checkpoint_epochs=2, stop=None
 ):
     with open_run(folder, '--mode=train') as run:
-        trained.write_meta(
-            run.path, trained.make_meta(ARCHITECTURE, images, data='made', config=config)
+        network_file.write_meta(
+            run.path, network_file.make_meta(ARCHITECTURE, images, data='made', config=config)
         )
         return session.train_in(
             run,
@@ -202,7 +202,7 @@ def test_a_crashed_training_goes_on_to_the_same_end(whole, tmp_path, monkeypatch
     )
     assert without_times(tmp_path) == without_times(whole[0])
     assert (ended.last, ended.best) == (whole[1].last, whole[1].best)
-    template = trained.state_template(PLAN, CONFIG)
+    template = network_file.state_template(PLAN, CONFIG)
     one, other = (Checkpoints(folder / 'checkpoints') for folder in (whole[0], tmp_path))
     with one, other:
         same(*(checkpoints.restore(template)[1] for checkpoints in (one, other)))

@@ -18,7 +18,7 @@ from nas.cells.plan import build
 from nas.cells.skeleton import Skeleton, cifar10, imagenet
 from nas.datasets.crops import Preparation
 from nas.networks import condense, network
-from nas.training import recipe, trained
+from nas.training import network_file, recipe, trained
 from nas.training.recipe import RecipeConfig
 from tests.nas.made_images import CELL, SKELETON, make_images
 
@@ -31,8 +31,8 @@ def workdir(tmp_path):
     """A workdir as a training leaves it: the best network at step 2, the last, condensed further,
     at 4.
     """
-    trained.write_meta(
-        tmp_path, trained.make_meta(ARCHITECTURE, make_images(30), data='made', config=CONFIG)
+    network_file.write_meta(
+        tmp_path, network_file.make_meta(ARCHITECTURE, make_images(30), data='made', config=CONFIG)
     )
     for step, progress, folder in ((2, 0.2, 'best'), (4, 1.0, 'checkpoints')):
         state = state_after(step, progress)

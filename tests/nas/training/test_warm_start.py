@@ -14,6 +14,7 @@ from common import options
 from nas.cells import cost, plan
 from nas.search.earlier.warm_start import TAKEN_FILE
 from nas.training import evaluate, search_job
+from nas.training.candidates import Candidates
 from nas.training.config import SearchConfig
 from tests.nas.made_tables import write_table
 
@@ -67,6 +68,31 @@ def edit(folder, change):
 WARM = {'warm_start': '~/first/evaluations.jsonl', 'seed': 7}
 
 
+def test_an_own_objective_holds_only_with_the_same_content_of_its_file(monkeypatch):
+    path = pathlib.Path('mine.py')
+    path.write_text('def effort(facts):\n    return 1.0\n')
+
+    def train(job):
+        values = {own.name: len(str(job.cell)) for own in job.own}
+        return evaluate.Result(9.0, 1.5, 2, 2, (), own=values)
+
+    monkeypatch.setattr(evaluate, 'run_job', train)
+    own = {'objective': ('mine.py:effort',), 'objectives': ('error', 'params'), 'device': ()}
+    search('first', **own)
+    assert pathlib.Path('first/objectives/effort.py').read_text() == path.read_text()
+    _, lines = search('same', **own, **WARM)
+    assert lines[-1] == 'warm start: 4 of 4 evaluations taken over'
+    path.write_text('def effort(facts):\n    return 2.0\n')
+    with pytest.raises(ValueError, match=r'effort of 4 cells .* was made with another content of'):
+        search('other', **own, **WARM)
+    # The other values do not depend on the function.
+    _, lines = search('without', objectives=('error', 'params'), device=(), **WARM)
+    assert lines[-1] == 'warm start: 4 of 4 evaluations taken over'
+    message = r'another content of --objective=mine.py:effort \(line 2 was .return 1.0., and is'
+    with pytest.raises(ValueError, match=message):
+        search('first', **{**own, 'budget': 6})
+
+
 def test_every_line_says_what_it_was_made_with():
     search('first')
     held = json.loads(pathlib.Path('first/run.json').read_text())['made_with']
@@ -117,7 +143,7 @@ def test_latencies_of_another_device_are_measured_again():
 def test_what_was_measured_again_is_kept_for_a_search_that_goes_on(monkeypatch):
     search('first')
     once, _ = search('second', **WARM, device=('profile:workstation',))
-    monkeypatch.setattr(search_job.Candidates, 'measure', lambda *given: pytest.fail('measured'))
+    monkeypatch.setattr(Candidates, 'measure', lambda *given: pytest.fail('measured'))
     again, said = search('second', **WARM, device=('profile:workstation',))
     assert said[-1] == 'warm start: 4 of 4 evaluations taken over'
     assert [e.objectives for e in again.front()] == [e.objectives for e in once.front()]
@@ -236,7 +262,7 @@ def test_of_another_table_costs_are_looked_up_and_errors_refused(tmp_path):
 
 def test_a_board_that_is_away_is_asked_again_before_the_search_begins(monkeypatch):
     search('first')
-    measure, asked = search_job.Candidates.measure, []
+    measure, asked = Candidates.measure, []
 
     def away(self, cell):
         asked.append(str(cell))
@@ -244,7 +270,7 @@ def test_a_board_that_is_away_is_asked_again_before_the_search_begins(monkeypatc
             raise OSError('the board is asleep')
         return measure(self, cell)
 
-    monkeypatch.setattr(search_job.Candidates, 'measure', away)
+    monkeypatch.setattr(Candidates, 'measure', away)
     other = {**WARM, 'device': ('profile:workstation',), 'device_pause': 0.01}
     with pytest.raises(OSError, match='the board is asleep .2 attempts in a row failed'):
         search('second', **other, device_retries=1)

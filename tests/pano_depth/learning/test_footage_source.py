@@ -173,3 +173,20 @@ def test_labels_of_rooms_count_by_their_share(truth_share):
         WithRooms(plain, KnownGrey(), 0.5).batch(0, range(2)), {}
     )
     assert truth is None if not truth_share else not (truth.share.any() or truth.depth.any())
+
+
+class GreyWithTripod(Grey):
+    """Rooms in which a tripod hides the lowest row."""
+
+    @staticmethod
+    def sample(batch, shared):
+        images, _ = Grey.sample(batch, shared)
+        return images, Truth(shown=jnp.ones(images.shape[:4]).at[:, :, -1].set(0))
+
+
+def test_a_tripod_in_rooms_beside_footage_is_no_part_of_the_scene():
+    source = WithRooms(FootageSource([clip(1, 5)], batch_size=2), GreyWithTripod(), 0.5)
+    sample = jax.jit(lambda batch: source.sample(batch, {})[1])
+    of_footage, of_rooms = (sample(source.batch(step, range(2))) for step in range(2))
+    assert of_footage.valid is None and of_footage.shown.all()
+    assert not of_rooms.shown[:, :, -1].any() and of_rooms.shown[:, :, :-1].all()

@@ -2,20 +2,24 @@
 
 import dataclasses
 import functools
+import json
 import types
 
 import jax
 import numpy as np
 import pytest
 
+import pano_depth
 from common import logs
 from common.run import open_run
 from experiments.benchmarks.kernels import layouts
 from pano_depth.footage.clip import Clip
+from pano_depth.learning import checkpoints, session, train
 from pano_depth.learning import model as models
-from pano_depth.learning import session, train
 from pano_depth.learning.objective import LossConfig
 from pano_depth.learning.sources import ClipSource
+from pano_depth.results.evaluate_job import RoomsConfig
+from tests.pano_depth.results import made_footage
 
 pytestmark = pytest.mark.slow
 MODEL = models.ModelConfig(face_size=16, depth_channels=(8, 8), pose_channels=(8, 8))
@@ -127,3 +131,41 @@ def test_a_batch_that_does_not_divide_over_the_processes_is_refused_with_the_num
             one.refused
             == 'batch_size is 6, it has to be a positive multiple of the 4 devices of 2 processes'
         )
+
+
+def train_on_videos(videos, folder):
+    """Trains on a folder of videos as the program does; the networks."""
+    jax.config.update('jax_disable_most_optimizations', True)
+    config = pano_depth.TrainConfig(
+        train_data=str(videos),
+        data=RoomsConfig(data_dir=str(folder / 'data')),
+        model=checkpoints.ModelChoice(
+            face_size=16, depth_channels=MODEL.depth_channels, pose_channels=MODEL.pose_channels
+        ),
+        loss=LOSS,
+        recipe=dataclasses.replace(CONFIG, steps=3),
+    )
+    return pano_depth.train(config, folder / 'run').params
+
+
+def test_two_processes_read_videos_into_one_cache_and_train_the_same_networks(tmp_path):
+    videos = tmp_path / 'videos'
+    videos.mkdir()
+    for scene in range(2):
+        made_footage.write_video(videos / f'walk{scene}.mp4', scene)
+    trained = {
+        count: layouts.run_on(
+            layouts.Layout(count, 1), train_on_videos, videos, tmp_path / str(count), timeout=400
+        )
+        for count in (1, 2)
+    }
+    first, second = trained[2]
+    jax.tree.map(np.testing.assert_array_equal, first, second)
+    close = functools.partial(np.testing.assert_allclose, atol=2e-5)
+    jax.tree.map(close, first, trained[1][0])
+    fresh = models.init_params(CONFIG.seed, MODEL)
+    moved = jax.tree.map(lambda a, b: float(np.abs(a - b).max()), first, fresh)
+    assert max(jax.tree.leaves(moved)) > 1e-3
+    (record,) = (tmp_path / '2').glob('run/run.json')
+    clips = json.loads(record.read_text())['clips']
+    assert sorted(clip['held_out'] for clip in clips) == [False, True]

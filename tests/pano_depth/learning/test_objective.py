@@ -103,7 +103,10 @@ def _compiled(model, loss):
     def run(frames, view, mask, grid, disparity, motion, consistency, truth):
         with (
             mock.patch.object(
-                objectives, 'predict_disparity', lambda *_: ([disparity], jnp.log(disparity))
+                objectives,
+                'predict_disparity',
+                # The term of the logits tells what the network sees.
+                lambda _, images, *__: ([disparity], jnp.log(disparity) + images.mean()),
             ),
             mock.patch.object(objectives, 'predict_motion', lambda *_: (motion, None, consistency)),
         ):
@@ -291,6 +294,27 @@ def test_what_the_mask_hides_does_not_matter():
     )
     assert changed == pytest.approx(clean, rel=1e-4)
     assert _metrics(frames=spoilt)['photometric'] > clean + 0.005
+
+
+def test_what_does_not_show_the_scene_is_seen_and_does_not_matter():
+    shown, spoilt = np.ones((1, 3, HEIGHT, 2 * HEIGHT), np.float32), _frames().copy()
+    shown[:, :, HEIGHT * 3 // 4 :] = 0
+    spoilt[:, :, HEIGHT * 9 // 10 :] = 0.02  # a cap: it stays where it is in all frames
+    clean, capped = (
+        _metrics(frames=frames, truth=Truth(shown=shown)) for frames in (_frames(), spoilt)
+    )
+    assert capped['photometric'] == pytest.approx(clean['photometric'], rel=1e-4)
+    assert abs(capped['logit'] - clean['logit']) > 1e-6
+    masked = [_metrics(frames=frames, mask=shown) for frames in (_frames(), spoilt)]
+    assert masked[0]['logit'] == pytest.approx(masked[1]['logit'], rel=1e-6)
+    # Beside a mask, both leave out.
+    mask = np.ones((HEIGHT, 2 * HEIGHT), np.float32)
+    mask[: HEIGHT // 4] = 0
+    spoilt[:, :, : HEIGHT // 10] = np.random.default_rng(0).uniform(size=(3, HEIGHT // 10, 1, 3))
+    loss = lambda **options: _metrics(frames=spoilt, **options)['photometric']
+    both = loss(mask=mask, truth=Truth(shown=shown))
+    assert both == pytest.approx(loss(mask=mask[None, None] * shown), rel=0.15)
+    assert both < 0.5 * loss(mask=mask) and both < 0.5 * loss(truth=Truth(shown=shown))
 
 
 @pytest.mark.parametrize('view', [UPRIGHT, TURNED], ids=['upright', 'turned'])

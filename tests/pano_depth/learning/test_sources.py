@@ -1,11 +1,13 @@
 """The promises of the sources: data independent of hosts and resume, all targets equally often."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from pano_depth.footage.clip import Clip
 from pano_depth.learning import sources
+from pano_depth.rooms.wide import shots
 
 BATCH = 4
 
@@ -176,3 +178,23 @@ def test_masks_go_with_the_frames_of_a_triplet():
     assert set(plain.shared) == {'frames'} and plain.sample(batch, plain.shared)[1] is None
     with pytest.raises(ValueError, match=r'valid has shape \(3, 4, 8\); accepted: \(12, 4, 8\)'):
         sources.ClipSource(clip, stride=2, batch_size=BATCH, valid=valid[:3])
+
+
+def test_a_tripod_in_live_rooms_counts_nowhere_and_the_sky_everywhere(monkeypatch):
+    # Nothing is rendered: depth 0 all over, as of the sky.
+    empty = lambda shot, height, width: (
+        jnp.zeros((3, height, width, 3)),
+        jnp.zeros((3, height, width)),
+    )
+    monkeypatch.setattr(shots, 'shoot', empty)
+    source = sources.LiveSource(height=32, batch_size=24, style=shots.WIDE)
+    batch = source.batch(0, range(24))
+    _, truth = source.sample(batch, {})
+    shown, cap, legs = np.asarray(truth.shown), batch['look'].cap, batch['look'].legs
+    assert shown.shape == (24, 3, 32, 64) and (shown == shown[:, :1]).all()
+    nadir = np.pi * (1 - (np.arange(32) + 0.5) / 32)
+    for one, disc, leg in zip(shown[:, 1], cap, legs, strict=True):
+        assert not one[nadir < disc].any() and one[nadir > max(disc, leg)].all()
+    assert (cap > 0.2).any() and ((cap == 0) & (legs == 0)).any()
+    usual = sources.LiveSource(height=32, batch_size=2)
+    assert usual.sample(usual.batch(0, range(2)), {})[1].shown is None

@@ -1,16 +1,39 @@
 """Footage for trainings: a tree in PanoSUNCG's layout, and videos, rendered from PanoRooms."""
 
+import contextlib
 import functools
 
 import cv2
 import numpy as np
+import pytest
 
 from common import run
 from pano_depth.footage import media, video
 from pano_depth.footage.poses import axes
+from pano_depth.learning import train
+from pano_depth.results.training import decode
 from pano_depth.rooms import rooms
+from tests.compiling import quickly
 
 FRAMES, HEIGHT = 8, 64
+_make_step = functools.cache(train.make_step)
+
+
+@contextlib.contextmanager
+def quick_training():
+    """Compiling takes most of the time: it is done without optimisation, and once for all tests."""
+    with quickly(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train, 'make_step', _make_step)
+        yield
+
+
+@contextlib.contextmanager
+def quick_looks():
+    """Each clip is one take, as if it had been looked at, which takes a second for each."""
+    with pytest.MonkeyPatch.context() as patch:
+        take = lambda images: {'start': 0, 'stop': len(images), 'stride': 1}
+        patch.setattr(decode, 'pieces_of', lambda _, i: {'pieces': [take(i)], 'reason': ''})
+        yield
 
 
 @functools.cache
@@ -43,6 +66,14 @@ def write_video(path, scene, frames=FRAMES):
     with video.write_video(path, fps=24) as append:
         for frame in clip.frames:
             append(frame)
+    return path
+
+
+def write_mask(path):
+    """A mask of the lowest quarter."""
+    mask = np.full((16, 32), 255, np.uint8)
+    mask[12:] = 0
+    media.write_image(path, mask)
     return path
 
 

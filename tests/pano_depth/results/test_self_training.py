@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import json
 import pathlib
+import shutil
 
 import jax
 import numpy as np
@@ -15,30 +16,28 @@ from common.executors.config import ExecutorConfig
 from common.stopping import Stop, Stopped
 from pano_depth import ImproveConfig
 from pano_depth.footage import clip_folder, media
-from pano_depth.learning import LogConfig, LossConfig, ModelChoice, RecipeConfig, checkpoints, train
+from pano_depth.footage.config import FootageConfig
+from pano_depth.learning import checkpoints
 from pano_depth.results.evaluate_job import RoomsConfig
 from pano_depth.results.self_training import clips, rounds
 from tests.pano_depth.results import made_footage
+from tests.pano_depth.results.test_train_on_footage import TINY as TRAINED
 
 TINY = ImproveConfig(
     checkpoint='none',
     rounds=2,
     output_height=64,
-    model=ModelChoice(face_size=16, depth_channels=(8, 8), pose_channels=(8, 8)),
-    loss=LossConfig(pyramid=1, ssim_weight=0.0),
-    recipe=RecipeConfig(steps=2, batch_size=4),
-    logs=LogConfig(log_every=1, checkpoint_every=1),
+    model=TRAINED.model,
+    loss=TRAINED.loss,
+    recipe=TRAINED.recipe,
+    logs=TRAINED.logs,
 )
 
 
 @pytest.fixture(scope='module', autouse=True)
-def quick_compilation():
-    """Compiling takes most of the time."""
-    jax.config.update('jax_disable_most_optimizations', True)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, 'make_step', functools.cache(train.make_step))
+def quick():
+    with made_footage.quick_training(), made_footage.quick_looks():
         yield
-    jax.config.update('jax_disable_most_optimizations', False)
 
 
 def fake(footage, workdir, config, *, stop, again):
@@ -55,6 +54,7 @@ def fake(footage, workdir, config, *, stop, again):
     (scene / 'confidence').mkdir()
     for i, depth in enumerate(clip.depth):
         sure = np.where(depth > 0, 204, 0).astype(np.uint8)
+        sure[-len(sure) // 8 :] = 0
         media.write_image(scene / 'confidence' / f'{i:06d}.png', sure)
     run.write_json(folder / 'run.json', {'prediction': {'confirmed': 0.75}})
 
@@ -76,9 +76,10 @@ def videos(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def config(tmp_path_factory):
-    return dataclasses.replace(
-        TINY, data=RoomsConfig(data_dir=str(tmp_path_factory.mktemp('data')))
-    )
+    """With a mask, as test_train_on_results has one: the compiled steps are the same."""
+    folder = tmp_path_factory.mktemp('data')
+    footage = FootageConfig(mask=str(made_footage.write_mask(folder / 'mask.png')))
+    return dataclasses.replace(TINY, data=RoomsConfig(data_dir=str(folder)), footage=footage)
 
 
 def judged(monkeypatch, errors):
@@ -100,7 +101,7 @@ def judged(monkeypatch, errors):
 
 
 @pytest.fixture(scope='module')
-def whole(videos, config, tmp_path_factory, quick_compilation, quick_reconstruction):
+def whole(videos, config, tmp_path_factory, quick, quick_reconstruction):
     """A run of two rounds that both help."""
     workdir = tmp_path_factory.mktemp('runs') / 'whole'
     with pytest.MonkeyPatch.context() as patch:
@@ -133,6 +134,9 @@ def test_each_round_learns_from_what_the_networks_of_the_last_one_found(whole):
         assert sorted(map(str, kinds.values())) == ['None', 'reconstruction', 'reconstruction']
     page = (workdir / 'report.html').read_text()
     assert 'Photometric error on held-out clips' in page and '2 of 2' in page
+    # Reconstructions are large: those of the last round stay.
+    assert [path.parts[-3] for path in workdir.glob('round_*/clips/000_*')] == ['round_2']
+    assert not list(workdir.glob('round_*/cache')) and not (workdir / 'round_1/clips').exists()
 
 
 def test_a_stopped_run_goes_on_to_the_same_networks(whole, videos, config, tmp_path, monkeypatch):
@@ -156,7 +160,33 @@ def test_a_stopped_run_goes_on_to_the_same_networks(whole, videos, config, tmp_p
     jax.tree.map(np.testing.assert_array_equal, resumed.params, whole[1].params)
 
 
-def test_rounds_end_when_the_error_no_longer_falls(whole, videos, config, tmp_path, monkeypatch):
+def test_a_run_that_has_ended_goes_on_with_more_rounds(
+    whole, videos, config, tmp_path, monkeypatch, capsys
+):
+    made = judged(monkeypatch, [3.0, 2.0, 1.0, 0.5])
+    workdir = shutil.copytree(whole[0], tmp_path / 'run')
+    again = lambda rounds: pano_depth.improve(
+        str(videos), workdir, dataclasses.replace(config, rounds=rounds)
+    )
+    # With no more, all stays as it is, and with fewer, the best stays the best.
+    for rounds_ in (2, 1):
+        same = again(rounds_)
+        jax.tree.map(np.testing.assert_array_equal, same.params, whole[1].params)
+        assert 'nothing is left to do; --rounds=3, or more, goes on' in capsys.readouterr().out
+        assert (workdir / 'round_1/networks.npz').exists() and not made
+        assert 'The networks of round 2 explain' in (workdir / 'report.html').read_text()
+    again(3)
+    assert made == [3] and [entry['round'] for entry in rounds_of(workdir)] == [1, 2, 3]
+    same = lambda a, b: jax.tree.map(np.testing.assert_array_equal, weights(a), weights(b))
+    same(workdir / 'round_3/start.npz', workdir / 'round_2/networks.npz')
+    same(workdir / 'improved.npz', workdir / 'round_3/networks.npz')
+    kept = {path.parent.name for path in workdir.glob('round_*/clips')}
+    assert kept == {'round_3'} and (workdir / 'round_1/training/eval.json').exists()
+
+
+def test_rounds_end_when_the_error_no_longer_falls(
+    whole, videos, config, tmp_path, monkeypatch, capsys
+):
     made = judged(monkeypatch, [3.0, 3.0, 1.0])
     networks = pano_depth.improve(str(videos), tmp_path / 'run', config)
     assert made == [1]
@@ -167,16 +197,34 @@ def test_rounds_end_when_the_error_no_longer_falls(whole, videos, config, tmp_pa
     # Files hold 16 bits.
     close = functools.partial(np.testing.assert_allclose, atol=1e-3)
     jax.tree.map(close, networks.params, best)
+    # More rounds do not change that.
+    pano_depth.improve(str(videos), tmp_path / 'run', dataclasses.replace(config, rounds=5))
+    assert made == [1] and (tmp_path / 'run/round_1/training').exists()
+    assert capsys.readouterr().out.count('it ends here') == 2
 
 
 def test_a_clip_that_cannot_be_reconstructed_teaches_by_its_images(
     videos, config, tmp_path, monkeypatch, capsys
 ):
-    real = clips.reconstruct_one
+    real, train_on = clips.reconstruct_one, rounds.train_on
     fails = lambda job, stop: 'it is too dark' if '/001_' in job.workdir else real(job, stop)
     monkeypatch.setattr(clips, 'reconstruct_one', fails)
     once = dataclasses.replace(config, rounds=1)
-    pano_depth.improve(str(videos), tmp_path / 'run', once)
+
+    def stopped(*_, **__):
+        raise Stopped(15)
+
+    monkeypatch.setattr(rounds, 'train_on', stopped)
+    # Its depth is known, which must not help.
+    known = clip_folder.write_clip_folder(tmp_path / 'known', made_footage.walk(1))
+    paths = f'{videos / "walk0.mp4"},{known.parent}'
+    once = dataclasses.replace(once, eval_data=str(videos / 'walk2.mp4'))
+    with pytest.raises(Stopped):
+        pano_depth.improve(paths, tmp_path / 'run', once)
+    # The training goes on with what it has begun with: nothing is tried again.
+    monkeypatch.setattr(rounds, 'train_on', train_on)
+    monkeypatch.setattr(clips, 'reconstruct_one', lambda *_: pytest.fail('it is tried again'))
+    pano_depth.improve(paths, tmp_path / 'run', once)
     (entry,) = rounds_of(tmp_path / 'run')
     assert entry['reconstructed'] == 1 and entry['failed'][0]['reason'] == 'it is too dark'
     assert 'teaches by its images alone: it is too dark' in capsys.readouterr().out
@@ -187,7 +235,7 @@ def test_a_clip_that_cannot_be_reconstructed_teaches_by_its_images(
     ]
     monkeypatch.setattr(clips, 'reconstruct_one', lambda job, stop: 'it is too dark')
     with pytest.raises(ValueError, match='not one of 2 clips could be reconstructed; the first, '):
-        pano_depth.improve(str(videos), tmp_path / 'none', once)
+        pano_depth.improve(paths, tmp_path / 'none', once)
 
 
 def test_input_that_does_not_fit_is_refused(videos, config, tmp_path):
@@ -199,6 +247,13 @@ def test_input_that_does_not_fit_is_refused(videos, config, tmp_path):
     with refused('--eval_data holds .*walk0.mp4, which --input holds, too'):
         changed = dataclasses.replace(config, eval_data=str(videos / 'walk0.mp4'))
         pano_depth.improve(str(videos), tmp_path / 'run', changed)
+    with refused('--input names live; accepted: footage'):
+        pano_depth.improve('live', tmp_path / 'run', config)
+    with refused('--eval_data is rooms; accepted: footage'):
+        changed = dataclasses.replace(config, eval_data='rooms')
+        pano_depth.improve(str(videos), tmp_path / 'run', changed)
+    with refused('--truth_weight is 1.0, but networks improve without truth'):
+        dataclasses.replace(config, loss=dataclasses.replace(config.loss, truth_weight=1.0))
     with refused('--output_height is 33'):
         dataclasses.replace(config, output_height=33)
     assert not (tmp_path / 'run').exists()

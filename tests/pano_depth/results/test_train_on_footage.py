@@ -2,7 +2,6 @@
 
 import dataclasses
 import errno
-import functools
 import json
 import os
 import pathlib
@@ -22,7 +21,7 @@ from common.stopping import Stop, Stopped
 from pano_depth import TrainConfig
 from pano_depth.footage import footage as footages
 from pano_depth.footage.config import ReadingConfig
-from pano_depth.learning import LogConfig, LossConfig, ModelChoice, RecipeConfig, train
+from pano_depth.learning import LogConfig, LossConfig, ModelChoice, RecipeConfig
 from pano_depth.learning.footage_source import TrainingClip
 from pano_depth.results import inputs
 from pano_depth.results.evaluate_job import RoomsConfig
@@ -49,12 +48,8 @@ def data_dir(tmp_path_factory):
 
 @pytest.fixture(scope='module', autouse=True)
 def quick_compilation():
-    """Compiling takes most of the time."""
-    jax.config.update('jax_disable_most_optimizations', True)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, 'make_step', functools.cache(train.make_step))
+    with made_footage.quick_training():
         yield
-    jax.config.update('jax_disable_most_optimizations', False)
 
 
 def on(paths, data_dir, **changes):

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 
-import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -18,6 +18,12 @@ from tests.pano_depth.results.test_train_on_footage import TINY, gathered, on, r
 
 FRAMES, HEIGHT = made_footage.FRAMES, made_footage.HEIGHT
 ROWS = 32
+
+
+@pytest.fixture(scope='module', autouse=True)
+def quick():
+    with made_footage.quick_training(), made_footage.quick_looks():
+        yield
 
 
 @pytest.fixture(scope='module')
@@ -126,20 +132,17 @@ def test_weights_of_labels_of_truth_and_of_rooms(workdirs, tmp_path, monkeypatch
     )
     assert loss.truth_weight == 0 and truth.depth is None
     config = dataclasses.replace(config, train_data=f'{workdirs[0]},rooms', rooms_share=1.0)
+    # Rendering takes seconds to compile.
+    shape = (3, ROWS, 2 * ROWS)
+    render = lambda *_: (jnp.zeros((*shape, 3)), jnp.full(shape, 2.0))
+    monkeypatch.setattr('pano_depth.rooms.wide.shots.shoot', render)
     truth, loss = taught(config, workdirs, tmp_path, monkeypatch)
     assert loss.truth_weight == 0.6 and (truth.share == 1).all() and (truth.depth > 0).all()
 
 
 def test_a_training_learns_from_labels_alone(workdirs, tmp_path, monkeypatch):
-    jax.config.update('jax_disable_most_optimizations', True)
-    try:
-        mask = np.full((16, 32), 255, np.uint8)
-        mask[12:] = 0
-        media.write_image(tmp_path / 'mask.png', mask)
-        config = on(workdirs, tmp_path, label_weight=1.0, mask=str(tmp_path / 'mask.png'))
-        pano_depth.train(config, tmp_path / 'run')
-    finally:
-        jax.config.update('jax_disable_most_optimizations', False)
+    mask = made_footage.write_mask(tmp_path / 'mask.png')
+    pano_depth.train(on(workdirs, tmp_path, mask=str(mask)), tmp_path / 'run')
     lines = [
         json.loads(line) for line in (tmp_path / 'run' / 'metrics.jsonl').read_text().splitlines()
     ]

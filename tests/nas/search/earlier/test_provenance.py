@@ -20,8 +20,9 @@ HERE = Provenance(
     {'stages': (2, 2), 'ops': {}},
     {'name': 'onnx threads=1', 'identity': 'onnx threads=1 repeats=50'},
     {'jax': '0.10.2'},
+    {'effort': 'ff'},
 )
-PARTS = ('data', 'recipe', 'skeleton', 'device', 'versions')
+PARTS = ('data', 'recipe', 'skeleton', 'device', 'versions', 'functions')
 
 
 def test_keys_are_short_and_tell_every_part_apart():
@@ -40,11 +41,12 @@ def test_keys_are_short_and_tell_every_part_apart():
 @pytest.mark.parametrize(
     'part, hurt',
     [
-        ('data', {'error'}),
-        ('recipe', {'error'}),
-        ('skeleton', {'error', 'latency_ms'}),
-        ('device', {'latency_ms'}),
+        ('data', {'error', 'effort'}),
+        ('recipe', {'error', 'effort'}),
+        ('skeleton', {'error', 'latency_ms', 'effort'}),
+        ('device', {'latency_ms', 'effort'}),
         ('versions', set()),
+        ('functions', {'effort'}),
     ],
 )
 def test_each_objective_depends_on_its_own_parts(part, hurt):
@@ -52,9 +54,11 @@ def test_each_objective_depends_on_its_own_parts(part, hurt):
     for then in (other, {name: key for name, key in other.items() if name != part}):
         found = {
             name
-            for name in ('error', 'latency_ms', 'params')
+            for name in ('error', 'latency_ms', 'params', 'effort')
             if differing(
-                parts_of(name, exact=('params',), measured=('latency_ms',)), then, HERE.keys()
+                parts_of(name, exact=('params',), measured=('latency_ms',), told=HERE.functions),
+                then,
+                HERE.keys(),
             )
         }
         assert found == hurt
@@ -71,6 +75,7 @@ def test_a_part_that_plays_no_role_is_not_missed():
     'part, then, sentence',
     [
         ('recipe', {'epochs': 3, 'crop': 1}, 'was trained with epochs 3, not 10'),
+        ('functions', {'effort': 'ee'}, 'was made with another content of the file of effort'),
         ('data', {'name': 'cifar10', 'digest': 'cc'}, 'is of cifar10, not digits'),
         ('data', {'name': 'digits', 'digest': 'cc'}, 'is of digits with other content'),
         ('skeleton', {'stages': [3], 'ops': {}}, 'was made with a skeleton of stages 3, not 2-2'),

@@ -15,8 +15,9 @@ from nas.cells.plan import build
 from nas.cells.skeleton import Skeleton
 from nas.datasets.images import Images
 from nas.datasets.open_images import open_images
-from nas.training import batches, feed, recipe, score, throughput
-from nas.training.feed import Request
+from nas.training import batches, recipe, score, throughput
+from nas.training.data import feed
+from nas.training.data.feed import Request
 from nas.training.recipe import RecipeConfig
 from tests.nas.made_folders import CLASSES, make_folder
 

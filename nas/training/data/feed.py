@@ -62,7 +62,7 @@ class StreamedData:
             {'images': [b, S, S, C] uint8, 'labels': [b] int32} of each request.
 
         Raises:
-            ValueError: an image cannot be read; the message names it. Earlier batches have been
+            Unreadable: an image cannot be read; the message names it. Earlier batches have been
                 yielded.
         """
         waiting = deque()
