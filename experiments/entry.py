@@ -1,6 +1,7 @@
 """Runs main functions: an error ends in one sentence, and the exit code tells what happened."""
 
 import atexit
+import re
 import signal
 import sys
 
@@ -9,6 +10,7 @@ from absl import flags as absl_flags
 from absl import logging as absl_logging
 
 from common.stopping import Stopped
+from experiments import parsers
 from experiments import usage as usages
 from experiments.flags import project_flags
 
@@ -36,7 +38,7 @@ def require_workdir(argv) -> None:
     absl_flags.DEFINE_string('flagfile', '', '', flag_values=values)
     try:
         values(list(argv), known_only=True)
-    except absl_flags.Error:
+    except (absl_flags.Error, ValueError):
         return
     if not values.workdir:
         sys.exit(_complain(NO_WORKDIR))
@@ -111,8 +113,33 @@ def _parse(argv, usage):
             # Libraries log a page of INFO for every checkpoint; --verbosity=0 shows it.
             FLAGS.verbosity = absl_logging.WARNING
         return rest
-    except absl_flags.Error as error:
-        sys.exit(_complain(_sentence(error)))
+    # Not every flag of absl, and no flagfile that is no text, ends in an error of absl.
+    except (absl_flags.Error, ValueError) as error:
+        sys.exit(_complain(refusal(error, FLAGS)))
+
+
+def refusal(error, values):
+    """The sentence of an error about flags: which flag, its value, what is accepted.
+
+    Args:
+        error: what the parser of the flags raised: an error of absl, or another ValueError.
+        values: the flags.
+    """
+    cause, text = error.__context__, _sentence(error)
+    if isinstance(error, absl_flags.CantOpenFlagFileError) and isinstance(cause, OSError):
+        return f'--flagfile={cause.filename} cannot be read: {cause.strerror}'
+    if isinstance(error, UnicodeDecodeError):
+        return f'--flagfile names a file that is no text: {text}'
+    found = re.match(r'flag --(\w+)=', text)
+    if found is None or found[1] not in values:
+        return text
+    name, value = found[1], str(error)[found.end() :].removesuffix(f': {cause}')
+    accepted = parsers.accepted(values[name].parser)
+    if accepted is None:
+        return text
+    if value.startswith('--'):  # the next flag
+        return f'--{name} needs a value; accepted: {accepted}'
+    return f'--{name}={value} cannot be used; accepted: {accepted}'
 
 
 def _unraisable(ignored):

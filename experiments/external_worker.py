@@ -27,7 +27,8 @@ def main():
 
     def request(**line):
         print(json.dumps(line), file=server.stdin, flush=True)
-        return json.loads(server.stdout.readline())
+        # A server that has ended answers nothing; it has said why.
+        return json.loads(server.stdout.readline() or sys.exit(server.wait()))
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         running = set()

@@ -13,13 +13,14 @@ and those of the dataclasses that it holds, become flags of the same names:
 """
 
 import dataclasses
-import math
+import re
 import sys
 import typing
 
 from absl import flags as absl_flags
 
 from common import options
+from experiments.parsers import parser_of
 
 FLAGS = absl_flags.FLAGS
 
@@ -77,7 +78,26 @@ def build(cls, *, flag_values=FLAGS, **overrides):
         if name not in values and name in flag_values and is_given(name, flag_values=flag_values):
             value = flag_values[name].value
             values[name] = tuple(value) if isinstance(value, list) else value
-    return options.make(cls, values)
+    try:
+        return options.make(cls, values)
+    except ValueError as error:
+        raise ValueError(_with_dashes(str(error), cls, values)) from error
+
+
+def _with_dashes(message, cls, values):
+    """The message of a dataclass that refuses its fields: 'epochs is 0' -> '--epochs is 0'."""
+    head = re.match(r'\w+(?:, \w+)*(?= (?:is|are) )', message)
+    for word in head[0].split(', ') if head else ():
+        # Two configurations may have fields of one name, whose flags differ by a prefix.
+        found = [
+            name
+            for name, (field, _) in options.fields_of(cls).items()
+            if field.name == word and name in values
+        ]
+        found.sort(key=lambda name: str(values[name]) not in message)
+        if found:
+            message = re.sub(rf'\b{word}\b', f'--{found[0]}', message, count=1)
+    return message
 
 
 def is_given(name, *, flag_values=FLAGS):
@@ -124,7 +144,7 @@ def _share(cls, name, field, kind, flag):
 
 def _make_flag(cls, name, field, kind, text):
     """The flag of an option."""
-    parser, serializer = _parser_of(cls, field, kind)
+    parser, serializer = parser_of(cls, field, kind)
     default = options.default_of(field)
     if field.metadata.get('repeated'):
         return absl_flags.MultiFlag(
@@ -133,74 +153,3 @@ def _make_flag(cls, name, field, kind, text):
     if isinstance(parser, absl_flags.BooleanParser):
         return absl_flags.BooleanFlag(name, default, text)
     return absl_flags.Flag(parser, serializer, name, default, text)
-
-
-class _FloatParser(absl_flags.FloatParser):
-    """A finite number; NaN would lie within any bounds."""
-
-    def convert(self, argument):
-        value = super().convert(argument)
-        if not math.isfinite(value):
-            raise ValueError('value should be a finite number')
-        return value
-
-
-class _ChoiceParser(absl_flags.ArgumentParser):
-    """One of a `Literal`'s values."""
-
-    def __init__(self, choices):
-        self._choices = {str(choice): choice for choice in choices}
-        self.syntactic_help = f'<{"|".join(self._choices)}>'
-
-    def parse(self, argument):
-        if str(argument) not in self._choices:
-            raise ValueError(f'value should be one of <{"|".join(self._choices)}>')
-        return self._choices[str(argument)]
-
-
-class _TupleParser(absl_flags.ArgumentParser):
-    """Comma-separated values of one type, of a fixed number or any number."""
-
-    syntactic_help = 'a comma separated list'
-
-    def __init__(self, item_parser, length):
-        self._item_parser, self._length = item_parser, length
-
-    def parse(self, argument):
-        items = argument.split(',') if isinstance(argument, str) and argument else argument or ()
-        values = tuple(
-            self._item_parser.parse(item.strip() if isinstance(item, str) else item)
-            for item in items
-        )
-        if self._length is not None and len(values) != self._length:
-            raise ValueError(f'value should have {self._length} items separated by commas')
-        return values
-
-
-def _parser_of(cls, field, kind):
-    """The absl parser and serializer of an option's type."""
-    kind = options.literal(kind)
-    bounds = {name: field.metadata.get(name) for name in ('lower_bound', 'upper_bound')}
-    scalars = {
-        bool: absl_flags.BooleanParser,
-        str: absl_flags.ArgumentParser,
-        int: lambda: absl_flags.IntegerParser(**bounds),
-        float: lambda: _FloatParser(**bounds),
-    }
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if kind in scalars:
-        return scalars[kind](), absl_flags.ArgumentSerializer()
-    if origin is typing.Literal:
-        return _ChoiceParser(arguments), absl_flags.ArgumentSerializer()
-    if (
-        origin is tuple
-        and len(set(arguments) - {Ellipsis}) == 1
-        and arguments[0] in (int, float, str)
-    ):
-        if field.metadata.get('repeated'):
-            return scalars[arguments[0]](), absl_flags.ArgumentSerializer()
-        length = None if Ellipsis in arguments else len(arguments)
-        return _TupleParser(scalars[arguments[0]](), length), absl_flags.ListSerializer(',')
-    raise ValueError(
-        f'the option {field.name} of {cls.__name__} has the type {kind}, which has no flag: skip it'
-    )

@@ -74,16 +74,35 @@ _RULES = {
 }
 
 
+def _registered(layer: Layer) -> Cost:
+    """The cost of a record by the count that is registered with its op."""
+    about = f'op {layer.op!r} from {layer.in_channels} to {layer.out_channels} channels'
+    try:
+        found = tuple(CUSTOM_OPS[layer.op].count(layer))
+        cost = Cost(*map(int, found))
+        if cost != found:
+            raise ValueError(found)
+    except Exception as error:
+        text = ' '.join(f'{type(error).__name__}: {error}'.split())[:300]
+        raise ValueError(
+            f'{about}: its count has to give (params, flops, macs), three whole numbers: {text}'
+        ) from error
+    if min(cost) < 0:
+        raise ValueError(f'{about}: its count gives {tuple(cost)}, of which none may be negative')
+    return cost
+
+
 def count_layer(layer: Layer) -> Cost:
     """Returns the cost of one record, by the op's rule or by the count registered with it.
 
     Raises:
-        ValueError: if the op is neither built in nor registered.
+        ValueError: if the op is neither built in nor registered, or the registered count fails or
+            does not give three whole numbers of at least 0.
     """
     if layer.op in _RULES:
         return _RULES[layer.op](layer)
     if layer.op in CUSTOM_OPS:
-        return Cost(*CUSTOM_OPS[layer.op].count(layer))
+        return _registered(layer)
     raise ValueError(
         f'layer {layer.name!r}: no count is known for op {layer.op!r}; '
         'register one with nas.cells.plan.register_op'

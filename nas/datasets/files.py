@@ -78,8 +78,8 @@ def walk(root: pathlib.Path) -> Found:
     """Finds the images below a folder; follows links, but not in circles.
 
     Raises:
-        ValueError: a folder cannot be listed, or an image is a link to nothing; the message names
-            it.
+        ValueError: a folder cannot be listed, or what may be an image or a folder of them is a
+            link to nothing; the message names it.
     """
     found, pending = Found(), [('', frozenset([os.path.realpath(root)]))]
     while pending:
@@ -92,13 +92,18 @@ def walk(root: pathlib.Path) -> Found:
             if not is_visible(entry.name):
                 continue
             name = f'{below}/{entry.name}' if below else entry.name
-            if entry.is_dir():
+            # Unlike `entry.is_dir`, it raises nothing for a link that leads to itself.
+            if os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir():
                 real = os.path.realpath(entry.path) if entry.is_symlink() else None
                 if real in above:
                     continue
                 found.folders.append(name)
                 # The folders above a link are those of its target, so that circles end.
                 pending.append((name, above | {real or os.path.realpath(entry.path)}))
-            elif found.add(name) and entry.is_symlink() and not os.path.exists(entry.path):
-                raise ValueError(f'{root}: image {name} is a link to nothing')
+                continue
+            is_image = found.add(name)
+            # Without a suffix it may be the folder of a class, say on a disk that is not there.
+            may_count = is_image or not os.path.splitext(entry.name)[1]
+            if may_count and entry.is_symlink() and not os.path.exists(entry.path):
+                raise ValueError(f'{root}: {"image " * is_image}{name} is a link to nothing')
     return found

@@ -24,15 +24,17 @@ def read_tar(
         ValueError: `tars.files` or `labels.label` refuses what is there, or an image is damaged;
             the message names it.
     """
-    found, decoded = files.Found(), {}
-    for member, read in tars.files(path):
-        pieces = pathlib.PurePosixPath(member).parts
-        name = '/'.join(pieces)
-        if all(map(files.is_visible, pieces)) and found.add(name):
+    found, decoded, folders = files.Found(), {}, []
+    for member, read in tars.files(path, folders):
+        name = _visible_name(member)
+        if name and found.add(name):
             with assemble.named(f'{path}: image {name}'):
                 decoded[name] = preparation.read(read(), size=size, channels=channels)
     # A name may come twice; the last one counts, as where a tar is unpacked.
     found.names, top = _without_top(decoded)
+    below = f'{top}/' if top else ''
+    known = filter(None, map(_visible_name, folders))
+    found.folders = [name.removeprefix(below) for name in known if name.startswith(below)]
     labelled = assemble.labelled(path, found)
     full = lambda name: f'{top}/{name}' if top else name
     if channels is None:
@@ -49,6 +51,12 @@ def read_tar(
     if top and len(parts) == 1:
         notes.append(f'the classes are the folders in {top}')
     return assemble.dataset_of(path, parts, tuple(filter(None, notes)))
+
+
+def _visible_name(member: str) -> str:
+    """The name of a file or folder with `/` between folders; '' if it does not count."""
+    pieces = pathlib.PurePosixPath(member).parts
+    return '/'.join(pieces) if all(map(files.is_visible, pieces)) else ''
 
 
 def _without_top(names) -> tuple[list[str], str]:

@@ -14,6 +14,7 @@ TRAIN, VALIDATION, TEST = 'train', 'validation', 'test'
 # What folders are called, in any case. Keras, torchvision, Roboflow and Kaggle differ.
 ROLES = {'train': TRAIN, 'training': TRAIN, 'test': TEST, 'testing': TEST}
 ROLES |= {name: VALIDATION for name in ('val', 'valid', 'validation')}
+ROLES |= {f'{name}_set': role for name, role in ROLES.items()}
 ACCEPTED = (
     'accepted: PATH/train/<class>/x.jpg and PATH/val/<class>/x.jpg or PATH/test/<class>/x.jpg, or'
     ' PATH/<class>/x.jpg; images may lie deeper in the folder of their class'

@@ -39,11 +39,12 @@ class _Header(tarfile.TarInfo):
         return header
 
 
-def files(path) -> Iterator[Entry]:
+def files(path, folders: list[str] | None = None) -> Iterator[Entry]:
     """Yields the files of a tar (.tar, .tar.gz, .tar.xz, ...) in their order, without folders.
 
     Args:
         path: the tar.
+        folders: a list that gets the names of its folders, or None.
 
     Yields:
         (name, a function that gives the file's bytes); call it before the next file is asked for.
@@ -60,6 +61,8 @@ def files(path) -> Iterator[Entry]:
                 _check_member(member)
                 if member.isfile():
                     yield member.name, functools.partial(_read, tar, member, path)
+                elif folders is not None:
+                    folders.append(member.name)
             # Compressed data has its checksum at the end, so everything is read.
             while tar.fileobj.read(1 << 20):
                 pass

@@ -139,8 +139,7 @@ def check_budget(budget: int, level: int) -> None:
     """Raises ValueError for a budget that is smaller than the largest level of a search."""
     if budget < level:
         raise ValueError(
-            f'budget {budget} is smaller than a level of {level} cells; raise the budget '
-            'or lower keep'
+            f'--budget={budget} is smaller than a level of {level} cells; raise it or lower --keep'
         )
 
 

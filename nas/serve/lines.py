@@ -9,8 +9,8 @@
     {"front": true}                        {"front": [{"cell": ..., "objectives": {...}}, ...]}
 
 An answer to `ask` without cells has `"wait"`, the number of cells whose results are awaited first,
-or `"done": true`. An `"id"` in a request comes back in its answer. A line that is no request is
-answered with `{"error": "..."}`, and the server goes on.
+or `"done": true`. An `"id"` in a request, a text or a number, comes back in its answer. A line that
+is no request is answered with `{"error": "..."}`, and the server goes on.
 """
 
 import json
@@ -72,6 +72,8 @@ def _parse(line: bytes | None) -> dict[str, Any]:
         raise ValueError(f'the line is longer than {LONGEST:,} bytes; accepted: {accepted}')
     try:
         request = json.loads(line)
+        # Halves of characters, such as "\ud800", cannot be written into files.
+        json.dumps(request, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         text = line[:80].decode(errors='replace').strip()
         raise ValueError(f'{text!r} is no JSON; accepted: {accepted}') from None
@@ -79,6 +81,8 @@ def _parse(line: bytes | None) -> dict[str, Any]:
     if len(names) != 1 or not names <= set(REQUESTS):
         text = json.dumps(request)[:80]
         raise ValueError(f'{text} is no request; accepted is one of {accepted}')
+    if isinstance(request.get('id'), (list, dict)):
+        raise ValueError(f'"id" is {_short(request["id"])}; a text or a number is accepted')
     return request
 
 

@@ -11,7 +11,6 @@ batches. A lock lets one of them write at a time. A killed process loses only it
 its cells.
 """
 
-import math
 import pathlib
 import time
 from collections.abc import Iterator, Mapping
@@ -189,13 +188,13 @@ class SharedSearch:
 
     def _allowed(self, evaluation):
         values = evaluation.objectives
-        return not any(c.excess(values.get(c.name, math.inf)) for c in self.search.constraints)
+        return not any(c.excess(values[c.name]) for c in self.search.constraints)
 
     def _open_batch(self) -> list:
         """The cells of the open batch that have no result; plans the next batch at its end."""
         self._batch = [c for c in self._batch if self.search.space.key(c) not in self._keys]
         if not self._batch and self.left:
-            self._batch = list(self.search.ask(max(self.left, 1)))
+            self._batch = list(self.search.ask(self.left))
         return self._batch
 
     def _read(self) -> None:

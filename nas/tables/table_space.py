@@ -1,5 +1,6 @@
 """A table of trained cells as a search space: growth, mutation, look-ups, and its true front."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -77,6 +78,11 @@ class TableSpace(Space):
         self.root = self.cells[self._by_number[0]]
         self.reference = {name: _worst(column) for name, column in values.items()}
         self.reference['error'] = _worst_error(values['error'], worst_error)
+
+    @functools.cached_property
+    def vocabulary(self) -> tuple[str, ...]:
+        """Names of the operations in the strings of all cells."""
+        return tuple(sorted({token for cell in self.cells for token in self.tokens(cell)}))
 
     def _changed(self, cell, *, grown: bool) -> tuple[str, ...]:
         """Cells with one 0 replaced (`grown`), or with one other operation changed or set to 0."""
@@ -190,7 +196,6 @@ def _worst_error(errors: np.ndarray, given: float | None) -> float:
         return WORST_ERROR if lowest < WORST_ERROR else _worst(errors)
     if lowest >= given:
         raise ValueError(
-            f'worst_error is {given:g}, but no cell of the table has a lower error; the lowest is '
-            f'{lowest:.4g}'
+            f'--worst_error={given:g} leaves no cell of the table; the lowest error is {lowest:.4g}'
         )
     return float(given)

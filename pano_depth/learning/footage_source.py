@@ -170,15 +170,16 @@ def _labels(clip, some):
             'translation': np.zeros((3, 3), np.float32),
             'share': np.float32(0),
         }
-    depth, sure = labels.depth[some[1]], labels.confidence
+    depth = np.asarray(labels.depth[some[1]])
+    sure = 255 if labels.confidence is None else labels.confidence[some[1]]
+    sure = np.where(depth > 0, sure, 0).astype(np.uint8)
     return {
-        'depth': np.asarray(depth),
-        'confidence': np.where(depth > 0, 255, 0).astype(np.uint8)
-        if sure is None
-        else sure[some[1]],
+        'depth': depth,
+        'confidence': sure,
         'rotation': labels.rotation[some],
         'translation': labels.translation[some],
-        'share': np.float32(labels.share),
+        # Depth tells the unit of the motion, too.
+        'share': np.float32(labels.share if sure.any() else 0),
     }
 
 

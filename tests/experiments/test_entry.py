@@ -53,6 +53,7 @@ entry.run(main, USAGE)
 def start(tmp_path_factory):
     script = tmp_path_factory.mktemp('main') / 'train_main.py'
     script.write_text(MAIN)
+    script.with_suffix('.pyc').write_bytes(b'\xf0\x00')
     environment = {**os.environ, 'PYTHONPATH': str(pathlib.Path(entry.__file__).parents[1])}
 
     def start(*arguments):
@@ -72,12 +73,14 @@ def start(tmp_path_factory):
 @pytest.mark.parametrize(
     'argument, code, sentence',
     [
-        ('--steps=101', 1, 'error: steps is 101, it has to be at most 100'),
+        ('--steps=101', 1, 'error: --steps is 101, it has to be at most 100'),
         ('--fault=missing', 1, 'error: No such file or directory: no/such/file'),
         ('--fault=interrupt', 128 + signal.SIGINT, 'interrupted'),
-        ('--flagfile=absent.flags', 1, 'absent.flags'),
+        ('--flagfile=absent.flags', 1, 'error: --flagfile=absent.flags cannot be read: No such'),
+        ('--flagfile=train_main.pyc', 1, 'error: --flagfile names a file that is no text'),
+        ('--stderrthreshold=loud', 1, "not 'loud'"),
         ('--step=5', 1, "error: Unknown command line flag 'step'"),
-        ('--steps=many', 1, 'error: flag --steps=many'),
+        ('--steps=many', 1, 'error: --steps=many cannot be used; accepted: a whole number'),
         ('train', 1, "error: unexpected argument 'train'"),
     ],
 )

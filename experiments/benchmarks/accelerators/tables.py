@@ -54,101 +54,96 @@ def _notes(part, rows):
     return [*(f'- {note}' for note in notes), *([''] if notes else [])]
 
 
+def _table(columns, rows):
+    """The header and a line for each row.
+
+    Args:
+        columns: {heading: format string of the names in a row}.
+        rows: dicts.
+    """
+    lines = [tuple(text.format_map(row) for text in columns.values()) for row in rows]
+    return [tuple(columns), *lines]
+
+
 def _tests(rows):
     names = ('passed', 'failed', 'rounding', 'skipped')
-    header = ('tests', 'device', *names[:2], 'of these TF32 alone', names[3], 'seconds')
-    cells = [
-        (r['file'], r['device'], *(str(r[name]) for name in names), f'{r["seconds"]:.0f}')
-        for r in rows
-    ]
-    total = [str(sum(r[name] for r in rows)) for name in names]
-    cells.append(('all', rows[0]['device'], *total, f'{sum(r["seconds"] for r in rows):.0f}'))
-    return [header, *cells]
+    every = {name: sum(row[name] for row in rows) for name in (*names, 'seconds')}
+    columns = {
+        'tests': '{file}',
+        'device': '{device}',
+        'passed': '{passed}',
+        'failed': '{failed}',
+        'of these TF32 alone': '{rounding}',
+        'skipped': '{skipped}',
+        'seconds': '{seconds:.0f}',
+    }
+    return _table(columns, [*rows, {'file': 'all', 'device': rows[0]['device'], **every}])
 
 
 def _training(rows):
-    header = ('device', 'face', 'batch', 'steps/s', 'step ms', 'timed', 'first step s', 'loss')
-    cells = [
-        (
-            r['device'],
-            str(r['face_size']),
-            str(r['batch']),
-            f'{r["steps_per_second"]:.3g}',
-            f'{r["step_ms"]:.4g}',
-            str(r['steps']),
-            f'{r["first_seconds"]:.1f}',
-            f'{r["loss"]:.5f}',
-            f'{r["peak_bytes"] / 1e6:.0f} ({r["memory_of"]})',
-        )
-        for r in rows
-    ]
-    return [(*header, 'most MB so far'), *cells]
+    columns = {
+        'device': '{device}',
+        'face': '{face_size}',
+        'batch': '{batch}',
+        'steps/s': '{steps_per_second:.3g}',
+        'step ms': '{step_ms:.4g}',
+        'timed': '{steps}',
+        'first step s': '{first_seconds:.1f}',
+        'loss': '{loss:.5f}',
+        'most MB so far': '{megabytes:.0f} ({memory_of})',
+    }
+    return _table(columns, [row | {'megabytes': row['peak_bytes'] / 1e6} for row in rows])
 
 
 def _geometry(rows):
-    header = ('what', 'device', 'image', 'frames', 'ms a frame', 'first call s', 'score')
-    cells = [
-        (
-            r['what'],
-            r['device'],
-            f'{r["height"]}x{2 * r["height"]}',
-            str(r['frames']),
-            f'{r["frame_ms"]:.4g}',
-            f'{r["first_seconds"]:.1f}',
-            f'{r["score"]:.4f} ({r["score_of"]})',
-        )
-        for r in rows
-    ]
-    return [header, *cells]
+    columns = {
+        'what': '{what}',
+        'device': '{device}',
+        'image': '{height}x{width}',
+        'frames': '{frames}',
+        'ms a frame': '{frame_ms:.4g}',
+        'first call s': '{first_seconds:.1f}',
+        'score': '{score:.4f} ({score_of})',
+    }
+    return _table(columns, [row | {'width': 2 * row['height']} for row in rows])
 
 
 def _networks(rows):
-    header = ('network', 'framework', 'device', 'type', 'batch', 'steps/s', 'step ms')
-    cells = [
-        (
-            r['network'],
-            r['framework'] + (f' {r["version"]}, {r["format"]}' if 'version' in r else ''),
-            r['device'],
-            r['dtype'],
-            str(r['batch']),
-            f'{r["steps_per_second"]:.3g}',
-            f'{r["step_ms"]:.4g}',
-        )
-        for r in rows
-    ]
-    return [header, *cells]
+    columns = {
+        'network': '{network}',
+        'framework': '{framework}{more}',
+        'device': '{device}',
+        'type': '{dtype}',
+        'batch': '{batch}',
+        'steps/s': '{steps_per_second:.3g}',
+        'step ms': '{step_ms:.4g}',
+    }
+    more = lambda row: f' {row["version"]}, {row["format"]}' if 'version' in row else ''
+    return _table(columns, [row | {'more': more(row)} for row in rows])
 
 
 def _input(rows):
-    header = ('input', 'device', 'batch', 'waits', 'step ms', 'on one batch ms')
-    cells = [
-        (
-            r['input'],
-            r['device'],
-            str(r['batch']),
-            f'{r["share"]:.1%}',
-            f'{r["step_ms"]:.4g}',
-            f'{r["fixed_batch_ms"]:.4g}',
-        )
-        for r in rows
-    ]
-    return [header, *cells]
+    columns = {
+        'input': '{input}',
+        'device': '{device}',
+        'batch': '{batch}',
+        'waits': '{share:.1%}',
+        'step ms': '{step_ms:.4g}',
+        'on one batch ms': '{fixed_batch_ms:.4g}',
+    }
+    return _table(columns, rows)
 
 
 def _rooms(rows):
-    header = ('flags', 'steps', 'steps/s', 'first loss', 'last loss', 'checkpoint MB')
-    cells = [
-        (
-            r['flags'],
-            f'{r["from_step"]} to {r["to_step"]}',
-            f'{r["steps_per_second"]:.3g}',
-            f'{r["first_loss"]:.4f}',
-            f'{r["last_loss"]:.4f}',
-            f'{r["checkpoint_bytes"] / 1e6:.1f}',
-        )
-        for r in rows
-    ]
-    return [header, *cells]
+    columns = {
+        'flags': '{flags}',
+        'steps': '{from_step} to {to_step}',
+        'steps/s': '{steps_per_second:.3g}',
+        'first loss': '{first_loss:.4f}',
+        'last loss': '{last_loss:.4f}',
+        'checkpoint MB': '{megabytes:.1f}',
+    }
+    return _table(columns, [row | {'megabytes': row['checkpoint_bytes'] / 1e6} for row in rows])
 
 
 _TABLES = {

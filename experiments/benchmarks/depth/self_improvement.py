@@ -7,7 +7,7 @@ Renders walks through PanoRooms as videos without truth, and others with truth t
 networks learn from the images of the walks (`start`); then `pano_depth.improve` goes on (`round 1`,
 ...). Beside them, from the same start with the steps of all rounds: images alone, and the truth
 of the walks (`supervised`), which tells how much there is to gain. The same command goes on where
-it was stopped, and writes self_improvement.md and .json.
+it was stopped, and writes self_improvement.md and .json; other options need another folder.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ import time
 # Works from a checkout, from any directory.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3]))
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from common import runtime
 from common.logs import Progress
@@ -42,6 +42,22 @@ BATCH = flags.DEFINE_integer('batch_size', 4, 'Triplets of a step.', lower_bound
 FAMILY = 50_000  # of scenes; no network of the package has seen them
 
 _COLUMNS = ('AbsRel', 'AbsRel by solid angle', 'direction (°)', 'rotation (°)', 'photometric')
+
+
+def check_options(folder: pathlib.Path) -> None:
+    """Notes the options in a folder; one of other options has other walks and networks.
+
+    Raises:
+        UsageError: the folder is of other options.
+    """
+    chosen = (CLIPS, UNSEEN, FRAMES, HEIGHT, ROUNDS, START, STEPS, BATCH)
+    options, path = {one.name: one.value for one in chosen}, folder / 'options.json'
+    known = json.loads(path.read_text()) if path.exists() else options
+    differing = [f'--{name}={value}' for name, value in known.items() if options.get(name) != value]
+    if differing:
+        raise app.UsageError(f'--output={folder} was begun with {", ".join(differing)}')
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(path, options)
 
 
 def render(root: pathlib.Path, first: int, count: int, *, with_truth: bool) -> None:
@@ -83,8 +99,10 @@ def table(rows: list[dict]) -> str:
 def main(argv: list[str]) -> None:
     """Renders, trains, improves and writes the table."""
     del argv
-    runtime.start(runtime.RuntimeConfig(), join=False)
     folder = pathlib.Path(OUTPUT.value).expanduser()
+    check_options(folder)
+    logging.set_verbosity(logging.WARNING)  # libraries log a page for every checkpoint
+    runtime.start(runtime.RuntimeConfig(), join=False)
     videos, known, unseen = folder / 'videos', folder / 'videos_with_truth', folder / 'unseen'
     render(videos, 0, CLIPS.value, with_truth=False)
     render(known, 0, CLIPS.value, with_truth=True)

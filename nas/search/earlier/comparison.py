@@ -66,13 +66,12 @@ class Comparison:
 
     def _difference(self, name: str, record, made_with: Mapping[str, str]) -> str | None:
         """How a value was made differently, as the end of a sentence; None if it was not."""
-        measured = name in self._wanted.measured
-        if measured and record.get('device_id') is not None:
+        parts = parts_of(
+            name, measured=self._wanted.measured, told=self._wanted.made_with.functions
+        )
+        if 'device' in parts and record.get('device_id') is not None:
             # Only a new measurement tells which board is there now.
             return f'was measured on board {record["device_id"]}'
-        parts = parts_of(
-            name, exact=(), measured=self._wanted.measured, told=self._wanted.made_with.functions
-        )
         part = differing(parts, made_with, self._keys)
         if part is None:
             return None

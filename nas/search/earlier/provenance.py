@@ -82,18 +82,15 @@ UNKNOWN = Provenance()
 
 
 def parts_of(
-    name: str, *, exact: Collection[str], measured: Collection[str], told: Collection[str] = ()
+    name: str, *, measured: Collection[str], told: Collection[str] = ()
 ) -> tuple[str, ...]:
-    """The parts that an objective depends on.
+    """The parts that an objective depends on, unless it is counted from the cell.
 
     Args:
         name: of the objective.
-        exact: objectives that are counted from the cell and never taken from a record.
         measured: objectives that a device measures.
         told: objectives that a function of the user's own computes.
     """
-    if name in exact:
-        return ()
     if name in told:
         return TOLD
     return MEASURED if name in measured else TRAINED
@@ -126,8 +123,6 @@ def describe(part: str, then: Facts | None, now: Facts) -> str:
     if part == 'device':
         if other != name:
             return f'was measured on {other}, not {name}'
-        if then.get('id') != now.get('id'):
-            return f'was measured on board {then.get("id")}, not {now.get("id")}'
         return f'was measured on {name} with another script or other options'
     if part == 'data':
         if other != name:

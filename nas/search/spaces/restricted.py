@@ -32,6 +32,7 @@ class Restricted(Space):
         self._runs = [tuple(text.split('-')) for text in forbid]
         self._prefixes = [tuple(text.split('-')) for text in prefixes]
         self.root, self.appends = self._space.root, self._space.appends
+        self.foreign = self._space.foreign
 
     def __getattr__(self, name):
         # Only what neither this class nor `Space` has: sizes, and what the space adds.
@@ -125,11 +126,11 @@ def restrict(space, *, forbid: Sequence[str] = (), prefixes: Sequence[str] = ())
     known = getattr(space, 'vocabulary', None)
     for flag, texts in (('forbid', forbid), ('prefix', prefixes)):
         for text in texts:
-            unknown = [token for token in text.split('-') if known and token not in known]
-            if unknown:
+            unknown = [token for token in text.split('-') if token not in (known or ())]
+            if unknown and known is not None:
                 raise ValueError(
                     f'--{flag}={text} names {unknown[0]!r}, which is no token of this space; '
-                    f'accepted: {", ".join(known)}'
+                    f'accepted: {", ".join(known) or "none"}'
                 )
     restricted = Restricted(space, forbid=forbid, prefixes=prefixes)
     if next(complete_cells(restricted), None) is None:

@@ -29,8 +29,8 @@ class Aims:
         texts = [str(text).strip() for text in texts]
         names = tuple(text.removeprefix('-').strip() for text in texts)
         if not all(names) or len(set(names)) < max(len(names), 1):
-            listed = ', '.join(texts) or 'none'
-            raise ValueError(f'objectives are {listed}; one or more different names are accepted')
+            listed = ','.join(texts)
+            raise ValueError(f'--objectives={listed}: one or more different names are accepted')
         return cls(names, tuple(-1 if text.startswith('-') else 1 for text in texts))
 
     @property

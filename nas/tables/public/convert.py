@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from common.run import atomic_path
-from nas.tables import nb201_encoding, tabular
+from nas.tables import tabular
 from nas.tables.public.devices import read_device, read_hw_nas_bench
 from nas.tables.public.exports import read_export
 from nas.tables.public.nas_bench import EPOCHS, read_benchmark
-from nas.tables.public.rows import Rows
+from nas.tables.public.rows import Rows, checked_arch
 
 MACRO = 'nas_bench_macro'
 
@@ -75,22 +75,24 @@ def convert(
             raise ValueError(f'{source} is {MACRO}, which has no latencies')
     else:
         for arch in rows.archs:
-            nb201_encoding.parse(arch)
+            checked_arch(source, arch)
         columns, without = _with_latencies(rows, latencies)
     try:
         with atomic_path(output) as temporary:
             with open(temporary, 'wb') as file:
                 np.savez_compressed(file, **columns)
-            _check(benchmark, temporary, source)
+            _check(benchmark, temporary, source, columns)
     except OSError as error:
         raise ValueError(f'output {output} cannot be written: {error.strerror or error}') from error
     return Converted(output, benchmark, len(columns['arch']), tuple(columns), without)
 
 
-def _check(benchmark: str, path, source) -> None:
+def _check(benchmark: str, path, source, columns) -> None:
     """Reads the file as a search does. Raises ValueError that names the source."""
+    devices = [name.removeprefix('lat_') for name in columns if name.startswith('lat_')]
     try:
-        tabular.BENCHMARKS[benchmark](path)
+        for device in devices or [None]:
+            tabular.BENCHMARKS[benchmark](path, device=device)
     except ValueError as error:
         raise ValueError(f'{source}: {error}'.replace(f'table {path}: ', '')) from error
 

@@ -6,6 +6,7 @@ HW-NAS-Bench (Li et al., ICLR 2021) is a pickle of nested dicts: ['nasbench201']
 """
 
 import json
+import math
 import pathlib
 from collections.abc import Mapping, Sequence
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from nas.tables.public.exports import arch_of, read_entries
 from nas.tables.public.pickles import read_pickle
+from nas.tables.public.rows import number
 
 DATA = 'cifar10'
 # Ends of the names of metrics: (prefix of the column of the npz file).
@@ -44,7 +46,9 @@ def read_hw_nas_bench(path, *, data: str = DATA) -> dict[str, dict[str, float]]:
     columns = {}
     for name, values in metrics.items():
         for end, prefix in _KINDS.items():
-            if name.endswith(end):
+            if str(name).endswith(end):
+                if not isinstance(values, (Mapping, list, tuple, np.ndarray)):
+                    raise ValueError(f'{path}: {name} is {values!r}, not a list of numbers')
                 numbers = _numbers(path, name, _listed(values), len(archs))
                 columns[f'{prefix}{name.removesuffix(end)}'] = dict(zip(archs, numbers))
     if not columns:
@@ -71,7 +75,7 @@ def read_device(path, order: Sequence[str] | None) -> dict[str, float]:
         if path.suffix == '.npy':
             values = np.load(path, allow_pickle=False).ravel().tolist()
         elif path.suffix == '.txt':
-            values = np.loadtxt(path, ndmin=1).tolist()
+            values = list(map(float, path.read_text().split()))
         elif path.suffix in ('.pt', '.pth'):
             raise ValueError(
                 "it holds tensors, which need the package torch; np.savetxt('device.txt', "
@@ -81,8 +85,9 @@ def read_device(path, order: Sequence[str] | None) -> dict[str, float]:
             values = _by_cell(path)
     except OSError as error:
         raise ValueError(f'{path} cannot be read: {error.strerror or error}') from error
-    except ValueError as error:
-        raise ValueError(f'{path}: {error}') from error
+    except (ValueError, EOFError, RecursionError) as error:
+        named = str(path) in str(error)
+        raise ValueError(str(error) if named else f'{path}: {error}') from error
     if isinstance(values, dict):
         return values
     if order is None:
@@ -98,14 +103,16 @@ def _by_cell(path: pathlib.Path) -> dict[str, float] | list[float]:
         found = json.loads(path.read_text())
         if isinstance(found, list) and found and not isinstance(found[0], dict):
             return found
-        if isinstance(found, dict) and all(isinstance(v, (int, float)) for v in found.values()):
-            return {str(arch): float(value) for arch, value in found.items()}
+        if isinstance(found, dict) and not any(
+            isinstance(value, (dict, list)) for value in found.values()
+        ):
+            return {arch: _measured(value, arch) for arch, value in found.items()}
     names, values = {'latency_ms', 'latency', 'ms', 'lat'}, {}
     for entry in read_entries(path):
         name = next((name for name in entry if name.lower() in names), None)
         if name is None:
             raise ValueError(f'an entry has {", ".join(entry)}, but no latency_ms')
-        values[arch_of(entry)] = float(entry[name])
+        values[arch_of(entry)] = _measured(entry[name], name)
     return values
 
 
@@ -119,4 +126,12 @@ def _listed(values) -> list:
 def _numbers(path, name: str, values: Sequence, count: int) -> list[float]:
     if len(values) != count:
         raise ValueError(f'{path}: {name} has {len(values)} values, but there are {count} cells')
-    return [float(value) for value in values]
+    try:
+        return [_measured(value, f'{name} of cell {i}') for i, value in enumerate(values)]
+    except ValueError as error:
+        raise ValueError(f'{path}: {error}') from None
+
+
+def _measured(value, name: str) -> float:
+    """A number, NaN where nothing was measured. Raises ValueError for anything else."""
+    return math.nan if value is None or value == '' else number(value, name)

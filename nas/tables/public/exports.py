@@ -4,9 +4,9 @@ import csv
 import json
 import pathlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TextIO
 
-from nas.tables.public.rows import Rows
+from nas.tables.public.rows import Rows, number
 
 _ARCHS = ('arch', 'arch_str', 'architecture', 'architecturestring', 'cellstr')
 # Names of columns in exports that people share, in lower case; the first that is there is taken.
@@ -39,7 +39,7 @@ def read_export(path, *, names: Mapping[str, str] | None = None) -> Rows:
     if not entries:
         raise ValueError(f'{path} holds no cell')
     rows = Rows([], [], [], [])
-    for number, entry in enumerate(entries):
+    for place, entry in enumerate(entries):
         try:
             rows.archs.append(arch_of(entry, names.get('arch')))
             rows.accuracies.append(_accuracies(entry, names.get('accuracy')))
@@ -49,9 +49,9 @@ def read_export(path, *, names: Mapping[str, str] | None = None) -> Rows:
             ):
                 name = _name(entry, known, names.get(kind))
                 if name is not None:
-                    values.append(float(entry[name]))
-        except (ValueError, TypeError) as error:
-            raise ValueError(f'{path}: entry {number}: {error}') from error
+                    values.append(number(entry[name], name))
+        except ValueError as error:
+            raise ValueError(f'{path}: entry {place}: {error}') from error
     for kind in ('params', 'macs'):
         values = getattr(rows, kind)
         if values and len(values) != len(entries):
@@ -64,13 +64,15 @@ def read_entries(path: pathlib.Path) -> list[dict[str, Any]]:
     """The entries of a JSON or CSV file as dicts, each with the cell under `arch`."""
     try:
         if path.suffix == '.csv':
-            with open(path, newline='') as file:
-                return list(csv.DictReader(file))
-        found = json.loads(path.read_text())
+            # Spreadsheets write a mark of the encoding first.
+            with open(path, newline='', encoding='utf-8-sig') as file:
+                return _csv_entries(file)
+        found = json.loads(path.read_text(encoding='utf-8-sig'))
     except OSError as error:
         raise ValueError(f'{path} cannot be read: {error.strerror or error}') from error
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f'{path} is no JSON: {error}') from error
+    except (ValueError, RecursionError, csv.Error) as error:
+        kind = 'CSV' if path.suffix == '.csv' else 'JSON'
+        raise ValueError(f'{path} is no {kind} that can be read: {error}') from error
     if isinstance(found, list) and all(isinstance(entry, dict) for entry in found):
         return found
     if isinstance(found, dict) and all(isinstance(value, dict) for value in found.values()):
@@ -83,6 +85,16 @@ def read_entries(path: pathlib.Path) -> list[dict[str, Any]]:
     raise ValueError(
         f'{path} is neither a dict by cell, nor a list of dicts, nor a dict of columns'
     )
+
+
+def _csv_entries(file: TextIO) -> list[dict[str, str]]:
+    """The rows of a CSV file. Raises ValueError for a row that is longer than the header."""
+    reader = csv.DictReader(file)
+    entries = list(reader)
+    for place, entry in enumerate(entries):
+        if None in entry:
+            raise ValueError(f'row {place} has more columns than the header')
+    return entries
 
 
 def arch_of(entry: Mapping[str, Any], name: str | None = None) -> str:
@@ -109,7 +121,7 @@ def _accuracies(entry: Mapping, given: str | None) -> list[float]:
         name = _name(entry, _ACCURACIES, given)
         if name is not None:
             value = entry[name]
-            return [float(one) for one in (value if isinstance(value, list) else [value])]
+            return [number(one, name) for one in (value if isinstance(value, list) else [value])]
     stems = (given,) if given is not None else _ACCURACIES
     for stem in stems:
         numbered = [
@@ -119,7 +131,9 @@ def _accuracies(entry: Mapping, given: str | None) -> list[float]:
         ]
         if numbered:
             return [
-                float(entry[name]) for name in sorted(numbered) if entry[name] not in ('', None)
+                number(entry[name], name)
+                for name in sorted(numbered)
+                if entry[name] not in ('', None)
             ]
     raise ValueError(
         f'it has {", ".join(map(str, entry))}, but no accuracy; name its column, such as '

@@ -14,9 +14,8 @@ import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nas.tables import nb201_encoding
 from nas.tables.public.pickles import read_pickle
-from nas.tables.public.rows import Rows
+from nas.tables.public.rows import Rows, checked_arch
 
 EPOCHS = '200'
 # The data set whose training leaves the validation split out, and that split.
@@ -48,7 +47,10 @@ def read_benchmark(path, *, epochs: str = EPOCHS) -> Rows:
     found = read_pickle(path)
     if isinstance(found, dict) and 'arch2infos' in found:
         archs = _meta_archs(found, path)
-        return _rows(path, archs, iter(dict(found['arch2infos']).items()), epochs)
+        infos = found['arch2infos']
+        if not isinstance(infos, Mapping):
+            raise ValueError(f'{path}: arch2infos is a {type(infos).__name__}, not a dict by cell')
+        return _rows(path, archs, iter(infos.items()), epochs)
     if isinstance(found, dict) and found and all(isinstance(key, str) for key in found):
         return _naslib(path, found)
     raise ValueError(
@@ -68,7 +70,7 @@ def _meta_archs(found: Any, path: pathlib.Path) -> list[str]:
             f'{path} is the size space of NATS-Bench (sss); the topology space (tss) is that of '
             'NAS-Bench-201'
         )
-    nb201_encoding.parse(archs[0])
+    checked_arch(path, archs[0])
     return archs
 
 
@@ -114,7 +116,7 @@ def _last(result: Mapping[str, Any]) -> float:
 def _naslib(path, found: Mapping[str, Any]) -> Rows:
     rows = Rows([], [], [], [])
     for arch, by_data in found.items():
-        nb201_encoding.parse(arch)
+        checked_arch(path, arch)
         try:
             result = by_data[DATA]
             costs = result['cost_info']

@@ -1,9 +1,12 @@
 """The rows of a table on their way from a public file to an npz file."""
 
 import dataclasses
+import reprlib
 from collections.abc import Sequence
 
 import numpy as np
+
+from nas.tables import nb201_encoding
 
 # Parameters and multiply-adds are counted in millions by some files.
 _MILLION, _FEWEST_PARAMS, _FEWEST_MACS = 1e6, 1000, 100_000
@@ -39,6 +42,23 @@ class Rows:
         if self.macs is not None:
             found['macs'] = counts(self.macs, _FEWEST_MACS)
         return found
+
+
+def number(value, name: str) -> float:
+    """A number of a file. Raises ValueError that names its column for anything else."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f'{name} is {reprlib.repr(value)}; a number is accepted') from None
+
+
+def checked_arch(path, arch: str) -> str:
+    """A cell of NAS-Bench-201. Raises ValueError that names the file if it is none."""
+    try:
+        nb201_encoding.parse(arch)
+    except ValueError as error:
+        raise ValueError(f'{path}: {error}') from None
+    return arch
 
 
 def counts(values: Sequence[float], fewest: int) -> np.ndarray:

@@ -22,7 +22,8 @@ def rounds_report(folder: pathlib.Path, rounds: list[dict], best: int) -> None:
         best: number of the round whose networks are the result; 0: those of before.
     """
     record = json.loads((folder / RECORD_FILE).read_text())
-    page = Report('Self-improvement', subtitle=f'{len(rounds)} rounds, started {record["started"]}')
+    count = f'{len(rounds)} round{"s" * (len(rounds) != 1)}'
+    page = Report('Self-improvement', subtitle=f'{count}, started {record["started"]}')
     page.code(record['command'])
     page.section('Rounds')
     page.text(
@@ -51,6 +52,9 @@ def rounds_report(folder: pathlib.Path, rounds: list[dict], best: int) -> None:
             ['round', 'clip', 'reason'],
             [[str(number), one['name'], one['reason']] for number, one in failed],
         )
+    if out := record.get('left_out'):
+        rows = [[one['name'], one['reason']] for one in out]
+        page.table('Clips that are left out', ['clip', 'reason'], rows)
     page.section('Run')
     page.facts({name: value for name, value in record.items() if name not in _NOT_SHOWN})
     page.code((folder / FLAGS_FILE).read_text(), summary=f'Flags ({FLAGS_FILE})')

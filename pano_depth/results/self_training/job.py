@@ -47,9 +47,10 @@ def improve(
         footage: PATH[,PATH...] as in `TrainConfig.train_data`: videos, folders of videos, clip
             folders, a PanoSUNCG tree.
         workdir: directory of the run, which gets `improved.npz` (for --checkpoint),
-            `improve.json` (what each round did) and a report. Folders `round_1`, ... hold the
-            training and the networks of each round, the last one its reconstructions (`clips`),
-            too: those of earlier rounds, which are large, are removed.
+            `improve.json` (what each round did), `run.json` (with clips that are held out or left
+            out) and a report. Folders `round_1`, ... hold the training and the networks of each
+            round, the last one its reconstructions (`clips`), too: those of earlier rounds, which
+            are large, are removed.
         config: options; None: the defaults.
         stop: request to stop, see `common.stopping`; None: never.
         overwrite: whether files of an earlier run in the workdir, whatever it was, are removed.
@@ -91,6 +92,7 @@ def improve(
     text = options.flagfile(config, workdir=str(workdir), **beside)
     with open_run(workdir, text, inputs=digests, what='run', **opening) as run:
         run.writes(RECORD, WEIGHTS, 'report.html')
+        run.update(**training.listing(data))
         params = init_params(config.recipe.seed, model) if params is None else params
         networks = Networks(params, model)
         rounds = Rounds(run, config, data, networks, stop or Stop())
@@ -107,7 +109,8 @@ def _paths(text):
         paths, with_rooms = found.paths_in(text)
     except ValueError as error:
         raise ValueError(f'--input is {error}') from None
-    words = [found.ROOMS] * with_rooms + [w for w in (training.LIVE, training.STORED) if w in paths]
+    words = [found.ROOMS] * with_rooms
+    words += [word for word in (training.LIVE, training.STORED, inputs.SAMPLE) if word in paths]
     if words:
         raise ValueError(f'--input names {words[0]}; accepted: footage. --rooms_share adds rooms')
     return paths

@@ -5,7 +5,7 @@ The files of a clip, in `<data_dir>/pano_footage/<rows>x<columns>/`:
     <name>-<key>.json      what was read, what it shows, and the checksum of the data
     <name>-<key>.frames    [frames, rows, columns, 3] uint8
     <name>-<key>.valid     [frames, bytes] bits of the pixels that count, if not all do
-    <name>-<key>.depth     [frames, rows, columns] float16 range, if depth and poses are known
+    <name>-<key>.depth     [frames, rows, columns] float16 range or 0, if depth and poses are known
     <name>-<key>.sure      [frames, rows, columns] uint8 confidence of that depth, if it has one
 
 The key covers path, size and time of change of everything that was read, and the options of
@@ -36,7 +36,7 @@ from pano_depth.learning.footage_source import Labels
 from pano_depth.results.training.decode import write
 from pano_depth.results.training.found import Item
 
-FOLDER, VERSION = 'pano_footage', 2
+FOLDER, VERSION = 'pano_footage', 3
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _BLOCK = 2**20  # bytes that are read at once for a checksum
 

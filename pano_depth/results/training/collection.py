@@ -102,7 +102,7 @@ def collect(
     if not pieces:
         first = '; '.join(f'{name}: {reason}' for name, reason in left_out[:1])
         raise ValueError(
-            f'--{flag} has no clip that can be used, {len(items)} were looked at: {first}'
+            f'--{flag} has no clip that can be used (looked at: {len(items)}): {first}'
         )
     content = [
         json.dumps([entry.record['sha256'], entry.record.get('poses')], sort_keys=True)

@@ -17,6 +17,9 @@ from pano_depth.reconstruction import validity
 from pano_depth.results.training.found import Item
 from pano_depth.results.training.shown import pieces_of, rows_looked_at
 
+# What is farther than 16 bits hold, such as a sky of 1e10 metres, has no depth to learn from.
+FARTHEST = np.finfo(np.float16).max
+
 
 def write(
     item: Item, stem: pathlib.Path, key: str, rows: int, on_frame: Callable[[], None]
@@ -130,7 +133,8 @@ def _read(footage, look, rows, new, on_frame):
             small = media.resize_valid(valid, rows, 2 * rows)
             bits.append(None if small is None or small.all() else np.packbits(small))
             if 'depth' in files:
-                put('depth', _labels(media.nearest(frame.depth, rows), small).astype(np.float16))
+                depth = _labels(media.nearest(frame.depth, rows), small)
+                put('depth', np.where(depth <= FARTHEST, depth, 0).astype(np.float16))
             if 'sure' in files:
                 sure = np.rint(255 * media.nearest(frame.confidence, rows))
                 put('sure', _labels(sure, small).astype(np.uint8))

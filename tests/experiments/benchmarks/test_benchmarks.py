@@ -73,6 +73,13 @@ def test_speedup_refuses_heights_that_the_network_cannot_halve():
         assert done.returncode == 1 and words in done.stderr and 'Traceback' not in done.stderr
 
 
+def test_self_improvement_goes_on_with_its_own_options_alone(tmp_path):
+    (tmp_path / 'options.json').write_text('{"clips": 3}')
+    done = _run('depth.self_improvement', f'--output={tmp_path}')
+    assert done.returncode == 1 and 'was begun with --clips=3' in done.stdout + done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ['options.json']
+
+
 @pytest.mark.slow
 def test_ablations_run_on_footage_whose_rotations_nobody_knows_and_go_on(tmp_path):
     folder = made_footage.write_panosuncg(tmp_path / 'tree')

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from nas.cells import plan
+from nas.cells import cost, plan
 from nas.cells.cell import Cell
 from nas.cells.cost import Cost, count, count_layer
 from nas.cells.plan import Builder, Layer
@@ -39,6 +39,21 @@ def layer(op, in_channels, out_channels, in_size, out_size, **options):
 )
 def test_one_layer(record, expected):
     assert count_layer(record) == Cost(*expected)
+
+
+@pytest.mark.parametrize(
+    'registered',
+    [5, lambda layer: 1 / 0, lambda layer: (1, 2), lambda layer: (1, 2.5, 3), lambda layer: None],
+)
+def test_a_registered_count_that_fails_is_one_sentence(registered, monkeypatch):
+    own = plan.CustomOp('owncount', 'norm', registered)
+    monkeypatch.setitem(plan.CUSTOM_OPS, 'owncount', own)
+    with pytest.raises(ValueError, match=r"'owncount' from 8 to 8 channels: its count has to give"):
+        count_layer(layer('owncount', 8, 8, 4, 4))
+
+
+def test_every_op_of_records_has_a_rule():
+    assert set(cost._RULES) == set(plan.RECORD_OPS)
 
 
 def test_a_plan_is_the_sum_of_its_layers():

@@ -29,6 +29,16 @@ def test_a_link_to_nothing_is_named_before_anything_is_decoded(tmp_path, stream)
         open_images(spec + stream, size=4)
 
 
+@pytest.mark.parametrize('target', ['nowhere', 'wolf'])
+def test_a_class_on_a_disk_that_is_not_there_is_named(tmp_path, target):
+    write_folder(tmp_path, files(splits=('',)))
+    (tmp_path / 'notes.txt').symlink_to('nowhere')
+    assert len(walk(tmp_path).folders) == 2
+    (tmp_path / 'wolf').symlink_to(target)
+    with pytest.raises(ValueError, match='wolf is a link to nothing'):
+        walk(tmp_path)
+
+
 def test_what_tools_leave_behind_is_no_class_and_other_formats_are_said(tmp_path):
     more = {'__MACOSX/cat/._0.png': b'x', '.cache/a.png': b'x', '@eaDir/cat/0.jpg': b'x'}
     more |= {'cat/live.HEIC': b'x', 'cat/other.heic': b'x', 'ant/notes.txt': b'x'}

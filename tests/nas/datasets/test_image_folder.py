@@ -63,6 +63,32 @@ def test_a_tar_holds_the_same_as_its_folder_and_nothing_is_unpacked(tmp_path, na
     assert sorted(entry.name for entry in tmp_path.iterdir()) == sorted(['folder', name])
 
 
+def test_of_two_files_with_one_name_in_a_tar_the_last_one_counts(tmp_path):
+    spec = write_tar(tmp_path / 'a.tar', files(), mode='w')
+    with tarfile.open(tmp_path / 'a.tar', 'a') as tar:
+        member, payload = tarfile.TarInfo('./train/cat/0.png'), png(99)
+        member.size = len(payload)
+        tar.addfile(member, io.BytesIO(payload))
+    train = open_images(spec).train
+    assert len(train) == 10 and train.images[5, 0, 0, 0] == 99
+
+
+@pytest.mark.parametrize('top', ['.', 'top'])
+def test_a_tar_with_an_empty_class_is_refused_like_its_folder(tmp_path, top):
+    spec = write_folder(tmp_path / 'made', files())
+
+    def pack(name):
+        with tarfile.open(tmp_path / name, 'w') as tar:
+            tar.add(tmp_path / 'made', top)
+        return f'folder:{tmp_path / name}'
+
+    assert open_images(pack('whole.tar')).note == ''
+    (tmp_path / 'made/train/wolf').mkdir()
+    for lacking in (spec, pack('lacking.tar')):
+        with pytest.raises(ValueError, match='class folder train/wolf holds no images'):
+            open_images(lacking)
+
+
 def test_without_splits_a_fixed_fifth_is_the_test_split(tmp_path):
     spec = write_folder(tmp_path, files(splits=('',), count=10))
     data, again = open_images(spec), open_images(spec)

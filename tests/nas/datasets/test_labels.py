@@ -30,6 +30,7 @@ def test_the_first_folder_is_the_class_whatever_lies_below():
         (('train', 'test'), {'train': 'train', 'test': 'test'}),
         (('train', 'val'), {'train': 'train', 'test': 'val'}),
         (('Training', 'Valid'), {'train': 'Training', 'test': 'Valid'}),
+        (('training_set', 'test_set'), {'train': 'training_set', 'test': 'test_set'}),
         (('train', 'val', 'test'), {'train': 'train', 'validation': 'val', 'test': 'test'}),
     ],
 )

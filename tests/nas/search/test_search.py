@@ -250,6 +250,13 @@ def test_a_value_that_is_not_finite_is_a_failure_with_its_reason():
         one.tell(one.ask(1)[0], {'loss': 1.0})
 
 
+def test_what_can_be_counted_is_counted_whatever_is_told():
+    one = make()
+    word = one.ask(1)[0]
+    told = one.tell(word, {'error': 9.0, 'size': 1e9, 'time': 2.0})
+    assert told.objectives == {'error': 9.0, 'time': 2.0, **Words().costs(word)}
+
+
 def test_stopped_cells_teach_the_surrogate_but_are_not_on_the_front():
     one = make()
     words = drive(
@@ -419,7 +426,7 @@ def test_exceptions_are_the_candidates_own_failures(tmp_path):
 
 
 def test_bad_runs_are_refused(tmp_path):
-    with pytest.raises(ValueError, match='budget 3 is smaller than a level of 6'):
+    with pytest.raises(ValueError, match='--budget=3 is smaller than a level of 6'):
         search.run(make(), measure, budget=3)
     log = tmp_path / 'log.jsonl'
     search.run(make(), measure, budget=12, path=log)

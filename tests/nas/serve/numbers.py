@@ -40,10 +40,10 @@ class Mean:
         return np.ones(len(tokens)), np.ones(len(tokens))
 
 
-def make(seed=0):
+def make(seed=0, **options):
     """A fresh search, the same in every process."""
     config = PlannerConfig(keep=3, batch=4)
-    return Search(Numbers(), 'error,size', seed=seed, surrogate=Mean, config=config)
+    return Search(Numbers(), 'error,size', seed=seed, surrogate=Mean, config=config, **options)
 
 
 def error_of(cell):

@@ -58,6 +58,8 @@ def test_a_conversation(shared):
         (b'garbage', "'garbage' is no JSON; accepted"),
         (b'\xff\xfe{}', 'is no JSON'),
         (b'[' * 100_000, 'is no JSON'),
+        (b'{"tell": {"cell": "12", "failed": "\\ud800"}}', 'is no JSON'),
+        (b'{"ask": 1, "id": ' + b'[' * 700 + b']' * 700 + b'}', '"id" is [['),
         ([1], 'is no request; accepted is one of {"ask": ...}'),
         ({}, 'is no request'),
         ({'ask': 1, 'tell': {}}, 'is no request'),

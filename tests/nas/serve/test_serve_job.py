@@ -88,7 +88,7 @@ def test_a_whole_search_leaves_the_results_of_a_search(tmp_path, capsys):
         ({'epochs': 3}, '--epochs belongs to --mode=search'),
         ({'device': ('xla',)}, '--device belongs to --mode=search'),
         ({'dataset': 'cifar10'}, '--dataset belongs to --mode=search'),
-        ({'budget': 1}, 'budget 1 is smaller than a level'),
+        ({'budget': 1}, '--budget=1 is smaller than a level'),
     ],
 )
 def test_what_is_refused(tmp_path, values, named):

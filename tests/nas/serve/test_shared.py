@@ -178,6 +178,24 @@ def test_results_that_are_refused_leave_nothing(tmp_path, cell, result, message)
     assert len(cells_of(shared.path)) == 2
 
 
+def test_the_front_holds_to_the_limits_of_the_search(tmp_path):
+    search = make(constraints=('error>=2', 'size<4'))
+    shared = SharedSearch(search, tmp_path / 'evaluations.jsonl', budget=12)
+    for cell, error in (('1', 1.0), ('12', 5.0), ('123', 3.0), ('1231', 2.5)):
+        shared.tell(cell, {'error': error})
+    assert [e.cell for e in shared.front()] == ['12', '123']
+
+
+def test_no_more_cells_are_asked_for_than_the_budget_has_left(tmp_path):
+    shared = SharedSearch(make(), tmp_path / 'evaluations.jsonl', budget=5)
+    assert len(shared.ask(1)) == 1
+    # Results of cells that nobody asked for use up the budget, too.
+    for cell in ('111', '112', '113', '121'):
+        shared.tell(cell, {'error': 1.0})
+    assert shared.left == shared.asked == 1 < len(shared._batch)
+    assert shared.ask(100) == []
+
+
 def test_wrong_uses(tmp_path):
     path = tmp_path / 'evaluations.jsonl'
     with pytest.raises(ValueError, match='budget is 0'):

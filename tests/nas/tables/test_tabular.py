@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from nas.search import pareto
+from nas.search.evaluations import Evaluation
 from nas.tables import tabular
 from tests.nas.made_tables import arch_of, write_table
 
@@ -166,8 +167,18 @@ def test_a_given_worst_error_is_the_reference(tmp_path):
     cells = [space.cells[row] for row in (20, 30, 40)]
     expected = pareto.hypervolume(points[[20, 30, 40]], 1.0) / pareto.hypervolume(points, 1.0)
     assert space.relative_hypervolume(cells, names)[-1] == pytest.approx(expected) and expected > 0
-    with pytest.raises(ValueError, match='worst_error is 5, but no cell .* the lowest is 5'):
+    with pytest.raises(ValueError, match='--worst_error=5 leaves no cell .* the lowest error is 5'):
         tabular.load_nas_bench_201(path, worst_error=5.0)
+
+
+def test_the_noise_of_an_error_is_the_standard_error_of_its_mean(table):
+    space, columns = table
+    accuracies = columns['c10_valid200_seeds'].astype(float)
+    for row in (0, 1):  # with two seeds, and with three
+        known = accuracies[row][np.isfinite(accuracies[row])]
+        evaluation = Evaluation(str(columns['arch'][row]), 0, space.evaluate(space.cells[row]))
+        expected = np.std(known, ddof=1) / np.sqrt(len(known))
+        assert space.noise(evaluation) == pytest.approx(expected)
 
 
 def test_the_energy_of_a_device_is_an_objective(tmp_path):

@@ -71,6 +71,7 @@ def videos(tmp_path_factory):
     folder = tmp_path_factory.mktemp('videos')
     for scene in range(3):
         made_footage.write_video(folder / f'walk{scene}.mp4', scene)
+    (folder / 'empty.mp4').touch()
     return folder
 
 
@@ -134,6 +135,10 @@ def test_each_round_learns_from_what_the_networks_of_the_last_one_found(whole):
         assert sorted(map(str, kinds.values())) == ['None', 'reconstruction', 'reconstruction']
     page = (workdir / 'report.html').read_text()
     assert 'Photometric error on held-out clips' in page and '2 of 2' in page
+    record = json.loads((workdir / 'run.json').read_text())
+    assert [clip['held_out'] for clip in record['clips']] == [False, False, True]
+    (out,) = record['left_out']
+    assert out['name'].endswith('empty.mp4') and out['reason'] in page
     # Reconstructions are large: those of the last round stay.
     assert [path.parts[-3] for path in workdir.glob('round_*/clips/000_*')] == ['round_2']
     assert not list(workdir.glob('round_*/cache')) and not (workdir / 'round_1/clips').exists()
@@ -249,6 +254,8 @@ def test_input_that_does_not_fit_is_refused(videos, config, tmp_path):
         pano_depth.improve(str(videos), tmp_path / 'run', changed)
     with refused('--input names live; accepted: footage'):
         pano_depth.improve('live', tmp_path / 'run', config)
+    with refused('--input names sample; accepted: footage'):
+        pano_depth.improve('sample', tmp_path / 'run', config)
     with refused('--eval_data is rooms; accepted: footage'):
         changed = dataclasses.replace(config, eval_data='rooms')
         pano_depth.improve(str(videos), tmp_path / 'run', changed)

@@ -12,7 +12,7 @@ from pano_depth.footage import clip_folder, media
 from pano_depth.learning import LossConfig
 from pano_depth.results.files.stored import StoredRun
 from pano_depth.results.files.stored_footage import footage_of
-from pano_depth.results.training import data
+from pano_depth.results.training import collection, data, decode
 from tests.pano_depth.results import made_footage
 from tests.pano_depth.results.test_train_on_footage import TINY, gathered, on, record_of
 
@@ -88,6 +88,34 @@ def test_what_reconstructions_found_reaches_the_training_clips(workdirs, exporte
     file.write_bytes(bytes(file.stat().st_size))
     again = gathered([workdirs[0]], tmp_path).pieces[0].clip.labels
     np.testing.assert_array_equal(again.depth, before)
+
+
+@pytest.mark.filterwarnings('error')
+def test_a_sky_that_is_farther_than_files_hold_has_no_depth(tmp_path):
+    walk = made_footage.walk(0)
+    depth = np.array(walk.depth)
+    depth[:, : HEIGHT // 4] = 1e10
+    clip = dataclasses.replace(walk, depth=depth)
+    scene = clip_folder.write_clip_folder(tmp_path / 'far', clip, depth_format='npy')
+    labels = gathered([scene], tmp_path).pieces[0].clip.labels
+    assert not labels.depth[:, : ROWS // 4].any()
+    below = walk.depth[:, 1::2, 1::2][:, ROWS // 4 :]
+    np.testing.assert_allclose(labels.depth[:, ROWS // 4 :], below, rtol=1e-3)
+
+
+def test_each_take_of_a_clip_has_its_own_labels(tmp_path, monkeypatch):
+    takes = [{'start': start, 'stop': start + 4, 'stride': 1} for start in (0, 4)]
+    monkeypatch.setattr(decode, 'pieces_of', lambda *_: {'pieces': takes, 'reason': 'a cut'})
+    walk = made_footage.walk(0)
+    scene = clip_folder.write_clip_folder(tmp_path / 'true', walk)
+    second = gathered([scene], tmp_path).pieces[1]
+    assert second.clip.name == f'{walk.name} [4:8]' and list(second.numbers) == [4, 5, 6, 7]
+    labels, last = second.clip.labels, collection.part(second, 2, 4).clip.labels
+    np.testing.assert_allclose(labels.translation, walk.poses.translation[4:], atol=1e-6)
+    np.testing.assert_allclose(last.translation, walk.poses.translation[6:], atol=1e-6)
+    small = walk.depth[:, 1::2, 1::2]
+    np.testing.assert_allclose(labels.depth, small[4:], atol=5e-3)
+    np.testing.assert_allclose(last.depth, small[6:], atol=5e-3)
 
 
 def test_the_digest_knows_what_is_learned_from(tmp_path):

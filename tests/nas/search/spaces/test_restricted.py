@@ -6,9 +6,12 @@ from nas.cells import skeleton
 from nas.cells.cell import Cell
 from nas.search.evaluations import Constraint
 from nas.search.search import PlannerConfig, Search
-from nas.search.space import CellSpace
+from nas.search.space import CellSpace, as_space
+from nas.search.spaces.family import Family
 from nas.search.spaces.restricted import NothingFeasible, check_feasible, complete_cells, restrict
 from nas.surrogate.surrogate import Surrogate
+from nas.tables import tabular
+from tests.nas.made_tables import write_table
 
 SPACE = CellSpace(skeleton.tiny, levels=3)
 
@@ -64,6 +67,34 @@ def test_a_search_without_restrictions_is_the_same_search():
     assert drive(search(restrict(SPACE, forbid=('none-lgconv1x1',))), 12) != drive(
         search(SPACE), 40
     )
+
+
+class Foreign:
+    """A space of another class, with tokens from 0 up."""
+
+    root, length, vocabulary_size = '', 3, 2
+
+    def grow(self, cell):
+        return [cell + letter for letter in 'abc'] if len(cell) < 3 else []
+
+    def encode(self, cell):
+        return ['abc'.index(letter) for letter in cell]
+
+
+def test_a_restricted_space_of_another_class_is_read_as_the_whole_one():
+    for space in (as_space(Foreign()), restrict(Foreign(), forbid=('bbb',))):
+        family = Family(space)
+        family.add(['cab'])
+        assert family.tokens().tolist() == [[1, 2, 3]], '0 would be padding'
+
+
+def test_a_token_that_no_cell_of_a_table_holds_is_refused(tmp_path):
+    write_table(tmp_path / 'table.npz')
+    table = tabular.load_nas_bench_201(tmp_path / 'table.npz')
+    with pytest.raises(ValueError, match="names 'conv3x3', .* accepted: .*nor_conv_3x3"):
+        restrict(table, forbid=('conv3x3',))
+    left = {cell for cell in table.cells if 'nor_conv_3x3' not in cell} - {table.root}
+    assert len(left) > 10 and texts(restrict(table, forbid=('nor_conv_3x3',))) == left
 
 
 @pytest.mark.parametrize(

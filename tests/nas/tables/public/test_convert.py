@@ -174,6 +174,9 @@ def test_nothing_of_a_pickle_runs(tmp_path, pack):
         (pickle.dumps({'meta_archs': [], 'arch2infos': {}}), 'no meta_archs'),
         (pickle.dumps({'meta_archs': made.ARCHS, 'arch2infos': {}}), 'no trained cell'),
         (pickle.dumps({made.ARCHS[0]: {'cifar10': {}}}), 'no accuracies or costs of cifar10-valid'),
+        (pickle.dumps({'meta_archs': made.ARCHS, 'arch2infos': [1]}), 'arch2infos is a list'),
+        (pickle.dumps({'meta_archs': ['cell'], 'arch2infos': {}}), "arch 'cell' is not a cell"),
+        (pickle.dumps({'cell': {}}), "arch 'cell' is not a cell"),
     ],
 )
 def test_other_files_are_refused_in_a_sentence(tmp_path, content, sentence):
@@ -181,6 +184,69 @@ def test_other_files_are_refused_in_a_sentence(tmp_path, content, sentence):
     with pytest.raises(ValueError, match=f'odd.pth.*({sentence})'):
         convert(tmp_path / 'odd.pth', tmp_path / 'out.npz')
     assert not (tmp_path / 'out.npz').exists()
+
+
+@pytest.mark.parametrize(
+    'name, content, sentence',
+    [
+        ('short.csv', 'arch,acc,params\n{0},90\n', 'entry 0: params is None; a number is accepted'),
+        ('gap.csv', 'arch,acc,params\n{0},90,\n', "entry 0: params is ''; a number is accepted"),
+        ('long.csv', 'arch,acc,params\n{0},90,1,2\n', 'row 0 has more columns than the header'),
+        ('\u00fc.csv', b'\xff\xfe', 'is no CSV that can be read'),
+        ('text.json', '{{"{0}": {{"acc": "high", "params": 1}}}}', "entry 0: acc is 'high'"),
+        ('other.json', '{{"cell": {{"acc": 90, "params": 1}}}}', "arch 'cell' is not a cell"),
+        ('words.json', '{{"{0}": "accuracy"}}', 'neither a dict by cell'),
+    ],
+)
+def test_a_wrong_export_names_file_and_column(tmp_path, name, content, sentence):
+    data = content if isinstance(content, bytes) else content.format(made.ARCHS[0]).encode()
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(ValueError, match=f'{name}.*{sentence}'):
+        convert(tmp_path / name, tmp_path / 'out.npz')
+
+
+@pytest.mark.parametrize(
+    'name, content, sentence',
+    [
+        ('empty.npy', '', 'No data'),
+        ('words.txt', 'slow\nfast\n', "could not convert string to float: 'slow'"),
+        ('words.json', json.dumps(['slow'] * 64), "the list of cell 0 is 'slow'; a number is"),
+        ('deep.json', '[' * 100_000, 'recursion'),
+        ('number.json', '5', 'neither a dict by cell'),
+        ('words.csv', f'arch,latency_ms\n{made.ARCHS[0]},slow\n', "latency_ms is 'slow'"),
+        ('less.json', json.dumps([-1.0] * 64), 'column lat_x holds -1 in row 0; negative'),
+    ],
+)
+def test_wrong_latencies_are_refused_before_anything_is_written(tmp_path, name, content, sentence):
+    (tmp_path / 'nb.pth').write_bytes(made.torch_bytes(made.nas_bench_201(), zipped=False))
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ValueError, match=sentence) as caught:
+        convert(tmp_path / 'nb.pth', tmp_path / 'out.npz', latencies=(f'x={tmp_path / name}',))
+    assert str(caught.value).count(name) == (0 if name == 'less.json' else 1)
+    assert not (tmp_path / 'out.npz').exists()
+
+
+def test_cells_that_were_not_measured_are_left_out_and_counted(tmp_path):
+    (tmp_path / 'nb.pth').write_bytes(made.torch_bytes(made.nas_bench_201(), zipped=False))
+    root = max(made.ARCHS, key=lambda arch: arch.count('none'))
+    unknown = set([arch for arch in made.ARCHS if arch != root][::9])
+    lines = [f'{arch},{"" if arch in unknown else 2.5}' for arch in made.ARCHS]
+    # As spreadsheets write it, with a mark of the encoding.
+    text = '\n'.join(['arch,latency_ms', *lines])
+    (tmp_path / 'mine.csv').write_text(text, encoding='utf-8-sig')
+    mine = f'mine={tmp_path}/mine.csv'
+    found = convert(tmp_path / 'nb.pth', tmp_path / 'out.npz', latencies=(mine,))
+    assert found.without == {'lat_mine': len(unknown)} and found.cells == 64 - len(unknown)
+
+
+def test_metrics_of_hw_nas_bench_that_are_no_lists_are_named(tmp_path):
+    (tmp_path / 'nb.pth').write_bytes(made.torch_bytes(made.nas_bench_201(), zipped=False))
+    for value in (3, ['slow'] * 64):
+        hardware = made.hw_nas_bench()
+        hardware['nasbench201']['cifar10']['raspi4_latency'] = value
+        (tmp_path / 'hw.pickle').write_bytes(pickle.dumps(hardware))
+        with pytest.raises(ValueError, match='hw.pickle: raspi4_latency .*(not a list|is .slow.)'):
+            convert(tmp_path / 'nb.pth', tmp_path / 'out.npz', latencies=(f'{tmp_path}/hw.pickle',))
 
 
 def test_what_does_not_fit_is_named(tmp_path):
