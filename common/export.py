@@ -98,8 +98,9 @@ def write_stablehlo(function: Callable[[jax.Array], jax.Array], input: Port, pat
     """
     (batch,) = jax_export.symbolic_shape(BATCH)
     images = jax.ShapeDtypeStruct((batch, *input.shape), np.dtype(input.dtype))
-    # `common.conv` looks at the default device. For an accelerator it takes XLA's own convolution,
-    # which every platform has; the fastest choice for this machine's CPU would be slow elsewhere.
+    # `common.layers.conv` looks at the default device. For an accelerator it takes XLA's own
+    # convolution, which every platform has; the fastest choice for this machine's CPU would be slow
+    # elsewhere.
     with jax.default_device('tpu'), jax.default_matmul_precision('highest'):
         traced = core.jaxpr_as_fun(jax.make_jaxpr(function)(images))
     program = jax.jit(lambda images: traced(images)[0])

@@ -101,10 +101,12 @@ def run(
             process.kill()
             process.wait()
             process.stdin.close()
-        if not process.returncode:
+        # A call may end the process by itself, and with status 0, too.
+        running = result_path.with_name(RUNNING).exists()
+        if not process.returncode and not running:
             return pickle.loads(result_path.read_bytes())
         reason = _reason(process.returncode, log_path)
-        if result_path.with_name(RUNNING).exists():
+        if running:
             return Failure(reason)
         return Unavailable(f'{reason} (outside of the evaluation)')
 

@@ -25,7 +25,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         'xla',
     ],
     submod_attrs={
-        'base': ['CannotRun', 'Device', 'DeviceError', 'Measurement'],
+        'base': ['CannotRun', 'Device', 'DeviceError', 'Measurement', 'Model'],
         'cache': ['Cache'],
         'config': ['MeasureConfig'],
         'measure': ['measure_on'],

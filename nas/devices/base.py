@@ -1,22 +1,20 @@
-"""The protocol of devices, and the measurement that they return."""
+"""The protocols of devices and of what they measure, and the measurement that they return."""
 
 import dataclasses
 import functools
+import hashlib
 import os
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-import jax
+import numpy as np
 
 from common.patience import Unavailable
+from nas.cells.fingerprint import plan_hash
 from nas.cells.plan import Layer, Plan
-from nas.networks import network as network_lib
-
-# A plan alone is enough, since latency does not depend on the weights. With weights, a network is
-# (plan, variables).
-Network = Plan | tuple[Plan, Any]
+from nas.networks.plan_model import PlanModel
 
 
 class DeviceError(Unavailable):
@@ -26,8 +24,54 @@ class DeviceError(Unavailable):
     """
 
 
-class CannotRun(DeviceError):
-    """The device works, but cannot run this network."""
+class CannotRun(ValueError):
+    """The device works, but cannot run this network; the message is one sentence."""
+
+
+class Model(Protocol):
+    """A network of any kind, with what devices need to measure it.
+
+    Attributes:
+        fingerprint: text that tells networks apart, but not their weights: two networks of one
+            fingerprint have one latency, so that the cache of measurements takes the figures of
+            one for the other.
+    """
+
+    fingerprint: str
+
+    def inputs(self, batch: int) -> np.ndarray:
+        """What one call of the ONNX file is fed with, [batch, ...] of any type."""
+        ...
+
+    def compiled(self, batch: int) -> tuple[Callable, tuple]:
+        """One call of a whole batch, to be compiled.
+
+        Args:
+            batch: examples in the call.
+
+        Returns:
+            (function, arguments): `jax.jit(function)(*arguments)` is the call. Arguments are trees
+            of NumPy or JAX arrays. The weights are among them: what a function closes over would
+            be folded into the program, which changes both its time and its memory.
+        """
+        ...
+
+    def export(self, path) -> None:
+        """Writes the deployed network as an ONNX file of one input, whose first axis is free.
+
+        Raises:
+            ValueError: the network has no such file, or a package is missing.
+        """
+        ...
+
+    def verify(self, path) -> None:
+        """Compares the ONNX file with JAX. Raises ValueError if they differ."""
+        ...
+
+
+# A plan alone is enough, since latency does not depend on the weights. With weights, a network is
+# (plan, variables).
+Network = Plan | tuple[Plan, Any] | Model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +166,8 @@ class Device(Protocol):
 
     A device may also have `identity`, a text with everything that a figure depends on: the name and
     what a name is too short for, such as the content of a script. See `identity_of`. One whose
-    `tells_more` is true may tell further `figures`, which can be objectives.
+    `tells_more` is true may tell further `figures`, which can be objectives; one whose `only_plans`
+    is true takes no `Model`.
     """
 
     name: str
@@ -133,7 +178,7 @@ class Device(Protocol):
 
         Args:
             network: a plan, measured with random weights, or (plan, variables) of the deployed
-                network.
+                network, or a `Model`.
 
         Raises:
             CannotRun: if the device works, but cannot run this network; the message is the reason.
@@ -179,12 +224,34 @@ def split_network(network: Network) -> tuple[Plan, Any | None]:
     )
 
 
-def with_variables(network: Network) -> tuple[Plan, Any]:
-    """Returns (plan, variables of the deployed network), drawn at random for a bare plan."""
+def is_model(network: Network) -> bool:
+    """Whether a network is a `Model`, no plan."""
+    methods = (getattr(network, name, None) for name in ('inputs', 'compiled', 'export', 'verify'))
+    return isinstance(getattr(network, 'fingerprint', None), str) and all(map(callable, methods))
+
+
+def as_model(network: Network) -> Model:
+    """The network as a `Model`, that of a bare plan with random weights.
+
+    Raises:
+        ValueError: it is no network, or cannot be built.
+    """
+    if is_model(network):
+        return network
     plan, variables = split_network(network)
-    return plan, (
-        network_lib.init(jax.random.key(0), plan, deployed=True) if variables is None else variables
-    )
+    return PlanModel.random(plan) if variables is None else PlanModel(plan, variables)
+
+
+def fingerprint_of(network: Network) -> str:
+    """The key of a network in the cache of measurements, 64 hexadecimal digits.
+
+    Raises:
+        ValueError: it is no network.
+    """
+    if is_model(network):
+        # Of any length and with any letters, while the key is the name of a file.
+        return hashlib.sha256(f'model {network.fingerprint}'.encode(errors='replace')).hexdigest()
+    return plan_hash(split_network(network)[0])
 
 
 def check_at_least(least: int, **options: int) -> None:

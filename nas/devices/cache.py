@@ -11,9 +11,8 @@ from typing import Any
 
 from common.run import atomic_path, check_folder
 from common.run.record import versions
-from nas.cells.fingerprint import plan_hash
 from nas.devices import lock
-from nas.devices.base import Device, Measurement, Network, identity_of, split_network
+from nas.devices.base import Device, Measurement, Network, fingerprint_of, identity_of
 
 # The way devices measure is a part of the key, so that a new way measures everything again.
 METHOD = 'quietest round, 2'
@@ -22,7 +21,7 @@ _logger = logging.getLogger(__name__)
 
 
 class Cache:
-    """A folder of measurements: one subfolder for each device, one JSON file for each plan.
+    """A folder of measurements: one subfolder for each device, one JSON file for each network.
 
     A file says what was measured on what, and holds a checksum; a file that does not fit the
     question, or is damaged, is as good as none. Files are written under a temporary name and
@@ -51,7 +50,7 @@ class Cache:
         return self.folder / 'timing.lock'
 
     def path(self, identity: str, key: str) -> pathlib.Path:
-        """The file of one measurement: `identity` of `identity_of`, `key` of `plan_hash`."""
+        """The file of one measurement: `identity` of `identity_of`, `key` of `fingerprint_of`."""
         # Names hold spaces and slashes. Without these two names may look alike; the digest differs.
         readable = re.sub(r'[^A-Za-z0-9._=-]+', '_', identity)[:60].strip('_')
         digest = hashlib.sha256(f'{METHOD}, {identity}'.encode(errors='replace')).hexdigest()[:16]
@@ -132,7 +131,7 @@ def measure(
             while it measures; None if nothing else runs here anyway.
 
     Raises:
-        DeviceError, ValueError: as `Device.measure` does.
+        CannotRun, DeviceError, ValueError: as `Device.measure` does.
     """
     alone = timing_lock is not None and device.exclusive
 
@@ -142,7 +141,7 @@ def measure(
 
     if cache is None or not device.exclusive:
         return ask()
-    identity, key = identity_of(device), plan_hash(split_network(network)[0])
+    identity, key = identity_of(device), fingerprint_of(network)
     found = cache.get(identity, key)
     if found is not None:
         return found

@@ -10,14 +10,13 @@ from nas.devices.base import (
     DeviceError,
     Measurement,
     Network,
+    as_model,
     check_at_least,
     is_number,
     shown,
-    with_variables,
 )
 from nas.devices.program import run_program
 from nas.devices.words import content_of, split_words
-from nas.networks import onnx_export
 
 _FIELDS = ('latency_ms', 'p10_ms', 'p90_ms', 'memory_mb', 'baseline_mb', 'repeats', 'note')
 
@@ -76,10 +75,10 @@ class CommandDevice:
 
     def measure(self, network: Network) -> Measurement:
         """Exports the network, runs the command and reads its last line. See `Device.measure`."""
-        plan, variables = with_variables(network)
+        network = as_model(network)
         with tempfile.TemporaryDirectory(prefix='pano_dppnet_') as folder:
             model = pathlib.Path(folder) / 'model.onnx'
-            onnx_export.export(plan, variables, model)
+            network.export(model)
             arguments = [
                 word.replace('{model}', str(model)).replace('{batch}', str(self._batch))
                 for word in self._words

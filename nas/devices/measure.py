@@ -3,10 +3,10 @@
 import contextlib
 from typing import Any
 
-from nas.cells.plan import Plan
 from nas.devices import cache, specs
-from nas.devices.base import CannotRun, DeviceError, Measurement, Network
+from nas.devices.base import CannotRun, Device, DeviceError, Measurement, Network, is_model
 from nas.devices.config import MeasureConfig
+from nas.devices.profile import ONLY_PLANS
 from nas.devices.same_device import SameDevice
 
 
@@ -21,11 +21,11 @@ def open_cache(config: MeasureConfig) -> cache.Cache | None:
     return cache.Cache(config.measurement_cache, remeasure=config.remeasure)
 
 
-def measure_on(plan: Plan, config: MeasureConfig) -> dict[str, dict[str, Any]]:
+def measure_on(network: Network, config: MeasureConfig) -> dict[str, dict[str, Any]]:
     """Measures a network on devices, one after the other.
 
     Args:
-        plan: the network.
+        network: see `Device.measure`.
         config: the devices, see `nas.devices.specs.open_device`; each text may name several,
             separated by commas.
 
@@ -42,12 +42,18 @@ def measure_on(plan: Plan, config: MeasureConfig) -> dict[str, dict[str, Any]]:
     for spec, device in devices.items():
         try:
             found = cache.measure(
-                device, plan, cache=store, timing_lock=store and store.timing_lock
+                device, network, cache=store, timing_lock=store and store.timing_lock
             )
             results[spec] = found.as_dict()
-        except DeviceError as error:
+        except (CannotRun, DeviceError) as error:
             results[spec] = {'error': str(error)}
     return results
+
+
+def check_takes(device: Device, network: Network) -> None:
+    """Raises ValueError if a device measures no networks of this kind, see `Device`."""
+    if getattr(device, 'only_plans', False) and is_model(network):
+        raise ValueError(f'device {device.name} {ONLY_PLANS}')
 
 
 def measure_fairly(device: SameDevice, network: Network, reference: Network) -> Measurement:

@@ -7,19 +7,21 @@ import subprocess
 import sys
 import tempfile
 
+import numpy as np
+
 from common.onnx_graph import require
 from nas.devices.base import (
     CannotRun,
     DeviceError,
     Measurement,
+    Model,
     Network,
+    as_model,
     check_at_least,
     cores,
     processor,
     shown,
-    with_variables,
 )
-from nas.networks import onnx_export
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -65,32 +67,36 @@ class OnnxDevice:
         require('onnx')
         version = require('onnxruntime').__version__
         self._batch, self._timeout = batch, timeout
-        self._timing = (threads, batch, warmup, repeats, min_seconds)
+        self._timing = (threads, warmup, repeats, min_seconds)
         self.name = f'onnx:{processor()} threads={threads} batch={batch} onnxruntime={version}'
         self.identity = f'{self.name} warmup={warmup} repeats={repeats} min_seconds={min_seconds}'
 
     def measure(self, network: Network) -> Measurement:
         """Median and percentiles of a call, and peak resident memory. See `Device.measure`."""
-        plan, variables = with_variables(network)
+        model = as_model(network)
         with tempfile.TemporaryDirectory(prefix='pano_dppnet_') as folder:
-            path = pathlib.Path(folder) / 'model.onnx'
-            onnx_export.export(plan, variables, path)
-            try:
-                onnx_export.verify(path, plan, variables)
-            except ValueError as error:
-                raise CannotRun(str(error)) from error
-            values = self._time(path)
+            values = self._measure_in(pathlib.Path(folder), model)
         note = (
             'memory is the peak resident memory of the whole process, baseline that before loading'
         )
         return Measurement(**values, batch_size=self._batch, device=self.name, note=note)
 
-    def _time(self, path: pathlib.Path) -> dict:
+    def _measure_in(self, folder: pathlib.Path, model: Model) -> dict:
+        """Writes the network and what it is fed with into a folder, and times them."""
+        path, inputs = folder / 'model.onnx', folder / 'inputs.npy'
+        model.export(path)
+        try:
+            model.verify(path)
+        except ValueError as error:
+            raise CannotRun(str(error)) from error
+        np.save(inputs, model.inputs(self._batch), allow_pickle=False)
+        return self._time(path, inputs)
+
+    def _time(self, path: pathlib.Path, inputs: pathlib.Path) -> dict:
+        """The figures that a process of its own prints."""
         command = [
-            sys.executable,
-            '-m',
-            'nas.devices.onnx_worker',
-            str(path),
+            *(sys.executable, '-m', 'nas.devices.onnx_worker'),
+            *(str(path), str(inputs)),
             *map(str, self._timing),
         ]
         search = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get('PYTHONPATH'))))

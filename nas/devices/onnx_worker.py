@@ -1,9 +1,9 @@
 """Times an ONNX file in a process of its own.
 
-    python -m nas.devices.onnx_worker FILE THREADS BATCH WARMUP REPEATS MIN_SECONDS
+    python -m nas.devices.onnx_worker FILE INPUTS THREADS WARMUP REPEATS MIN_SECONDS
 
-Prints one JSON line. The process loads only NumPy and ONNX Runtime, so that its memory is that of a
-deployed network.
+INPUTS is an npy file with what one call is fed with. Prints one JSON line. The process loads only
+NumPy and ONNX Runtime, so that its memory is that of a deployed network.
 """
 
 import json
@@ -28,9 +28,15 @@ def peak_bytes() -> int:
 
 
 def time_model(
-    path: str, threads: int, batch: int, warmup: int, repeats: int, min_seconds: int
+    path: str, inputs: str, threads: int, warmup: int, repeats: int, min_seconds: int
 ) -> dict[str, float | int]:
-    """Times a network with one input of shape [batch, ...], on random numbers in [0, 1].
+    """Times calls of a network with one input.
+
+    Args:
+        path: the ONNX file.
+        inputs: npy file of the array, of any shape and type, that each call gets.
+        threads: threads of ONNX Runtime.
+        warmup, repeats, min_seconds: see `quietest_round`.
 
     Returns:
         {'p10_ms', 'latency_ms', 'p90_ms', 'repeats', 'memory_mb', 'baseline_mb'}; the memories are
@@ -41,7 +47,7 @@ def time_model(
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     session = onnxruntime.InferenceSession(path, options, providers=['CPUExecutionProvider'])
     (source,) = session.get_inputs()
-    feed = {source.name: np.random.default_rng(0).random((batch, *source.shape[1:]), np.float32)}
+    feed = {source.name: np.load(inputs)}
     times = quietest_round(
         lambda: session.run(None, feed), warmup=warmup, repeats=repeats, min_seconds=min_seconds
     )
@@ -57,4 +63,4 @@ def time_model(
 
 
 if __name__ == '__main__':
-    print(json.dumps(time_model(sys.argv[1], *map(int, sys.argv[2:]))))
+    print(json.dumps(time_model(*sys.argv[1:3], *map(int, sys.argv[3:]))))

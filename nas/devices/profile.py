@@ -18,7 +18,7 @@ from scipy.optimize import nnls
 from nas.cells import published, zoo
 from nas.cells.cost import count
 from nas.cells.plan import Plan
-from nas.devices.base import Measurement, Network, split_network
+from nas.devices.base import CannotRun, Measurement, Network, is_model, split_network
 
 DEVICES = ('workstation', 'embedded', 'phone')
 _MEMORY = 3  # column of the phone's memory
@@ -31,6 +31,10 @@ _PUBLISHED = {
     for row in published.CIFAR10
 }
 _MAX_TERMS = 3
+ONLY_PLANS = (
+    'is fitted to the published classification networks and estimates such plans alone; accepted'
+    ' are devices that time a network: xla, onnx, command'
+)
 
 # Possible terms besides the constant. Time depends on work, memory traffic and calls that libraries
 # run slowly; memory depends on weights and activations.
@@ -136,6 +140,7 @@ class ProfileDevice:
     """
 
     exclusive = False  # it computes, it does not time
+    only_plans = True
 
     def __init__(self, device: str):
         """Fits the published rows of a device.
@@ -163,6 +168,8 @@ class ProfileDevice:
 
     def measure(self, network: Network) -> Measurement:
         """The estimate, with its error in the note. See `Device.measure`."""
+        if is_model(network):
+            raise CannotRun(f'{self.name} {ONLY_PLANS}')
         plan, _ = split_network(network)
         return Measurement(
             self.latency(plan),

@@ -46,7 +46,8 @@ class SameDevice:
             look_up: whether the cache may answer in place of the device.
 
         Raises:
-            DeviceError, ValueError: as there; a DeviceError also if the device is another one.
+            CannotRun, DeviceError, ValueError: as there; a DeviceError also if the device is
+                another one.
         """
         lock = self._cache and self._cache.timing_lock
         cache = self._cache if look_up else None

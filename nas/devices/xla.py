@@ -8,13 +8,13 @@ from nas.devices.base import (
     DeviceError,
     Measurement,
     Network,
+    as_model,
     check_at_least,
     cores,
+    is_model,
     processor,
-    with_variables,
 )
 from nas.devices.timing import quietest_round
-from nas.networks.network import Network as Module
 
 PLATFORMS = ('cpu', 'gpu', 'tpu')
 # How errors of the runtime begin that come from the network; others may come from the device.
@@ -106,17 +106,13 @@ class XlaDevice:
 
     def measure(self, network: Network) -> Measurement:
         """Median and percentiles of a call, memory as compiled. See `Device.measure`."""
-        plan, variables = with_variables(network)
-        size, channels = plan[0].out_size, plan[0].out_channels
-        images = np.random.default_rng(0).random((self._batch, size, size, channels), np.float32)
+        function, arguments = as_model(network).compiled(self._batch)
         try:
             with jax.default_device(self._device):
-                variables, images = jax.device_put((variables, images), self._device)
-                compiled = (
-                    jax.jit(Module(plan, deployed=True).apply).lower(variables, images).compile()
-                )
+                arguments = jax.device_put(tuple(arguments), self._device)
+                compiled = jax.jit(function).lower(*arguments).compile()
                 times = quietest_round(
-                    lambda: jax.block_until_ready(compiled(variables, images)), **self._timing
+                    lambda: jax.block_until_ready(compiled(*arguments)), **self._timing
                 )
         except jax.errors.JaxRuntimeError as error:
             reason = ' '.join(str(error).split())[:300]
@@ -133,7 +129,8 @@ class XlaDevice:
             device=self.name,
             repeats=len(times),
             note=(
-                'memory is what the compiler plans for '
-                'one call: weights, images, logits, temporaries and code'
+                'memory is what the compiler plans for one call: weights, '
+                f'{"inputs, results" if is_model(network) else "images, logits"}, temporaries and'
+                ' code'
             ),
         )

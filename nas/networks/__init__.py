@@ -7,6 +7,15 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=['condense', 'convert', 'network', 'onnx_export', 'onnx_own', 'ops', 'own_ops'],
+    submodules=[
+        'condense',
+        'convert',
+        'network',
+        'onnx_export',
+        'onnx_own',
+        'ops',
+        'own_ops',
+        'plan_model',
+    ],
     submod_attrs={},
 )

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from common.layers import condensation
 from nas.cells.plan import Layer, Plan
 
 
@@ -25,7 +26,7 @@ def events(plan: Plan) -> tuple[float, ...]:
 
 def _events(layer: Layer) -> list[float]:
     if layer.op == 'lgconv':
-        return [i / (2 * (layer.condensation - 1)) for i in range(1, layer.condensation)]
+        return condensation.events(layer.condensation)
     # A condensed classifier is masked once, with the last event of the convolutions.
     return [0.5] if layer.op == 'linear' and layer.condensation > 1 else []
 
@@ -38,13 +39,12 @@ def _masked_layers(plan: Plan) -> list[Layer]:
     ]
 
 
-def _kept(layer: Layer, progress: float) -> int:
+def _keep(layer: Layer, progress: float) -> int:
     """Inputs that each group keeps at some progress."""
-    # A progress computed as step / steps may miss its event by a rounding error.
-    due = sum(event <= progress + 1e-9 for event in _events(layer))
     if layer.op == 'linear':
+        due = progress + 1e-9 >= _events(layer)[0]
         return layer.in_channels // layer.condensation if due else layer.in_channels
-    return layer.in_channels - due * (layer.in_channels // layer.condensation)
+    return condensation.kept(layer.in_channels, layer.condensation, progress)
 
 
 def _weights_and_mask(layer: Layer, variables: dict) -> tuple[jax.Array, jax.Array]:
@@ -84,11 +84,11 @@ def condense(plan: Plan, variables: dict, progress: float) -> dict:
     masks = dict(variables.get('condensation', {}))
     for layer in _masked_layers(plan):
         weights, mask = _weights_and_mask(layer, variables)
-        pruned = _prune(
+        pruned = condensation.prune(
             np.abs(np.asarray(weights, np.float64)),
             np.asarray(mask),
             _groups(layer),
-            _kept(layer, progress),
+            _keep(layer, progress),
         )
         if pruned is not None:
             # The mask stays on the same devices; otherwise the next step would be compiled again.
@@ -105,16 +105,6 @@ def _groups(layer: Layer) -> int:
     return layer.groups if layer.op == 'lgconv' else 1
 
 
-def _prune(magnitudes: np.ndarray, mask: np.ndarray, groups: int, kept: int) -> np.ndarray | None:
-    """Returns the mask with `kept` inputs per group, or None if it has no more already."""
-    new = mask.copy()
-    for group in range(groups):
-        live = np.flatnonzero(mask[:, group])
-        order = np.argsort(magnitudes[live, group::groups].sum(axis=1), kind='stable')
-        new[live[order[: max(len(live) - kept, 0)]], group::groups] = 0
-    return None if np.array_equal(new, mask) else new
-
-
 def fully_condensed(plan: Plan, variables: dict) -> bool:
     """Whether every event has been applied, so that `nas.networks.convert.convert` loses nothing.
 
@@ -123,13 +113,8 @@ def fully_condensed(plan: Plan, variables: dict) -> bool:
     """
     for layer in _masked_layers(plan):
         mask = np.asarray(_weights_and_mask(layer, variables)[1])
-        groups = _groups(layer)
-        by_group = mask.reshape(mask.shape[0], -1, groups)
-        if not np.array_equal(by_group, np.broadcast_to(by_group[:, :1], by_group.shape)):
-            return False
-        if (
-            np.count_nonzero(by_group[:, 0], axis=0) != layer.in_channels // layer.condensation
-        ).any():
+        keep = layer.in_channels // layer.condensation
+        if not condensation.is_condensed(mask, _groups(layer), keep):
             return False
     return True
 
@@ -153,11 +138,5 @@ def group_lasso(plan: Plan, variables: dict) -> jax.Array:
     for layer in plan:
         if layer.op == 'lgconv':
             weights, mask = _weights_and_mask(layer, variables)
-            squares = (
-                ((weights * mask) ** 2).reshape(layer.in_channels, -1, layer.groups).sum(axis=1)
-            )
-            # The gradient of a root is infinite at zero, even behind a mask.
-            norms = jnp.where(squares > 0, jnp.sqrt(jnp.where(squares > 0, squares, 1)), 0)
-            unfinished = mask.sum() * layer.condensation > mask.size
-            total += jnp.where(unfinished, norms.sum(), 0)
+            total += condensation.lasso(weights, mask, layer.groups, layer.condensation)
     return total

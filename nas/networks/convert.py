@@ -6,6 +6,7 @@ convolution is an index layer, a standard grouped convolution and a shuffle.
 
 import numpy as np
 
+from common.layers import condensation
 from nas.cells.plan import Layer, Plan
 from nas.networks import condense
 
@@ -51,6 +52,5 @@ def _convert_layer(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns (kernel, index) of one layer."""
     groups = layer.groups if layer.op == 'lgconv' else 1
-    index = [np.flatnonzero(mask[:, group]) for group in range(groups)]
-    kernels = [kernel[..., kept, group::groups] for group, kept in enumerate(index)]
-    return np.concatenate(kernels, axis=-1), np.concatenate(index).astype(np.int32)
+    condensed, index = condensation.condense(kernel.reshape(mask.shape), mask, groups)
+    return condensed.reshape(kernel.shape[:-2] + condensed.shape[2:]), index

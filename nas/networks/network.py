@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from common import init as init_lib
+from common.layers import init as init_lib
 from nas.cells.plan import CUSTOM_OPS, Plan
 from nas.networks import ops
 

@@ -1,6 +1,6 @@
 """The Flax layers for every op of a plan, on images [B, H, W, C].
 
-Convolutions go through `common.conv`, which picks the lowering by backend and never changes
+Convolutions go through `common.layers.conv`, which picks the lowering by backend and never changes
 parameters.
 """
 
@@ -12,7 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from common import conv
+from common.layers import condensation, conv
 from nas.cells.plan import CUSTOM_OPS, Layer
 
 # As in CondenseNet's published training: PyTorch's momentum 0.1 is Flax's 0.9.
@@ -192,31 +192,10 @@ class LearnedGroupConv(nn.Module):
         kernel = kernel if self.deployed else kernel * mask
         x, kernel = nn.dtypes.promote_dtype(x, kernel, dtype=self.dtype)
         if self.deployed:
-            return condensed_conv(x, kernel, index, self.layer.groups)
+            return condensation.condensed_conv(x, kernel, index, self.layer.groups)
         return conv.conv_general_dilated(
             x, kernel, (1, 1), 'VALID', dimension_numbers=('NHWC', 'HWIO', 'NHWC')
         )
-
-
-def condensed_conv(x: jax.Array, kernel: jax.Array, index: jax.Array, groups: int) -> jax.Array:
-    """Index layer, grouped 1x1 convolution and shuffle in one.
-
-    Args:
-        x: [..., in].
-        kernel: [1, 1, in / condensation, out], group by group.
-        index: [groups * in / condensation] input channels, group by group.
-
-    Returns:
-        [..., out]; channel j * groups + g is the j-th of group g.
-    """
-    # One gather and one product per group, so that XLA joins the gather and the layer before it in
-    # one loop. One gather for all groups makes two more passes over the image, and is slower than
-    # the dense convolution.
-    kernels = jnp.split(kernel[0, 0], groups, axis=-1)
-    outputs = [
-        jnp.take(x, i, axis=-1, mode='clip') @ k for i, k in zip(jnp.split(index, groups), kernels)
-    ]
-    return jnp.stack(outputs, axis=-1).reshape(x.shape[:-1] + (-1,))
 
 
 class Classifier(nn.Module):

@@ -10,6 +10,7 @@ import numpy as np
 
 from nas.cells import plan as plan_lib
 from nas.cells.cell import Cell
+from nas.cells.cost import count_layer
 from nas.cells.own_ops import OwnOps
 from nas.cells.plan import CUSTOM_OPS, Layer, Plan
 from nas.cells.skeleton import Skeleton
@@ -94,7 +95,7 @@ def check_layer(layer: Layer) -> None:
         ValueError: they do not agree; the message names the op and both figures.
     """
     about = f'op {layer.op!r} from {layer.in_channels} to {layer.out_channels} channels'
-    counted = _counted(layer, about)
+    counted = count_layer(layer).params
     images = jnp.zeros((2, layer.in_size, layer.in_size, layer.in_channels))
     try:
         module = ops.make_module(layer, deployed=False, dtype=jnp.float32)
@@ -121,18 +122,3 @@ def check_layer(layer: Layer) -> None:
         raise ValueError(
             f'{about}: its count gives {counted:,} parameters, but its module has {params:,}'
         )
-
-
-def _counted(layer: Layer, about: str) -> int:
-    """Parameters by the count of an op."""
-    try:
-        found = CUSTOM_OPS[layer.op].count(layer)
-        params, flops, macs = (int(value) for value in found)
-    except Exception as error:
-        text = ' '.join(f'{type(error).__name__}: {error}'.split())[:300]
-        raise ValueError(
-            f'{about}: its count has to give (params, flops, macs), three whole numbers: {text}'
-        ) from error
-    if min(params, flops, macs) < 0:
-        raise ValueError(f'{about}: its count gives {tuple(found)}, of which none may be negative')
-    return params

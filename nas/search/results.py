@@ -10,7 +10,7 @@ from nas.search import pareto
 from nas.search.evaluations import Evaluation
 from nas.search.report import picks, words
 from nas.search.report.figure import front_figure
-from nas.search.report.page import NextSteps, make_page
+from nas.search.report.page import Blocks, NextSteps, make_page
 from nas.search.report.picks import BALANCE_RULE, BALANCED, Noise, Picks, pick, standouts
 
 __all__ = ['BALANCED', 'BALANCE_RULE', 'front_figure', 'standouts']
@@ -187,6 +187,7 @@ def write_results(
     extra: dict | None = None,
     noise: Noise | None = None,
     next_steps: NextSteps | None = None,
+    blocks: Blocks | None = None,
 ) -> dict:
     """Writes `pareto.csv`, `pareto.png`, `search.json` and `report.html`, each of them atomically.
 
@@ -197,6 +198,7 @@ def write_results(
         noise: standard error of an error; errors within one of the lowest count as equal, and
             pictures show it as bars.
         next_steps: gives the commands that come next for a role, for the page.
+        blocks: adds to the page, behind the chosen cells.
 
     Returns:
         The result of `summary`.
@@ -212,7 +214,15 @@ def write_results(
         front_figure(search, picked, title=title, noise=noise).savefig(temporary, dpi=110)
     write_json(folder / SUMMARY_FILE, facts)
     page = make_page(
-        folder, search, picked, facts, table, title=title, noise=noise, next_steps=next_steps
+        folder,
+        search,
+        picked,
+        facts,
+        table,
+        title=title,
+        noise=noise,
+        next_steps=next_steps,
+        blocks=blocks,
     )
     page.write(folder / REPORT_FILE)
     return facts

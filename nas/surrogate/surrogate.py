@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from common import init as init_lib
+from common.layers import init as init_lib
 from nas.surrogate import lstm
 from nas.surrogate.gaussian_process import GaussianProcess
 from nas.surrogate.trees import Trees

@@ -1,4 +1,4 @@
-"""Evaluates the candidates of a search on images: first measures them, then trains them."""
+"""Evaluates the candidates of a search: first measures them, then trains them."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,28 +6,21 @@ from typing import Any
 
 from common.executors.base import Executor, describe
 from common.patience import Unavailable
-from nas.cells import cost, plan
-from nas.cells.cell import Cell
-from nas.cells.own_ops import NONE, OwnOps
-from nas.cells.skeleton import Skeleton
+from nas.cells import cost
 from nas.devices import cache as measurements
 from nas.devices.base import CannotRun, Device
-from nas.devices.measure import measure_fairly
+from nas.devices.measure import check_takes, measure_fairly
 from nas.devices.same_device import SameDevice
 from nas.search.batches import map_again
 from nas.search.earlier.provenance import ENTRY, UNKNOWN, Provenance
 from nas.search.evaluations import Evaluation, Failure, Outcome
 from nas.search.rungs import Rungs
-from nas.training import evaluate
-from nas.training.evaluate import EvaluationConfig, Job, Result
-from nas.training.objectives.functions import OwnObjective
-from nas.training.recipe import RecipeConfig
+from nas.training.search.result import Result, candidate_seed
+from nas.training.search.task import Task
 
-# Measured objectives, and the fields of a measurement that hold them.
-MEASURED = {'latency_ms': 'latency_ms', 'memory_mb': 'memory_mb'}
+# Fields of a measurement that may be objectives.
+MEASURED = ('latency_ms', 'memory_mb', 'p90_ms', 'p10_ms', 'baseline_mb')
 OBJECTIVES = ('error', *MEASURED, *cost.Cost._fields, 'accuracy')
-# A small cell, which tells whether a device that does not measure another cell is there at all.
-REFERENCE = Cell.parse('bn_relu-conv1x1')
 
 
 class Candidates:
@@ -40,68 +33,55 @@ class Candidates:
     def __init__(
         self,
         *,
-        skeleton: Skeleton,
-        data: str,
-        recipe: RecipeConfig,
-        evaluation: EvaluationConfig,
+        task: Task,
         executor: Executor,
         device: Device | None,
         objectives: Sequence[str],
         seed: int,
         rungs: Rungs | None = None,
-        image_cache: str | None = None,
         measurement_cache: measurements.Cache | None = None,
-        ops: OwnOps = NONE,
         made_with: Provenance = UNKNOWN,
-        own: Sequence[OwnObjective] = (),
         maximised: Sequence[str] = (),
     ):
         """Checks the objectives.
 
         Args:
-            skeleton: where cells are placed.
-            data: text for `open_images`.
-            recipe, evaluation: how candidates are trained and what is held out.
+            task: how cells become networks, and what trains them.
             executor: who trains them.
             device: what they are measured on; None if no objective is measured.
             objectives: names of the objectives, and of other values that constraints limit.
             seed: of the search; each candidate's own seed follows from it and from the cell.
             rungs: early stopping, or None.
-            image_cache: folder for decoded images, or None.
             measurement_cache: where measurements are kept, or None.
-            ops: own ops, for the processes that train candidates.
             made_with: what candidates are made with; its device is replaced by the one here.
-            own: objectives of the user's own.
             maximised: those of the objectives that are maximised.
 
         Raises:
-            ValueError: if an objective is unknown, or is measured and there is no device.
+            ValueError: if an objective is unknown, or is measured and there is no device, or the
+                device does not take networks of this task.
         """
-        known = (*OBJECTIVES, *(one.name for one in own))
+        known = ('error', *MEASURED, *task.objectives)
         further = tuple(name for name in objectives if name not in known)
         if further and not getattr(device, 'tells_more', False):
             raise ValueError(
                 f'objective {further[0]!r} is unknown; accepted: {", ".join(known)}, what your own '
-                'device tells (--device=command:...) and your own functions (--objective)'
+                f'device tells (--device=command:...){getattr(task, "also", "")}'
             )
         self._measured = tuple(name for name in objectives if name in (*MEASURED, *further))
-        self._own, self._maximised = tuple(own), tuple(maximised)
+        self._maximised = tuple(maximised)
         self._accuracy = 'accuracy' in objectives
         if self._measured and device is None:
             raise ValueError(f'objective {self._measured[0]!r} needs a device to measure on')
-        self._skeleton = skeleton
-        self._data = data
-        self._recipe = recipe
-        self._evaluation = evaluation
-        self._executor, self._device, self._seed = executor, device, seed
-        self._rungs, self._image_cache = rungs, image_cache
-        self._ops = ops
+        if self._measured:
+            check_takes(device, task.reference)
+        self._task, self._executor, self._device = task, executor, device
+        self._seed, self._rungs = seed, rungs
         self._same = None if device is None else SameDevice(device, cache=measurement_cache)
         self._made_with = made_with
         # By cell: known costs, errors at the rungs, epochs, planned epochs.
         self._trained: dict[str, tuple] = {}
 
-    def batch(self, cells: Sequence[Cell], history: Sequence[Evaluation] = ()) -> Iterator[Outcome]:
+    def batch(self, cells: Sequence, history: Sequence[Evaluation] = ()) -> Iterator[Outcome]:
         """Evaluates cells.
 
         Args:
@@ -131,28 +111,25 @@ class Candidates:
         for i, values in enumerate(measured):
             if isinstance(values, Failure):
                 yield i, Outcome(values)
-        for number, result in map_again(self._executor, evaluate.run_job, jobs):
+        for number, result in map_again(self._executor, self._task.run, jobs):
             i = places[number]
             if isinstance(result, Unavailable):
                 yield i, Outcome(result)
                 continue
-            outcome = self._outcome(result, measured[i])
+            outcome = self._outcome(cells[i], result, measured[i])
             self.replay(cells[i], outcome.result, outcome.extra)
             yield i, outcome
         if away is not None:
             raise Unavailable(f'not measured: {describe(away)}') from away
 
-    def replay(
-        self, cell: Cell, result: Mapping[str, float] | Failure, extra: Mapping[str, Any]
-    ) -> None:
+    def replay(self, cell, result: Mapping[str, float] | Failure, extra: Mapping[str, Any]) -> None:
         """Takes in a result of this run or an earlier one; `extra` is from its record."""
         if self._same is not None and 'device' in extra and ENTRY in extra:
             self._same.expect(extra.get('device_id'))
         if 'rung_errors' in extra:
             values = result.objectives if isinstance(result, Failure) else result
-            counts = cost.count(plan.build(cell, self._skeleton))._asdict()
             self._trained[str(cell)] = (
-                self._known_costs({**values, **counts}),
+                self._known_costs({**values, **self._task.counts(cell)}),
                 tuple(extra['rung_errors']),
                 extra['epochs'],
                 extra['planned_epochs'],
@@ -183,7 +160,7 @@ class Candidates:
             if name in objectives
         }
 
-    def measure(self, cell: Cell) -> dict[str, float] | Failure:
+    def measure(self, cell) -> dict[str, float] | Failure:
         """What the device measures of a cell, by name; {} if nothing is measured.
 
         Raises:
@@ -193,8 +170,8 @@ class Candidates:
         if not self._measured:
             return {}
         try:
-            network, reference = (plan.build(c, self._skeleton) for c in (cell, REFERENCE))
-            found = measure_fairly(self._same, network, reference)
+            network = self._task.network(cell)
+            found = measure_fairly(self._same, network, self._task.reference)
         except CannotRun as error:
             return Failure(f'not measured: {error}')
         except OSError:  # of the device, the disk or the network
@@ -205,7 +182,7 @@ class Candidates:
             # What is in the cache may be from before the device told it.
             found = self._same.measure(network, look_up=False)
         values = {
-            name: getattr(found, MEASURED[name]) if name in MEASURED else found.figures.get(name)
+            name: getattr(found, name) if name in MEASURED else found.figures.get(name)
             for name in self._measured
         }
         missing = [name for name, value in values.items() if value is None]
@@ -214,32 +191,26 @@ class Candidates:
             raise ValueError(f'device {self._device.name} does not tell {missing[0]}{told}')
         return values
 
-    def _job(self, cell: Cell, measured: Mapping[str, float], rungs: Rungs | None) -> Job:
-        counts = cost.count(plan.build(cell, self._skeleton))._asdict()
-        return Job(
+    def _job(self, cell, measured: Mapping[str, float], rungs: Rungs | None) -> Any:
+        return self._task.job(
             cell,
-            self._skeleton,
-            self._data,
-            self._recipe,
-            evaluate.candidate_seed(self._seed, cell),
-            self._evaluation,
-            rungs,
-            self._known_costs({**counts, **measured}),
-            self._image_cache,
-            self._ops,
-            measured,
-            self._own,
+            seed=candidate_seed(self._seed, cell),
+            rungs=rungs,
+            costs=self._known_costs({**self._task.counts(cell), **measured}),
+            measured=measured,
         )
 
-    def _outcome(self, result: Result | Failure, measured: Mapping[str, float]) -> Outcome:
+    def _outcome(self, cell, result: Result | Failure, measured: Mapping[str, float]) -> Outcome:
         if isinstance(result, Failure):
             result = dataclasses.replace(result, objectives={**measured, **result.objectives})
             return Outcome(result, extra=self._origin())
+        kept = getattr(self._task, 'kept', None)
         extra = {
             'rung_errors': list(result.rung_errors),
             'epochs': result.epochs,
             'planned_epochs': result.planned_epochs,
             **self._origin(),
+            **(kept(cell, result) if kept else {}),
         }
         accuracy = {'accuracy': 100 - result.error} if self._accuracy else {}
         told = result.outcome({**measured, **accuracy})

@@ -101,24 +101,14 @@ class EvaluationConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class SearchConfig:
-    """A search: cells trained on images, or the rows of a table of trained cells.
+class SearchOptions:
+    """What every search may be asked for, whatever its cells are.
 
     Raises:
         ValueError: on creation, for a number out of bounds.
     """
 
-    skeleton: str | None = option(None, SKELETON_HELP)
-    sizes: Sizes = UNCHANGED
-    ops: str | None = option(None, OPS_HELP, path=READ_LIST)
-    dataset: str = option('digits', _DATASET, path=READ_BEHIND_COLON)
-    image_cache: str | None = option(None, _IMAGE_CACHE, path=WRITTEN)
     seed: int = option(0, _SEED, lower_bound=0)
-    benchmark: str | None = option(
-        None,
-        'search a table instead of training: nas_bench_201, nas_bench_macro; needs --table=FILE',
-    )
-    table: str | None = option(None, 'with --benchmark: the npz FILE of the table', path=READ)
     objectives: tuple[str, ...] | None = option(
         None,
         'objectives to minimise, or with a - before the name to maximise: error, accuracy,'
@@ -126,7 +116,6 @@ class SearchConfig:
         ' as energy_mj, and your own functions (--objective); default error,latency_ms,params, for'
         ' tables their usual objectives',
     )
-    objective: tuple[str, ...] = option((), OBJECTIVE_HELP)
     include: tuple[str, ...] = option(
         (), 'cells, as tokens joined by hyphens, that are evaluated first; they count in the budget'
     )
@@ -182,13 +171,34 @@ class SearchConfig:
         ' in any way only inform the surrogate',
     )
     planner: PlannerConfig = PlannerConfig()
-    recipe: RecipeConfig = RecipeConfig()
-    evaluation: EvaluationConfig = EvaluationConfig()
     measuring: MeasureConfig = MeasureConfig()
     execution: ExecutorConfig = ExecutorConfig()
 
     def __post_init__(self):
         check_options(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchConfig(SearchOptions):
+    """A search: cells trained on images, or the rows of a table of trained cells.
+
+    Raises:
+        ValueError: on creation, for a number out of bounds.
+    """
+
+    skeleton: str | None = option(None, SKELETON_HELP)
+    sizes: Sizes = UNCHANGED
+    ops: str | None = option(None, OPS_HELP, path=READ_LIST)
+    dataset: str = option('digits', _DATASET, path=READ_BEHIND_COLON)
+    image_cache: str | None = option(None, _IMAGE_CACHE, path=WRITTEN)
+    benchmark: str | None = option(
+        None,
+        'search a table instead of training: nas_bench_201, nas_bench_macro; needs --table=FILE',
+    )
+    table: str | None = option(None, 'with --benchmark: the npz FILE of the table', path=READ)
+    objective: tuple[str, ...] = option((), OBJECTIVE_HELP)
+    recipe: RecipeConfig = RecipeConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
 
 
 @dataclasses.dataclass(frozen=True)

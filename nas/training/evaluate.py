@@ -7,7 +7,6 @@ never read.
 
 import dataclasses
 import functools
-import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,70 +23,19 @@ from nas.cells.skeleton import Skeleton
 from nas.datasets.images import Dataset
 from nas.datasets.open_images import open_images
 from nas.datasets.streamed import training_parts
-from nas.search.evaluations import Failure
 from nas.search.rungs import Rungs
 from nas.training import batches, recipe, score
 from nas.training.config import EvaluationConfig, RecipeConfig
 from nas.training.objectives.facts import Facts
 from nas.training.objectives.functions import OwnObjective
+from nas.training.search.result import Point, Result, candidate_seed, saving
+
+__all__ = ['Point', 'Result', 'candidate_seed', 'evaluate_candidate', 'run_job', 'saving']
 
 # Enough training on the digits to rank cells, within seconds for each cell.
 DIGITS_RECIPE = RecipeConfig(epochs=10, crop=1, mirror=False)
 DIGITS_EVALUATION = EvaluationConfig(validation_share=0.25)
 _DEFAULT = EvaluationConfig()
-
-
-@dataclasses.dataclass(frozen=True)
-class Point:
-    """State of a training after some epochs: loss and error (percent) of the held-out images."""
-
-    epoch: int
-    loss: float
-    error: float
-
-
-@dataclasses.dataclass(frozen=True)
-class Result:
-    """The result of a candidate's training.
-
-    Attributes:
-        error: percent of the held-out images, after the last epoch trained.
-        seconds: of the whole evaluation, compilation included.
-        epochs, planned_epochs: epochs that were trained, and epochs of a full training.
-        curve: a point for every epoch trained.
-        rung_errors: the lowest error so far at each rung that it reached.
-        status: 'ok', or 'stopped' by early stopping.
-        reason: why it was stopped.
-        own: objectives of the user's own, by name; none of a stopped candidate.
-    """
-
-    error: float
-    seconds: float
-    epochs: int
-    planned_epochs: int
-    curve: tuple[Point, ...]
-    rung_errors: tuple[float, ...] = ()
-    status: str = 'ok'
-    reason: str = ''
-    own: Mapping[str, float] = dataclasses.field(default_factory=dict)
-
-    def outcome(self, measured: Mapping[str, float] | None = None) -> dict[str, float] | Failure:
-        """The result for `Search.tell`: measured objectives, or a `Failure` if stopped."""
-        objectives = {'error': self.error, **(measured or {}), **self.own}
-        if self.status == 'ok':
-            return objectives
-        return Failure(self.reason, status='stopped', objectives=objectives)
-
-
-def saving(results: Sequence[Result]) -> float:
-    """The part of all planned epochs that early stopping saved, in [0, 1]; 0 without results."""
-    planned = sum(result.planned_epochs for result in results)
-    return 1 - sum(result.epochs for result in results) / planned if planned else 0.0
-
-
-def candidate_seed(seed: int, cell: Cell) -> int:
-    """The seed of a candidate, from the search's seed and the cell: the same on any machine."""
-    return int.from_bytes(hashlib.sha256(f'{seed}:{cell.key}'.encode()).digest()[:4], 'big')
 
 
 def evaluate_candidate(

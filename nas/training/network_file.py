@@ -20,6 +20,7 @@ from nas.cells import own_ops
 from nas.cells.architecture import Architecture
 from nas.cells.own_ops import NONE, OwnOps
 from nas.cells.plan import Plan
+from nas.datasets.crops import Preparation
 from nas.datasets.images import Images
 from nas.networks import network
 from nas.training import recipe
@@ -110,10 +111,22 @@ def read_meta(workdir, *, ops: str | None = None) -> dict[str, Any] | None:
         raise ValueError(f'{path} is damaged or not of this version: {error}') from error
     own_ops.remembered(records, workdir, ops).load()
     try:
-        Architecture.from_dict(meta), RecipeConfig(**meta['recipe'])
+        _check(meta)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f'{path} is damaged or not of this version: {error}') from error
     return meta
+
+
+def _check(meta: Mapping[str, Any]) -> None:
+    """Raises ValueError, KeyError or TypeError unless network.json can be used; ops are there."""
+    _, channels, classes = Architecture.from_dict(meta).input
+    RecipeConfig(**meta['recipe'])
+    for name, length in (('classes', classes), ('mean', channels), ('std', channels)):
+        if len(meta[name]) != length:
+            raise ValueError(f'{name} are {len(meta[name])}, but the network has {length}')
+    # Files of earlier versions do not say it.
+    if 'preparation' in meta:
+        Preparation.from_dict(meta['preparation'])
 
 
 def state_template(plan: Plan, config: RecipeConfig) -> recipe.State:

@@ -1,8 +1,10 @@
-"""Runs a whole search in a directory: cells trained on images, or the rows of a table."""
+"""Runs a whole search in a directory: of cells trained on images, of a table, of any task."""
 
 import dataclasses
+import functools
 import os
 import pathlib
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from common import options
@@ -18,11 +20,10 @@ from nas.search.earlier.prior import Informed
 from nas.search.earlier.provenance import ENTRY
 from nas.search.evaluations import EVALUATIONS_FILE, Evaluation
 from nas.search.search import Search
-from nas.training.config import SearchConfig
+from nas.training.config import SearchConfig, SearchOptions
 from nas.training.network_file import FILES
 from nas.training.objectives.functions import read_objectives
-from nas.training.objectives.kept import files_of, write_functions
-from nas.training.report.next_steps import next_steps
+from nas.training.objectives.kept import check_same_functions
 from nas.training.search.of_images import prepare_images
 from nas.training.search.of_table import prepare_table
 from nas.training.search.prepared import Prepared
@@ -82,38 +83,93 @@ def run_search(
         Stopped: a stop was requested; evaluations are kept.
         Unavailable: the device, the executor or the data are away; evaluations are kept.
     """
+    config = options.expand_paths(config)
+
+    @functools.cache  # read only when the directory is known to be of use
+    def own() -> dict[str, Any]:
+        ops = own_ops.read(config.ops)
+        # A search of a table takes no functions, and says so.
+        functions = () if config.benchmark else read_objectives(config.objective)
+        return {'ops': ops, 'functions': functions}
+
+    def check(record: Mapping[str, Any]) -> None:
+        own()['ops'].check_same(record, workdir=workdir, what='search')
+        check_same_functions(own()['functions'], record, workdir=workdir)
+
+    def prepare(goes_on: bool) -> Prepared:
+        check_folder('image_cache', config.image_cache)
+        if config.benchmark:
+            return prepare_table(config, workdir)
+        return prepare_images(config, workdir, **own(), goes_on=goes_on)
+
+    return run_prepared(
+        config,
+        workdir,
+        prepare,
+        # A search of another task says so in its flags.txt.
+        beside={'task': None},
+        free=('image_cache',),
+        check=check,
+        stop=stop,
+        overwrite=overwrite,
+    )
+
+
+def run_prepared(
+    config: SearchOptions,
+    workdir,
+    prepare: Callable[[bool], Prepared],
+    *,
+    beside: Mapping[str, str | None],
+    free: Collection[str] = (),
+    check: Callable[[Mapping[str, Any]], None] | None = None,
+    stop: Stop | None = None,
+    overwrite: bool = False,
+) -> SearchResult:
+    """Runs a search of any task in a directory; a repeated call goes on.
+
+    Args:
+        config: what any search may be asked for, and in a subclass what this one may.
+        workdir: directory of the run, see `run_search`.
+        prepare: prepares the search, before anything is written. It takes whether the directory
+            holds evaluations with which the search goes on.
+        beside: flags besides the options that stand in flags.txt, such as {'task': 'depth'}; None
+            for one that is not given. A directory with others is refused.
+        free: options that may change when a search goes on, besides those that always may.
+        check: refuses to go on with an earlier run by its run.json, or None.
+        stop: what ends the search early, or None.
+        overwrite: whether files of an earlier run in the workdir, whatever it was, are removed.
+
+    Returns:
+        The search and what it found.
+
+    Raises:
+        ValueError, Stopped, Unavailable: as `run_search`.
+    """
     if not workdir:
         raise ValueError("--workdir has to name a directory, new or an earlier run's")
     config = options.expand_paths(config)
     opening = {'overwrite': overwrite, 'known': FILES, 'reads': options.read_by(config)}
     check_workdir(workdir, **opening)
-    check_folder('image_cache', config.image_cache)
     check_folder('measurement_cache', config.measuring.measurement_cache)
-    ops = own_ops.read(config.ops)
-    # A search of a table takes no functions, and says so.
-    functions = () if config.benchmark else read_objectives(config.objective)
-    own = {'ops': ops, 'functions': functions}
-    done = 0 if overwrite else check_goes_on(config, workdir, **own)
-    if config.benchmark:
-        prepared = prepare_table(config)
-    else:
-        prepared = prepare_images(config, workdir, **own, goes_on=done > 0)
+    goes_on = {'beside': beside, 'free': free, 'check': check}
+    done = 0 if overwrite else check_goes_on(config, workdir, **goes_on)
+    prepared = prepare(done > 0)
     search, earlier = _search_of(config, prepared, pathlib.Path(workdir).expanduser(), done)
-    text = options.flagfile(config, mode='search', workdir=os.fspath(workdir))
-    digests = {**prepared.inputs, '--warm_start': digest_of_path(config.warm_start), **ops.inputs()}
+    text = options.flagfile(config, mode='search', workdir=os.fspath(workdir), **beside)
+    digests = {**prepared.inputs, '--warm_start': digest_of_path(config.warm_start)}
     # Before the first evaluation, there is nothing that could mix with another search.
     compared = digests if done else None
     with open_run(workdir, text, inputs=compared, what='search', **opening) as run:
         run.update(inputs=digests)
         run.writes(*(f'{EVALUATIONS_FILE}{end}' for end in ('', '.corrupt', '.failed')), 'slurm/')
-        run.writes(*ops.files(), *files_of(functions))
-        ops.write(run.path)
-        write_functions(functions, run.path)
+        run.writes(*prepared.writes)
+        prepared.write(run.path)
         run.update(**prepared.record, **{ENTRY: prepared.made_with.added_to(run.record)})
         if earlier is not None:
             _take_over(config, prepared, search, earlier, run, done, stop)
         evaluations, seconds = run_to_end(prepared, search, config, run, done, stop)
-        facts = _write_results(config, workdir, prepared, search, evaluations, seconds, run)
+        facts = _write_results(config, prepared, search, evaluations, seconds, run)
         run.finish()
         say(f'{results.story(search, facts)}; results are in {run.path}')
         if not search.front():
@@ -122,7 +178,7 @@ def run_search(
 
 
 def _search_of(
-    config: SearchConfig, prepared: Prepared, folder: pathlib.Path, done: int
+    config: SearchOptions, prepared: Prepared, folder: pathlib.Path, done: int
 ) -> tuple[Search, warm_start.Earlier | None]:
     """The search, and what `--warm_start` offers to it."""
     if done:
@@ -146,7 +202,7 @@ def _search_of(
 
 
 def _take_over(
-    config: SearchConfig,
+    config: SearchOptions,
     prepared: Prepared,
     search: Search,
     earlier: warm_start.Earlier,
@@ -169,8 +225,7 @@ def _take_over(
 
 
 def _write_results(
-    config: SearchConfig,
-    workdir,
+    config: SearchOptions,
     prepared: Prepared,
     search: Search,
     evaluations: list[Evaluation],
@@ -188,5 +243,6 @@ def _write_results(
         title=prepared.title,
         extra={'seed': config.seed, **prepared.extra(evaluations)},
         noise=prepared.noise,
-        next_steps=lambda role: next_steps(config, workdir, role),
+        next_steps=prepared.next_steps,
+        blocks=prepared.blocks,
     )

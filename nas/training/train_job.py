@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pathlib
+import re
 
 from common import options, parallel
 from common.logs import say
@@ -153,9 +154,15 @@ def read_search_config(workdir) -> SearchConfig:
     """The configuration of the search in a directory; the default one where there is no flagfile.
 
     Raises:
-        ValueError: its flags.txt is not one of this version; the message names the file.
+        ValueError: its flags.txt is not one of this version, or the search is of another task; the
+            message names the file.
     """
     text, _ = earlier_run(workdir)
+    if other := re.search(r'^--task=(\S+)$', text or '', re.MULTILINE):
+        raise ValueError(
+            f'{workdir} holds a search with --task={other[1]}, whose cells --mode=train does not'
+            ' train; report.html there has the command that does'
+        )
     try:
         return SearchConfig() if text is None else options.from_flagfile(SearchConfig, text)
     except ValueError as error:

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from common import conv, export
+from common import export
+from common.layers import conv
 from common.onnx_graph import OnnxGraph, Port
 
 onnx = pytest.importorskip('onnx')

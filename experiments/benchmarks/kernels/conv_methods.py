@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import optax
 
-from common import conv
+from common.layers import conv
 from nas.cells import zoo
 from nas.networks import network as network_lib
 

@@ -39,6 +39,7 @@ from nas.search.evaluations import append_record
 from nas.search.space import CellSpace
 from nas.training.candidates import MEASURED, Candidates
 from nas.training.config import SearchConfig
+from nas.training.search.image_task import ImageTask
 from nas.training.search.wishes import make_search, objectives_of
 
 matplotlib.use('Agg')
@@ -260,16 +261,15 @@ def main() -> None:
     runtime.start(runtime.RuntimeConfig(config.execution.compilation_cache), join=False)
     measured, devices = set(names) & set(MEASURED), config.measuring.device
     device = specs.open_device(devices[0] if devices else 'xla') if measured else None
+    task = ImageTask(
+        skeleton, config.dataset, config.recipe, config.evaluation, image_cache=config.image_cache
+    )
     candidates = functools.partial(
         Candidates,
-        skeleton=skeleton,
-        data=config.dataset,
-        recipe=config.recipe,
-        evaluation=config.evaluation,
+        task=task,
         executor=open_executor(config.execution, folder),
         device=device,
         objectives=names,
-        image_cache=config.image_cache,
         measurement_cache=cache.Cache(folder / 'measured'),
     )
     folder.mkdir(parents=True, exist_ok=True)

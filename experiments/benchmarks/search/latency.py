@@ -29,7 +29,7 @@ from experiments import entry
 from nas.cells import zoo
 from nas.cells.cost import count
 from nas.devices import cache, specs
-from nas.devices.base import DeviceError, cores, processor
+from nas.devices.base import CannotRun, DeviceError, cores, processor
 
 CIFAR = (
     'condensenet-50',
@@ -89,7 +89,7 @@ def measure_all(plans: dict, devices: dict, rounds: int, store: cache.Cache | No
     for i, (name, device) in enumerate(jobs, 1):
         try:
             measured = cache.measure(devices[device], plans[name], cache=store)
-        except DeviceError as error:
+        except (CannotRun, DeviceError) as error:
             say(f'[{i}/{len(jobs)}] {name} on {device}: {error}')
             continue
         found[device][name].append(measured)

@@ -15,6 +15,8 @@ _LOST = {'failed': 'failed', 'stopped': 'stopped early'}
 _LINE = 90  # letters of a command in one line
 # What comes next for the cell of a role: (what it does, command).
 NextSteps = Callable[[str], Sequence[tuple[str, str]]]
+# Adds to a page: takes the page, the search and its outstanding cells.
+Blocks = Callable[[Report, Any, Picks], None]
 
 
 def make_page(
@@ -27,6 +29,7 @@ def make_page(
     title: str = '',
     noise: Noise | None = None,
     next_steps: NextSteps | None = None,
+    blocks: Blocks | None = None,
 ) -> Report:
     """Makes the page of a search.
 
@@ -39,6 +42,7 @@ def make_page(
         title: of the page.
         noise: standard error of an error.
         next_steps: gives the commands that come next for a role.
+        blocks: adds to the page, behind the chosen cells.
 
     Returns:
         The page, not yet written.
@@ -61,6 +65,8 @@ def make_page(
     _add_front(page, search, picked, table)
     if picked.chosen:
         _add_chosen(page, search, picked, next_steps, noise)
+    if blocks is not None:
+        blocks(page, search, picked)
     _add_progress(page, facts)
     time = {'time': format_seconds(facts['seconds'])}
     add_run(page, folder, {**_kept(facts), **time})

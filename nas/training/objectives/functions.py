@@ -54,9 +54,7 @@ class OwnObjective:
             else:
                 found = _module(self.digest, self.source, self.text.rpartition(':')[0])
         except Exception as error:
-            raise ValueError(
-                f'--objective={self.text} cannot be loaded: {type(error).__name__}: {error}'
-            ) from error
+            raise _not_loaded(self.text, error) from error
         function = getattr(found, self.name, None)
         if not callable(function):
             raise ValueError(f'--objective={self.text} names no function {self.name}; {_FORM}')
@@ -99,6 +97,10 @@ def read_objectives(texts: Sequence[str]) -> tuple[OwnObjective, ...]:
     return found
 
 
+def _not_loaded(text: str, error: Exception) -> ValueError:
+    return ValueError(f'--objective={text} cannot be loaded: {type(error).__name__}: {error}')
+
+
 def _read(text: str) -> OwnObjective:
     place, _, name = text.rpartition(':')
     if not place or not name.isidentifier():
@@ -116,6 +118,8 @@ def _read(text: str) -> OwnObjective:
         spec = None if os.sep in place or path.name == place else importlib.util.find_spec(place)
     except (ImportError, ValueError):
         spec = None
+    except Exception as error:  # a parent package runs, and may raise any exception
+        raise _not_loaded(text, error) from error
     if spec is None or not spec.origin or not os.path.isfile(spec.origin):
         raise ValueError(f'--objective={text}: there is no file or module {place}; {_FORM}')
     digest = hashlib.sha256(pathlib.Path(spec.origin).read_bytes()).hexdigest()

@@ -1,6 +1,7 @@
 """Prepares a search of cells that are trained on images and measured on a device."""
 
 import dataclasses
+import pathlib
 from collections.abc import Sequence
 
 from common.executors.open_executor import open_executor
@@ -9,13 +10,10 @@ from nas.cells.cell import CONVS, NORMS
 from nas.cells.own_ops import OwnOps
 from nas.cells.skeleton import Skeleton
 from nas.datasets.images import Dataset
-from nas.devices import specs
-from nas.devices.base import Device
 from nas.devices.measure import open_cache
 from nas.networks import own_ops as own_ops_checks
 from nas.search.earlier.provenance import Provenance
 from nas.search.report.noise import of_images
-from nas.search.rungs import Rungs
 from nas.search.space import CellSpace
 from nas.search.wishes.aims import Aims
 from nas.training.candidates import MEASURED, Candidates
@@ -23,9 +21,12 @@ from nas.training.candidates import OBJECTIVES as TOLD
 from nas.training.config import SearchConfig
 from nas.training.data.fitting import RECORD, open_for_search
 from nas.training.objectives.functions import OwnObjective
-from nas.training.objectives.kept import inputs_of
+from nas.training.objectives.kept import files_of, inputs_of, write_functions
+from nas.training.report.next_steps import next_steps
+from nas.training.search.image_task import ImageTask
+from nas.training.search.measuring import device_of, rungs_of
 from nas.training.search.prepared import Prepared
-from nas.training.search.wishes import limited, objectives_of
+from nas.training.search.wishes import objectives_of, wanted_of
 
 # Kinds of devices that run ONNX files.
 ONNX_KINDS = ('onnx', 'command')
@@ -52,32 +53,35 @@ def prepare_images(
     if config.table is not None:
         raise ValueError('--table belongs to --mode=cost, or as --table=FILE to --benchmark')
     names = objectives_of(config)
-    aims = Aims.parse(names)
     ops.load()
-    wanted = tuple(dict.fromkeys(aims.names + limited(config)))
+    wanted = wanted_of(config, names)
     # What neither training nor a count nor a function tells is a figure of a device.
-    counted = {*TOLD, *(one.name for one in functions)} - set(MEASURED)
-    device = _device(config) if set(wanted) - counted else None
+    told = {*TOLD, *(one.name for one in functions)} - set(MEASURED)
+    device = device_of(config, wanted, told)
     onnx = device is not None and (config.measuring.device or ('xla',))[0].startswith(ONNX_KINDS)
     skeleton, dataset = open_for_search(config, workdir if goes_on else None)
     own_ops_checks.check(ops, skeleton, onnx=onnx)
     digest = dataset.digest()
+    task = ImageTask(
+        skeleton,
+        config.dataset,
+        config.recipe,
+        config.evaluation,
+        image_cache=config.image_cache,
+        ops=ops,
+        own=tuple(functions),
+    )
     candidates = Candidates(
-        skeleton=skeleton,
-        data=config.dataset,
-        recipe=config.recipe,
-        evaluation=config.evaluation,
+        task=task,
         executor=open_executor(config.execution, workdir),
         device=device,
         objectives=wanted,
         seed=config.seed,
-        rungs=_rungs(config, functions),
-        image_cache=config.image_cache,
+        # A cell that is clearly dominated in what is known may be the best in an own objective.
+        rungs=None if functions else rungs_of(config),
         measurement_cache=open_cache(config.measuring),
-        ops=ops,
         made_with=_made_with(config, dataset.train.name, digest, skeleton, ops, functions),
-        own=functions,
-        maximised=aims.maximised,
+        maximised=Aims.parse(names).maximised,
     )
     facts = {'device': None if device is None else device.name, 'note': dataset.note}
     data = {'name': dataset.train.name, 'note': dataset.note, 'train': len(dataset.train)}
@@ -89,18 +93,19 @@ def prepare_images(
         f'{dataset.train.name}, skeleton {skeleton.name}',
         record={'data': data, 'device_measured': facts['device'], **recorded},
         made_with=candidates.made_with,
-        inputs={'--dataset': digest, **inputs_of(functions)},
+        inputs={'--dataset': digest, **inputs_of(functions), **ops.inputs()},
         extra=lambda evaluations: {'epochs_saved': candidates.saving(), **facts},
         noise=of_images(_held_out(config, dataset)),
+        writes=(*ops.files(), *files_of(functions)),
+        write=lambda folder: _write(folder, ops, functions),
+        next_steps=lambda role: next_steps(config, workdir, role),
     )
 
 
-def _rungs(config: SearchConfig, functions: Sequence[OwnObjective]) -> Rungs | None:
-    """Early stopping, or None without it."""
-    # A cell that is clearly dominated in what is known may be the best in an own objective.
-    if not config.early_stopping or functions:
-        return None
-    return Rungs(margin=config.rung_margin)
+def _write(folder: pathlib.Path, ops: OwnOps, functions: Sequence[OwnObjective]) -> None:
+    """Copies what the user wrote into the run directory."""
+    ops.write(folder)
+    write_functions(functions, folder)
 
 
 def _made_with(
@@ -133,11 +138,3 @@ def cell_space(config: SearchConfig, skeleton: Skeleton, ops: OwnOps) -> CellSpa
     """The cells of a search: of the built-in tokens and all own ones."""
     tokens = {'norms': (*NORMS, *ops.norms), 'convs': (*CONVS, *ops.convs)}
     return CellSpace(skeleton, levels=config.levels, **tokens)
-
-
-def _device(config: SearchConfig) -> Device:
-    """Opens the one device that candidates are measured on."""
-    named = config.measuring.device
-    if len(named) > 1 or any(len(specs.split_specs(text)) > 1 for text in named):
-        raise ValueError(f'--device names {", ".join(named)}; a search measures on one')
-    return specs.open_device(named[0] if named else 'xla')

@@ -8,14 +8,23 @@ from nas.search.earlier.provenance import Provenance
 from nas.search.wishes.aims import Aims
 from nas.tables import tabular
 from nas.training.config import SearchConfig
+from nas.training.report.next_steps import next_steps
 from nas.training.search.prepared import Prepared
 from nas.training.search.wishes import given, limited, objectives_of
 
 _QUIET = 10.0  # seconds between lines, since evaluations take no time
 
 
-def prepare_table(config: SearchConfig) -> Prepared:
-    """Prepares a search of a table: a look-up replaces training."""
+def prepare_table(config: SearchConfig, workdir) -> Prepared:
+    """Prepares a search of a table: a look-up replaces training.
+
+    Args:
+        config: what is searched and how.
+        workdir: of the run.
+
+    Raises:
+        ValueError: an option cannot be used; the message names its flag.
+    """
     name, columns = config.benchmark, config.measuring.device
     if config.ops:
         raise ValueError(f'--ops={config.ops} is for cells that are trained, not for --benchmark')
@@ -63,4 +72,5 @@ def prepare_table(config: SearchConfig) -> Prepared:
         extra=lambda evaluations: {'relative_hypervolume': part(evaluations)},
         noise=space.noise,
         quiet=_QUIET,
+        next_steps=lambda role: next_steps(config, workdir, role),
     )

@@ -1,11 +1,13 @@
 """A search that is prepared: its cells, their evaluation, and what its report says about both."""
 
 import dataclasses
+import pathlib
 from collections.abc import Callable
 from typing import Any
 
 from nas.search.earlier.provenance import UNKNOWN, Provenance
 from nas.search.evaluations import Evaluation
+from nas.search.report.page import Blocks, NextSteps
 from nas.search.report.picks import Noise
 from nas.search.space import Space
 
@@ -26,6 +28,10 @@ class Prepared:
         extra: function of the evaluations, for further entries of search.json.
         noise: standard error of the error of an evaluation.
         quiet: least number of seconds between two lines.
+        writes: names of what the search writes besides its results, see `RunDirectory.writes`.
+        write: called once with the run directory, before the first evaluation of each run.
+        next_steps: gives the commands that come next for a role, for the report; may write files.
+        blocks: adds to the report, behind the chosen cells.
     """
 
     space: Space
@@ -39,3 +45,7 @@ class Prepared:
     extra: Callable[[list[Evaluation]], dict] = lambda evaluations: {}
     noise: Noise | None = None
     quiet: float = 0.0
+    writes: tuple[str, ...] = ()
+    write: Callable[[pathlib.Path], None] = lambda folder: None
+    next_steps: NextSteps | None = None
+    blocks: Blocks | None = None

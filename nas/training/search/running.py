@@ -4,7 +4,8 @@ import contextlib
 import dataclasses
 import pathlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
 
 from common import options
 from common.executors.config import ExecutorConfig
@@ -12,15 +13,12 @@ from common.logs import say
 from common.patience import Patience, Unavailable
 from common.run import RunDirectory, earlier_run
 from common.stopping import Stop
-from nas.cells.own_ops import OwnOps
 from nas.search import loop
 from nas.search.earlier.provenance import ENTRY
 from nas.search.evaluations import EVALUATIONS_FILE, Evaluation, read_records
 from nas.search.progress import Teller
 from nas.search.search import Search
-from nas.training.config import SearchConfig
-from nas.training.objectives.functions import OwnObjective
-from nas.training.objectives.kept import check_same_functions
+from nas.training.config import SearchOptions
 from nas.training.search.prepared import Prepared
 
 # Options that may change when a search goes on: how much and where, but not what is searched.
@@ -29,7 +27,6 @@ FREE = (
     'device_retries',
     'device_pause',
     'retry_failed',
-    'image_cache',
     'measurement_cache',
     'remeasure',
     *(field.name for field in dataclasses.fields(ExecutorConfig)),
@@ -38,15 +35,21 @@ _QUIET = 10.0  # seconds between two notes of the time in run.json
 
 
 def check_goes_on(
-    config: SearchConfig, workdir, *, ops: OwnOps, functions: Sequence[OwnObjective]
+    config: SearchOptions,
+    workdir,
+    *,
+    beside: Mapping[str, str | None],
+    free: Collection[str] = (),
+    check: Callable[[Mapping[str, Any]], None] | None = None,
 ) -> int:
     """Refuses to go on with another search.
 
     Args:
         config: of the present search.
         workdir: its directory, which may be new.
-        ops: own ops.
-        functions: own objectives.
+        beside: flags besides the options, such as the task, None for those that are not given.
+        free: options that may change when a search goes on, besides `FREE`.
+        check: refuses an earlier run by its run.json; called if that has evaluations.
 
     Returns:
         The number of evaluations in the directory.
@@ -59,18 +62,19 @@ def check_goes_on(
     earlier, record = earlier_run(folder)
     # First of all, it has to be a search; a flagfile without a mode is that of a search. Before the
     # first evaluation, the directory holds nothing that could mix with another search.
-    for free in (tuple(options.fields_of(SearchConfig)), FREE)[: 2 if done else 1]:
+    for may_differ in (tuple(options.fields_of(type(config))), (*FREE, *free))[: 2 if done else 1]:
         options.check_same(
             None if earlier is None else f'--mode=search\n{earlier}',
             config,
             workdir=folder,
             what='search',
-            free=free,
+            free=may_differ,
             mode='search',
+            **beside,
         )
     if done:
-        ops.check_same(record, workdir=folder, what='search')
-        check_same_functions(functions, record, workdir=folder)
+        if check is not None:
+            check(record)
         say(f'going on after evaluation {done}')
     return done
 
@@ -88,7 +92,7 @@ def _noted(run: RunDirectory, seconds: Callable[[], float]) -> Iterator[None]:
 def run_to_end(
     prepared: Prepared,
     search: Search,
-    config: SearchConfig,
+    config: SearchOptions,
     run: RunDirectory,
     done: int,
     stop: Stop | None,

@@ -1,18 +1,20 @@
 """What the options of a search ask for: objectives, limits, and the `Search` that obeys them."""
 
+from collections.abc import Sequence
+
 from nas.search import loop
 from nas.search.evaluations import Constraint
 from nas.search.search import Search
 from nas.search.space import Space
 from nas.search.spaces.restricted import check_feasible, restrict
 from nas.search.wishes.aims import Aims
-from nas.training.config import SearchConfig
+from nas.training.config import SearchConfig, SearchOptions
 
 OBJECTIVES = ('error', 'latency_ms', 'params')
 
 
 def make_search(
-    config: SearchConfig,
+    config: SearchOptions,
     space: Space,
     objectives: tuple[str, ...],
     *,
@@ -32,6 +34,11 @@ def make_search(
             a level.
     """
     worst = {} if config.worst_error is None else {'error': config.worst_error}
+    if worst and 'error' not in Aims.parse(objectives).names:
+        raise ValueError(
+            f'--worst_error={config.worst_error:g} needs the error among the objectives; these are '
+            f'{", ".join(objectives)}'
+        )
     forbid, prefixes, include = map(given, (config.forbid, config.prefix, config.include))
     space = restrict(space, forbid=forbid, prefixes=prefixes)
     check_feasible(space, limits(config))
@@ -61,17 +68,28 @@ def nothing_feasible(search: Search) -> str:
     return f'no cell satisfies {limits}; the nearest is {nearest.cell} with {values}'
 
 
-def limits(config: SearchConfig) -> list[Constraint]:
+def limits(config: SearchOptions) -> list[Constraint]:
     """The constraints of a search. Raises ValueError for one that cannot be read."""
     return [Constraint.parse(text) for text in given(config.constraints)]
 
 
-def objectives_of(config: SearchConfig, default: tuple[str, ...] = OBJECTIVES) -> tuple[str, ...]:
+def objectives_of(config: SearchOptions, default: tuple[str, ...] = OBJECTIVES) -> tuple[str, ...]:
     """The objectives, with `-` before those that are maximised, and own functions among them."""
     aims = Aims.parse(default if config.objectives is None else config.objectives)
     named = {*aims.names, *limited(config)}
-    own = [text.rpartition(':')[2] for text in given(config.objective)]
+    functions = config.objective if isinstance(config, SearchConfig) else ()
+    own = [text.rpartition(':')[2] for text in given(functions)]
     return aims.texts + tuple(name for name in dict.fromkeys(own) if name not in named)
+
+
+def wanted_of(config: SearchOptions, objectives: Sequence[str]) -> tuple[str, ...]:
+    """Names of all values that a search needs of a candidate.
+
+    Args:
+        config: the constraints are used.
+        objectives: by `objectives_of`.
+    """
+    return tuple(dict.fromkeys(Aims.parse(objectives).names + limited(config)))
 
 
 def given(texts: tuple[str, ...]) -> list[str]:
@@ -79,6 +97,6 @@ def given(texts: tuple[str, ...]) -> list[str]:
     return [text.strip() for text in texts if text.strip()]
 
 
-def limited(config: SearchConfig) -> tuple[str, ...]:
+def limited(config: SearchOptions) -> tuple[str, ...]:
     """Names that constraints limit."""
     return tuple(constraint.name for constraint in limits(config))

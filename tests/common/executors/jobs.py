@@ -5,6 +5,7 @@ import importlib
 import os
 import pathlib
 import signal
+import sys
 import time
 
 from common.patience import Unavailable
@@ -35,9 +36,13 @@ def misbehave(job):
         raise MemoryError
     if job == 'kill':
         os.kill(os.getpid(), signal.SIGKILL)
+    if job == 'notice':
+        os.kill(os.getpid(), signal.SIGUSR2)
     if job == 'exit':
         print('device on fire', flush=True)
         os._exit(3)
+    if job == 'quit':
+        sys.exit()
     if job == 'sleep':
         time.sleep(60)
     if job == 'lambda':
@@ -91,7 +96,7 @@ def lose(job):
 
 
 def error_of_digits(cell):
-    """A candidate of the search in `tests/nas/test_loop.py` that takes a while."""
+    """A candidate of the search in `tests/nas/search/test_loop.py` that takes a while."""
     time.sleep(0.5)
     return {'error': 50 - sum(map(int, cell))}
 

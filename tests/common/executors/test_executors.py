@@ -56,13 +56,14 @@ def test_an_exception_is_the_failure_of_its_candidate():
 
 
 def test_crash_kill_and_bad_results_are_failures_of_their_candidates_only():
-    names = ['raise', 'kill', 'exit', 'lambda', 'fine']
+    names = ['raise', 'kill', 'exit', 'quit', 'lambda', 'fine']
     results = dict(ProcessExecutor(workers=2).map(jobs.misbehave, names))
-    assert all(isinstance(results[i], Failure) for i in range(4)) and results[4] == 'fine'
+    assert all(isinstance(results[i], Failure) for i in range(5)) and results[5] == 'fine'
     reasons = [
         'the cell is no good',
         'killed by SIGKILL.*memory',
         'status 3: device on fire',
+        'status 0: it printed nothing',
         'lambda',
     ]
     for index, reason in enumerate(reasons):
@@ -110,11 +111,12 @@ def test_a_result_that_cannot_be_written_is_not_the_candidate_s_fault(tmp_path):
     job.write_bytes(pickle.dumps((jobs.square, 3)))
     result.mkdir()  # a disk that refuses the file
     command = [sys.executable, '-m', 'common.executors.worker', str(job), str(result)]
-    done = subprocess.run(
-        command, stdin=subprocess.PIPE, capture_output=True, cwd=ROOT, check=False
-    )
-    # The process ends with an error after the candidate.
-    assert done.returncode == 1 and not (tmp_path / worker.RUNNING).exists()
+    # The process would end with its standard input.
+    started = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
+    with started, started.stderr as errors:
+        assert b'IsADirectoryError' in errors.read()
+    # It ends with an error after the candidate.
+    assert started.returncode == 1 and not (tmp_path / worker.RUNNING).exists()
 
 
 def test_a_candidate_that_takes_too_long_is_a_failure():

@@ -33,10 +33,12 @@ def make(folder, **options):
 
 
 def test_results_come_with_their_index_and_failures_are_their_candidates_own(tmp_path):
-    names = ['raise', 'kill', 'sleep', 'fine']
+    names = ['raise', 'kill', 'sleep', 'fine', 'notice']
     results = dict(make(tmp_path, timeout=15, max_retries=0).map(jobs.misbehave, names))
     assert results[0] == Failure('the cell is no good') and results[3] == 'fine'
     assert 'SIGKILL' in results[1].reason and results[2] == Failure('no result within 15 s')
+    # Slurm sends this signal before it ends a job.
+    assert isinstance(results[4], Lost) and 'was lost' in str(results[4])
     assert any(path.name.endswith('_log.err') for path in (tmp_path / 'jobs').iterdir())
     assert not list(make(tmp_path).map(jobs.square, []))
 

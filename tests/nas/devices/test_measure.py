@@ -41,6 +41,15 @@ def test_a_failing_device_is_reported_and_the_others_still_count():
     assert set(failed) == {'error'} and 'cannot be started' in failed['error']
 
 
+def test_a_network_that_a_board_refuses_is_reported_as_well():
+    pytest.importorskip('onnx')
+    line = "print(chr(123) + chr(34) + 'error' + chr(34) + ': ' + chr(34) + 'no kernel' + chr(34)"
+    command = f'command:{sys.executable} -c "{line} + chr(125))" {{model}}'
+    devices = measure_on(PLAN, MeasureConfig((command, 'profile:phone'), ''))
+    assert devices[command]['error'].endswith('cannot run it: no kernel')
+    assert devices['profile:phone']['latency_ms'] > 0
+
+
 def test_a_device_that_is_not_there_is_named_before_anything_is_measured():
     with pytest.raises(ValueError, match='abacus'):
         measure_on(PLAN, MeasureConfig(('profile:phone,abacus',), ''))

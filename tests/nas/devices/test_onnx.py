@@ -43,12 +43,12 @@ def test_the_worker_gets_the_options(variables, monkeypatch):
     asked = []
 
     def run(command, **_):
-        asked.extend(map(int, command[-5:]))
+        asked.extend(map(int, command[-4:]))
         return subprocess.CompletedProcess(command, 0, '{"latency_ms": 1}', '')
 
     monkeypatch.setattr('nas.devices.onnx.subprocess.run', run)
     OnnxDevice(threads=1, batch=2, warmup=3, repeats=4, min_seconds=5).measure((PLAN, variables))
-    assert asked == [1, 2, 3, 4, 5]
+    assert asked == [1, 3, 4, 5]
     with pytest.raises(ValueError, match='min_seconds is -1; a whole number of at least 0'):
         OnnxDevice(min_seconds=-1)
 

@@ -32,6 +32,15 @@ def test_onnx_takes_threads_and_batch():
     assert name.startswith('onnx:') and 'threads=1' in name and 'batch=2' in name
 
 
+@pytest.mark.parametrize('kind, option', [('xla', 'repeats=7'), ('onnx', 'min_seconds=9')])
+def test_how_it_times_is_a_part_of_the_identity_but_not_of_the_name(kind, option):
+    if kind == 'onnx':
+        pytest.importorskip('onnxruntime')
+        pytest.importorskip('onnx')
+    usual, other = specs.open_device(kind), specs.open_device(f'{kind}:{option}')
+    assert usual.name == other.name and usual.identity != other.identity
+
+
 @pytest.mark.parametrize(
     'spec, named',
     [

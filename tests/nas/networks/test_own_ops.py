@@ -68,6 +68,12 @@ def test_ops_that_do_not_agree(tmp_path, token, old, new, message):
     assert token in str(error.value)
 
 
+def test_a_module_may_ask_whether_it_is_trained(tmp_path):
+    assert SWISH_CONV.count('def __call__(self, x):') == 1
+    text = SWISH_CONV.replace('def __call__(self, x):', 'def __call__(self, x, train):')
+    checks.check(load(tmp_path, text, 'asks'), DIGITS)
+
+
 def test_every_role_is_tried_where_it_stands(tmp_path):
     for role in ('norm', 'depthwise'):
         more = ', module=lambda layer: nn.BatchNorm(use_running_average=True)'

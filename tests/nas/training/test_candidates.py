@@ -17,6 +17,7 @@ from nas.training import evaluate
 from nas.training.candidates import Candidates
 from nas.training.evaluate import EvaluationConfig, Result
 from nas.training.recipe import RecipeConfig
+from nas.training.search.image_task import ImageTask
 from tests.nas.made_folders import make_folder
 
 SMALL = Skeleton(name='small', size=8, channels=1, stages=(1,), growth=(4,), stem=8)
@@ -69,18 +70,21 @@ class Executor:
 
 
 def make(executor, device, *, objectives=('error', 'latency_ms', 'params'), **options):
+    of_task = {field.name for field in dataclasses.fields(ImageTask)}
+    given = {
+        'skeleton': SMALL,
+        'data': 'digits',
+        'recipe': RecipeConfig(epochs=10),
+        'evaluation': EvaluationConfig(),
+    } | {name: value for name, value in options.items() if name in of_task}
+    rest = {name: value for name, value in options.items() if name not in of_task}
     return Candidates(
-        **{
-            'skeleton': SMALL,
-            'data': 'digits',
-            'recipe': RecipeConfig(epochs=10),
-            'evaluation': EvaluationConfig(),
-            'executor': executor,
-            'device': device,
-            'objectives': objectives,
-            'seed': 5,
-        }
-        | options
+        task=ImageTask(**given),
+        executor=executor,
+        device=device,
+        objectives=objectives,
+        seed=5,
+        **rest,
     )
 
 

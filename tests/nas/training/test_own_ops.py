@@ -109,11 +109,28 @@ def test_a_trained_network_finds_its_ops_in_another_process(runs):
 
 def test_exports_in_both_formats_give_the_results_of_jax(runs, tmp_path):
     pytest.importorskip('onnxruntime')
+    given = write_ops(tmp_path)
     config = ExportTrainedConfig(
-        checkpoint=str(runs[3]), files=ExportConfig(format=('onnx', 'stablehlo'))
+        checkpoint=str(runs[3]), ops=given, files=ExportConfig(format=('onnx', 'stablehlo'))
     )
     export_trained(config, tmp_path / 'export')  # compares both files with JAX
     assert {'model.onnx', 'model.stablehlo'} <= {p.name for p in (tmp_path / 'export').iterdir()}
+    record = json.loads((tmp_path / 'export/run.json').read_text())
+    assert own_ops.read(given).inputs().items() <= record['inputs'].items()
+
+
+def test_a_training_does_not_go_on_with_other_ops(runs):
+    _, _, searched, trained = runs
+    copy = searched / 'ops' / 'my_ops.py'
+    text = copy.read_text()
+    config = options.from_flagfile(TrainConfig, (trained / 'flags.txt').read_text())
+    copy.write_text(text.replace('Swish function', 'Swish function, edited'))
+    try:
+        with pytest.raises(ValueError, match=r'another content of --ops=\S+my_ops.py \(line 1 was'):
+            train_job.train(config, trained)
+    finally:
+        copy.write_text(text)
+    assert train_job.train(config, trained).step > 0
 
 
 def test_a_missing_or_changed_copy_is_named(runs):

@@ -254,13 +254,13 @@ ERROR = {'objectives': ('error',)}
         (TABLE | {'constraints': ('latency_ms',)}, "constraint 'latency_ms' is not understood"),
         (TABLE | {'device': ('tablet',)}, "unknown device 'tablet'; table .* has phone"),
         (TABLE | {'device': ('phone', 'phone')}, 'a search of a table takes one'),
-        (TABLE | {'budget': 5}, 'budget 5 is smaller than a level of 6 cells'),
+        (TABLE | {'budget': 5}, '--budget=5 is smaller than a level of 6 cells'),
         (TABLE | {'budget': 0}, 'budget is 0, it has to be at least 1'),
         (TABLE | {'keep': 0}, 'keep is 0'),
         (TABLE | {'worst_error': float('nan')}, 'worst_error is nan; accepted: a finite number'),
         (
             TABLE | {'worst_error': 9.0, 'objectives': ('latency_ms', 'params')},
-            "'error', which is not an objective",
+            '--worst_error=9 needs the error among the objectives; these are latency_ms, params',
         ),
         (TABLE | {'warm_start': 'nowhere.jsonl'}, '--warm_start=nowhere.jsonl is no file'),
         (

@@ -212,6 +212,13 @@ def test_a_training_takes_data_and_skeleton_of_its_search(search):
         architecture(from_search=f'{search}:0')
 
 
+def test_a_cell_of_another_task_is_not_trained_as_a_classifier(search):
+    with open(search / 'flags.txt', 'a') as file:
+        file.write('--task=depth\n')
+    with pytest.raises(ValueError, match='search with --task=depth, whose cells --mode=train does'):
+        architecture(from_search=f'{search}:balanced')
+
+
 def test_a_found_cell_goes_to_another_skeleton_if_told_so(search):
     text, cell = f'{search}:0', Cell.parse('bn-conv3x3')
     named = architecture(from_search=text, skeleton='cifar10')

@@ -85,7 +85,8 @@ def test_photographs_are_read_as_the_network_was_scored_on_them(workdir, tmp_pat
     expected = np.tile(np.uint8([[255], [255], [0], [0]]), (2, 4, 1, 1))
     np.testing.assert_array_equal(images, expected)
     assert opened.predict(images).shape == (2, 3)
-    meta = opened.meta | {'preparation': {'share': 0.5, 'background': [9, 9, 9]}}
+    train = dataclasses.replace(make_images(30), preparation=Preparation(0.5, (9, 9, 9)))
+    meta = network_file.make_meta(ARCHITECTURE, train, data='made', config=CONFIG)
     half = dataclasses.replace(opened, meta=meta)
     assert half.preparation == Preparation(0.5, (9, 9, 9))
     assert half.read(tmp_path / 'icon.png').max() == 9
@@ -165,12 +166,21 @@ def flip(path):
     file.write_bytes(bytes(content))
 
 
+def change(workdir, **values):
+    """Other values in network.json."""
+    path = workdir / 'network.json'
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
 @pytest.mark.parametrize(
     'damage, named',
     [
         (lambda d: (d / 'network.json').unlink(), 'network.json does not exist'),
         (lambda d: (d / 'network.json').write_text('{'), 'network.json is damaged'),
         (lambda d: (d / 'network.json').write_text('[]'), 'network.json is damaged'),
+        (lambda d: change(d, classes=['a']), 'network.json is damaged .* classes are 1, but the'),
+        (lambda d: change(d, mean=None), 'network.json is damaged'),
+        (lambda d: change(d, preparation={}), "network.json is damaged .*: 'share'"),
         (
             lambda d: (d / 'network.json').write_text(
                 '{"name": "x", "cell": null, "skeleton": null, "network": 3}'

@@ -122,6 +122,9 @@ def test_counted_costs_are_counted_again_whatever_a_log_says():
     for e in second.search._knowledge.evaluations.values():
         counts = cost.count(plan.build(e.cell, second.search.space.skeleton))
         assert (e.objectives['params'], e.objectives['flops']) == (counts.params, counts.flops)
+    # They depend on no training, so that they are no reason to leave a cell out.
+    _, said = search('third', **WARM, epochs=3, objectives=('latency_ms', 'params'))
+    assert said == ['warm start: 4 of 4 evaluations taken over']
     # The same of a search that goes on with its own log.
     assert {e.objectives['params'] for e in search('first')[0].evaluations} != {1.0}
 
@@ -221,6 +224,23 @@ def test_a_board_is_known_by_its_script_and_its_id(tmp_path):
     assert said[-1] == 'warm start: 4 of 4 evaluations taken over' and len(said) == 2
     rows = [*read('second'), *read('second', TAKEN_FILE)]
     assert {row['objectives']['latency_ms'] for row in rows} == {3.0}
+
+
+def test_an_own_objective_of_a_named_board_is_left_out_and_says_so(tmp_path, monkeypatch):
+    pytest.importorskip('onnx')
+    write_board(tmp_path / 'board.py', latency=1.0, board='A')
+    (tmp_path / 'mine.py').write_text('def effort(facts):\n    return 1.0\n')
+    given = {
+        'device': (f'command:{sys.executable} ~/board.py {{model}}',),
+        'objective': ('mine.py:effort',),
+        'objectives': ('error', 'latency_ms'),
+    }
+    result = evaluate.Result(9.0, 1.5, 2, 2, (), own={'effort': 1.0})
+    monkeypatch.setattr(evaluate, 'run_job', lambda job: result)
+    search('first', **given)
+    message = r'effort of 4 cells of .*first was measured on board A: left out \(--warm_start_as'
+    with pytest.raises(ValueError, match=message):
+        search('second', **given, **WARM)
 
 
 def test_a_search_does_not_go_on_with_another_board(tmp_path):

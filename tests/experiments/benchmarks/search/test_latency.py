@@ -9,7 +9,7 @@ import pytest
 
 from experiments.benchmarks.search import latency
 from nas.cells import zoo
-from nas.devices.base import DeviceError, Measurement
+from nas.devices.base import CannotRun, DeviceError, Measurement
 
 ROOT = pathlib.Path(__file__).parents[4]
 
@@ -24,8 +24,8 @@ class Scripted:
 
     def measure(self, network):
         figure = next(self._figures)
-        if figure is None:
-            raise DeviceError('asleep')
+        if isinstance(figure, Exception):
+            raise figure
         return Measurement(figure, memory_mb=10 * figure)
 
 
@@ -34,7 +34,12 @@ def test_tables_hold_medians_of_rounds_and_rank_correlations():
         f'condensenet-{depth}': zoo.NETWORKS[f'condensenet-{depth}'].plan()
         for depth in (50, 86, 122)
     }
-    devices = {'a': Scripted([1, 2, 3, 5, 2, 3, 2, 2, 3]), 'b': Scripted([9, None, 7] * 3)}
+    devices = {
+        'a': Scripted([1, 2, 3, 5, 2, 3, 2, 2, 3]),
+        'b': Scripted(
+            [9, DeviceError('asleep'), 7, 9, CannotRun('no kernel'), 7, 9, DeviceError('asleep'), 7]
+        ),
+    }
     said = []
     rows = latency.summarise(plans, latency.measure_all(plans, devices, 3, None, said.append))
     assert [row['latency_ms'] for row in rows] == [
@@ -43,7 +48,7 @@ def test_tables_hold_medians_of_rounds_and_rank_correlations():
         {'a': 3, 'b': 7},
     ]
     assert rows[0]['memory_mb'] == {'a': 20, 'b': 90} and rows[1]['params'] == 520202
-    assert len(said) == 18 and 'asleep' in said[3]
+    assert len(said) == 18 and 'asleep' in said[3] and 'no kernel' in said[9]
     ranks = {rank['between']: rank for rank in latency.correlations(rows, ['a', 'b'])}
     assert set(ranks) == {
         ('flops', 'a'),

@@ -12,6 +12,7 @@ from nas.cells.cell import Cell
 from nas.cells.skeleton import Skeleton
 from nas.datasets.open_images import open_images
 from nas.devices.base import Measurement
+from nas.devices.cache import Cache
 from nas.devices.command import CommandDevice
 from nas.search.evaluations import Failure
 from nas.training.candidates import Candidates
@@ -19,6 +20,7 @@ from nas.training.evaluate import EvaluationConfig, Result, evaluate_candidate
 from nas.training.objectives.facts import Facts
 from nas.training.objectives.functions import read_objectives
 from nas.training.recipe import RecipeConfig
+from nas.training.search.image_task import ImageTask
 
 SMALL = Skeleton(name='small', size=8, channels=1, stages=(1,), growth=(4,), stem=8)
 CELL = Cell.parse('bn-conv1x1')
@@ -83,11 +85,15 @@ def test_a_module_may_be_installed_or_lie_in_the_present_folder(source, tmp_path
         (('mine.py:number',), 'names no function number'),
         (('wrong.py:effort',), 'wrong.py:effort cannot be loaded: SyntaxError'),
         (('mine.py:effort', 'mine:effort'), 'two functions are called effort'),
+        (('faulty.part:effort',), 'faulty.part:effort cannot be loaded: ZeroDivisionError'),
     ],
 )
 def test_what_names_no_function_is_refused(texts, message, source, tmp_path, monkeypatch):
     (tmp_path / 'wrong.py').write_text('def effort(:')
+    (tmp_path / 'faulty').mkdir()
+    (tmp_path / 'faulty' / '__init__.py').write_text('1 / 0')
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ValueError, match=message):
         read_objectives(texts)
 
@@ -123,7 +129,7 @@ def test_the_function_sees_the_trained_network(source):
 
 
 class Board:
-    """A device that tells more than latency, once it has been asked `quiet` times."""
+    """A device that tells more than latency."""
 
     name, exclusive, tells_more = 'board', False, True
 
@@ -134,16 +140,17 @@ class Board:
         return Measurement(latency_ms=1.0, figures=self._figures)
 
 
-def candidates(device, objectives, **options):
-    values = {
-        'skeleton': SMALL,
-        'data': 'digits',
-        'recipe': RecipeConfig(epochs=1, batch_size=256, crop=0, mirror=False),
-        'evaluation': EvaluationConfig(validation_share=0.5),
-        'executor': SerialExecutor(),
-        'seed': 0,
-    }
-    return Candidates(device=device, objectives=objectives, **values | options)
+def candidates(device, objectives, *, own=(), **options):
+    recipe = RecipeConfig(epochs=1, batch_size=256, crop=0, mirror=False)
+    evaluation = EvaluationConfig(validation_share=0.5)
+    return Candidates(
+        task=ImageTask(SMALL, 'digits', recipe, evaluation, own=tuple(own)),
+        executor=SerialExecutor(),
+        device=device,
+        objectives=objectives,
+        seed=0,
+        **options,
+    )
 
 
 def test_figures_of_the_device_accuracy_and_own_functions_are_objectives(source):
@@ -154,6 +161,27 @@ def test_figures_of_the_device_accuracy_and_own_functions_are_objectives(source)
     values = outcome.result
     assert values['accuracy'] == 100 - values['error'] and values['energy_mj'] == 2.0
     assert values['effort'] == pytest.approx(2 * values['error'] + 0.5 * len(PLAN))
+
+
+@pytest.mark.parametrize('name', ['p90_ms', 'p10_ms', 'baseline_mb'])
+def test_every_number_of_a_measurement_may_be_an_objective(name):
+    class Told(Board):
+        def measure(self, network):
+            return Measurement(latency_ms=1.0, **{name: 4.0})
+
+    assert candidates(Told(), ('error', name)).measure(CELL) == {name: 4.0}
+
+
+def test_a_figure_that_the_cache_does_not_hold_is_measured(tmp_path):
+    class Timed(Board):
+        exclusive = True  # only then, figures are kept
+
+    cache = Cache(tmp_path)
+    older = candidates(Timed(peak_w=7.0), ('latency_ms',), measurement_cache=cache)
+    assert older.measure(CELL) == {'latency_ms': 1.0}
+    board = Timed(peak_w=7.0, energy_mj=2.0)
+    made = candidates(board, ('error', 'energy_mj'), measurement_cache=cache)
+    assert made.measure(CELL) == {'energy_mj': 2.0}
 
 
 def test_a_device_that_does_not_tell_an_objective_is_named():

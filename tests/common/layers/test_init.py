@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 
-from common import init
+from common.layers import init
 
 
 def _shapes(**leaves):

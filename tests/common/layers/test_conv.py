@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from common import conv
+from common.layers import conv
 
 NHWC = ('NHWC', 'HWIO', 'NHWC')
 

@@ -18,12 +18,14 @@ def he_normal(
 ):
     """Draws parameters of the shapes given, leaf by leaf in the order of the tree.
 
-    Kernels are normal with variance 2 / fan-in (He et al. 2015), scales are one, biases zero.
+    Kernels are normal with variance 2 / fan-in (He et al. 2015), scales and masks are one, biases
+    zero.
 
     Args:
         rng: generator that the values are drawn from.
         shapes: nested dict of leaves with `shape` and `dtype`; the last key of a path says what a
-            leaf is, 'scale', 'bias' or anything else for a kernel, whose last axis is the output.
+            leaf is: 'scale', 'mask', 'bias', or anything else for a kernel, whose last axis is the
+            output.
         deviation: function of the names of a path that returns the standard deviation, or None for
             the rule above.
 
@@ -33,7 +35,7 @@ def he_normal(
 
     def draw(path, leaf):
         names = tuple(entry.key for entry in path)
-        if names[-1] == 'scale':
+        if names[-1] in ('scale', 'mask'):
             return np.ones(leaf.shape, leaf.dtype)
         if names[-1] == 'bias':
             return np.zeros(leaf.shape, leaf.dtype)

@@ -1,0 +1,1 @@
+"""Layers of networks: fast convolutions, learned groups, and first parameters."""
