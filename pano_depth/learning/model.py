@@ -4,16 +4,22 @@ import dataclasses
 import functools
 from typing import Literal, NamedTuple
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from common import init
+from common.layers import init
 from common.options import option
 from pano_depth.kernels import cube, rigid, sphere
 from pano_depth.kernels.shapes import Array
 from pano_depth.learning import losses, networks
+from pano_depth.learning.cells import build, tokens
+from pano_depth.learning.cells.network import CellDepthNet
+
+_LATER = ('depth_cell', 'depth_blocks', 'depth_expansion', 'depth_merge')
+_MOST_BLOCKS, _MOST_EXPANSION = 100, 8  # more is a mistake
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +40,23 @@ class ModelConfig:
     depth_channels: tuple[int, ...] = option(
         (24, 48, 96, 128), 'depth network: features by level; each level halves the faces'
     )
+    depth_cell: tuple[str, ...] = option(
+        (),
+        'depth network: tokens of its cell, a normalisation first, such as'
+        ' bn_relu,dwconv3x3,bn_relu,conv1x1; none: the blocks made by hand, of a 3 x 3 convolution,'
+        ' normalisation and ELU',
+    )
+    depth_blocks: tuple[int, ...] = option(
+        (),
+        'with depth_cell: cells of each level before the network widens the faces again; none: 0 at'
+        ' the finest level and 1 at the others',
+    )
+    depth_expansion: int = option(
+        1, 'with depth_cell: its convolutions before the last give so many times the features'
+    )
+    depth_merge: Literal['concat', 'add'] = option(
+        'concat', 'with depth_cell: how features of a level join those from below'
+    )
     pose_channels: tuple[int, ...] = option(
         (16, 32, 64, 128), 'pose network: features by layer; each layer halves the faces'
     )
@@ -43,6 +66,24 @@ class ModelConfig:
         for name in ('depth_channels', 'pose_channels'):
             if not getattr(self, name) or any(c < 4 or c % 4 for c in getattr(self, name)):
                 raise ValueError(f'{name} is {getattr(self, name)}; expected multiples of 4')
+        tokens.check_cell(self.depth_cell)
+        if len(self.depth_blocks) not in (0, len(self.depth_channels)) or any(
+            not 0 <= count <= _MOST_BLOCKS for count in self.depth_blocks
+        ):
+            raise ValueError(
+                f'depth_blocks is {self.depth_blocks}; accepted: a number from 0 to {_MOST_BLOCKS}'
+                f' for each of the {len(self.depth_channels)} levels of depth_channels'
+            )
+        if not 1 <= self.depth_expansion <= _MOST_EXPANSION:
+            raise ValueError(
+                f'depth_expansion is {self.depth_expansion}; accepted: 1 to {_MOST_EXPANSION}'
+            )
+        others = self.depth_blocks, self.depth_expansion, self.depth_merge
+        if not self.depth_cell and others != ((), 1, 'concat'):
+            raise ValueError(
+                'depth_blocks, depth_expansion and depth_merge belong to a depth_cell, and there is'
+                ' none'
+            )
         if not 1 <= self.scales < len(self.depth_channels):
             raise ValueError(
                 f'scales is {self.scales}; accepted are 1 to {len(self.depth_channels) - 1} with'
@@ -55,6 +96,17 @@ class ModelConfig:
             max(len(self.depth_channels), len(self.pose_channels)),
             f'face_size={self.face_size}: the face',
         )
+
+
+    def __repr__(self):
+        # Digests of runs read this text. What came later stands in it only where it is used, so
+        # that earlier runs go on.
+        shown = [
+            f'{field.name}={getattr(self, field.name)!r}'
+            for field in dataclasses.fields(self)
+            if field.name not in _LATER or getattr(self, field.name) != field.default
+        ]
+        return f'ModelConfig({", ".join(shown)})'
 
 
 class Grid(NamedTuple):
@@ -101,11 +153,15 @@ def look(
     return jax.vmap(per_frame)(frames, directions)
 
 
+def depth_network(config: ModelConfig, *, deployed: bool = False) -> nn.Module:
+    """The depth network, called as `networks.DepthNet`; `deployed` as in `CellDepthNet`."""
+    if config.depth_cell:
+        return CellDepthNet(build.build(config), config.padding, deployed)
+    return networks.DepthNet(config.depth_channels, config.padding, config.scales)
+
+
 def _networks(config):
-    return (
-        networks.DepthNet(config.depth_channels, config.padding, config.scales),
-        networks.PoseNet(config.pose_channels, config.padding),
-    )
+    return depth_network(config), networks.PoseNet(config.pose_channels, config.padding)
 
 
 @functools.cache
@@ -125,7 +181,7 @@ def param_shapes(config: ModelConfig) -> dict:
 def init_params(seed: int, config: ModelConfig) -> dict:
     """Initial parameters {'depth': ..., 'pose': ...} of the networks, numpy arrays.
 
-    `common.init.he_normal` draws them; only the kernels of the heads start near zero.
+    `common.layers.init.he_normal` draws them; only the kernels of the heads start near zero.
     """
 
     def deviation(names):

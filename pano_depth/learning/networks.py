@@ -16,12 +16,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from common import conv
+from common.layers import conv
 from pano_depth.kernels import cube, remap
 from pano_depth.kernels.shapes import Array, Real
 
 Padding = Literal['cube', 'zero', 'equirect']
 PADDINGS = get_args(Padding)
+EPSILON = 1e-5  # of group normalisation
 
 
 def _concatenate_beyond(images, pad, xp):
@@ -104,6 +105,23 @@ def unfold(
     return jnp.swapaxes(images.reshape(b, f, h, w, 2, 2), 3, 4).reshape(b, f, 2 * h, 2 * w)
 
 
+def with_elevation(
+    images: Float[Array, 'batch faces height width 3'], rays: Float[Array, 'faces height width 3']
+) -> Float[jax.Array, 'batch faces height width 4']:
+    """What a depth network reads of images in [0, 1]: their colours, and the pixels' elevation."""
+    # The elevation of each pixel tells floor, ceiling and wall apart; the pixels of one face alone
+    # do not.
+    elevation = jnp.broadcast_to(rays[..., 1:2], images.shape[:-1] + (1,)).astype(images.dtype)
+    return jnp.concatenate([images * 4 - 2, elevation], axis=-1)
+
+
+def disparities(
+    raw: Float[Array, 'batch faces height width 4'], bound: float
+) -> Float[jax.Array, 'batch faces 2*height 2*width']:
+    """Log-disparities within +-bound of what a head gives."""
+    return unfold(bound * jnp.tanh(raw / bound))
+
+
 class Conv(nn.Module):
     """A 3 x 3 convolution after one ring of padding.
 
@@ -155,7 +173,7 @@ class Block(nn.Module):
     ) -> Float[jax.Array, 'batch faces _ _ {self.features}']:
         """Computes features; a stride of 2 halves the faces."""
         images = Conv(self.features, self.padding, stride=self.stride, bias=False)(images)
-        images = nn.GroupNorm(num_groups=min(8, self.features // 4), epsilon=1e-5)(images)
+        images = nn.GroupNorm(num_groups=min(8, self.features // 4), epsilon=EPSILON)(images)
         return nn.elu(images)
 
 
@@ -198,10 +216,7 @@ class DepthNet(nn.Module):
             ValueError: the faces cannot be halved often enough.
         """
         check_size(*images.shape[2:4], len(self.channels))
-        # The elevation of each pixel tells floor, ceiling and wall apart; the pixels of one face
-        # alone do not.
-        elevation = jnp.broadcast_to(rays[..., 1:2], images.shape[:-1] + (1,)).astype(images.dtype)
-        features, skips = jnp.concatenate([images * 4 - 2, elevation], axis=-1), []
+        features, skips = with_elevation(images, rays), []
         for level, width in enumerate(self.channels):
             features = Block(width, self.padding, stride=2)(features)
             if level:
@@ -215,7 +230,7 @@ class DepthNet(nn.Module):
             features = Block(width, self.padding)(features)
             if level < self.scales:
                 raw = Conv(4, self.padding, name=f'head_{level}')(features)
-                outputs.append(unfold(self.bound * jnp.tanh(raw / self.bound)))
+                outputs.append(disparities(raw, self.bound))
         return outputs[::-1]
 
 

@@ -12,6 +12,7 @@ from common.options import option
 from pano_depth.kernels import rigid, sphere, warp
 from pano_depth.kernels.shapes import Array, Real, Scalar
 from pano_depth.learning import augment, losses, networks
+from pano_depth.learning.cells import build, condense
 from pano_depth.learning.model import (
     Grid,
     ModelConfig,
@@ -20,6 +21,7 @@ from pano_depth.learning.model import (
     predict_disparity,
     predict_motion,
 )
+from pano_depth.learning.supervised import log_error, seen
 from pano_depth.learning.triplets import Truth
 
 HIDDEN = 0.5  # grey value of what a mask hides
@@ -69,6 +71,11 @@ class LossConfig:
         'adaptation: weight of the difference in log depth from the networks before adaptation, on'
         ' plain surfaces, where images tell nothing',
     )
+    lasso_weight: float = option(
+        0.0,
+        'weight of the group lasso of learned groups in a depth_cell; 1e-5 in the paper of'
+        ' CondenseNet, 0 in its public code',
+    )
     solid_angle: bool = option(True, 'weight pixels by their solid angle')
 
     def __post_init__(self):
@@ -107,14 +114,9 @@ def _both(triplets):
     return jnp.concatenate([triplets[:, 0], triplets[:, 2]])
 
 
-def _seen(image, directions):
-    """The nearest pixels of a camera's mask or depth [H, W] in directions [..., 3]."""
-    return sphere.sample_equirect(image[..., None], directions, method='nearest')[..., 0]
-
-
 def _counting(mask, directions):
     """Where directions [B, F, h, w, 3] show what counts by one mask [H, W] or B masks [B, H, W]."""
-    return _seen(mask, directions) if mask.ndim == 2 else jax.vmap(_seen)(mask, directions)
+    return seen(mask, directions) if mask.ndim == 2 else jax.vmap(seen)(mask, directions)
 
 
 def _synthesize(frames, disparity, motion, view, mask, grid):
@@ -167,49 +169,6 @@ def _compare(views, hidden, images, weights, share, config, pad):
             )
         total = total + losses.weighted_mean(errors, _halve(weights[..., None], times)[..., 0])
     return total / config.pyramid
-
-
-def _log_error(
-    depth, disparity, view, weights, grid, importance=1.0, *, confidence=None, share=None
-):
-    """Mean |log disparity| difference to known depth, and the unit of the prediction.
-
-    Args:
-        depth: [B, H, W] range in the cameras' frames, 0 where unknown.
-        disparity: [B, F, h, w] predicted, mean 1.
-        view: [B, 3, 3].
-        weights: [B, F, h, w], 0 where masked.
-        grid: `Grid`.
-        importance: [B, F, h, w] factor of each pixel's error.
-        confidence: [B, H, W] in [0, 1] of the depth; what is less sure counts less, not relative to
-            the rest of the image but altogether. None: all depth is sure.
-        share: [B] factor of each example's error, or None.
-
-    Returns:
-        (scalar, [B] units of the prediction in a unit of the depth).
-    """
-    rays = jax.vmap(rigid.rotate, in_axes=(0, None))(view, grid.rays)
-    seen = jax.vmap(_seen)(depth, rays)
-    every, weights = weights, jnp.where(seen > 0, weights, 0.0)
-    if confidence is not None:
-        sure = jnp.where(seen > 0, jax.vmap(_seen)(confidence, rays), 0.0)
-        weights, importance = weights * sure, importance * sure
-    known = jnp.where(seen > 0, 1 / jnp.where(seen > 0, seen, 1.0), 0.0)
-    # Both disparities have the mean 1 over the known pixels; where there are none, the means are 0
-    # and the ratio is not used.
-    mean = lambda x: (
-        (x * weights).sum(axis=(1, 2, 3), keepdims=True)
-        / jnp.maximum(weights.sum(axis=(1, 2, 3), keepdims=True), 1e-6)
-    )
-    unit, mine = (jnp.maximum(mean(x), 1e-6) for x in (known, disparity))
-    true = jnp.where(seen > 0, known / unit, 1.0)
-    ratio = jnp.where(seen > 0, disparity / mine / true, 1.0)
-    errors = importance * jnp.abs(jnp.log(ratio))
-    if share is not None:
-        errors = errors * share[:, None, None, None]
-    counted = weights if confidence is None else every
-    unit = jax.lax.stop_gradient(unit / mine)
-    return losses.weighted_mean(errors, counted), unit[:, 0, 0, 0]
 
 
 def _motion_error(true, unit, motion, view, share=None):
@@ -307,7 +266,7 @@ def objective(
                 f'truth_weight is {config.truth_weight}, but this footage has no depth and poses to'
                 ' learn from; accepted: 0'
             )
-        depth_error, unit = _log_error(
+        depth_error, unit = log_error(
             truth.depth,
             disparities[0],
             view,
@@ -321,8 +280,11 @@ def objective(
         terms['truth_pose'] = 10 * config.truth_weight * motion_error
     if config.prior_weight and truth is not None and truth.prior is not None:
         plain = losses.plainness(target, pad=pad)
-        error, _ = _log_error(truth.prior, disparities[0], view, weights, grid, plain)
+        error, _ = log_error(truth.prior, disparities[0], view, weights, grid, plain)
         terms['prior'] = config.prior_weight * error
+    if config.lasso_weight and model.depth_cell:
+        lasso = condense.lasso(build.build(model), params['depth'])
+        terms['lasso'] = config.lasso_weight * lasso
     total = sum(terms.values())
     diagnostics = {
         'loss': total,

@@ -20,6 +20,7 @@ from common.options import option
 from common.stopping import Stop
 from pano_depth.kernels.shapes import Array, Real
 from pano_depth.learning import augment
+from pano_depth.learning.cells import build, condense
 from pano_depth.learning.model import Grid, ModelConfig, init_params, param_shapes
 from pano_depth.learning.objective import LossConfig, objective
 from pano_depth.learning.triplets import Source
@@ -119,6 +120,15 @@ def unflatten(flat: dict[str, Float[Array, ' _']], model: ModelConfig) -> dict:
         )[1](flat[name])
         for name in flat
     }
+
+
+def condense_state(state: State, model: ModelConfig, progress: float) -> State:
+    """The state with the masks of learned groups pruned as far as the progress demands."""
+    plan = build.build(model)
+    params, average = unflatten(state.params, model), unflatten(state.average, model)
+    params['depth'] = condense.prune(plan, params['depth'], progress)
+    average['depth'] = condense.prune(plan, average['depth'], progress, by=params['depth'])
+    return state._replace(params=flatten(params), average=flatten(average))
 
 
 def make_step(
@@ -228,6 +238,7 @@ def fit(
     step, stop = make_step(config, model, loss, source.sample), stop or Stop()
     key = jax.random.key(config.seed)
     examples = parallel.local_examples(config.batch_size)
+    events = condense.steps_of_events(build.build(model), config.steps)
     state, shared = parallel.replicate((state, (grid, mask, source.shared)))
     pending = deque()
 
@@ -262,6 +273,10 @@ def fit(
             batch = upcoming.result()
             upcoming = reader.submit(load, index + 1) if index + 1 < config.steps else None
             state, metrics = step(state, batch, np.int32(index), *shared)
+            if index + 1 in events:
+                state = parallel.replicate(
+                    condense_state(jax.device_get(state), model, (index + 1) / config.steps)
+                )
             pending.append((index + 1, state, metrics, stop.vote()))
             if len(pending) > 1 and settle():
                 break

@@ -102,6 +102,19 @@ def test_labels_come_with_their_frames():
     np.testing.assert_array_equal(truth.motion.rotation[0], np.eye(3))
 
 
+def test_a_target_of_which_nothing_is_sure_teaches_no_motion():
+    """Without depth, nobody knows in which unit the camera moved."""
+    unsure = labelled(1, 5)
+    unsure.labels.confidence[2] = 0
+    far = labelled(2, 5, sure=False)
+    far.labels.depth[2] = 0
+    source = FootageSource([unsure, far], batch_size=32)
+    batch = source.batch(0, range(32))
+    _, frames = numbers(batch)
+    np.testing.assert_array_equal(batch['share'], frames[:, 1] != 2)
+    assert not batch['share'].all() and batch['share'].any()
+
+
 def test_clips_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match='no clips'):
         FootageSource([], batch_size=1)

@@ -1,5 +1,6 @@
 """Paddings of the networks: where information crosses faces, and what the networks refuse."""
 
+import dataclasses
 import functools
 
 import jax
@@ -214,3 +215,14 @@ def test_pose_network_gives_a_motion_per_face_that_starts_small():
     )
     assert rotation.shape == translation.shape == (2, 6, 3)
     assert 0 < float(jnp.abs(rotation).max()) < 0.3 and 0 < float(jnp.abs(translation).max()) < 0.3
+
+
+def test_the_text_of_networks_without_a_cell_is_that_of_earlier_versions():
+    """Digests of runs hold it: a run that an earlier version began goes on."""
+    small = model.ModelConfig(face_size=16, depth_channels=(8, 8), pose_channels=(8, 8))
+    assert repr(small) == (
+        "ModelConfig(face_size=16, padding='cube', pose_mode='full', depth_channels=(8, 8),"
+        ' pose_channels=(8, 8), scales=1)'
+    )
+    cell = dataclasses.replace(small, depth_cell=('bn', 'conv3x3'))
+    assert "depth_cell=('bn', 'conv3x3')" in repr(cell) and 'depth_merge' not in repr(cell)

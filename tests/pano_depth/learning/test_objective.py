@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from pano_depth.kernels import sphere
 from pano_depth.kernels.rigid import Motion
-from pano_depth.learning import augment
+from pano_depth.learning import augment, supervised
 from pano_depth.learning import model as models
 from pano_depth.learning import objective as objectives
 from pano_depth.learning.sources import Truth
@@ -239,7 +239,7 @@ def test_an_example_without_labels_learns_from_its_images_alone():
     assert found['truth_depth'] == found['truth_pose'] == 0 and found['photometric'] > 0
 
     def term(disparity):
-        error, _ = objectives._log_error(
+        error, _ = supervised.log_error(
             zeros, disparity, UPRIGHT, grid.weights[None], grid, confidence=zeros
         )
         return error
