@@ -6,6 +6,7 @@ from common.runtime import RuntimeConfig
 from experiments import flags
 from experiments.usage import Usage
 from pano_depth.results import (
+    DepthCostConfig,
     EvaluateConfig,
     ExportDepthConfig,
     ImproveConfig,
@@ -22,13 +23,14 @@ MODES = {
     'improve': ImproveConfig,
     'export': ExportDepthConfig,
     'view': ViewConfig,
+    'cost': DepthCostConfig,
 }
 # Flags that mean something else in each mode.
 _HELP = {
     'checkpoint': (
-        'networks to start from: "default" (from the package; the default of predict, eval and'
-        ' export), "none" (fresh ones; the default of train), the workdir of a training run, or a'
-        ' .npz of --save_weights'
+        'networks to start from: "default" (from the package; the default of predict, eval, export'
+        ' and cost), "none" (fresh ones; the default of train, and of cost with a --depth_cell and'
+        ' the like), the workdir of a training run, or a .npz of --save_weights'
     ),
     'mask': (
         'what is left out since it moves along with the camera, a hand or a tripod: "auto" (predict'
@@ -48,6 +50,10 @@ USAGE = Usage(
         (
             'pano-depth --mode=view --workdir=runs/mine',
             'shows them in 3D in the browser (extra view)',
+        ),
+        (
+            'pano-depth --mode=cost --depth_cell=bn_relu,dwconv3x3,bn_relu,conv1x1',
+            'prints parameters and operations of a depth network',
         ),
     ),
     {

@@ -1,10 +1,12 @@
 """Depth and camera motion from 360-degree video: training, evaluation, prediction, export.
 
     python experiments/depth_main.py --flagfile=FILE --workdir=runs/clip
+    pano-depth --mode=cost --depth_cell=bn_relu,dwconv3x3,bn_relu,conv1x1 --depth_merge=add
 
 Each mode is one function of `pano_depth` and one configuration, which the flags fill in.
 """
 
+import json
 import pathlib
 import sys
 
@@ -24,13 +26,26 @@ def main() -> None:
     """Runs the mode that the flags ask for. Raises ValueError for unusable input."""
     from experiments.depth_flags import MODES
 
+    config = flags.build(MODES[FLAGS.mode])
+    if FLAGS.mode == 'cost':
+        print_cost(config)
+        return
     if not FLAGS.workdir:
         raise ValueError(entry.NO_WORKDIR)
-    config = flags.build(MODES[FLAGS.mode])
     if FLAGS.mode == 'view':
         view(config)
         return
     compute(config)
+
+
+def print_cost(config) -> None:
+    """--mode=cost: prints a line of JSON; it takes no accelerator, and writes nothing."""
+    import jax
+
+    from pano_depth.results.deployment import depth_cost
+
+    jax.config.update('jax_platforms', 'cpu')
+    print(json.dumps(depth_cost(config)))
 
 
 def compute(config) -> None:
@@ -71,10 +86,27 @@ def view(config) -> None:
     page.wait()
 
 
+def needs_workdir(argv) -> bool:
+    """Whether a command line and its flagfiles ask for a mode that has a --workdir.
+
+    Args:
+        argv: name of the program and arguments.
+    """
+    values = absl_flags.FlagValues()
+    for name, default in (('mode', None), ('flagfile', '')):
+        absl_flags.DEFINE_string(name, default, '', flag_values=values)
+    try:
+        values(list(argv), known_only=True)
+    except (absl_flags.Error, ValueError):
+        return True
+    return values.mode != 'cost'
+
+
 def run() -> None:
     """Entry point of the console script `pano-depth`."""
     # Before the imports that take seconds.
-    entry.require_workdir(sys.argv)
+    if needs_workdir(sys.argv):
+        entry.require_workdir(sys.argv)
     from experiments import depth_flags
 
     depth_flags.define()

@@ -14,6 +14,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         'learning': ['losses'],
         'reconstruction': ['Networks', 'load_networks', 'metrics'],
         'results': [
+            'DepthCostConfig',
             'EvaluateConfig',
             'ExportDepthConfig',
             'ImproveConfig',
@@ -21,6 +22,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             'ReconstructConfig',
             'TrainConfig',
             'ViewConfig',
+            'depth_cost',
             'evaluate',
             'export_depth',
             'improve',

@@ -7,8 +7,19 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=['cloud', 'export', 'onnx_depth', 'panels', 'ply', 'predict', 'report', 'steps'],
+    submodules=[
+        'cloud',
+        'deployment',
+        'export',
+        'onnx_depth',
+        'panels',
+        'ply',
+        'predict',
+        'report',
+        'steps',
+    ],
     submod_attrs={
+        'deployment': ['DepthCostConfig', 'depth_cost'],
         'evaluate_job': ['EvaluateConfig', 'evaluate'],
         'export_job': ['ExportDepthConfig', 'export_depth'],
         'reconstruct_job': ['ReconstructConfig', 'reconstruct'],

@@ -1,10 +1,14 @@
 """The depth network as a file: a panorama goes in, its depth comes out.
 
 Everything between the two is inside the file: shrinking, resampling to the faces of the cube, the
-network with its padding, resampling back.
+deployed network with its padding, resampling back.
 """
 
+import functools
 import hashlib
+import pathlib
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,51 +16,22 @@ import numpy as np
 
 from common import export
 from common.onnx_graph import Port
-from pano_depth.kernels import cube
 from pano_depth.learning import model as models
 from pano_depth.reconstruction import infer
 from pano_depth.results import onnx_depth
+from pano_depth.results.deployment import network as deployment
+from pano_depth.results.deployment.network import deployed, random_params, rows_of
 
-LARGEST = 512  # rows if none are asked for, as in prediction
 
+def _trained_function(params, config, height):
+    """The JAX function from frames [B, H, 2H, 3] to depth, with the network as it is trained.
 
-def rows_of(config, height=0):
-    """Rows of the panorama that an exported file takes and of the depth that it gives.
-
-    Args:
-        config: `ModelConfig`.
-        height: a multiple of the 2 * face_size rows that the network sees, since shrinking averages
-            whole blocks; 0 takes the largest one up to 512.
-
-    Raises:
-        ValueError: the height is no such multiple.
+    It shares with the deployed one only the parameters and the way from the panorama to the faces.
     """
-    own = 2 * config.face_size
-    if height % own or height < 0:
-        raise ValueError(
-            f'height is {height}; the network sees {own} rows, so that multiples of {own} are '
-            'accepted'
-        )
-    return height or max(1, LARGEST // own) * own
-
-
-def _depth_function(params, config, height):
-    """The JAX function from frames [B, H, 2H, 3] to depth [B, H, 2H]."""
-    side = config.face_size
     grid, to_depth = models.make_grid(config), infer.depth_maps(config, height)
-    table = (
-        None
-        if config.padding == 'equirect'
-        else cube.equirect_to_cube_table(2 * side, 4 * side, side)
-    )
-    block = height // (2 * side)
 
     def function(frames):
-        images = export.unit_range(frames)
-        images = images.reshape(-1, 2 * side, block, 4 * side, block, 3).mean(axis=(2, 4))
-        images = (
-            images[:, None] if table is None else cube.equirect_to_cube(images, side, table=table)
-        )
+        images = deployment.images_of(frames, config)
         disparity = models.predict_disparity(params, images, grid, config)[0][0]
         return to_depth(disparity, jnp.ones(disparity.shape[:1]))
 
@@ -100,16 +75,17 @@ def exportable(params, config, *, height=0, pixels='float32'):
         0, 256, (2, config.face_size // 2, config.face_size, 3)
     )
     example = coarse.astype(np.uint8).repeat(4 * block, axis=1).repeat(4 * block, axis=2)
-    function = _depth_function(params, config, height)
+    network = deployed(params, config, height)
+    function = functools.partial(network.function, network.weights)
     leaves = jax.tree.leaves(jax.tree.map(np.asarray, params['depth']))
 
     def write_onnx(path, facts):
-        graph = onnx_depth.DepthGraph(params['depth'], config, height)
+        graph = onnx_depth.DepthGraph(network.weights['depth'], config, height)
         graph.save(path, graph.build(frames), input=frames, output=depth, facts=facts)
 
     return export.Exportable(
         function=function,
-        reference=function,
+        reference=_trained_function(deployment.prune(params, config), config, height),
         write_onnx=write_onnx,
         input=frames,
         output=depth,
@@ -128,3 +104,79 @@ def exportable(params, config, *, height=0, pixels='float32'):
             ),
         },
     )
+
+
+def write_onnx(
+    path: str | pathlib.Path,
+    params: Mapping[str, Any] | None,
+    config: models.ModelConfig,
+    height: int = 0,
+    *,
+    pixels: str = 'float32',
+    facts: Mapping[str, str] | None = None,
+) -> None:
+    """Writes the deployed depth network as an ONNX file, whatever stands at the path.
+
+    Its input is `frames` [batch, H, 2H, 3], its output `depth` [batch, H, 2H], with a free batch.
+    The file is not compared with JAX, see `verify_onnx`.
+
+    Args:
+        path: the file.
+        params: {'depth', ...} as a training gives them; None takes `random_params`.
+        config: of the networks.
+        height, pixels: as for `exportable`.
+        facts: further text by name for the metadata of the file.
+
+    Raises:
+        ValueError: the height does not fit, `pixels` is unknown, or the package `onnx` is missing.
+    """
+    model = exportable(_or_random(params, config), config, height=height, pixels=pixels)
+    ports = {'input': str(model.input), 'output': str(model.output)}
+    model.write_onnx(pathlib.Path(path), {**ports, **model.facts, **(facts or {})})
+
+
+def verify_onnx(
+    path: str | pathlib.Path,
+    params: Mapping[str, Any] | None,
+    config: models.ModelConfig,
+    height: int = 0,
+    *,
+    pixels: str = 'float32',
+    tolerance: float = export.TOLERANCE,
+) -> float:
+    """Compares an ONNX file with JAX: with the network as it is trained, its groups pruned.
+
+    Args:
+        path: a file of `write_onnx`.
+        params, config, height, pixels: what it was written from.
+        tolerance: largest difference of a depth that is accepted, relative to the largest depth if
+            that is above 1.
+
+    Returns:
+        The largest difference, measured as for `tolerance`.
+
+    Raises:
+        ValueError: the difference is larger, or a package is missing.
+    """
+    model = exportable(_or_random(params, config), config, height=height, pixels=pixels)
+    with jax.default_matmul_precision('highest'):
+        # One call is too few to repay an optimised program, which takes twice as long to compile.
+        compiled = (
+            jax.jit(model.reference)
+            .lower(model.example)
+            .compile({'xla_backend_optimization_level': 0})
+        )
+    expected, found = np.asarray(compiled(model.example)), export.run_file(path, model.example)
+    if found.shape != expected.shape:
+        raise ValueError(f'{path}: depth is {found.shape}; that of JAX is {expected.shape}')
+    difference = float(np.abs(found - expected).max() / max(1.0, np.abs(expected).max()))
+    if not difference <= tolerance:
+        raise ValueError(
+            f'{path}: depth in ONNX Runtime differs from that of JAX by {difference:.2g}; accepted'
+            f' is {tolerance:g}'
+        )
+    return difference
+
+
+def _or_random(params, config):
+    return random_params(config) if params is None else params

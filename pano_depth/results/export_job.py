@@ -11,7 +11,13 @@ from common.run import digest_of_tree
 from pano_depth.learning import checkpoints
 from pano_depth.learning.checkpoints import ModelChoice
 from pano_depth.results import workdirs
+from pano_depth.results.deployment import network as deployment
 from pano_depth.results.export import exportable
+
+NOT_CONDENSED = (
+    'the training was stopped before its learned groups were condensed: they are pruned now, and'
+    ' the files give another depth than the network of the checkpoint'
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +78,8 @@ def export_depth(
     params, model = checkpoints.trained_model(checkpoint, config.model)
     export.check_formats(config.export.format)
     network = exportable(params, model, height=config.export_height, pixels=config.export.pixels)
+    if not deployment.is_condensed(params, model):
+        say(NOT_CONDENSED)
     digests = {'--checkpoint': digest_of_tree(params, model)}
     with export_workdir.destination(workdir, checkpoint, config, inputs=digests, **going) as folder:
         record = export.write(

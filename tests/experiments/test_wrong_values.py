@@ -35,7 +35,7 @@ def refused(values, *arguments):
         (nas_flags, '--stages=2,b', 'whole numbers, separated by commas'),
         (nas_flags, '--executor=cloud', 'serial, process, ray, slurm'),
         (nas_flags, '--mode=find', 'cost, search, train, export, serve'),
-        (depth_flags, '--mode=find', 'predict, eval, train, improve, export, view'),
+        (depth_flags, '--mode=find', 'predict, eval, train, improve, export, view, cost'),
         (depth_flags, '--overwrite=', 'true, false'),
         (depth_flags, '--port=http', 'a whole number from 1 to 65535'),
     ],

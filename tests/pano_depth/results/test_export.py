@@ -1,4 +1,4 @@
-"""Exported files give the depth of prediction, with every padding and any batch."""
+"""Exported files give the depth of prediction: every layer, every padding, any batch."""
 
 import dataclasses
 import json
@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from common import export as files
+from pano_depth.learning import checkpoints
 from pano_depth.learning import model as models
+from pano_depth.learning.cells import build, condense
 from pano_depth.reconstruction import infer
-from pano_depth.results import export
+from pano_depth.results import export, export_job
 
 onnx = pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
@@ -19,19 +21,44 @@ pytest.importorskip('flatbuffers')
 
 CUBE = models.ModelConfig(face_size=16, depth_channels=(8, 12, 8), pose_channels=(4, 4), scales=2)
 SHALLOW = dataclasses.replace(CUBE, depth_channels=(8, 12), scales=1)
+LEARNED = dataclasses.replace(
+    CUBE, depth_cell=('bn_relu', 'lgconv1x1', 'bn_relu', 'gconv3x3'), depth_expansion=2
+)
+DEPTHWISE = dataclasses.replace(
+    SHALLOW,
+    padding='zero',
+    depth_cell=('bn_relu', 'conv1x1', 'bn', 'dwconv3x3', 'none', 'conv3x3'),
+    depth_merge='add',
+    depth_blocks=(1, 2),
+)
 # Networks, rows, type of the frames, formats.
 CASES = {
     'cube': (CUBE, 64, 'uint8', ('onnx', 'stablehlo')),
     'zero': (dataclasses.replace(SHALLOW, padding='zero'), 32, 'float32', ('onnx',)),
     'equirect': (dataclasses.replace(SHALLOW, padding='equirect'), 64, 'float32', ('onnx',)),
+    'learned_groups': (LEARNED, 64, 'float32', ('onnx', 'stablehlo')),
+    'depthwise': (DEPTHWISE, 32, 'uint8', ('onnx', 'stablehlo')),
+    'equirect_cell': (
+        dataclasses.replace(
+            SHALLOW, padding='equirect', depth_cell=('none', 'gconv1x1', 'bn_relu', 'dwconv3x3')
+        ),
+        32,
+        'float32',
+        ('onnx',),
+    ),
 }
 
 
 def trained(config):
-    """Parameters far from their initial values, so that every one of them matters."""
+    """Parameters far from their initial values, so that every one matters; groups condensed."""
     rng = np.random.default_rng(4)
-    params = models.init_params(0, config)
-    return jax.tree.map(lambda leaf: np.float32(leaf + rng.normal(0, 0.2, leaf.shape)), params)
+
+    def moved(keys, leaf):
+        mask = keys[-1].key == condense.MASK
+        return leaf if mask else np.float32(leaf + rng.normal(0, 0.2, leaf.shape))
+
+    params = jax.tree_util.tree_map_with_path(moved, models.init_params(0, config))
+    return {**params, 'depth': condense.prune(build.build(config), params['depth'], 1.0)}
 
 
 def scenes(count):
@@ -121,3 +148,24 @@ def test_rows_are_the_most_that_fit(face_size, rows):
 def test_height_that_does_not_fit_is_named(height):
     with pytest.raises(ValueError, match=f'height is {height}.*multiples of 32'):
         export.exportable(trained(CUBE), CUBE, height=height)
+
+
+def test_file_without_run_directory_is_told_from_one_of_other_parameters(tmp_path):
+    path, config = tmp_path / 'network.onnx', DEPTHWISE
+    export.write_onnx(path, None, config, 32, facts={'cell': 'mine'})
+    assert export.verify_onnx(path, None, config, 32) <= 1e-4
+    facts = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+    assert facts['cell'] == 'mine' and 'frames [batch, 32, 64, 3] float32' in facts['input']
+    with pytest.raises(ValueError, match='differs from that of JAX by'):
+        export.verify_onnx(path, export.random_params(config, 1), config, 32)
+
+
+def test_network_whose_training_was_stopped_early_is_exported_with_a_warning(tmp_path, capsys):
+    path = tmp_path / 'weights.npz'
+    checkpoints.save_weights(path, models.init_params(0, LEARNED), LEARNED)
+    config = export_job.ExportDepthConfig(
+        str(path), 32, export=export_job.ExportConfig(format=('onnx',))
+    )
+    record = export_job.export_depth(tmp_path / 'run', config)
+    assert export_job.NOT_CONDENSED in capsys.readouterr().out
+    assert record['files']['model.onnx']['difference'] <= record['tolerance']
