@@ -15,6 +15,7 @@ from absl import logging
 from pano_depth.footage import geometry, media
 from pano_depth.footage.clip import Clip
 from pano_depth.footage.spherical import Spherical
+from pano_depth.footage.telemetry import Gravity
 from pano_depth.kernels.rigid import Motion
 
 ON_BAD = ('refuse', 'skip')
@@ -88,6 +89,8 @@ class Footage:
         skipped: list of (name, reason) of the frames left out; grows while reading.
         down: [3] float64 unit vector, which way is down in the world, in the camera frame of frame
             0 (x right, y down, z forward); None where the files do not say.
+        gravity: `telemetry.Gravity`, which way is down at the times of all frames; None where the
+            files do not say.
         notes: sentences about what was guessed or converted, such as another projection.
     """
 
@@ -105,6 +108,7 @@ class Footage:
     spherical: Spherical | None = None
     skipped: list = dataclasses.field(default_factory=list)
     down: np.ndarray | None = None
+    gravity: Gravity | None = None
     notes: tuple[str, ...] = ()
 
     def frames(self, *, size=None, start=0, stride=1) -> Iterator[Frame]:

@@ -85,7 +85,10 @@ def _at_rate(footage, fps):
             for frame in stream:
                 yield frame._replace(time=None)
 
-    return dataclasses.replace(footage, fps=fps, read=read)
+    gravity = footage.gravity
+    if gravity is not None:
+        gravity = gravity.paced(footage.fps / fps)
+    return dataclasses.replace(footage, fps=fps, read=read, gravity=gravity)
 
 
 def _frames(array) -> np.ndarray:

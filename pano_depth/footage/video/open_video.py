@@ -13,6 +13,7 @@ from pano_depth.footage.clip import Clip
 from pano_depth.footage.footage import BadFrames, Footage, Frame
 from pano_depth.footage.layouts.decision import Decision
 from pano_depth.footage.layouts.find_layout import decide
+from pano_depth.footage.telemetry import read_gravity
 from pano_depth.footage.video import graph, probe, reader
 from pano_depth.footage.video.probe import VideoInfo
 
@@ -71,8 +72,15 @@ def open_video(
         spherical=decision.spherical,
         skipped=bad.skipped,
         down=decision.down,
+        gravity=read_gravity(path, as_stored=_as_stored(decision)),
         notes=notes,
     )
+
+
+def _as_stored(decision):
+    """Whether panoramas are made here of two tracks of faces, as GoPro's cameras store them."""
+    conversion = decision.conversion
+    return decision.projection == 'eac' and conversion is not None and len(conversion.streams) == 2
 
 
 def _pixels_as_meant(path, info, stereo):

@@ -127,6 +127,9 @@ def _add_cloud(page, path, record, attempt):
     caption = f'{len(points):,} points in {path.name}.'
     if facts.get('scale'):
         caption += f' Scale: {facts["scale"]}.'
+    world = _dict(facts, 'world')
+    if world.get('world') == 'level' and world.get('down_from'):
+        caption += f' The world is level; down is by {world["down_from"]}.'
     if track is not None:
         caption += (
             f' The path of the camera over {len(track)} frames runs from orange to violet, its'

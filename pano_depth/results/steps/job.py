@@ -258,7 +258,10 @@ class Steps:
         if not piece.has_path:
             return None
         first = int(self.frames.indices[piece.start])
-        return world.find_down(piece, self.footage, first, self.model)
+        times = self.frames.times
+        if times is not None:
+            times = times[piece.start : piece.stop]
+        return world.find_down(piece, self.footage, first, self.model, times=times)
 
     def _scaled(self, piece, down):
         """(a piece in its last unit, facts about it)."""

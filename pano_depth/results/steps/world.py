@@ -12,6 +12,7 @@ from pano_depth.learning.model import ModelConfig
 from pano_depth.reconstruction import infer, level, validity
 from pano_depth.reconstruction.sweep.confirm import CONFIRMED
 from pano_depth.results.pieces import Piece
+from pano_depth.results.steps import gravity
 
 FIRST, LEVEL = 'first_camera', 'level'
 SAMPLES = 24  # frames by whose surfaces down is found
@@ -26,24 +27,45 @@ class Down(NamedTuple):
     Attributes:
         direction: unit vector in the world of the piece; None where nothing tells it.
         source: what told it, in words.
+        left_out: why the gravity in the files did not tell it, in words; '' where it did, or where
+            there is none.
     """
 
     direction: Float64[np.ndarray, '3'] | None
     source: str
+    left_out: str = ''
 
 
-def find_down(piece: Piece, footage: Footage, first: int, model: ModelConfig) -> Down:
+def find_down(
+    piece: Piece,
+    footage: Footage,
+    first: int,
+    model: ModelConfig,
+    *,
+    times: Float64[np.ndarray, ' frames'] | None = None,
+) -> Down:
     """Which way is down in the world of a piece with a path.
+
+    What the files say of frame 0 counts first, then the gravity that they have for all frames, then
+    the surfaces of the scene.
 
     Args:
         piece: in any unit.
-        footage: its files may say it, for frame 0.
+        footage: its files may say it, for frame 0 or for all.
         first: number in the footage of the first frame of the piece.
         model: of the networks.
+        times: of the frames of the piece, seconds after frame 0 of the footage; None where the
+            gravity of the files is not to be used.
     """
     rotations = piece.analysis.poses.rotation
     if footage.down is not None and first == 0:
         return Down(rotations[0] @ np.asarray(footage.down, np.float64), _METADATA)
+    left_out = ''
+    if times is not None and footage.gravity is not None:
+        said = gravity.find_down(footage.gravity, times, np.asarray(rotations, np.float64))
+        if said.direction is not None:
+            return Down(said.direction, said.words)
+        left_out = said.words
     count = len(rotations)
     shown = np.unique(np.linspace(0, count - 1, min(SAMPLES, count)).astype(int))
     for source, depth in _depths(piece, model):
@@ -51,8 +73,8 @@ def find_down(piece: Piece, footage: Footage, first: int, model: ModelConfig) ->
             [_patches(depth(i), piece.mask, i) for i in shown], rotations[shown]
         )
         if found is not None:
-            return Down(found.direction, source)
-    return Down(None, 'nothing: no floor or ceiling was found')
+            return Down(found.direction, source, left_out)
+    return Down(None, 'nothing: no floor or ceiling was found', left_out)
 
 
 def _patches(depth, mask, index):
@@ -107,9 +129,11 @@ def in_world(piece: Piece, world: str, found: Down) -> tuple[Piece, dict]:
         found: which way is down.
     """
     facts = {'world': world, 'down_from': found.source}
+    if found.left_out:
+        facts['gravity_left_out'] = found.left_out
     if found.direction is None:
         if world == LEVEL:
-            facts = {'world': FIRST, 'down_from': f'{found.source}, so that it could not be level'}
+            facts |= {'world': FIRST, 'down_from': f'{found.source}, so that it could not be level'}
         return piece, {'world': facts}
     poses = piece.analysis.poses
     own = poses.rotation[0].T @ found.direction

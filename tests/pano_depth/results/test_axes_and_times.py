@@ -1,5 +1,6 @@
 """Files in one set of axes, with the true times of the frames."""
 
+import dataclasses
 import subprocess
 
 import imageio_ffmpeg
@@ -12,6 +13,8 @@ from pano_depth.footage.clip import Clip
 from pano_depth.footage.config import FootageConfig
 from pano_depth.footage.footage import Footage, Frame
 from pano_depth.footage.poses import axes
+from pano_depth.footage.telemetry import Gravity
+from pano_depth.footage.telemetry.gravity import CERTAIN
 from pano_depth.kernels.rigid import Motion
 from pano_depth.learning.model import ModelConfig
 from pano_depth.reconstruction import infer
@@ -90,6 +93,14 @@ def test_a_rate_that_is_given_is_believed(tmp_path):
     images = np.zeros((2, 16, 32, 3), np.uint8)
     assert inputs.open_input(images, FootageConfig())[0].fps == Clip.fps
     assert inputs.open_input(images, FootageConfig(fps=0.5))[0].fps == 0.5
+
+
+def test_gravity_keeps_pace_with_a_rate_that_is_given():
+    vectors = np.random.default_rng(0).normal(size=(4, 3))
+    said = Gravity(np.arange(4) / 10, vectors, 'it', CERTAIN)
+    whole = dataclasses.replace(footage(), gravity=said)
+    (slower,) = inputs.open_input(whole, FootageConfig(fps=4))
+    np.testing.assert_allclose(slower.gravity.at(np.arange(4) / 4), vectors)
 
 
 def test_times_that_do_not_increase_are_not_believed(tmp_path, capsys):

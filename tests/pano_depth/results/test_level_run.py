@@ -11,6 +11,8 @@ from pano_depth import ReconstructConfig, reconstruct
 from pano_depth.footage.config import FootageConfig
 from pano_depth.footage.footage import from_clip
 from pano_depth.footage.poses import axes
+from pano_depth.footage.telemetry import Gravity
+from pano_depth.footage.telemetry import gravity as telemetry
 from pano_depth.kernels import sphere
 from pano_depth.rooms import rooms
 
@@ -62,6 +64,22 @@ def test_path_and_cloud_are_in_the_level_world(level):
     stored = axes.read_path(workdir / 'trajectory.txt')
     np.testing.assert_allclose(stored.poses.translation, result.poses.translation, atol=1e-6)
     np.testing.assert_allclose(stored.times, TIMES)
+
+
+def test_gravity_of_all_frames_levels_the_world_and_is_said(source, tmp_path):
+    truth = rooms.sample_clip(frames=len(TIMES), height=64, width=128).poses.rotation
+    level = np.array([0, 0.6, 0.8])
+    down = np.swapaxes(truth[0].T @ truth, 1, 2) @ level
+    found = Gravity(TIMES, 9.81 * down, 'the gravity in the file', telemetry.CERTAIN)
+    footage = dataclasses.replace(source, down=None, gravity=found)
+    config = dataclasses.replace(CONFIG, world='level')
+    result = reconstruct(footage, tmp_path / 'run', config)
+    said = json.loads((tmp_path / 'run' / 'run.json').read_text())['prediction']['world']
+    assert said['world'] == 'level' and said['down_from'] == 'the gravity in the file, in 4 frames'
+    assert said['tilt_deg'] == pytest.approx(53.13, abs=2) and 'gravity_left_out' not in said
+    assert (result.poses.rotation[0] @ level)[1] > np.cos(np.radians(2))
+    report = (tmp_path / 'run' / 'report.html').read_text()
+    assert 'down is by the gravity in the file, in 4 frames' in report
 
 
 def test_a_relative_path_given_back_is_not_taken_for_metres(source, level):

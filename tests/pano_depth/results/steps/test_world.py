@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from pano_depth.footage.telemetry import Gravity
+from pano_depth.footage.telemetry import gravity as telemetry
 from pano_depth.kernels import sphere
 from pano_depth.kernels.rigid import Motion
 from pano_depth.learning.model import ModelConfig
@@ -26,7 +28,7 @@ LEAN = np.stack(
 )
 PLACES = np.arange(FRAMES)[:, None] * [0.2, 0, 0.1]
 DOWN = LEAN[0].T @ [0, 1, 0]
-NOTHING = types.SimpleNamespace(down=None)
+NOTHING = types.SimpleNamespace(down=None, gravity=None)
 
 
 def depth_of(rotation, place):
@@ -68,7 +70,7 @@ def test_surfaces_tell_down_and_the_level_world_has_it(piece):
 
 
 def test_metadata_is_believed_for_the_frame_it_is_about(piece):
-    said = types.SimpleNamespace(down=np.array([0.6, 0.8, 0]))
+    said = types.SimpleNamespace(down=np.array([0.6, 0.8, 0]), gravity=None)
     found = world.find_down(piece, said, 0, MODEL)
     np.testing.assert_allclose(found.direction, [0.6, 0.8, 0], atol=1e-12)
     _, facts = world.in_world(piece, 'level', found)
@@ -76,6 +78,32 @@ def test_metadata_is_believed_for_the_frame_it_is_about(piece):
     assert facts['world']['tilt_deg'] == pytest.approx(36.87, abs=0.01)
     # A piece behind a cut has another first camera.
     assert world.find_down(piece, said, 7, MODEL).direction @ DOWN > 0.999
+
+
+def test_gravity_of_all_frames_counts_before_the_floor(piece):
+    times, wrong = np.arange(FRAMES) / 5, np.array([0.6, 0.8, 0])
+    down = np.swapaxes(piece.analysis.poses.rotation, 1, 2) @ wrong
+    said = types.SimpleNamespace(down=None, gravity=Gravity(times, down, 'it', telemetry.CERTAIN))
+    # Of any piece, whatever its first camera is.
+    for first in (0, 7):
+        found = world.find_down(piece, said, first, MODEL, times=times)
+        np.testing.assert_allclose(found.direction, wrong, atol=1e-9)
+        assert world.in_world(piece, 'level', found)[1]['world']['down_from'] == 'it, in 3 frames'
+    # What the file says of frame 0 counts first.
+    said.down = np.array([0, 1, 0])
+    found = world.find_down(piece, said, 0, MODEL, times=times)
+    assert found.direction @ piece.analysis.poses.rotation[0][:, 1] > 1 - 1e-9
+
+
+def test_gravity_that_does_not_fit_leaves_it_to_the_floor(piece):
+    times = np.arange(FRAMES) / 5
+    said = Gravity(times, np.tile([0.6, 0.8, 0], (FRAMES, 1)), 'it', telemetry.CERTAIN)
+    said = types.SimpleNamespace(down=None, gravity=said)
+    found = world.find_down(piece, said, 0, MODEL, times=times)
+    assert np.degrees(np.arccos(found.direction @ DOWN)) < 0.3
+    facts = world.in_world(piece, 'level', found)[1]['world']
+    assert 'floor' in facts['down_from']
+    assert facts['gravity_left_out'] == 'it does not turn as the frames do'
 
 
 def test_a_world_that_cannot_be_level_is_said(piece):
