@@ -9,10 +9,12 @@
     nas-search --mode=cost --cell=bn_relu-lgconv1x1-bn_relu-gconv3x3 --skeleton=imagenet
     nas-search --mode=cost --network=condensenet-86
     nas-search --mode=cost --table
+    nas-search --task=depth --device=onnx:threads=1 --workdir=runs/depth
     nas-search --mode=serve --budget=60 --workdir=runs/served
     nas-search --mode=cost --network=condensenet-86 --device=xla:cpu,onnx:threads=1
 
-Each mode is one function of `nas` and one configuration, which the flags fill in.
+Each mode is one function of `nas` and one configuration, which the flags fill in; the search of
+depth networks is `experiments.depth_search`.
 """
 
 import json
@@ -46,6 +48,8 @@ def main(values: absl_flags.FlagValues = FLAGS) -> int:
     # A named network without a mode asks for its costs.
     counts = values.cell or values.network or values.table is True
     mode = values.mode or ('cost' if counts else 'search')
+    if values.task == nas_flags.DEPTH:
+        nas_flags.depth_config(mode, values)
     if mode == 'cost':
         return print_cost(values)
     if mode != 'train' and values.coordinator_address is not None:
@@ -102,7 +106,10 @@ def run_job(mode: str, values: absl_flags.FlagValues) -> int:
                 overwrite=values.overwrite,
             )
         else:
-            found = nas.run_search(config, values.workdir, stop=stop, overwrite=values.overwrite)
+            search = nas.run_search
+            if values.task == nas_flags.DEPTH:
+                from experiments.depth_search.job import search_depth as search
+            found = search(config, values.workdir, stop=stop, overwrite=values.overwrite)
             code = 0 if found.front() else NOTHING_FEASIBLE
         parallel.wait_for_all()
     return code

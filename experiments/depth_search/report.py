@@ -1,0 +1,163 @@
+"""What the report of a search of depth networks shows besides that of any search.
+
+Panels: what each network of the front sees in one unseen room, on one scale of colours. Flagfiles:
+how each outstanding network is trained to the end.
+"""
+
+import pathlib
+import shlex
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from common import options
+from common.run import atomic_path
+from experiments.depth_search.cell import model_of
+from experiments.depth_search.config import DepthSearchConfig
+from experiments.depth_search.frames import Frames
+from experiments.depth_search.task import prediction_path
+from nas.search.evaluations import Evaluation
+from nas.search.report import words
+from pano_depth.learning.model import ModelConfig
+from pano_depth.results.panels import depth_colors, depth_range
+from pano_depth.rooms import pano_rooms
+
+PANELS_FILE = 'panels.png'
+_COLUMNS = 3
+_BESIDE = ('latency_ms', 'memory_mb')  # what stands beside the error, where it was measured
+_MOST = 16  # networks that are shown
+_RECIPE = pathlib.Path(__file__).resolve().parents[1] / 'flagfiles' / 'weights_cpu.flags'
+
+
+class DepthReport:
+    """The parts of the report of one search."""
+
+    def __init__(self, config: DepthSearchConfig, workdir, unseen: Frames):
+        """Takes what they are made of.
+
+        Args:
+            config: of the search.
+            workdir: of the search, as its user wrote it.
+            unseen: the unseen rooms, the first of which is shown.
+        """
+        self._config, self._named = config, str(workdir).rstrip('/')
+        self._workdir = pathlib.Path(workdir).expanduser()
+        self._image, self._depth = unseen.images[0], np.float32(unseen.depth[0])
+
+    def next_steps(self, role: str) -> list[tuple[str, str]]:
+        """The commands that train the network of a role to the end, and export it."""
+        name = role.replace(' ', '_')
+        target = f'{self._named}-{name}'
+        train = ['pano-depth', f'--flagfile={self._named}/{name}.flags', f'--workdir={target}']
+        export = [
+            'pano-depth',
+            '--mode=export',
+            f'--checkpoint={target}',
+            f'--workdir={target}-onnx',
+        ]
+        return [
+            ('Train it to the end, depth and motion:', shlex.join(train)),
+            ('Export what was trained (needs the extra [export]):', shlex.join(export)),
+        ]
+
+    def blocks(self, page, search, picked) -> None:
+        """Writes the flagfiles and the panels; adds the panels to the page."""
+        for role, evaluation in picked.chosen.items():
+            text = flagfile_of(evaluation, self._config.rooms.panorama_height)
+            with atomic_path(self._workdir / f'{role.replace(" ", "_")}.flags') as temporary:
+                temporary.write_text(text)
+        # The objective beside the error, by which the front is ordered.
+        name = next((name for name in search.objectives if name != 'error'), 'error')
+        shown = [
+            (evaluation, np.load(path), picked.roles(evaluation))
+            for evaluation in sorted(search.front(), key=lambda e: e.objectives[name])
+            if (path := prediction_path(self._workdir, evaluation.cell)).exists()
+        ]
+        if not shown:
+            return
+        path = self._workdir / PANELS_FILE
+        draw(path, self._image, self._depth, shown[:_MOST])
+        page.section('Depth of a room that no network has seen')
+        page.image(
+            path,
+            f'Networks of the front by {words.title(name)}. Near is red and far is blue, on one'
+            ' scale for all pictures; AbsRel is that over all unseen rooms.',
+            alt='A room, its true depth, and the depth that the networks of the front see.',
+        )
+
+
+def draw(
+    path: pathlib.Path,
+    image: np.ndarray,
+    truth: np.ndarray,
+    shown: Sequence[tuple[Evaluation, np.ndarray, Sequence[str]]],
+) -> None:
+    """Draws a room, its depth, and the depth that networks see in it, on one scale of colours.
+
+    Args:
+        path: of the PNG file.
+        image: [H, 2H, 3] uint8.
+        truth: [H, 2H] range in metres, 0 where there is none.
+        shown: (network, its depth [H, 2H] in any unit, its roles).
+    """
+    low, high = depth_range(truth)
+    true = depth_colors(truth, low=low, high=high)
+    panels = [
+        (image, 'room', ''),
+        (true, f'true depth, colours from {low:.2g} to {high:.2g} m', ''),
+    ]
+    for evaluation, depth, roles in shown:
+        known = truth > 0
+        scaled = np.float32(depth) * np.median(truth[known]) / np.median(np.float32(depth)[known])
+        values = [
+            words.quantity(evaluation.objectives[name], name)
+            for name in ('error', *_BESIDE)
+            if name in evaluation.objectives
+        ]
+        title = f'AbsRel {", ".join(values)}'
+        below = '\n'.join([str(evaluation.cell), ', '.join(roles)])
+        panels.append((depth_colors(scaled, low=low, high=high), title, below))
+    rows = -(-len(panels) // _COLUMNS)
+    figure = Figure(figsize=(4.2 * _COLUMNS, 2.65 * rows), layout='constrained')
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, _COLUMNS, squeeze=False).ravel()
+    for axis in axes:
+        axis.set_axis_off()
+    for axis, (picture, title, below) in zip(axes, panels):
+        axis.imshow(picture, interpolation='nearest')
+        axis.set_title(title, fontsize=9)
+        axis.text(0.5, -0.03, below, fontsize=6, ha='center', va='top', transform=axis.transAxes)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format='png', dpi=110)
+
+
+def flagfile_of(evaluation: Evaluation, panorama_height: int) -> str:
+    """A flagfile that trains a found network as the weights of the package were trained.
+
+    Args:
+        evaluation: of the network.
+        panorama_height: rows of the panoramas of the search; the training renders rooms of at least
+            this size.
+    """
+    model, usual = (options.values_of(c) for c in (model_of(evaluation.cell), ModelConfig()))
+    lines = [f'# The network {evaluation.cell}, trained to the end: pano-depth --flagfile=...']
+    for name, value in model.items():
+        if value != usual[name] or name == 'face_size':
+            lines += options.flag_lines(name, value)
+    given = {line.partition('=')[0] for line in lines}
+    for line in _RECIPE.read_text().splitlines():
+        name = line.partition('=')[0]
+        if line.startswith('--rooms='):
+            line = f'--rooms={_rooms(panorama_height)}'
+        if line.startswith('--') and name not in given:
+            lines.append(line)
+    return '\n'.join(lines) + '\n'
+
+
+def _rooms(panorama_height: int) -> str:
+    """The smallest set of rooms of all sizes that has the rows of the search."""
+    sizes = [c.height for c in pano_rooms.PanoRooms.BUILDER_CONFIGS if c.name.endswith('_roomy')]
+    rows = min((size for size in sizes if size >= panorama_height), default=max(sizes))
+    return f'{rows}x{2 * rows}_roomy'
