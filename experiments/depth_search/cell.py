@@ -1,7 +1,9 @@
 """A depth network as one line of text: the ops of its cell, and the choices beside the cell.
 
-`bn_relu-dwconv3x3-bn_relu-conv1x1@m-b1-f32-concat` names the ops, the widths of the levels, how
-many cells a level has, the pixels along a face of the cube, and how the decoder joins features.
+`bn_relu-dwconv3x3-bn_relu-conv1x1@m-b1-f32-add-strided` names the ops, the widths of the levels,
+how many cells a level has, the pixels along a face of the cube, how the decoder joins features, and
+what halves the faces. `handmade@m-f32` is the network of the package, whose blocks were made by
+hand.
 """
 
 import dataclasses
@@ -18,9 +20,11 @@ WIDTHS = {
 }
 # Cells of each level of the encoder but the finest one, which has none.
 BLOCKS = {'b1': 1, 'b2': 2, 'b3': 3}
-MERGES = ('concat', 'add')
+MERGES = ('add', 'concat')
+# What halves the faces between levels: a convolution of stride 2, or the mean of 2 x 2 pixels.
+DOWNS = {'strided': 'conv', 'pooled': 'pool'}
 HANDMADE = 'handmade'  # in place of ops: the blocks of `networks.DepthNet`
-_NAMED = {'widths': WIDTHS, 'blocks': BLOCKS, 'merge': MERGES}
+_NAMED = {'widths': WIDTHS, 'blocks': BLOCKS, 'merge': MERGES, 'down': DOWNS}
 _POSE_CHANNELS = (16, 32, 64, 128)
 
 
@@ -34,6 +38,7 @@ class DepthCell:
         blocks: one of `BLOCKS`.
         face: pixels along a face of the cube.
         merge: one of `MERGES`.
+        down: one of `DOWNS`.
 
     Raises:
         ValueError: on creation, for tokens or choices that do not exist; the message says which
@@ -44,15 +49,14 @@ class DepthCell:
     widths: str = 'm'
     blocks: str = 'b1'
     face: int = 32
-    merge: str = 'concat'
+    merge: str = MERGES[0]
+    down: str = 'strided'
 
     def __post_init__(self):
         if not self.handmade:
             Cell(self.ops)
-        elif (self.blocks, self.merge) != ('b1', 'concat'):
-            raise ValueError(
-                f'{HANDMADE} has {self.blocks} and {self.merge}; accepted: b1 and concat'
-            )
+        elif (self.blocks, self.merge, self.down) != ('b1', MERGES[0], 'strided'):
+            raise ValueError(f'{HANDMADE} has widths and a face, but none of the other choices')
         for name, accepted in _NAMED.items():
             if getattr(self, name) not in accepted:
                 raise ValueError(
@@ -65,7 +69,8 @@ class DepthCell:
             )
 
     def __str__(self) -> str:
-        return f'{"-".join(self.ops)}@{"-".join(self.choices)}'
+        shown = self.choices[::2][:2] if self.handmade else self.choices
+        return f'{"-".join(self.ops)}@{"-".join(shown)}'
 
     @property
     def handmade(self) -> bool:
@@ -91,7 +96,7 @@ class DepthCell:
     @property
     def choices(self) -> tuple[str, ...]:
         """The choices beside the cell, as texts."""
-        return self.widths, self.blocks, f'f{self.face}', self.merge
+        return self.widths, self.blocks, f'f{self.face}', self.merge, self.down
 
 
 def parse(text: str, face: int = DepthCell.face) -> DepthCell:
@@ -99,7 +104,7 @@ def parse(text: str, face: int = DepthCell.face) -> DepthCell:
 
     Args:
         text: ops joined by hyphens, `@`, and choices joined by hyphens in any order; choices that
-            are left out are m, b1, `face` and concat.
+            are left out are m, b1, `face`, add and strided.
         face: pixels along a face where the text names none.
 
     Raises:
@@ -124,7 +129,7 @@ def _choice(text: str) -> tuple[str, str | int]:
         return 'face', int(text[1:])
     raise ValueError(
         f'choice {text!r} is unknown; accepted: widths {", ".join(WIDTHS)}; blocks'
-        f' {", ".join(BLOCKS)}; faces such as f32; {" or ".join(MERGES)}'
+        f' {", ".join(BLOCKS)}; faces such as f32; {" or ".join(MERGES)}; {" or ".join(DOWNS)}'
     )
 
 
@@ -150,6 +155,7 @@ def model_of(cell: DepthCell) -> ModelConfig:
             'depth_cell': cell.ops,
             'depth_blocks': (0,) + (BLOCKS[cell.blocks],) * (levels - 1),
             'depth_merge': cell.merge,
+            'depth_down': DOWNS[cell.down],
         }
     )
     return ModelConfig(

@@ -5,8 +5,11 @@ import functools
 import math
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from experiments.depth_search.cell import (
     BLOCKS,
+    DOWNS,
     MERGES,
     WIDTHS,
     DepthCell,
@@ -50,7 +53,13 @@ class DepthSpace(Space):
             ValueError: nothing is left of a choice, or a run of tokens holds a choice.
         """
         faces = tuple(f'f{face}' for face in faces_of(panorama_height))
-        every = {'widths': tuple(WIDTHS), 'blocks': tuple(BLOCKS), 'face': faces, 'merge': MERGES}
+        every = {
+            'widths': tuple(WIDTHS),
+            'blocks': tuple(BLOCKS),
+            'face': faces,
+            'merge': MERGES,
+            'down': tuple(DOWNS),
+        }
         names = {text for texts in every.values() for text in texts}
         for text in forbid:
             if '-' in text and names & set(text.split('-')):
@@ -66,7 +75,7 @@ class DepthSpace(Space):
                     f'--forbid={",".join(forbid)} leaves no {name} of {", ".join(texts)}'
                 )
         self.vocabulary = (*NORMS, *CONVS, *sorted(names))
-        first = {'widths': 'm', 'blocks': 'b1', 'face': faces[0], 'merge': 'concat'}
+        first = dict(zip(every, DepthCell(face=int(faces[0][1:])).choices))
         self.root = _with(
             DepthCell(),
             {name: _nearest(first[name], every[name], self._offered[name]) for name in every},
@@ -82,6 +91,14 @@ class DepthSpace(Space):
         if not cell.level:
             return tuple(grown)
         return tuple(near for one in grown for near in (one, *self._moved(one, steps=1)))
+
+    def sample(self, random: np.random.Generator) -> DepthCell:
+        """A random cell: a random number of random ops, and any choices; maybe incomplete."""
+        pick = lambda texts: texts[random.integers(len(texts))]
+        count = random.integers(1, self.levels + 1)
+        ops = tuple(pick(CONVS if place % 2 else NORMS) for place in range(count))
+        chosen = {name: pick(offered) for name, offered in self._offered.items()}
+        return _with(dataclasses.replace(self.root, ops=ops), chosen)
 
     def _moved(self, cell: DepthCell, *, steps: int) -> Iterator[DepthCell]:
         """Cells with one other choice, at most so many steps away."""

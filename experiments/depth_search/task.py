@@ -18,6 +18,7 @@ from experiments.depth_search.space import faces_of
 from experiments.depth_search.training import DepthResult
 from nas.search.rungs import Rungs
 from pano_depth.learning.cells import build, cost
+from pano_depth.learning.model import ModelConfig
 
 PREDICTIONS = 'predictions'  # folder of the depth that candidates see in the first unseen frame
 
@@ -26,7 +27,7 @@ PREDICTIONS = 'predictions'  # folder of the depth that candidates see in the fi
 class DepthJob:
     """One candidate for an executor; `training.train` explains the fields."""
 
-    cell: DepthCell
+    model: ModelConfig
     rooms: RoomsConfig
     recipe: DepthRecipe
     seed: int
@@ -41,13 +42,7 @@ def run_job(job: DepthJob) -> DepthResult:
     """
     frames, unseen = open_frames(job.rooms)
     return training.train(
-        model_of(job.cell),
-        job.recipe,
-        frames,
-        unseen,
-        seed=job.seed,
-        rungs=job.rungs,
-        costs=job.costs,
+        job.model, job.recipe, frames, unseen, seed=job.seed, rungs=job.rungs, costs=job.costs
     )
 
 
@@ -96,7 +91,7 @@ class DepthTask:
     ) -> DepthJob:
         """Everything that `run` needs."""
         del measured
-        return DepthJob(cell, self.rooms, self.recipe, seed, rungs, costs)
+        return DepthJob(model_of(cell), self.rooms, self.recipe, seed, rungs, costs)
 
     def kept(self, cell: DepthCell, result: DepthResult) -> dict[str, Any]:
         """Writes the depth that the candidate sees in the first unseen frame."""

@@ -18,7 +18,7 @@ from pano_depth.learning import losses, networks
 from pano_depth.learning.cells import build, tokens
 from pano_depth.learning.cells.network import CellDepthNet
 
-_LATER = ('depth_cell', 'depth_blocks', 'depth_expansion', 'depth_merge')
+_LATER = ('depth_cell', 'depth_blocks', 'depth_expansion', 'depth_down', 'depth_merge')
 _MOST_BLOCKS, _MOST_EXPANSION = 100, 8  # more is a mistake
 
 
@@ -54,6 +54,11 @@ class ModelConfig:
     depth_expansion: int = option(
         1, 'with depth_cell: its convolutions before the last give so many times the features'
     )
+    depth_down: Literal['conv', 'pool'] = option(
+        'conv',
+        'with depth_cell: what halves the faces between two levels, a 3 x 3 convolution of stride 2'
+        ' or the mean of 2 x 2 pixels',
+    )
     depth_merge: Literal['concat', 'add'] = option(
         'concat', 'with depth_cell: how features of a level join those from below'
     )
@@ -78,12 +83,10 @@ class ModelConfig:
             raise ValueError(
                 f'depth_expansion is {self.depth_expansion}; accepted: 1 to {_MOST_EXPANSION}'
             )
-        others = self.depth_blocks, self.depth_expansion, self.depth_merge
-        if not self.depth_cell and others != ((), 1, 'concat'):
-            raise ValueError(
-                'depth_blocks, depth_expansion and depth_merge belong to a depth_cell, and there is'
-                ' none'
-            )
+        usual = {field.name: field.default for field in dataclasses.fields(self)}
+        others = [name for name in _LATER if getattr(self, name) != usual[name]]
+        if others and not self.depth_cell:
+            raise ValueError(f'{others[0]} belongs to a depth_cell, and there is none')
         if not 1 <= self.scales < len(self.depth_channels):
             raise ValueError(
                 f'scales is {self.scales}; accepted are 1 to {len(self.depth_channels) - 1} with'
@@ -96,7 +99,6 @@ class ModelConfig:
             max(len(self.depth_channels), len(self.pose_channels)),
             f'face_size={self.face_size}: the face',
         )
-
 
     def __repr__(self):
         # Digests of runs read this text. What came later stands in it only where it is used, so

@@ -1,14 +1,14 @@
-"""Compares the search on images with random search, with the same budget and the same cells.
+"""Compares a search with random search, with the same budget and the same cells.
 
     python experiments/benchmarks/search/against_random.py --output=FOLDER
         [--settings=FLAGFILE] [--budget=N] [--seeds=N]
 
-Both methods train with the settings in the flagfile of a search (by default the search on
-scikit-learn's digits), but without early stopping. The error of a cell then depends only on the
-cell and the seed, so a cell that one method has trained is not trained again for the other
-(`evaluated.jsonl`). All runs count hypervolume from one reference. Each run is a line of
-`curves.jsonl`; recorded runs are not run again. Writes table.md, table.json and curves.png. Nothing
-else should run at the same time.
+Both methods train with the settings in the flagfile of a search of images (by default that on
+scikit-learn's digits) or of depth networks (`--task=depth`), but without early stopping. The error
+of a cell then depends only on the cell and the seed, so a cell that one method has trained is not
+trained again for the other (`evaluated.jsonl`). All runs count hypervolume from one reference. Each
+run is a line of `curves.jsonl`; recorded runs are not run again. Writes table.md, table.json and
+curves.png. Nothing else should run at the same time.
 """
 
 import dataclasses
@@ -31,23 +31,35 @@ from experiments import entry, nas_flags
 from experiments.benchmarks.search.remembered import Remembered
 from experiments.benchmarks.search.searches import ERROR_FLAGS
 from experiments.benchmarks.search.tables import markdown, read_runs, write_text
+from experiments.depth_search import task as depth_task
+from experiments.depth_search.config import DepthSearchConfig
+from experiments.depth_search.space import DepthSpace
 from nas.cells import choice
-from nas.cells.cell import Cell
 from nas.devices import cache, specs
 from nas.search import loop, pareto
 from nas.search.evaluations import append_record
-from nas.search.space import CellSpace
+from nas.search.space import CellSpace, Space
 from nas.training.candidates import MEASURED, Candidates
-from nas.training.config import SearchConfig
+from nas.training.config import SearchConfig, SearchOptions
 from nas.training.search.image_task import ImageTask
+from nas.training.search.task import Task
 from nas.training.search.wishes import make_search, objectives_of
 
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt
 
 _DEFAULT_SETTINGS = pathlib.Path(__file__).resolve().parents[2] / 'flagfiles' / 'digits_cpu.flags'
-_SAME = (*ERROR_FLAGS, 'objectives', 'levels', 'device', 'keep')
-_FREE = tuple(set(options.fields_of(SearchConfig)) - set(_SAME))
+# What makes other errors, and what else has to be the same in one comparison.
+_ERRORS = {
+    SearchConfig: ERROR_FLAGS,
+    DepthSearchConfig: tuple(
+        name
+        for part in ('rooms', 'recipe')
+        for name in vars(getattr(DepthSearchConfig(), part))
+        if name != 'data_dir'
+    ),
+}
+_SAME = ('objectives', 'levels', 'device', 'keep')
 _WALKS = 10_000  # walks without a new cell that show an exhausted space
 OURS, RANDOM = 'search', 'random'
 
@@ -64,12 +76,12 @@ def define_flags() -> None:
     absl_flags.DEFINE_string('output', None, 'Folder for the results.', required=True)
 
 
-def read_settings(path) -> SearchConfig:
+def read_settings(path) -> SearchConfig | DepthSearchConfig:
     """Reads the search in a flagfile.
 
     Raises:
         ValueError: there is no such file, it holds a flag that nas-search does not have, or it is
-            not a search of images without constraints.
+            not a search of images or depth networks without constraints.
     """
     if not pathlib.Path(path).is_file():
         raise ValueError(f'--settings={path} is no file; a flagfile of nas-search is accepted')
@@ -77,32 +89,47 @@ def read_settings(path) -> SearchConfig:
     nas_flags.define(values)
     try:
         values(['', f'--flagfile={path}'])
-        config = nas_flags.search_config(values)
+        config = nas_flags.config_of('search', values)
     except (absl_flags.Error, ValueError) as error:
         raise ValueError(f'--settings={path}: {error}') from error
-    if values.mode not in (None, 'search') or config.benchmark or config.constraints:
+    if values.mode not in (None, 'search') or values.benchmark or config.constraints:
         raise ValueError(
-            f'--settings={path} has --mode={values.mode}, --benchmark={config.benchmark} and '
-            f'--constraints={",".join(config.constraints)}; a search of images without '
-            'constraints is accepted'
+            f'--settings={path} has --mode={values.mode}, --benchmark={values.benchmark} and '
+            f'--constraints={",".join(config.constraints)}; a search of images or depth networks '
+            'without constraints is accepted'
         )
     return config
 
 
-def random_cells(space: CellSpace, budget: int, seed: int) -> list[Cell]:
-    """Different cells by random growth: from the root, a random number of random ops.
+def parts_of(config: SearchConfig | DepthSearchConfig, folder: pathlib.Path) -> tuple[Space, Task]:
+    """The cells of a search, and what trains them.
 
     Args:
-        space: the cells.
+        config: of the search.
+        folder: for what candidates leave behind.
+    """
+    if isinstance(config, DepthSearchConfig):
+        (folder / depth_task.PREDICTIONS).mkdir(parents=True, exist_ok=True)
+        space = DepthSpace(config.rooms.panorama_height, levels=config.levels)
+        return space, depth_task.DepthTask(config.rooms, config.recipe, folder)
+    skeleton = choice.search_skeleton(config.dataset, config.skeleton, config.sizes)
+    task = ImageTask(
+        skeleton, config.dataset, config.recipe, config.evaluation, image_cache=config.image_cache
+    )
+    return CellSpace(skeleton, levels=config.levels), task
+
+
+def random_cells(space: Space, budget: int, seed: int) -> list:
+    """Different cells: as the space draws them, or by a random number of random ops from the root.
+
+    Args:
+        space: the cells; one with choices beside the ops has `sample(random)`.
         budget: how many; fewer come if the space has no more.
         seed: of the walks.
     """
     random, cells, misses = np.random.default_rng(seed), {}, 0
     while len(cells) < budget and misses < _WALKS:
-        cell = space.root
-        for _ in range(random.integers(1, space.levels + 1)):
-            children = space.grow(cell)
-            cell = children[random.integers(len(children))]
+        cell = space.sample(random) if hasattr(space, 'sample') else _grown(space, random)
         new = space.complete(cell) and space.key(cell) not in cells
         misses = 0 if new else misses + 1
         if new:
@@ -110,9 +137,17 @@ def random_cells(space: CellSpace, budget: int, seed: int) -> list[Cell]:
     return list(cells.values())
 
 
+def _grown(space, random):
+    cell = space.root
+    for _ in range(random.integers(1, space.levels + 1)):
+        children = space.grow(cell)
+        cell = children[random.integers(len(children))]
+    return cell
+
+
 def search_cells(
-    space: CellSpace, evaluator: Remembered, budget: int, seed: int, config: SearchConfig
-) -> list[Cell]:
+    space: Space, evaluator: Remembered, budget: int, seed: int, config: SearchOptions
+) -> list:
     """The cells that the search of the settings evaluates, batch by batch."""
     config = dataclasses.replace(config, seed=seed, budget=budget)
     search = make_search(config, space, objectives_of(config))
@@ -121,12 +156,7 @@ def search_cells(
 
 
 def run_method(
-    method: str,
-    space: CellSpace,
-    evaluator: Remembered,
-    budget: int,
-    seed: int,
-    config: SearchConfig,
+    method: str, space: Space, evaluator: Remembered, budget: int, seed: int, config: SearchOptions
 ) -> dict:
     """Runs a method once; returns its line of curves.jsonl: cells in order, their objectives."""
     if method == RANDOM:
@@ -253,17 +283,14 @@ def main() -> None:
     config = read_settings(FLAGS.settings)
     budget, folder = FLAGS.budget or config.budget, pathlib.Path(FLAGS.output)
     loop.check_budget(budget, config.planner.keep)
-    skeleton = choice.search_skeleton(config.dataset, config.skeleton, config.sizes)
-    names, space = objectives_of(config), CellSpace(skeleton, levels=config.levels)
+    names, (space, task) = objectives_of(config), parts_of(config, folder)
+    free = set(options.fields_of(type(config))) - {*_ERRORS[type(config)], *_SAME}
     options.check_same(
-        earlier_run(folder)[0], config, workdir=folder, what='comparison', free=_FREE
+        earlier_run(folder)[0], config, workdir=folder, what='comparison', free=tuple(free)
     )
     runtime.start(runtime.RuntimeConfig(config.execution.compilation_cache), join=False)
     measured, devices = set(names) & set(MEASURED), config.measuring.device
     device = specs.open_device(devices[0] if devices else 'xla') if measured else None
-    task = ImageTask(
-        skeleton, config.dataset, config.recipe, config.evaluation, image_cache=config.image_cache
-    )
     candidates = functools.partial(
         Candidates,
         task=task,

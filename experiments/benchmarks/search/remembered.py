@@ -3,7 +3,6 @@
 import pathlib
 from collections.abc import Iterator, Sequence
 
-from nas.cells.cell import Cell
 from nas.search.evaluations import (
     Evaluation,
     Failure,
@@ -13,7 +12,7 @@ from nas.search.evaluations import (
     result_of,
     to_record,
 )
-from nas.search.space import CellSpace
+from nas.search.space import Space
 
 
 class Remembered:
@@ -22,7 +21,7 @@ class Remembered:
     Has the methods of `nas.training.candidates.Candidates` that `nas.search.loop.run` wants.
     """
 
-    def __init__(self, candidates, space: CellSpace, path: pathlib.Path, seed: int):
+    def __init__(self, candidates, space: Space, path: pathlib.Path, seed: int):
         """Reads the log.
 
         Args:
@@ -41,7 +40,7 @@ class Remembered:
             if record['seed'] == seed
         }
 
-    def batch(self, cells: Sequence[Cell], history: Sequence[Evaluation] = ()) -> Iterator[tuple]:
+    def batch(self, cells: Sequence, history: Sequence[Evaluation] = ()) -> Iterator[tuple]:
         """Yields (index, `Outcome`), those of known cells first."""
         del history  # there is no early stopping that would compare with it
         known = [self._space.key(cell) in self._known for cell in cells]
@@ -57,7 +56,7 @@ class Remembered:
     def replay(self, cell, result, extra) -> None:
         """Does nothing: the log holds all evaluations."""
 
-    def _write(self, cell: Cell, outcome: Outcome) -> None:
+    def _write(self, cell, outcome: Outcome) -> None:
         result = outcome.result
         status, reason, objectives = 'ok', '', result
         if isinstance(result, Failure):
@@ -69,11 +68,11 @@ class Remembered:
         append_record(self._path, record)
         self._known[self._space.key(cell)] = record
 
-    def seconds(self, cell: Cell) -> float:
+    def seconds(self, cell) -> float:
         """How long the cell was trained, now or before."""
         return self._known[self._space.key(cell)]['seconds']
 
-    def point(self, cell: Cell, objectives: Sequence[str]) -> list[float] | None:
+    def point(self, cell, objectives: Sequence[str]) -> list[float] | None:
         """The objectives of an evaluated cell, None if it failed."""
         record = self._known[self._space.key(cell)]
         values = {**self._space.costs(cell), **record['objectives']}

@@ -130,12 +130,16 @@ def blocks_of(config: Any) -> tuple[int, ...]:
 
 
 def _append_cells(b: Builder, config) -> None:
-    """Cells on a skeleton: halved by pooling, joined by a 1 x 1 convolution from below."""
+    """Cells on a skeleton: levels that halve the faces, and 1 x 1 convolutions on the way back."""
     tokens.check_cell(config.depth_cell)
     channels, skips = config.depth_channels, []
-    x = b.conv('stem', 0, channels[0], stride=2)
+    x = b.norm_relu('stem_norm', b.conv('stem', 0, channels[0], stride=2))
     for level, (width, count) in enumerate(zip(channels, blocks_of(config))):
-        x = b.halve(f'level{level}_pool', x) if level else x
+        if level and config.depth_down == 'pool':
+            x = b.halve(f'level{level}_pool', x)
+        elif level:
+            x = b.conv(f'level{level}_down', x, width, stride=2)
+            x = b.norm_relu(f'level{level}_down_norm', x)
         for i in range(count):
             x = _append_cell(b, f'level{level}_cell{i}', x, width, config)
         skips.append(x)

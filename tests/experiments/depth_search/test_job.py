@@ -151,9 +151,9 @@ def test_flags_reach_the_search_of_depth():
     assert nas_flags.config_of('search', _values()) == nas.SearchConfig()
 
 
-def test_the_flagfile_is_the_default_search_for_onnx_runtime():
+def test_the_flagfile_is_the_default_search_for_any_device():
     path = pathlib.Path(nas_main.__file__).parent / 'flagfiles' / 'depth_search_cpu.flags'
-    values = _values(f'--flagfile={path}')
+    values = _values(f'--flagfile={path}', '--device=onnx:threads=1')
     config, usual = nas_flags.config_of(values.mode, values), DepthSearchConfig()
     assert (config.rooms, config.recipe, config.budget) == (usual.rooms, usual.recipe, 40)
     assert config.measuring.device == ('onnx:threads=1',) and config.execution.workers == 2

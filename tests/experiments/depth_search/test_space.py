@@ -10,11 +10,11 @@ from nas.search.spaces.family import Family
 from nas.search.spaces.restricted import included_cells, restrict
 from pano_depth.learning.model import param_shapes
 
-SEPARABLE = 'bn_relu-dwconv3x3-bn_relu-conv1x1@m-b1-f32-concat'
+SEPARABLE = 'bn_relu-dwconv3x3-bn_relu-conv1x1@m-b1-f32-add-strided'
 
 
 @pytest.mark.parametrize(
-    'text', [SEPARABLE, 'none-lgconv1x1@xs-b3-f16-add', 'handmade@l-b1-f64-concat']
+    'text', [SEPARABLE, 'none-lgconv1x1@xs-b3-f16-concat-pooled', 'handmade@l-f64']
 )
 def test_a_cell_is_read_back_from_its_text(text):
     assert str(parse(text)) == text
@@ -22,7 +22,7 @@ def test_a_cell_is_read_back_from_its_text(text):
 
 def test_choices_stand_in_any_order_and_may_be_left_out():
     assert parse('bn-conv3x3@add-xs') == DepthCell(('bn', 'conv3x3'), widths='xs', merge='add')
-    assert str(parse('bn-conv3x3', face=16)) == 'bn-conv3x3@m-b1-f16-concat'
+    assert str(parse('bn-conv3x3', face=16)) == 'bn-conv3x3@m-b1-f16-add-strided'
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_choices_stand_in_any_order_and_may_be_left_out():
         ('bn-conv3x3@s-l', 'chooses widths twice: s and l'),
         ('conv3x3@s', 'a normalisation stands there'),
         ('bn-conv3x3@f20', 'face is 20 pixels; accepted: multiples of 8 from 16 on'),
-        ('handmade@add', 'handmade has b1 and add; accepted: b1 and concat'),
+        ('handmade@concat', 'handmade has widths and a face, but none of the other choices'),
     ],
 )
 def test_what_is_no_cell_is_refused_in_a_sentence(text, message):
@@ -61,12 +61,12 @@ def test_growth_appends_one_op_and_moves_one_choice_by_a_step():
     space = DepthSpace(128)
     norms = space.grow(space.root)
     assert [str(cell) for cell in norms] == [
-        f'{norm}@m-b1-f64-concat' for norm in ('bn_relu', 'bn', 'none')
+        f'{norm}@m-b1-f64-add-strided' for norm in ('bn_relu', 'bn', 'none')
     ]
     grown = space.grow(norms[0])
     # Six convolutions, each as it is, with wider or narrower levels, more blocks, a smaller face,
-    # or the other merge.
-    assert len(grown) == len(set(grown)) == 6 * 6
+    # the other merge, or means that halve the faces.
+    assert len(grown) == len(set(grown)) == 6 * 7
     for cell in grown:
         changed = sum(a != b for a, b in zip(cell.choices, space.root.choices))
         assert cell.ops[0] == 'bn_relu' and cell.level == 2 and changed <= 1
@@ -80,13 +80,18 @@ def test_mutants_differ_in_one_op_or_choice():
     cell = space.parse(SEPARABLE)
     parts = lambda one: (*one.ops, *one.choices)
     mutants = space.mutate(cell)
-    assert len(set(mutants)) == len(mutants) == 2 + 5 + 2 + 5 + 3 + 2 + 1 + 1
+    assert len(set(mutants)) == len(mutants) == 2 + 5 + 2 + 5 + 3 + 2 + 1 + 1 + 1
     assert all(sum(a != b for a, b in zip(parts(m), parts(cell))) == 1 for m in mutants)
 
 
 @pytest.mark.parametrize(
     'text',
-    [SEPARABLE, 'bn-gconv3x3-none-lgconv1x1@xs-b2-f16-add', 'handmade@s', 'bn_relu-conv3x3-bn@l'],
+    [
+        SEPARABLE,
+        'bn-gconv3x3-none-lgconv1x1@xs-b2-f16-concat-pooled',
+        'handmade@s',
+        'bn_relu-conv3x3-bn@l',
+    ],
 )
 def test_costs_count_the_parameters_of_the_network(text):
     space = DepthSpace(64)
@@ -120,7 +125,7 @@ def test_a_search_can_encode_all_cells():
 def test_forbidden_choices_and_tokens_are_left_out():
     forbid = ['m', 'add', 'conv3x3']
     space = restrict(DepthSpace(64, forbid=forbid), forbid=forbid)
-    assert str(space.root) == '@s-b1-f32-concat'
+    assert str(space.root) == '@s-b1-f32-concat-strided'
     grown = [cell for norm in space.grow(space.root) for cell in space.grow(norm)]
     assert grown and {cell.merge for cell in grown} == {'concat'}
     assert {cell.widths for cell in grown} == {'xs', 's', 'l'}
@@ -136,3 +141,12 @@ def test_forbidden_choices_and_tokens_are_left_out():
 def test_what_cannot_be_forbidden_is_refused(forbid, message):
     with pytest.raises(ValueError, match=message):
         DepthSpace(64, forbid=forbid)
+
+
+def test_random_cells_have_all_lengths_and_choices():
+    space, random = DepthSpace(64, levels=3, forbid=['xs']), np.random.default_rng(0)
+    cells = [space.sample(random) for _ in range(400)]
+    assert {cell.level for cell in cells} == {1, 2, 3}
+    assert len({cell.ops for cell in cells if cell.level == 2}) == 18
+    assert len({cell.choices for cell in cells}) == 3 * 3 * 2 * 2 * 2
+    assert {space.complete(cell) for cell in cells} == {True, False}

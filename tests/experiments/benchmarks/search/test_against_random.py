@@ -179,12 +179,26 @@ def test_flagfiles_of_searches_are_settings():
     assert (cifar.sizes.stages, cifar.sizes.growth) == ((1, 1, 1), (8, 16, 32))
 
 
+def test_a_search_of_depth_networks_has_its_own_cells_and_trainings(tmp_path):
+    folder = pathlib.Path(against_random.__file__).parents[2] / 'flagfiles'
+    config = against_random.read_settings(folder / 'depth_search_cpu.flags')
+    assert against_random.objectives_of(config) == ('error', 'latency_ms')
+    assert config.measuring.device == () and config.recipe.steps == 1000
+    space, task = against_random.parts_of(config, tmp_path)
+    cells = against_random.random_cells(space, 30, seed=0)
+    assert len({space.key(cell) for cell in cells}) == 30
+    # Choices are drawn, too, not reached step by step.
+    assert len({cell.choices for cell in cells}) > 20
+    counts = task.counts(cells[0])
+    assert counts == space.costs(cells[0]) and counts['params'] > 0
+
+
 @pytest.mark.parametrize(
     'text, message',
     [
         (None, 'is no file; a flagfile of nas-search is accepted'),
         ('--epoch=3\n', "Unknown command line flag 'epoch'"),
-        ('--mode=train\n', 'a search of images without constraints is accepted'),
+        ('--mode=train\n', 'of images or depth networks without constraints is accepted'),
         ('--constraints=params<10\n', '--constraints=params<10; a search of images'),
     ],
 )

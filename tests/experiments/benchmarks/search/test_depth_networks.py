@@ -6,10 +6,12 @@ import json
 import pytest
 
 from common import options
-from experiments.benchmarks.search import depth_networks
-from experiments.benchmarks.search.depth_networks import MADE, Search
-from experiments.depth_search.cell import parse
+from experiments.benchmarks.search import depth_networks, depth_searches
+from experiments.benchmarks.search.depth_networks import MADE
+from experiments.benchmarks.search.depth_searches import Search
+from experiments.depth_search.cell import model_of, parse
 from experiments.depth_search.config import DepthRecipe, DepthSearchConfig
+from pano_depth.learning.cells.cost import Cost
 
 FAST, GOOD = parse('bn_relu-dwconv3x3-bn_relu-conv1x1@s'), parse('bn-conv3x3@l')
 CONFIG = DepthSearchConfig(objectives=('error', 'latency_ms'))
@@ -21,18 +23,19 @@ def _search(device, **chosen):
 
 @pytest.fixture
 def rows():
-    errors = {MADE: [20.0, 22.0, 21.0], FAST: [21.5, 20.5, 21.0], GOOD: [18.0, 19.0, 17.0]}
+    made, fast, good = map(str, (MADE, FAST, GOOD))
+    errors = {made: [20.0, 22.0, 21.0], fast: [21.5, 20.5, 21.0], good: [18.0, 19.0, 17.0]}
     latencies = {
-        'onnx:threads=1': {MADE: 2.0, FAST: 0.9, GOOD: 1.9},
-        'xla': {MADE: 3.0, FAST: 3.2, GOOD: 4.0},
+        'onnx:threads=1': {made: 2.0, fast: 0.9, good: 1.9},
+        'xla': {made: 3.0, fast: 3.2, good: 4.0},
     }
-    counts = {cell: {'params': 1000, 'macs': 2e6} for cell in errors}
+    counts = dict.fromkeys(errors, Cost(1000, 3_000_000, 2_000_000))
     searches = [_search('onnx:threads=1', balanced=FAST), _search('xla', balanced=GOOD)]
     return depth_networks.make_rows(searches, errors, latencies, counts)
 
 
 def test_rows_have_means_and_deviations_over_the_seeds(rows):
-    assert [row['cell'] for row in rows] == [str(GOOD), str(MADE), str(FAST)]
+    assert [row['network'] for row in rows] == [str(GOOD), str(MADE), str(FAST)]
     assert rows[0]['error'] == 18 and rows[0]['deviation'] == 1
     assert rows[0]['roles'] == ['balanced (xla)'] and rows[1]['roles'] == []
     # Of 3 seeds with deviations 1, 1 and 0.5: the mean variance is 0.75.
@@ -58,21 +61,33 @@ def test_the_table_holds_every_network_and_device(rows):
     assert '- a verdict' in text and '| xla |' in text
 
 
+def test_other_paddings_are_further_networks(rows):
+    models = depth_networks.models_of([MADE, FAST], [FAST], ['zero'])
+    assert list(models) == [str(MADE), str(FAST), f'{FAST} zero']
+    assert models[f'{FAST} zero'] == dataclasses.replace(model_of(FAST), padding='zero')
+    # Only networks with cube padding are found for a device.
+    worse = {**rows[0], 'network': f'{GOOD} zero', 'error': 1.0}
+    searches = [_search('xla', balanced=GOOD)]
+    assert depth_networks.verdicts(searches, [*rows, worse], 0.5) == depth_networks.verdicts(
+        searches, rows, 0.5
+    )
+
+
 def test_searches_of_other_trainings_are_not_compared():
     other = dataclasses.replace(CONFIG, recipe=DepthRecipe(steps=7))
     searches = [_search('xla'), dataclasses.replace(_search('onnx'), config=other)]
     with pytest.raises(ValueError, match='--search=onnx has --steps=7, but xla has'):
-        depth_networks.check_equal(searches)
+        depth_searches.check_equal(searches)
 
 
 def test_a_finished_search_is_read_and_others_are_refused(tmp_path):
     with pytest.raises(ValueError, match='holds no search with --task=depth'):
-        depth_networks.read_search(tmp_path)
+        depth_searches.read_search(tmp_path)
     text = options.flagfile(CONFIG, mode='search', task='depth', workdir=str(tmp_path))
     (tmp_path / 'flags.txt').write_text(text)
     (tmp_path / 'run.json').write_text('{}')
     with pytest.raises(ValueError, match='is not finished'):
-        depth_networks.read_search(tmp_path)
+        depth_searches.read_search(tmp_path)
     (tmp_path / 'search.json').write_text(
         json.dumps({'chosen': {'balanced': {'cell': str(FAST), 'error': 20.0}}})
     )
@@ -83,6 +98,6 @@ def test_a_finished_search_is_read_and_others_are_refused(tmp_path):
     values = {'level': 4, 'objectives': {'error': 20.0, 'latency_ms': 0.9}, 'seconds': 1.0}
     with open(tmp_path / 'evaluations.jsonl', 'w') as file:
         file.writelines(json.dumps({**one, **values, 'reason': ''}) + '\n' for one in records)
-    found = depth_networks.read_search(tmp_path)
+    found = depth_searches.read_search(tmp_path)
     assert found.chosen == {'balanced': FAST} and found.points == [(20.0, 0.9)]
     assert found.device == 'xla' and found.config == CONFIG

@@ -65,19 +65,25 @@ def test_networks_have_the_sizes_of_their_plan(config):
 
 
 def test_a_cell_adds_its_input_where_the_width_stays():
-    plan = _cells(depth_cell=('bn_relu', 'conv3x3'), depth_channels=(8, 8, 16))
-    added = [layer.name for layer in plan if layer.op == 'add']
-    # Level 2 widens, and at the way up what is joined is wider than the result.
-    assert added == ['level1_cell0_add']
-    plan = _cells(depth_cell=('bn_relu', 'conv3x3'), depth_channels=(8, 8, 16), depth_merge='add')
-    assert [layer.name for layer in plan if layer.name.endswith('cell_add')] == [
-        'up1_cell_add',
-        'up0_cell_add',
+    fields = {'depth_cell': ('bn_relu', 'conv3x3'), 'depth_channels': (8, 8, 16)}
+    added = lambda **more: [
+        layer.name for layer in _cells(**fields, **more) if layer.name.endswith('cell0_add')
     ]
+    # Behind a mean the first cell of a level widens.
+    assert added() == ['level1_cell0_add', 'level2_cell0_add']
+    assert added(depth_down='pool') == ['level1_cell0_add']
+    # On the way back, what is joined side by side is wider than the result.
+    joined = lambda merge: [
+        layer.name
+        for layer in _cells(**fields, depth_merge=merge)
+        if layer.name.endswith('cell_add')
+    ]
+    assert joined('add') == ['up1_cell_add', 'up0_cell_add'] and joined('concat') == []
 
 
 def test_the_convolutions_before_the_last_are_wider():
-    plan = _cells(depth_cell=(*PAIR, 'none', 'conv3x3'), depth_expansion=3)
+    cell = (*PAIR, 'none', 'conv3x3')
+    plan = _cells(depth_cell=cell, depth_expansion=3, depth_down='pool')
     widths = {
         layer.name: layer.out_channels for layer in plan if layer.name.startswith('level1_cell0_')
     }
@@ -95,12 +101,27 @@ def test_costs_of_a_small_network_by_hand():
     )
     pixels = {1: 6 * 4 * 4, 2: 6 * 2 * 2}  # by level
     macs = 9 * 4 * 4 * pixels[1]  # stem
-    macs += 4 * 8 * pixels[2]  # level 1
+    macs += 9 * 4 * 8 * pixels[2]  # from level 0 to 1
+    macs += 8 * 8 * pixels[2]  # level 1
     macs += 8 * 4 * pixels[2] + 8 * 4 * pixels[1]  # lateral, and the cell of 4 + 4 channels
     macs += 9 * 4 * 4 * pixels[1]  # head
-    others = 4 * 4 * pixels[2] + 4 * pixels[2] + 8 * pixels[1] + 4 * pixels[1] + 4 * pixels[1]
-    params = 144 + (8 + 32) + 32 + (16 + 32) + 8 + (144 + 4)
+    # Rectifiers behind the stem and the way down, in both cells, before the head; biases there.
+    others = 4 * pixels[1] + 8 * pixels[2] + 8 * pixels[2] + 8 * pixels[1] + 2 * 4 * pixels[1]
+    params = (144 + 8) + (288 + 16) + (16 + 64) + 32 + (16 + 32) + 8 + (144 + 4)
     assert cost.count(build.build(config)) == cost.Cost(params, macs + others, macs)
+
+
+def test_a_mean_halves_the_faces_in_place_of_a_convolution():
+    strided, pooled = (_cells(depth_cell=PAIR, depth_down=down) for down in ('conv', 'pool'))
+    for plan in (strided, pooled):
+        deepest = [layer for layer in plan if layer.name.startswith('level2')][-1]
+        assert deepest.out_size == (6, 2, 2)
+    halved = [layer.name for layer in pooled if layer.op == 'avgpool']
+    assert halved == ['level1_pool', 'level2_pool']
+    assert not [layer for layer in strided if layer.op == 'avgpool']
+    # Two convolutions of stride 2, behind which the first cell of a level is wider.
+    more = cost.count(strided).macs - cost.count(pooled).macs
+    assert more > 9 * 8 * 12 * 6 * 16 + 9 * 12 * 16 * 6 * 4
 
 
 def test_heads_of_coarser_scales_cost_nothing():
@@ -124,8 +145,8 @@ def test_groups_of_a_normalisation_divide_its_channels(channels, groups):
         ({'depth_cell': PAIR, 'depth_blocks': (1, 1)}, 'for each of the 3 levels'),
         ({'depth_cell': PAIR, 'depth_blocks': (1, -1, 1)}, 'a number from 0 to'),
         ({'depth_cell': PAIR, 'depth_expansion': 0}, 'depth_expansion is 0; accepted: 1 to'),
-        ({'depth_blocks': (1, 1, 1)}, 'belong to a depth_cell'),
-        ({'depth_merge': 'add'}, 'belong to a depth_cell'),
+        ({'depth_blocks': (1, 1, 1)}, 'belongs to a depth_cell'),
+        ({'depth_merge': 'add'}, 'belongs to a depth_cell'),
     ],
 )
 def test_what_makes_no_network_is_refused(fields, message):
