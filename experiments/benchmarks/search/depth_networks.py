@@ -7,9 +7,9 @@ Takes finished searches (`nas-search --task=depth`) that differ in the device. A
 and the network made by hand are trained with the same seeds and steps, and measured on all devices
 in one run. Tells whether a network is better than the one made by hand on a device, and whether the
 network that was found for a device is the fastest of equals there. `--padding` trains the balanced
-networks and the one made by hand once more with other paddings: what is cube padding worth? Every training is a line of
-`trained.jsonl`; a repeated command trains no network again. Writes table.md, table.json and
-fronts.png. Nothing else should run at the same time.
+networks and the one made by hand once more with other paddings: what is cube padding worth? Every
+training is a line of `trained.jsonl`; a repeated command trains no network again. Writes table.md,
+table.json and fronts.png. Nothing else should run at the same time.
 """
 
 import dataclasses
