@@ -88,6 +88,7 @@ def finish(
         **count(last.plan)._asdict(),
         'images_per_second': ended.images_per_second,
         'test_images': len(test),
+        'classes': len(test.classes),
         'recipe': meta['recipe'],
         'device': parallel.devices_summary(),
         **(extra or {}),
@@ -101,7 +102,10 @@ def finish(
 def story(facts: dict) -> str:
     """The text that a finished training prints; `facts` is from `finish`."""
     best, rate = facts['best'], facts['images_per_second']
-    lines = [_line('last', facts['epochs'], facts), _line('best', best['epoch'], best)]
+    lines = [
+        _line('last', facts['epochs'], facts, facts),
+        _line('best', best['epoch'], best, facts),
+    ]
     lines += [facts['note']] * bool(facts['note'])
     pace = f', {words.number(rate)} images/s' if rate else ''
     return '\n'.join(
@@ -109,13 +113,11 @@ def story(facts: dict) -> str:
     )
 
 
-def _line(name: str, epoch: int, found: dict) -> str:
+def _line(name: str, epoch: int, found: dict, facts: dict) -> str:
     """A line with the errors of one of the kept networks."""
-    errors = {
-        'held-out error': found['held_out_error'],
-        'test error': found['test']['error'],
-        'top-5 test error': found['test']['top5_error'],
-    }
+    errors = {'held-out error': found['held_out_error'], 'test error': found['test']['error']}
+    if facts['classes'] > score.TOP:
+        errors['top-5 test error'] = found['test']['top5_error']
     return f'{name} (epoch {epoch}): ' + ', '.join(
         f'{what} {value:.2f} %' for what, value in errors.items() if value is not None
     )

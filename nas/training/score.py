@@ -17,6 +17,8 @@ from nas.training.batches import Data, normalise, pick
 from nas.training.data.feed import Request, StreamedData
 from nas.training.recipe import State, to_variables
 
+TOP = 5  # `top5_error` tells nothing of fewer classes
+
 
 class Scores(NamedTuple):
     """Means over a split: loss in nats, error and top-5 error in percent."""

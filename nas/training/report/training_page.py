@@ -8,6 +8,7 @@ from common.report.page import Report
 from nas.cells.architecture import Architecture
 from nas.search.report import drawing, words
 from nas.training.report.next_steps import export_command
+from nas.training.score import TOP
 
 _COSTS = ('params', 'flops', 'macs')
 
@@ -26,8 +27,10 @@ def training_page(workdir: pathlib.Path, facts: dict) -> Report:
     page = Report(f'{facts["name"]} on {facts["data"]}', subtitle=', '.join(filter(None, about)))
     run_report.add_command(page, workdir)
     page.section('Result')
+    # Of five classes, the right one is always among the first five.
+    errors = ('error', 'top5_error') if facts['classes'] > TOP else ('error',)
     rows = [
-        [name, steps, found['held_out_error'], found['test']['error'], found['test']['top5_error']]
+        [name, steps, found['held_out_error'], *(found['test'][error] for error in errors)]
         for name, steps, found in (
             ('last', facts['steps'], facts),
             ('best by held-out error', facts['best']['step'], facts['best']),
@@ -35,7 +38,9 @@ def training_page(workdir: pathlib.Path, facts: dict) -> Report:
     ]
     page.table(
         'Errors',
-        ['network', 'steps', 'held-out error, %', 'test error, %', 'top-5 test error, %'],
+        ['network', 'steps', 'held-out error, %', 'test error, %', 'top-5 test error, %'][
+            : 3 + len(errors)
+        ],
         rows,
     )
     page.facts(

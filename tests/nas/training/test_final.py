@@ -103,6 +103,9 @@ def test_last_and_best_are_scored_on_the_test_split(workdir):
     page = (workdir / 'report.html').read_text()
     shown = ('made up', f'{facts["test"]["error"]:.4g}', 'held out', 'Learning rate')
     assert [text for text in shown if text not in page] == []
+    # Of three classes the right one is always among the first five, which tells nobody anything.
+    assert facts['classes'] == 3 and 'top-5' not in page + final.story(facts)
+    assert 'top-5 test error' in final.story({**facts, 'classes': 6})
 
 
 def test_other_classes_are_refused(workdir):
