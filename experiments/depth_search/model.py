@@ -10,6 +10,9 @@ from pano_depth.learning.cells import build
 from pano_depth.learning.model import ModelConfig
 from pano_depth.results import export
 
+# Counted up when networks are deployed in another way, so that earlier measurements do not count.
+DEPLOYED = 1
+
 
 class DepthModel:
     """A depth network with random weights, see `nas.devices.base.Model`.
@@ -30,7 +33,7 @@ class DepthModel:
         """
         self._config, self._height = config, export.rows_of(config, panorama_height)
         size = config.padding, config.face_size, self._height
-        self.fingerprint = f'depth:{digest_of(repr(build.build(config)), *size)}'
+        self.fingerprint = f'depth:{digest_of(DEPLOYED, repr(build.build(config)), *size)}'
 
     @functools.cached_property
     def _params(self):

@@ -27,7 +27,7 @@ from pano_depth.rooms import pano_rooms
 PANELS_FILE = 'panels.png'
 _COLUMNS = 3
 _BESIDE = ('latency_ms', 'memory_mb')  # what stands beside the error, where it was measured
-_MOST = 16  # networks that are shown
+MOST = 14  # networks of the front that are shown
 _RECIPE = pathlib.Path(__file__).resolve().parents[1] / 'flagfiles' / 'weights_cpu.flags'
 
 
@@ -70,22 +70,38 @@ class DepthReport:
                 temporary.write_text(text)
         # The objective beside the error, by which the front is ordered.
         name = next((name for name in search.objectives if name != 'error'), 'error')
-        shown = [
-            (evaluation, np.load(path), picked.roles(evaluation))
-            for evaluation in sorted(search.front(), key=lambda e: e.objectives[name])
-            if (path := prediction_path(self._workdir, evaluation.cell)).exists()
-        ]
+        front = sorted(search.front(), key=lambda e: e.objectives[name])
+        beyond = {str(evaluation.cell) for evaluation in picked.left_out}
+        front = spread(
+            [e for e in front if str(e.cell) not in beyond], list(picked.chosen.values())
+        )
+        given = [e for e in search.given if e not in front]
+        shown = []
+        for evaluation in (*given, *front):
+            path = prediction_path(self._workdir, evaluation.cell)
+            roles = ['given'] if evaluation in given else picked.roles(evaluation)
+            if path.exists():
+                shown.append((evaluation, np.load(path), roles))
         if not shown:
             return
         path = self._workdir / PANELS_FILE
-        draw(path, self._image, self._depth, shown[:_MOST])
+        draw(path, self._image, self._depth, shown)
         page.section('Depth of a room that no network has seen')
         page.image(
             path,
-            f'Networks of the front by {words.title(name)}. Near is red and far is blue, on one'
-            ' scale for all pictures; AbsRel is that over all unseen rooms.',
+            f'Given networks, then those of the front by {words.title(name)}. Near is red and far'
+            ' is blue, on one scale for all pictures; AbsRel is that over all unseen rooms.',
             alt='A room, its true depth, and the depth that the networks of the front see.',
         )
+
+
+def spread(front: Sequence[Evaluation], named: Sequence[Evaluation]) -> list[Evaluation]:
+    """At most `MOST` networks of a front, in order: the named ones, and others evenly along it."""
+    others = [e for e in front if e not in named]
+    left = max(MOST - len(named), 0)
+    if left < len(others):
+        others = [others[i] for i in np.linspace(0, len(others) - 1, left).round().astype(int)]
+    return [e for e in front if e in named or e in others]
 
 
 def draw(

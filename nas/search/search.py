@@ -97,8 +97,9 @@ class Search:
             surrogate=surrogate,
             config=config,
             seed=seed,
-            include=included_cells(self.space, include),
+            include=(given := included_cells(self.space, include)),
         )
+        self._given = frozenset(map(self.space.key, given))
         self.history: list[Evaluation] = []
         # The cells of the batch; how many of them were handed out; their results by key.
         self._batch = []
@@ -110,6 +111,13 @@ class Search:
     def stage(self) -> str:
         """The stage of the search: 'given' while included cells come, then 'levels', 'last'."""
         return self._planner.stage
+
+    @property
+    def given(self) -> list[Evaluation]:
+        """The evaluations of included cells that gave all objectives."""
+        return [
+            e for e in self.history if e.status == 'ok' and self.space.key(e.cell) in self._given
+        ]
 
     @property
     def constraints(self) -> tuple[Constraint, ...]:

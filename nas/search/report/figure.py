@@ -68,7 +68,7 @@ def front_figure(
             entries.values(),
             entries.keys(),
             loc='outside lower center',
-            ncols=min(len(entries), 4),
+            ncols=min(len(entries), 2 * columns if columns == 1 else 4),
             fontsize=9,
             frameon=False,
         )
@@ -117,6 +117,9 @@ def _draw(plot, search, picks: Picks, across: str, up: str, *, levels, noise: No
         _bars(plot, search.front(), across, up, noise)
     if len(front):
         _front(plot, front, across, up)
+    given = _points(getattr(search, 'given', ()), across, up)
+    if len(given):
+        plot.plot(*given.T, 's', mfc='none', mec='black', ms=10, label='given (--include)')
     _mark(plot, picks, across, up)
     condition = f'chosen are cells {picks.condition}'
     for name, line in ((across, plot.axvline), (up, plot.axhline)):

@@ -85,6 +85,16 @@ def test_the_report_shows_what_networks_see_and_how_to_train_them(searched):
     assert facts['note'].startswith('The error is AbsRel in percent')
 
 
+def test_of_a_long_front_the_chosen_networks_and_some_others_are_shown():
+    front = [Evaluation(parse(f'bn-conv1x1@f{16 * n}'), 2, {}) for n in range(1, 41)]
+    named = [front[0], front[38]]
+    shown = report.spread(front, named)
+    assert len(shown) == report.MOST and shown == sorted(shown, key=front.index)
+    assert named[0] in shown and named[1] in shown
+    assert front[1] in shown and front[39] in shown, 'others from end to end'
+    assert report.spread(front[:5], []) == front[:5]
+
+
 def test_flagfiles_train_the_chosen_networks(searched):
     _, whole, _, _ = searched
     facts = json.loads((whole / 'search.json').read_text())

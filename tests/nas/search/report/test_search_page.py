@@ -166,6 +166,18 @@ def test_the_legend_explains_what_is_drawn_and_nothing_else():
     assert 'stopped early' not in texts and not any('standard error' in t for t in texts)
 
 
+def test_the_legend_lies_within_the_picture_and_given_cells_are_marked():
+    one, _ = told('error,latency_ms', usual, reference={'error': 11.0}, include=CELLS[1:2])
+    figure = front_figure(one, noise=noise.of_images(360))
+    figure.draw_without_rendering()
+    legend = figure.legends[0].get_window_extent()
+    assert legend.x0 >= 0 and legend.x1 <= figure.bbox.x1
+    (given,) = (line for line in figure.axes[0].lines if line.get_label() == 'given (--include)')
+    assert given.get_xydata().tolist() == [[usual(1)['latency_ms'], usual(1)['error']]]
+    without = front_figure(SHAPES['narrow'][0])
+    assert 'given (--include)' not in {line.get_label() for line in without.axes[0].lines}
+
+
 def test_six_objectives_fit_on_a_picture():
     figure = front_figure(SHAPES['six'][0])
     assert sum(bool(axis.get_xlabel()) for axis in figure.axes) == 5
