@@ -46,6 +46,7 @@ from pano_depth.learning.model import ModelConfig
 
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt
+from matplotlib import ticker
 
 MADE = DepthCell((HANDMADE,))
 # Latencies within this part are equal: the spread of repeated measurements.
@@ -236,7 +237,10 @@ def draw(path: pathlib.Path, searches: Sequence[Search], rows: Sequence[Mapping]
                 label='made by hand' if made else 'found here' if own else 'found elsewhere',
             )
         axis.set(xlabel=f'ms a panorama on {search.device}', ylabel='AbsRel, %', xscale='log')
-        axis.grid(alpha=0.3, which='both')
+        axis.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f'{value:g}'))
+        axis.xaxis.set_minor_formatter(ticker.NullFormatter())
+        axis.grid(alpha=0.3)
         known = dict(zip(*axis.get_legend_handles_labels()[::-1]))
         axis.legend(known.values(), known.keys())
     figure.tight_layout()
