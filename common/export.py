@@ -72,6 +72,10 @@ class Exportable:
     example: np.ndarray
     facts: Mapping[str, str]
 
+    def metadata(self) -> dict[str, str]:
+        """What stands in the metadata of a file: the facts, after those of both ports."""
+        return {'input': str(self.input), 'output': str(self.output), **self.facts}
+
 
 def pixel_port(name: str, shape: tuple[int, ...], pixels: str, meaning: str) -> Port:
     """The port of images of a type in `PIXELS`. Raises ValueError for another one."""
@@ -108,7 +112,7 @@ def write_stablehlo(function: Callable[[jax.Array], jax.Array], input: Port, pat
     pathlib.Path(path).write_bytes(exported.serialize())
 
 
-def _compute(function: Callable, images: np.ndarray) -> np.ndarray:
+def compute(function: Callable, images: np.ndarray) -> np.ndarray:
     """Results of a JAX function in full float32."""
     with jax.default_matmul_precision('highest'):
         # An optimised program compiles twice as long, which a single call does not repay.
@@ -136,10 +140,10 @@ def run_file(path, images: np.ndarray) -> np.ndarray:
         )
         return session.run(None, {session.get_inputs()[0].name: images})[0]
     require('flatbuffers')
-    return _compute(jax_export.deserialize(bytearray(path.read_bytes())).call, images)
+    return compute(jax_export.deserialize(bytearray(path.read_bytes())).call, images)
 
 
-def _difference(found: np.ndarray, expected: np.ndarray) -> float:
+def difference(found: np.ndarray, expected: np.ndarray) -> float:
     """Largest difference, divided by a largest value above 1; infinite if the shapes differ."""
     if found.shape != expected.shape:
         return np.inf
@@ -172,8 +176,8 @@ def write(
         ValueError: unknown format, missing package, or a file whose results differ from JAX's.
     """
     formats, folder = check_formats(formats), pathlib.Path(folder)
-    facts = {'input': str(model.input), 'output': str(model.output), **model.facts}
-    expected, files = _compute(model.reference, model.example), {}
+    facts, files = model.metadata(), {}
+    expected = compute(model.reference, model.example)
     with contextlib.ExitStack() as kept:
         for name in formats:
             path = folder / f'model.{name}'
@@ -182,16 +186,16 @@ def write(
                 model.write_onnx(temporary, facts)
             else:
                 write_stablehlo(model.function, model.input, temporary)
-            difference = _difference(run_file(temporary, model.example), expected)
-            if not difference <= tolerance:
+            apart = difference(run_file(temporary, model.example), expected)
+            if not apart <= tolerance:
                 raise ValueError(
                     f'{path} is not written, since its results differ from those of JAX by '
-                    f'{difference:.2g}; accepted is {tolerance:g}'
+                    f'{apart:.2g}; accepted is {tolerance:g}'
                 )
             onnx = name == 'onnx'
             files[path.name] = {
                 'bytes': temporary.stat().st_size,
-                'difference': difference,
+                'difference': apart,
                 'platforms': ['any ONNX runtime'] if onnx else PLATFORMS,
                 'checked_on': 'cpu' if onnx else jax.default_backend(),
             }

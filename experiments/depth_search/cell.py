@@ -9,6 +9,7 @@ hand.
 import dataclasses
 
 from nas.cells.cell import Cell
+from pano_depth.learning.cells import build, cost
 from pano_depth.learning.model import ModelConfig
 
 # Features of each level, the finest first; a face that cannot be halved so often drops the last.
@@ -164,3 +165,8 @@ def model_of(cell: DepthCell) -> ModelConfig:
         pose_channels=_POSE_CHANNELS[:levels],
         **fields,
     )
+
+
+def costs_of(cell: DepthCell) -> dict[str, float]:
+    """Exact costs of the deployed network. Raises ValueError for an incomplete cell."""
+    return cost.count(build.build(model_of(cell)))._asdict()

@@ -1,8 +1,10 @@
 """Frames of rendered rooms with their depth, rendered once and kept in files."""
 
+import contextlib
 import functools
 import pathlib
 import shutil
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import jax
@@ -72,7 +74,7 @@ def _open(config: RoomsConfig, first: int, count: int) -> Frames:
         _render(config, first, count, folder)
     try:
         return Frames(*(np.load(folder / f'{name}.npy', mmap_mode='r') for name in Frames._fields))
-    except (ValueError, FileNotFoundError):
+    except (ValueError, EOFError, FileNotFoundError):
         # Somebody has taken files away or cut them off.
         shutil.rmtree(folder)
         return _open(config, first, count)
@@ -86,32 +88,43 @@ def _shooter(height: int):
 
 def _render(config: RoomsConfig, first: int, count: int, folder: pathlib.Path) -> None:
     """Renders frames into a folder, which is there only once it is whole."""
-    height = config.panorama_height
-    size = (count, height, 2 * height)
-    say(f'rendering {count} rooms of {height} x {2 * height} pixels into {folder}')
-    shoot = _shooter(height)
+    size = (count, config.panorama_height, 2 * config.panorama_height)
+    say(f'rendering {count} rooms of {size[1]} x {size[2]} pixels into {folder}')
     try:
         with atomic_path(folder) as temporary:
             temporary.mkdir()
-            write = functools.partial(np.lib.format.open_memmap, mode='w+')
-            images = write(temporary / 'images.npy', dtype=np.uint8, shape=(*size, 3))
-            depth = write(temporary / 'depth.npy', dtype=np.float16, shape=size)
-            for start in range(0, count, BATCH):
-                # The last batch is filled up with the last room, so that everything compiles once.
-                numbers = first + np.minimum(np.arange(start, start + BATCH), count - 1)
-                drawn = [
-                    streams.live_window(
-                        config.rooms_seed, int(number), length=1, style=config.rooms_style
-                    )
-                    for number in numbers
-                ]
-                seen, far = shoot(jax.tree.map(lambda *parts: np.stack(parts), *drawn))
-                place = slice(start, min(start + BATCH, count))
-                images[place] = np.round(np.asarray(seen[: place.stop - start, 0]) * 255)
-                depth[place] = far[: place.stop - start, 0]
-            images.flush()
-            depth.flush()
-    except OSError:
+            with (
+                _new_array(temporary / 'images.npy', np.uint8, (*size, 3)) as images,
+                _new_array(temporary / 'depth.npy', np.float16, size) as depth,
+            ):
+                for seen, far in _rendered(config, first, count):
+                    images.write(np.round(255 * seen).astype(np.uint8).tobytes())
+                    depth.write(far.astype(np.float16).tobytes())
+    except OSError as error:
         # Another process may have put the same frames there in the meantime.
         if not folder.exists():
-            raise
+            raise OSError(error.errno, error.strerror, str(folder)) from error
+
+
+def _rendered(config: RoomsConfig, first: int, count: int) -> Iterator[tuple]:
+    """Yields (images [B, H, 2H, 3] in [0, 1], depth [B, H, 2H]) of rooms, batch by batch."""
+    shoot = _shooter(config.panorama_height)
+    for start in range(0, count, BATCH):
+        # The last batch is filled up with the last room, so that everything compiles once.
+        numbers = first + np.minimum(np.arange(start, start + BATCH), count - 1)
+        drawn = [
+            streams.live_window(config.rooms_seed, int(number), length=1, style=config.rooms_style)
+            for number in numbers
+        ]
+        shot = shoot(jax.tree.map(lambda *parts: np.stack(parts), *drawn))
+        yield tuple(np.asarray(part)[: count - start, 0] for part in shot)
+
+
+@contextlib.contextmanager
+def _new_array(path: pathlib.Path, dtype, shape: tuple[int, ...]):
+    """Opens an npy file behind its header. A map of a file would end the process on a full disk."""
+    descr = np.lib.format.dtype_to_descr(np.dtype(dtype))
+    header = {'descr': descr, 'fortran_order': False, 'shape': shape}
+    with open(path, 'wb') as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        yield file

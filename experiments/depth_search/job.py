@@ -10,12 +10,13 @@ from common.run.record import versions
 from common.stopping import Stop
 from experiments.depth_search import frames
 from experiments.depth_search.config import DepthSearchConfig
-from experiments.depth_search.report import PANELS_FILE, DepthReport
+from experiments.depth_search.report import PANELS_FILE, DepthReport, flagfile_name
 from experiments.depth_search.space import DepthSpace
 from experiments.depth_search.task import PREDICTIONS, DepthTask
 from nas.devices.measure import open_cache
 from nas.search.earlier.provenance import Provenance
 from nas.search.evaluations import Evaluation
+from nas.search.report.picks import BALANCED, role_of
 from nas.search.spaces.restricted import included_cells
 from nas.search.wishes.aims import Aims
 from nas.training.candidates import Candidates
@@ -89,6 +90,7 @@ def _prepare(config: DepthSearchConfig, workdir) -> Prepared:
     _, unseen = frames.open_frames(rooms)
     report = DepthReport(config, workdir, unseen)
     measured_on = None if device is None else device.name
+    roles = (*map(role_of, names), BALANCED)
     data = dataclasses.asdict(rooms) | {'note': _note(config)}
     return Prepared(
         space,
@@ -104,7 +106,8 @@ def _prepare(config: DepthSearchConfig, workdir) -> Prepared:
             'note': _note(config),
         },
         noise=_noise,
-        writes=(f'{PREDICTIONS}/', PANELS_FILE, '*.flags'),
+        # A user's own flagfile may lie beside these.
+        writes=(f'{PREDICTIONS}/', PANELS_FILE, *map(flagfile_name, roles)),
         write=lambda run: (run / PREDICTIONS).mkdir(exist_ok=True),
         next_steps=report.next_steps,
         blocks=report.blocks,

@@ -48,9 +48,9 @@ class DepthReport:
 
     def next_steps(self, role: str) -> list[tuple[str, str]]:
         """The commands that train the network of a role to the end, and export it."""
-        name = role.replace(' ', '_')
-        target = f'{self._named}-{name}'
-        train = ['pano-depth', f'--flagfile={self._named}/{name}.flags', f'--workdir={target}']
+        flags = flagfile_name(role)
+        target = f'{self._named}-{flags.removesuffix(".flags")}'
+        train = ['pano-depth', f'--flagfile={self._named}/{flags}', f'--workdir={target}']
         export = [
             'pano-depth',
             '--mode=export',
@@ -66,7 +66,7 @@ class DepthReport:
         """Writes the flagfiles and the panels; adds the panels to the page."""
         for role, evaluation in picked.chosen.items():
             text = flagfile_of(evaluation, self._config.rooms.panorama_height)
-            with atomic_path(self._workdir / f'{role.replace(" ", "_")}.flags') as temporary:
+            with atomic_path(self._workdir / flagfile_name(role)) as temporary:
                 temporary.write_text(text)
         # The objective beside the error, by which the front is ordered.
         name = next((name for name in search.objectives if name != 'error'), 'error')
@@ -147,6 +147,11 @@ def draw(
         axis.text(0.5, -0.03, below, fontsize=6, ha='center', va='top', transform=axis.transAxes)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format='png', dpi=110)
+
+
+def flagfile_name(role: str) -> str:
+    """The name of the flagfile that trains the network of a role."""
+    return f'{role.replace(" ", "_")}.flags'
 
 
 def flagfile_of(evaluation: Evaluation, panorama_height: int) -> str:

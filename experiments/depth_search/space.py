@@ -13,13 +13,12 @@ from experiments.depth_search.cell import (
     MERGES,
     WIDTHS,
     DepthCell,
+    costs_of,
     levels_of,
-    model_of,
     parse,
 )
 from nas.cells.cell import CONVS, NORMS
 from nas.search.space import Space
-from pano_depth.learning.cells import build, cost
 
 _SHRINKING = (1, 2, 4)  # by which the network may see less than the panorama shows
 
@@ -63,7 +62,10 @@ class DepthSpace(Space):
         names = {text for texts in every.values() for text in texts}
         for text in forbid:
             if '-' in text and names & set(text.split('-')):
-                raise ValueError(f'--forbid={text} mixes tokens and choices; forbid one of them')
+                raise ValueError(
+                    f'--forbid={text} holds a choice; runs hold tokens alone, and each choice is'
+                    ' forbidden by itself'
+                )
         self.levels = levels
         self._offered = {
             name: tuple(text for text in texts if text not in forbid)
@@ -80,7 +82,7 @@ class DepthSpace(Space):
             DepthCell(),
             {name: _nearest(first[name], every[name], self._offered[name]) for name in every},
         )
-        self.costs = functools.lru_cache(maxsize=None)(self._costs)
+        self.costs = functools.lru_cache(maxsize=None)(costs_of)
 
     def grow(self, cell: DepthCell) -> tuple[DepthCell, ...]:
         """Cells with one more op, each also with one choice moved by a step."""
@@ -142,9 +144,6 @@ class DepthSpace(Space):
     def level(self, cell: DepthCell) -> int:
         """Number of ops."""
         return cell.level
-
-    def _costs(self, cell: DepthCell) -> dict[str, float]:
-        return cost.count(build.build(model_of(cell)))._asdict()
 
     def features(self, cell: DepthCell) -> tuple[float, ...]:
         """Logarithms of the exact costs and of the face, and how often each op occurs."""

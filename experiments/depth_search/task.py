@@ -10,14 +10,14 @@ import numpy as np
 
 from common.run import atomic_path
 from experiments.depth_search import training
-from experiments.depth_search.cell import DepthCell, model_of
+from experiments.depth_search.cell import DepthCell, costs_of, model_of
 from experiments.depth_search.config import DepthRecipe, RoomsConfig
 from experiments.depth_search.frames import open_frames
 from experiments.depth_search.model import DepthModel
 from experiments.depth_search.space import faces_of
 from experiments.depth_search.training import DepthResult
 from nas.search.rungs import Rungs
-from pano_depth.learning.cells import build, cost
+from pano_depth.learning.cells import cost
 from pano_depth.learning.model import ModelConfig
 
 PREDICTIONS = 'predictions'  # folder of the depth that candidates see in the first unseen frame
@@ -78,7 +78,7 @@ class DepthTask:
 
     def counts(self, cell: DepthCell) -> dict[str, float]:
         """Exact costs of the deployed network."""
-        return cost.count(build.build(model_of(cell)))._asdict()
+        return costs_of(cell)
 
     def job(
         self,

@@ -1,7 +1,6 @@
 """Trains the depth network alone on rendered rooms, with early stopping."""
 
 import dataclasses
-import time
 from collections.abc import Callable, Iterator, Mapping
 
 import jax
@@ -13,7 +12,7 @@ from experiments.depth_search.config import DepthRecipe
 from experiments.depth_search.frames import Frames
 from experiments.depth_search.scoring import disparity, make_predictor, score
 from nas.search.rungs import Rungs
-from nas.training.search.result import Point, Result
+from nas.training.search.result import Course, Point, Result
 from pano_depth.learning import augment
 from pano_depth.learning import model as models
 from pano_depth.learning.cells import build, condense
@@ -124,33 +123,18 @@ def train(
     Raises:
         FloatingPointError: a loss or the error is not finite; the message names the step.
     """
-    start, curve, rung_errors, reason = time.monotonic(), [], [], None
+    course = Course(recipe.steps, rungs=rungs, costs=costs)
     predict = make_predictor(config, unseen.images.shape[1])
-    stops = rungs.epochs(recipe.steps) if rungs else ()
     for done, loss, average in _steps(config, recipe, frames, seed):
-        if done not in (*stops, recipe.steps):
+        if done not in (*course.stops, recipe.steps):
             continue
         params = jax.device_get(unflatten({'depth': average}, config))
         error, shown = score(predict, params, unseen)
         if not np.isfinite(error):
             raise FloatingPointError(f'the depth after step {done} is not finite')
-        curve.append(Point(done, float(loss), error))
-        if done in stops:
-            rung_errors.append(min(point.error for point in curve))
-            reason = rungs.dominated(costs or {}, len(rung_errors) - 1, rung_errors[-1])
-            if reason:
-                break
-    return DepthResult(
-        curve[-1].error,
-        time.monotonic() - start,
-        curve[-1].epoch,
-        recipe.steps,
-        tuple(curve),
-        tuple(rung_errors),
-        'stopped' if reason else 'ok',
-        reason or '',
-        shown=np.float16(shown),
-    )
+        if course.add(Point(done, float(loss), error)):
+            break
+    return course.result(DepthResult, shown=np.float16(shown))
 
 
 def _steps(config: ModelConfig, recipe: DepthRecipe, frames: Frames, seed: int) -> Iterator[tuple]:

@@ -7,7 +7,6 @@ never read.
 
 import dataclasses
 import functools
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -28,7 +27,7 @@ from nas.training import batches, recipe, score
 from nas.training.config import EvaluationConfig, RecipeConfig
 from nas.training.objectives.facts import Facts
 from nas.training.objectives.functions import OwnObjective
-from nas.training.search.result import Point, Result, candidate_seed, saving
+from nas.training.search.result import Course, Point, Result, candidate_seed, saving
 
 __all__ = ['Point', 'Result', 'candidate_seed', 'evaluate_candidate', 'run_job', 'saving']
 
@@ -73,7 +72,7 @@ def evaluate_candidate(
             not divide over the devices.
         FloatingPointError: if the loss is not finite; the message names the step.
     """
-    start = time.monotonic()
+    course = Course(config.epochs, rungs=rungs, costs=costs)
     plan = _plan_of(candidate, skeleton)
     share, split_seed = evaluation.validation_share, evaluation.split_seed
     train, validation = training_parts(dataset, share, split_seed)
@@ -85,45 +84,27 @@ def evaluate_candidate(
     ends = {
         -(-epoch * len(train) // config.batch_size): epoch for epoch in range(1, config.epochs + 1)
     }
-    stops = rungs.epochs(config.epochs) if rungs else ()
-    curve, rung_errors, reason = [], [], None
     training = recipe.train_steps(plan, config, data, state, seed=seed)
     for done, state, _ in training:
         if done not in ends:
             continue
         scores = score_of(state, held_out)
-        curve.append(Point(ends[done], scores.loss, scores.error))
-        if ends[done] in stops:
-            # The lowest error so far: the error of a single epoch at a high learning rate, or just
-            # after a pruning event, is far too high.
-            rung_errors.append(min(point.error for point in curve))
-            reason = rungs.dominated(costs or {}, len(rung_errors) - 1, rung_errors[-1])
-            if reason:
-                break
+        if course.add(Point(ends[done], scores.loss, scores.error)):
+            break
     values = {}
-    if own and not reason:
+    if own and not course.reason:
         facts = Facts(
             cell=str(candidate) if isinstance(candidate, Cell) else '',
             skeleton=skeleton,
             plan=plan,
             costs=cost.count(plan)._asdict(),
             measured=dict(measured or {}),
-            error=curve[-1].error,
-            epochs=curve[-1].epoch,
+            error=scores.error,
+            epochs=config.epochs,
             variables=jax.device_get(recipe.to_variables(state)),
         )
         values = {objective.name: objective.value(facts) for objective in own}
-    return Result(
-        curve[-1].error,
-        time.monotonic() - start,
-        curve[-1].epoch,
-        config.epochs,
-        tuple(curve),
-        tuple(rung_errors),
-        'stopped' if reason else 'ok',
-        reason or '',
-        values,
-    )
+    return course.result(own=values)
 
 
 def _plan_of(candidate: Cell | Plan, skeleton: Skeleton | None) -> Plan:

@@ -57,7 +57,7 @@ def make_scorer(
         # nothing.
         rank = (logits >= truth).sum(axis=-1) - 1
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-        values = jnp.stack([losses, rank > 0, rank > 4])
+        values = jnp.stack([losses, rank > 0, rank >= TOP])
         return jax.lax.psum((values * weights).sum(axis=-1), parallel.AXIS)
 
     compiled = parallel.data_parallel(sums)

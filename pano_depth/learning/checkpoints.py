@@ -117,12 +117,16 @@ def load_model(path: str | pathlib.Path) -> tuple[dict, ModelConfig]:
             )
         try:
             config = _config(metadata['model'])
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 f'checkpoint {path} is not one of a depth network of this version: {error}'
             ) from error
         _, saved, _ = checkpoints.restore(template(train.RecipeConfig(), config))
     return saved['average'], config
+
+
+def _as_flag(value):
+    return ','.join(map(str, value)) or 'none' if isinstance(value, tuple) else value
 
 
 def start_model(checkpoint: str, choice: Any = None) -> tuple[dict | None, ModelConfig]:
@@ -148,8 +152,9 @@ def start_model(checkpoint: str, choice: Any = None) -> tuple[dict | None, Model
         stored = getattr(config, field)
         if field not in FREE_FIELDS and value != stored:
             raise ValueError(
-                f'--{field} is {value}, the networks of --checkpoint={checkpoint} have {stored};'
-                ' leave the flag out, or take --checkpoint=none'
+                f'--{field} is {_as_flag(value)}, the networks of --checkpoint={checkpoint} have'
+                f' {_as_flag(stored)}; leave the flag out, or train fresh networks with'
+                ' --checkpoint=none'
             )
     free = {field: value for field, value in given.items() if field in FREE_FIELDS}
     return jax.tree.map(np.asarray, params), dataclasses.replace(config, **free)

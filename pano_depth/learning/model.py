@@ -68,9 +68,12 @@ class ModelConfig:
     scales: int = option(1, 'at how many resolutions depth is predicted and trained')
 
     def __post_init__(self):
-        for name in ('depth_channels', 'pose_channels'):
-            if not getattr(self, name) or any(c < 4 or c % 4 for c in getattr(self, name)):
-                raise ValueError(f'{name} is {getattr(self, name)}; expected multiples of 4')
+        for name, least in (('depth_channels', 2), ('pose_channels', 1)):
+            widths = getattr(self, name)
+            if len(widths) < least or any(width < 4 or width % 4 for width in widths):
+                raise ValueError(
+                    f'{name} is {widths}; expected multiples of 4, at least {least} of them'
+                )
         tokens.check_cell(self.depth_cell)
         if len(self.depth_blocks) not in (0, len(self.depth_channels)) or any(
             not 0 <= count <= _MOST_BLOCKS for count in self.depth_blocks
@@ -156,10 +159,17 @@ def look(
 
 
 def depth_network(config: ModelConfig, *, deployed: bool = False) -> nn.Module:
-    """The depth network, called as `networks.DepthNet`; `deployed` as in `CellDepthNet`."""
+    """The depth network, called as `networks.DepthNet`.
+
+    Args:
+        config: of the networks.
+        deployed: whether it has the finest head alone and condensed learned groups; its parameters
+            are those of `cells.condense.deploy`.
+    """
     if config.depth_cell:
         return CellDepthNet(build.build(config), config.padding, deployed)
-    return networks.DepthNet(config.depth_channels, config.padding, config.scales)
+    scales = 1 if deployed else config.scales
+    return networks.DepthNet(config.depth_channels, config.padding, scales)
 
 
 def _networks(config):

@@ -7,7 +7,7 @@ the EQUI baseline of Wang et al. 2018).
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, get_args
 
 import flax.linen as nn
@@ -122,6 +122,15 @@ def disparities(
     return unfold(bound * jnp.tanh(raw / bound))
 
 
+def per_face(
+    layer: Callable[[jax.Array], jax.Array],
+    images: Float[Array, 'batch faces height width channels'],
+) -> Float[jax.Array, 'batch faces _ _ _']:
+    """What a layer of images [N, h, w, C] makes of every face."""
+    flat = layer(images.reshape((-1,) + images.shape[2:]))
+    return flat.reshape(images.shape[:2] + flat.shape[1:])
+
+
 class Conv(nn.Module):
     """A 3 x 3 convolution after one ring of padding.
 
@@ -142,17 +151,15 @@ class Conv(nn.Module):
         self, images: Float[Array, 'batch faces height width channels']
     ) -> Float[jax.Array, 'batch faces _ _ {self.features}']:
         """Convolves; a stride of 2 halves the faces."""
-        padded = pad_faces(images, 1, self.padding)
-        flat = padded.reshape((-1,) + padded.shape[2:])
-        flat = nn.Conv(
+        layer = nn.Conv(
             self.features,
             (3, 3),
             strides=self.stride,
             padding='VALID',
             use_bias=self.bias,
             conv_general_dilated=conv.conv_general_dilated,
-        )(flat)
-        return flat.reshape(images.shape[:2] + flat.shape[1:])
+        )
+        return per_face(layer, pad_faces(images, 1, self.padding))
 
 
 class Block(nn.Module):

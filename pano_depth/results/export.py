@@ -19,8 +19,7 @@ from common.onnx_graph import Port
 from pano_depth.learning import model as models
 from pano_depth.reconstruction import infer
 from pano_depth.results import onnx_depth
-from pano_depth.results.deployment import network as deployment
-from pano_depth.results.deployment.network import deployed, random_params, rows_of
+from pano_depth.results.deployment.network import deployed, images_of, prune, random_params, rows_of
 
 
 def _trained_function(params, config, height):
@@ -31,7 +30,7 @@ def _trained_function(params, config, height):
     grid, to_depth = models.make_grid(config), infer.depth_maps(config, height)
 
     def function(frames):
-        images = deployment.images_of(frames, config)
+        images = images_of(frames, config)
         disparity = models.predict_disparity(params, images, grid, config)[0][0]
         return to_depth(disparity, jnp.ones(disparity.shape[:1]))
 
@@ -79,14 +78,14 @@ def exportable(params, config, *, height=0, pixels='float32'):
     function = functools.partial(network.function, network.weights)
     leaves = jax.tree.leaves(jax.tree.map(np.asarray, params['depth']))
 
-    def write_onnx(path, facts):
+    def save(path, facts):
         graph = onnx_depth.DepthGraph(network.weights['depth'], config, height)
         graph.save(path, graph.build(frames), input=frames, output=depth, facts=facts)
 
     return export.Exportable(
         function=function,
-        reference=_trained_function(deployment.prune(params, config), config, height),
-        write_onnx=write_onnx,
+        reference=_trained_function(prune(params, config), config, height),
+        write_onnx=save,
         input=frames,
         output=depth,
         example=example if pixels == 'uint8' else np.float32(example / 255),
@@ -131,8 +130,7 @@ def write_onnx(
         ValueError: the height does not fit, `pixels` is unknown, or the package `onnx` is missing.
     """
     model = exportable(_or_random(params, config), config, height=height, pixels=pixels)
-    ports = {'input': str(model.input), 'output': str(model.output)}
-    model.write_onnx(pathlib.Path(path), {**ports, **model.facts, **(facts or {})})
+    model.write_onnx(pathlib.Path(path), {**model.metadata(), **(facts or {})})
 
 
 def verify_onnx(
@@ -159,17 +157,8 @@ def verify_onnx(
         ValueError: the difference is larger, or a package is missing.
     """
     model = exportable(_or_random(params, config), config, height=height, pixels=pixels)
-    with jax.default_matmul_precision('highest'):
-        # One call is too few to repay an optimised program, which takes twice as long to compile.
-        compiled = (
-            jax.jit(model.reference)
-            .lower(model.example)
-            .compile({'xla_backend_optimization_level': 0})
-        )
-    expected, found = np.asarray(compiled(model.example)), export.run_file(path, model.example)
-    if found.shape != expected.shape:
-        raise ValueError(f'{path}: depth is {found.shape}; that of JAX is {expected.shape}')
-    difference = float(np.abs(found - expected).max() / max(1.0, np.abs(expected).max()))
+    expected = export.compute(model.reference, model.example)
+    difference = export.difference(export.run_file(path, model.example), expected)
     if not difference <= tolerance:
         raise ValueError(
             f'{path}: depth in ONNX Runtime differs from that of JAX by {difference:.2g}; accepted'

@@ -228,7 +228,7 @@ BAD = {
     ),
     'other_networks': (
         ('--input=footage/walk', '--checkpoint=default'),
-        '--depth_channels is (8, 8)',
+        '--depth_channels is 8,8,',
     ),
     'mask': (('--input=footage/walk', '--adapt=3', '--mask=square/000000.png'), 'mask'),
     'save_weights': (

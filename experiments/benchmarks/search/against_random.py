@@ -3,72 +3,69 @@
     python experiments/benchmarks/search/against_random.py --output=FOLDER
         [--settings=FLAGFILE] [--budget=N] [--seeds=N]
 
-Both methods train with the settings in the flagfile of a search of images (by default that on
-scikit-learn's digits) or of depth networks (`--task=depth`), but without early stopping. The error
-of a cell then depends only on the cell and the seed, so a cell that one method has trained is not
-trained again for the other (`evaluated.jsonl`). All runs count hypervolume from one reference. Each
-run is a line of `curves.jsonl`; recorded runs are not run again. Writes table.md, table.json and
-curves.png. Nothing else should run at the same time.
+Both methods begin with the cells of `--include` and train with the settings in the flagfile of a
+search of images (by default that on scikit-learn's digits) or of depth networks (`--task=depth`),
+but without early stopping. The error of a cell then depends only on the cell and the seed, so a
+cell that one method has trained is not trained again for the other (`evaluated.jsonl`). All runs
+count hypervolume from one reference. Each run is a line of `curves.jsonl`; recorded runs are not
+run again. Writes table.md, table.json and curves.png. Nothing else should run at the same time.
 """
 
 import dataclasses
 import functools
 import pathlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 # Works from a checkout, from any directory.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3]))
 
-import matplotlib
 import numpy as np
 from absl import flags as absl_flags
 
 from common import options, runtime
 from common.executors.open_executor import open_executor
-from common.run import FLAGS_FILE, atomic_path, earlier_run, write_json
+from common.patience import Unavailable
+from common.run import FLAGS_FILE, earlier_run, write_json
 from experiments import entry, nas_flags
+from experiments.benchmarks.search import depth_searches, searches
 from experiments.benchmarks.search.remembered import Remembered
-from experiments.benchmarks.search.searches import ERROR_FLAGS
-from experiments.benchmarks.search.tables import markdown, read_runs, write_text
+from experiments.benchmarks.search.tables import read_runs, write_text
+from experiments.benchmarks.search.volumes import (
+    OURS,
+    RANDOM,
+    as_markdown,
+    draw,
+    reference_of,
+    summarise,
+)
 from experiments.depth_search import task as depth_task
 from experiments.depth_search.config import DepthSearchConfig
 from experiments.depth_search.space import DepthSpace
 from nas.cells import choice
 from nas.devices import cache, specs
-from nas.search import loop, pareto
+from nas.search import loop
 from nas.search.evaluations import append_record
 from nas.search.space import CellSpace, Space
+from nas.search.spaces.restricted import included_cells
 from nas.training.candidates import MEASURED, Candidates
 from nas.training.config import SearchConfig, SearchOptions
 from nas.training.search.image_task import ImageTask
 from nas.training.search.task import Task
-from nas.training.search.wishes import make_search, objectives_of
-
-matplotlib.use('Agg')
-from matplotlib import pyplot as plt
+from nas.training.search.wishes import given, make_search, objectives_of
 
 _DEFAULT_SETTINGS = pathlib.Path(__file__).resolve().parents[2] / 'flagfiles' / 'digits_cpu.flags'
 # What makes other errors, and what else has to be the same in one comparison.
-_ERRORS = {
-    SearchConfig: ERROR_FLAGS,
-    DepthSearchConfig: tuple(
-        name
-        for part in ('rooms', 'recipe')
-        for name in vars(getattr(DepthSearchConfig(), part))
-        if name != 'data_dir'
-    ),
-}
-_SAME = ('objectives', 'levels', 'device', 'keep')
+_ERRORS = {SearchConfig: searches.ERROR_FLAGS, DepthSearchConfig: depth_searches.ERROR_FLAGS}
+_SAME = ('objectives', 'include', 'levels', 'device', 'keep')
 _WALKS = 10_000  # walks without a new cell that show an exhausted space
-OURS, RANDOM = 'search', 'random'
 
 FLAGS = absl_flags.FLAGS
 
 
 def define_flags() -> None:
     """Defines the flags, at a call only: other programs have flags of the same names."""
-    absl_flags.DEFINE_string('settings', str(_DEFAULT_SETTINGS), 'Flagfile of a search of images.')
+    absl_flags.DEFINE_string('settings', str(_DEFAULT_SETTINGS), 'Flagfile of a search.')
     absl_flags.DEFINE_integer(
         'budget', None, 'Evaluations of each run. Default: that of the settings.', lower_bound=1
     )
@@ -81,7 +78,7 @@ def read_settings(path) -> SearchConfig | DepthSearchConfig:
 
     Raises:
         ValueError: there is no such file, it holds a flag that nas-search does not have, or it is
-            not a search of images or depth networks without constraints.
+            not a search of images or depth networks without limits to what it finds.
     """
     if not pathlib.Path(path).is_file():
         raise ValueError(f'--settings={path} is no file; a flagfile of nas-search is accepted')
@@ -89,14 +86,20 @@ def read_settings(path) -> SearchConfig | DepthSearchConfig:
     nas_flags.define(values)
     try:
         values(['', f'--flagfile={path}'])
+        if values.mode not in (None, 'search'):
+            raise ValueError(f'--mode={values.mode} is no search')
         config = nas_flags.config_of('search', values)
     except (absl_flags.Error, ValueError) as error:
         raise ValueError(f'--settings={path}: {error}') from error
-    if values.mode not in (None, 'search') or values.benchmark or config.constraints:
+    # Random search knows nothing of these.
+    unfit = ['benchmark', 'constraints', 'forbid', 'prefix', 'warm_start']
+    unfit = [name for name in unfit if getattr(config, name, None)]
+    if unfit:
+        value = getattr(config, unfit[0])
+        value = value if isinstance(value, str) else ','.join(value)
         raise ValueError(
-            f'--settings={path} has --mode={values.mode}, --benchmark={values.benchmark} and '
-            f'--constraints={",".join(config.constraints)}; a search of images or depth networks '
-            'without constraints is accepted'
+            f'--settings={path} has --{unfit[0]}={value}; a search of images or depth networks '
+            f'without --{unfit[0]} is accepted'
         )
     return config
 
@@ -119,15 +122,17 @@ def parts_of(config: SearchConfig | DepthSearchConfig, folder: pathlib.Path) -> 
     return CellSpace(skeleton, levels=config.levels), task
 
 
-def random_cells(space: Space, budget: int, seed: int) -> list:
+def random_cells(space: Space, budget: int, seed: int, first: Sequence = ()) -> list:
     """Different cells: as the space draws them, or by a random number of random ops from the root.
 
     Args:
         space: the cells; one with choices beside the ops has `sample(random)`.
         budget: how many; fewer come if the space has no more.
         seed: of the walks.
+        first: cells that come before the drawn ones.
     """
-    random, cells, misses = np.random.default_rng(seed), {}, 0
+    random, misses = np.random.default_rng(seed), 0
+    cells = {space.key(cell): cell for cell in first}
     while len(cells) < budget and misses < _WALKS:
         cell = space.sample(random) if hasattr(space, 'sample') else _grown(space, random)
         new = space.complete(cell) and space.key(cell) not in cells
@@ -160,9 +165,11 @@ def run_method(
 ) -> dict:
     """Runs a method once; returns its line of curves.jsonl: cells in order, their objectives."""
     if method == RANDOM:
-        cells = random_cells(space, budget, seed)
-        for _ in evaluator.batch(cells):
-            pass
+        first = included_cells(space, given(config.include))
+        cells = random_cells(space, budget, seed, first)
+        for _, outcome in evaluator.batch(cells):
+            if isinstance(outcome.result, Unavailable):
+                raise outcome.result
     else:
         cells = search_cells(space, evaluator, budget, seed, config)
     names = objectives_of(config)
@@ -175,107 +182,6 @@ def run_method(
         'points': [evaluator.point(cell, names) for cell in cells],
         'seconds': round(sum(evaluator.seconds(cell) for cell in cells), 1),
     }
-
-
-def reference_of(runs: Sequence[Mapping], worst_error: float | None) -> np.ndarray:
-    """One reference [M] for all runs: a tenth of the range beyond the front of all evaluations.
-
-    Args:
-        runs: lines of curves.jsonl.
-        worst_error: reference of the error, from which cells are useless; None treats the error
-            like other objectives.
-    """
-    names = list(runs[0]['objectives'])
-    points = np.array([point for run in runs for point in run['points'] if point is not None])
-    limit = worst_error is not None and 'error' in names
-    if limit and (points[:, names.index('error')] < worst_error).any():
-        points = points[points[:, names.index('error')] < worst_error]
-    front = points[pareto.non_dominated(points)]
-    reference = front.max(axis=0) + 0.1 * np.ptp(front, axis=0)
-    if limit:
-        reference[names.index('error')] = worst_error
-    return reference
-
-
-def hypervolumes(run: Mapping, reference: np.ndarray) -> np.ndarray:
-    """Hypervolume [N] after each evaluation, as a part of the box from 0 to the reference."""
-    outside = np.full(len(reference), 2.0)
-    points = [outside if point is None else np.array(point) / reference for point in run['points']]
-    return pareto.hypervolume_by_step(np.array(points), np.ones(len(reference)))
-
-
-def summarise(runs: Sequence[Mapping], reference: np.ndarray, budget: int) -> list[dict]:
-    """One row by method: hypervolumes at parts of the budget, by seed, and training seconds."""
-    rows, marks = [], sorted({max(1, budget // 4), max(1, budget // 2), budget})
-    for method in (OURS, RANDOM):
-        mine = sorted((run for run in runs if run['method'] == method), key=lambda run: run['seed'])
-        curves = [hypervolumes(run, reference) for run in mine]
-        rows.append(
-            {
-                'method': method,
-                'seeds': [run['seed'] for run in mine],
-                'hypervolume': {
-                    str(mark): [float(curve[:mark][-1]) for curve in curves] for mark in marks
-                },
-                'seconds': float(np.median([run['seconds'] for run in mine])),
-            }
-        )
-    return rows
-
-
-def as_markdown(rows: Sequence[Mapping], reference: Mapping[str, float]) -> str:
-    """The table, and its reference."""
-    marks = list(rows[0]['hypervolume'])
-    table = [['method', 'runs', *(f'{mark} (lowest)' for mark in marks), 'training s per run']]
-    for row in rows:
-        values = [
-            f'{np.median(row["hypervolume"][mark]):.4f} ({min(row["hypervolume"][mark]):.4f})'
-            for mark in marks
-        ]
-        table.append([row['method'], str(len(row['seeds'])), *values, f'{row["seconds"]:.0f}'])
-    ends = np.array([row['hypervolume'][marks[-1]] for row in rows])
-    ahead = (
-        f'{OURS} is ahead at the end in {int((ends[0] > ends[1]).sum())} of {ends.shape[1]} seeds; '
-        f'median difference {np.median(ends[0] - ends[1]):+.4f}'
-    )
-    counted = ', '.join(f'{name} {value:.6g}' for name, value in reference.items())
-    return '\n'.join(
-        [
-            'Hypervolume after so many evaluations, median over seeds:',
-            '',
-            markdown(table, texts=('method',)),
-            '',
-            f'- {ahead}.',
-            f'- Reference: {counted}.',
-            '',
-        ]
-    )
-
-
-def draw(path: pathlib.Path, runs: Sequence[Mapping], reference: np.ndarray) -> None:
-    """Medians over the seeds, and bands from the lowest to the highest."""
-    figure, axis = plt.subplots(figsize=(6, 4.2))
-    for method in (OURS, RANDOM):
-        curves = [hypervolumes(run, reference) for run in runs if run['method'] == method]
-        length = min(map(len, curves))
-        curves = np.array([curve[:length] for curve in curves])
-        steps = np.arange(1, length + 1)
-        (line,) = axis.plot(steps, np.median(curves, axis=0), label=method)
-        axis.fill_between(
-            steps,
-            curves.min(axis=0),
-            curves.max(axis=0),
-            color=line.get_color(),
-            alpha=0.15,
-            linewidth=0,
-        )
-    axis.set(xlabel='evaluations', ylabel='hypervolume, part of the box up to the reference')
-    axis.grid(alpha=0.3)
-    axis.legend()
-    figure.tight_layout()
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=130)
-    plt.close(figure)
 
 
 def main() -> None:

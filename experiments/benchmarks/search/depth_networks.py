@@ -38,6 +38,7 @@ from experiments.depth_search.config import DepthSearchConfig
 from experiments.depth_search.model import DepthModel
 from experiments.depth_search.task import DepthJob, run_job
 from nas.devices import specs
+from nas.devices.base import Measurement
 from nas.search.evaluations import append_record
 from nas.search.report.picks import BALANCED
 from pano_depth.learning.cells import build, cost
@@ -118,6 +119,22 @@ def train_all(
         done[name, seed] = row
         print(f'{name} seed {seed}: {result.error:.2f} %', file=sys.stderr, flush=True)
     return {name: [done[name, seed]['error'] for seed in range(1, seeds + 1)] for name in models}
+
+
+def quickest(device: str, found: Mapping[str, Sequence[Measurement]]) -> dict[str, float]:
+    """The least latency of each network, in milliseconds.
+
+    Args:
+        device: for the message.
+        found: measurements, by network.
+
+    Raises:
+        ValueError: the device measured a network in no round.
+    """
+    lost = [name for name, several in found.items() if not several]
+    if lost:
+        raise ValueError(f'{lost[0]} could not be measured on {device} in any round')
+    return {name: min(one.latency_ms for one in several) for name, several in found.items()}
 
 
 def make_rows(
@@ -267,10 +284,7 @@ def main() -> None:
     networks = {name: DepthModel(model, height) for name, model in models.items()}
     say = lambda text: print(text, file=sys.stderr, flush=True)
     found = latency.measure_all(networks, devices, FLAGS.rounds, None, say)
-    latencies = {
-        device: {name: min(one.latency_ms for one in several) for name, several in by.items()}
-        for device, by in found.items()
-    }
+    latencies = {device: quickest(device, by) for device, by in found.items()}
     counts = {name: cost.count(build.build(model)) for name, model in models.items()}
     rows = make_rows(searches, errors, latencies, counts)
     noise = noise_of(rows, FLAGS.seeds)

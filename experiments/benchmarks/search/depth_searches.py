@@ -8,9 +8,17 @@ from collections.abc import Mapping, Sequence
 from common import options
 from common.run import earlier_run
 from experiments.depth_search.cell import DepthCell, parse
-from experiments.depth_search.config import DepthSearchConfig
+from experiments.depth_search.config import DepthRecipe, DepthSearchConfig, RoomsConfig
 from nas.search.evaluations import EVALUATIONS_FILE, read_records
 from nas.search.results import SUMMARY_FILE
+
+# Flags that errors depend on; searches that differ in one of them cannot be compared.
+ERROR_FLAGS = tuple(
+    field.name
+    for part in (RoomsConfig, DepthRecipe)
+    for field in dataclasses.fields(part)
+    if field.name != 'data_dir'
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,12 +69,11 @@ def read_search(workdir) -> Search:
 
 def check_equal(searches: Sequence[Search]) -> None:
     """Raises ValueError if two searches train differently, so that errors cannot be compared."""
-    for other in searches[1:]:
-        for part in ('rooms', 'recipe'):
-            mine, theirs = (vars(getattr(s.config, part)) for s in (searches[0], other))
-            for name in mine:
-                if name != 'data_dir' and mine[name] != theirs[name]:
-                    raise ValueError(
-                        f'--search={other.name} has --{name}={theirs[name]}, but'
-                        f' {searches[0].name} has {mine[name]}; equal trainings are compared'
-                    )
+    every = [options.values_of(search.config) for search in searches]
+    for other, theirs in zip(searches[1:], every[1:]):
+        for name in ERROR_FLAGS:
+            if theirs[name] != every[0][name]:
+                raise ValueError(
+                    f'--search={other.name} has --{name}={theirs[name]}, but'
+                    f' {searches[0].name} has {every[0][name]}; equal trainings are compared'
+                )

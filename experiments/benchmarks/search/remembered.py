@@ -3,6 +3,7 @@
 import pathlib
 from collections.abc import Iterator, Sequence
 
+from common.patience import Unavailable
 from nas.search.evaluations import (
     Evaluation,
     Failure,
@@ -50,7 +51,8 @@ class Remembered:
                 yield index, Outcome(result_of(record), record['seconds'])
         rest = [index for index in range(len(cells)) if not known[index]]
         for number, outcome in self._candidates.batch([cells[index] for index in rest]):
-            self._write(cells[rest[number]], outcome)
+            if not isinstance(outcome.result, Unavailable):
+                self._write(cells[rest[number]], outcome)
             yield rest[number], outcome
 
     def replay(self, cell, result, extra) -> None:

@@ -103,7 +103,7 @@ def pick(search, *, noise: Noise | None = None) -> Picks:
     chosen, rules = {}, {}
     picks = Picks(limits=limits, left_out=tuple(e for e, kept in zip(whole, inside) if not kept))
     for column, name in enumerate(objectives):
-        role = _role(name)
+        role = role_of(name)
         place, why = int(np.lexsort((total, points[:, column]))[0]), ''
         if name == ERROR and noise is not None:
             place, why = _least_error(front, points, objectives, place, noise)
@@ -130,7 +130,8 @@ def objective_values(evaluations: Sequence[Evaluation], objectives: Sequence[str
     return np.array(rows, np.float64).reshape(-1, len(objectives))
 
 
-def _role(objective: str) -> str:
+def role_of(objective: str) -> str:
+    """The role of the best cell in an objective, such as 'fastest' in `latency_ms`."""
     if words.sense(objective) < 0:
         return f'highest {words.bare(objective)}'
     return _ROLES.get(objective, f'lowest {objective}')

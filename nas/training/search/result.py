@@ -2,9 +2,12 @@
 
 import dataclasses
 import hashlib
+import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from nas.search.evaluations import Failure
+from nas.search.rungs import Rungs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Result:
         error: in percent, of what is held out, after the last epoch trained.
         seconds: of the whole evaluation, compilation included.
         epochs, planned_epochs: epochs that were trained, and epochs of a full training.
-        curve: a point for every epoch trained.
+        curve: points in the course of the training, the last one at its end.
         rung_errors: the lowest error so far at each rung that it reached.
         status: 'ok', or 'stopped' by early stopping.
         reason: why it was stopped.
@@ -47,6 +50,62 @@ class Result:
         if self.status == 'ok':
             return objectives
         return Failure(self.reason, status='stopped', objectives=objectives)
+
+
+class Course:
+    """The course of a candidate's training so far, and what early stopping says to it.
+
+    Attributes:
+        stops: epochs after which the candidate is compared with others, in order.
+        reason: why it has been stopped; '' if it has not.
+    """
+
+    def __init__(
+        self, epochs: int, *, rungs: Rungs | None = None, costs: Mapping[str, float] | None = None
+    ):
+        """Begins, with the clock.
+
+        Args:
+            epochs: of a full training.
+            rungs: early stopping, or None to train to the end.
+            costs: known costs of the candidate, by which `rungs` compares it.
+        """
+        self._started, self._epochs = time.monotonic(), epochs
+        self._rungs, self._costs = rungs, costs or {}
+        self.stops = rungs.epochs(epochs) if rungs else ()
+        self._points, self._rung_errors, self.reason = [], [], ''
+
+    def add(self, point: Point) -> bool:
+        """Takes in a point; returns whether the candidate is stopped there."""
+        self._points.append(point)
+        if point.epoch in self.stops:
+            # The lowest error so far: the error of a single epoch at a high learning rate, or just
+            # after a pruning event, is far too high.
+            lowest = min(one.error for one in self._points)
+            self._rung_errors.append(lowest)
+            rung = len(self._rung_errors) - 1
+            self.reason = self._rungs.dominated(self._costs, rung, lowest) or ''
+        return bool(self.reason)
+
+    def result(self, kind: type[Result] = Result, **more: Any) -> Result:
+        """The result of the last point.
+
+        Args:
+            kind: `Result` or a subclass.
+            **more: further fields.
+        """
+        last = self._points[-1]
+        return kind(
+            last.error,
+            time.monotonic() - self._started,
+            last.epoch,
+            self._epochs,
+            tuple(self._points),
+            tuple(self._rung_errors),
+            'stopped' if self.reason else 'ok',
+            self.reason,
+            **more,
+        )
 
 
 def saving(results: Sequence[Result]) -> float:

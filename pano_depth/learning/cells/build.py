@@ -167,8 +167,8 @@ def _append_cell(b: Builder, scope: str, x: int, width: int, config) -> int:
             groups = {'groups': tokens.GROUPS, 'condensation': tokens.CONDENSATION}
             x = b.conv(name, x, out, kernel=1, op='lgconv', **groups)
         elif op != 'none':
-            kernel = int(op[-1])
-            grouped = {'gconv': tokens.GROUPS, 'dwcon': b.width(x)}.get(op[:5], 1)
-            out = b.width(x) if op in tokens.DEPTHWISE else out
+            kernel, grouped = int(op[-1]), tokens.GROUPS if op.startswith('gconv') else 1
+            if op in tokens.DEPTHWISE:
+                grouped = out = b.width(x)
             x = b.conv(name, x, out, kernel=kernel, groups=grouped)
     return b.append('add', f'{scope}_add', start, x) if b.width(start) == b.width(x) else x

@@ -92,9 +92,7 @@ class CellDepthNet(nn.Module):
         if layer.op in ('conv', 'head'):
             return self._conv(layer, x)
         if layer.op == 'lgconv':
-            flat = x.reshape((-1,) + x.shape[2:])
-            flat = LearnedGroups(layer, self.deployed, name=layer.name)(flat)
-            return flat.reshape(x.shape[:4] + flat.shape[3:])
+            return networks.per_face(LearnedGroups(layer, self.deployed, name=layer.name), x)
         if layer.op == 'norm':
             return nn.GroupNorm(layer.groups, epsilon=networks.EPSILON, name=layer.name)(x)
         if layer.op == 'concat':
@@ -104,7 +102,7 @@ class CellDepthNet(nn.Module):
 
     def _conv(self, layer, x):
         x = networks.pad_faces(x, layer.kernel // 2, self.padding) if layer.kernel > 1 else x
-        flat = nn.Conv(
+        conv_layer = nn.Conv(
             layer.out_channels,
             (layer.kernel,) * 2,
             strides=layer.stride,
@@ -113,5 +111,5 @@ class CellDepthNet(nn.Module):
             use_bias=layer.bias,
             conv_general_dilated=conv.conv_general_dilated,
             name=layer.name,
-        )(x.reshape((-1,) + x.shape[2:]))
-        return flat.reshape(x.shape[:2] + flat.shape[1:])
+        )
+        return networks.per_face(conv_layer, x)

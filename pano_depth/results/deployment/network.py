@@ -4,7 +4,6 @@ Everything between the two is inside: shrinking, resampling to the faces of the 
 with its padding and condensed learned groups, resampling back.
 """
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -111,8 +110,7 @@ def deployed(
         'angles': grid.weights,
         'tables': tables,
     }
-    # The deployed network has the finest head alone.
-    network = models.depth_network(dataclasses.replace(config, scales=1), deployed=True)
+    network = models.depth_network(config, deployed=True)
 
     def function(weights, frames):
         images = images_of(frames, config, None if flat else weights['tables'][0])

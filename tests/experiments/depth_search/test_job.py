@@ -116,6 +116,14 @@ def test_another_search_does_not_go_on_in_the_workdir(searched, config):
         nas.run_search(nas.SearchConfig(), whole)
 
 
+def test_the_search_owns_the_flagfiles_that_it_writes_and_no_others(searched):
+    _, whole, _, _ = searched
+    names = json.loads((whole / 'run.json').read_text())['files']
+    owned = {name for name in names if name.endswith('.flags')}
+    assert owned == {path.name for path in whole.glob('*.flags')}
+    assert owned == {'most_accurate.flags', 'fewest_params.flags', 'balanced.flags'}
+
+
 def test_a_flagfile_holds_cells_with_few_levels():
     evaluation = Evaluation(parse('bn-conv1x1-bn-dwconv3x3@l-b2-f64-add'), 4, 'ok', {})
     found = options.from_flagfile(ModelConfig, report.flagfile_of(evaluation, 128))

@@ -136,7 +136,10 @@ def test_forbidden_choices_and_tokens_are_left_out():
 
 @pytest.mark.parametrize(
     'forbid, message',
-    [(['f32', 'f16'], 'leaves no face of f32, f16'), (['f32-conv1x1'], 'mixes tokens and choices')],
+    [
+        (['f32', 'f16'], 'leaves no face of f32, f16'),
+        (['f32-conv1x1'], 'f32-conv1x1 holds a choice'),
+    ],
 )
 def test_what_cannot_be_forbidden_is_refused(forbid, message):
     with pytest.raises(ValueError, match=message):

@@ -29,6 +29,7 @@ DEPTHWISE = dataclasses.replace(
     padding='zero',
     depth_cell=('bn_relu', 'conv1x1', 'bn', 'dwconv3x3', 'none', 'conv3x3'),
     depth_merge='add',
+    depth_down='pool',
     depth_blocks=(1, 2),
 )
 # Networks, rows, type of the frames, formats.

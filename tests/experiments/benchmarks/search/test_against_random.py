@@ -7,7 +7,8 @@ import types
 import numpy as np
 import pytest
 
-from experiments.benchmarks.search import against_random
+from common.patience import Unavailable
+from experiments.benchmarks.search import against_random, volumes
 from nas.cells import cost, plan, skeleton
 from nas.cells.cell import Cell
 from nas.search.evaluations import Failure, Outcome
@@ -78,6 +79,23 @@ def test_failures_have_no_point(space, tmp_path):
     assert evaluator.point(cells[0], ('error',)) is None and evaluator.point(PLAIN, ('error',))
 
 
+def test_what_was_not_evaluated_is_not_remembered_as_an_evaluation(space, tmp_path):
+    away = types.SimpleNamespace(batch=lambda cells: [(0, Outcome(Unavailable('disk away')))])
+    evaluator = against_random.Remembered(away, space, tmp_path / 'log.jsonl', 0)
+    assert isinstance(dict(evaluator.batch([PLAIN]))[0].result, Unavailable)
+    assert not (tmp_path / 'log.jsonl').exists()
+    config = against_random.SearchConfig(objectives=('error',))
+    with pytest.raises(Unavailable, match='disk away'):
+        against_random.run_method('random', space, evaluator, 3, 0, config)
+
+
+def test_random_search_begins_with_the_given_cells_too(space, tmp_path):
+    evaluator = against_random.Remembered(Known(seed=0), space, tmp_path / 'log.jsonl', 0)
+    config = against_random.SearchConfig(objectives=('error', 'params'), include=(str(GROUPED),))
+    run = against_random.run_method('random', space, evaluator, 4, 0, config)
+    assert run['cells'][0] == str(GROUPED) and len(set(run['cells'])) == 4
+
+
 def test_random_cells_are_different_complete_and_of_every_level(space):
     wide = CellSpace(skeleton.digits, levels=4)
     cells = against_random.random_cells(wide, 40, seed=3)
@@ -107,24 +125,22 @@ def test_volumes_are_counted_from_one_reference():
         _run('search', 0, [[10, 8], None, [5, 9], [12, 2]]),
         _run('random', 0, [[30, 1], [10, 12], [11, 12], [6, 9]]),
     ]
-    reference = against_random.reference_of(runs, 20)
+    reference = volumes.reference_of(runs, 20)
     # Below 20 the front is (10, 8), (5, 9), (12, 2): params from 2 to 9.
     np.testing.assert_allclose(reference, [20, 9.7])
     # Without it also (30, 1): errors from 5 to 30, params from 1 to 9.
-    np.testing.assert_allclose(against_random.reference_of(runs, None), [32.5, 9.8])
+    np.testing.assert_allclose(volumes.reference_of(runs, None), [32.5, 9.8])
     reference = np.array([20.0, 10.0])
     # Boxes in units of 20 x 10: (10, 8) has 10 x 2; (5, 9) adds 5 x 1; (12, 2) adds 8 x 6.
-    np.testing.assert_allclose(
-        against_random.hypervolumes(runs[0], reference), [0.1, 0.1, 0.125, 0.365]
-    )
-    np.testing.assert_allclose(against_random.hypervolumes(runs[1], reference), [0, 0, 0, 0.07])
-    rows = against_random.summarise(runs, reference, 4)
+    np.testing.assert_allclose(volumes.hypervolumes(runs[0], reference), [0.1, 0.1, 0.125, 0.365])
+    np.testing.assert_allclose(volumes.hypervolumes(runs[1], reference), [0, 0, 0, 0.07])
+    rows = volumes.summarise(runs, reference, 4)
     assert rows[0]['hypervolume'] == {
         '1': [pytest.approx(0.1)],
         '2': [pytest.approx(0.1)],
         '4': [pytest.approx(0.365)],
     }
-    text = against_random.as_markdown(rows, {'error': 20.0, 'params': 10.0})
+    text = volumes.as_markdown(rows, {'error': 20.0, 'params': 10.0})
     assert '| search | 1 | 0.1000 (0.1000) | 0.1000 (0.1000) | 0.3650 (0.3650) | 10 |' in text
     assert 'ahead at the end in 1 of 1 seeds; median difference +0.2950' in text
 
@@ -198,8 +214,10 @@ def test_a_search_of_depth_networks_has_its_own_cells_and_trainings(tmp_path):
     [
         (None, 'is no file; a flagfile of nas-search is accepted'),
         ('--epoch=3\n', "Unknown command line flag 'epoch'"),
-        ('--mode=train\n', 'of images or depth networks without constraints is accepted'),
+        ('--mode=train\n', '--mode=train is no search'),
         ('--constraints=params<10\n', '--constraints=params<10; a search of images'),
+        ('--forbid=none\n', 'has --forbid=none; .* without --forbid is accepted'),
+        ('--benchmark=nas_bench_201\n', 'has --benchmark=nas_bench_201; a search of images'),
     ],
 )
 def test_settings_that_are_no_search_are_refused(tmp_path, text, message):

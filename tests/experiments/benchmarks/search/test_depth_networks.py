@@ -11,6 +11,7 @@ from experiments.benchmarks.search.depth_networks import MADE
 from experiments.benchmarks.search.depth_searches import Search
 from experiments.depth_search.cell import model_of, parse
 from experiments.depth_search.config import DepthRecipe, DepthSearchConfig
+from nas.devices.base import Measurement
 from pano_depth.learning.cells.cost import Cost
 
 FAST, GOOD = parse('bn_relu-dwconv3x3-bn_relu-conv1x1@s'), parse('bn-conv3x3@l')
@@ -53,6 +54,13 @@ def test_verdicts_name_the_better_and_the_faster_network_of_each_device(rows):
     # With a noise of 4 points all are equal, so that others are faster than the choice for XLA.
     slow = depth_networks.verdicts(searches, rows, noise=4)[3]
     assert slow.endswith(f'no: {MADE}, {FAST}.')
+
+
+def test_a_network_that_a_device_could_not_measure_is_named():
+    took = [Measurement(3.0), Measurement(2.0)]
+    assert depth_networks.quickest('xla', {'a': took}) == {'a': 2.0}
+    with pytest.raises(ValueError, match='^b could not be measured on xla in any round'):
+        depth_networks.quickest('xla', {'a': took, 'b': []})
 
 
 def test_the_table_holds_every_network_and_device(rows):

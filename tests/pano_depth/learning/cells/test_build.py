@@ -93,6 +93,9 @@ def test_the_convolutions_before_the_last_are_wider():
         36,
         12,
     )
+    # One behind the last that is not depthwise does not make that one wide.
+    ends = _cells(depth_cell=(*PAIR, 'none', 'dwconv3x3'), depth_expansion=3)
+    assert [layer.out_channels for layer in ends if layer.name == 'level1_cell0_5'] == [12]
 
 
 def test_costs_of_a_small_network_by_hand():
@@ -142,6 +145,7 @@ def test_groups_of_a_normalisation_divide_its_channels(channels, groups):
         ({'depth_cell': ('bn', 'dwconv3x3')}, 'needs a convolution that is not depthwise'),
         ({'depth_cell': ('conv3x3',)}, "token 1 is 'conv3x3'; accepted there: bn_relu, bn, none"),
         ({'depth_cell': ('bn', 'conv5x5')}, "token 2 is 'conv5x5'; accepted there: conv1x1, "),
+        ({'depth_channels': (8,)}, 'depth_channels is .*multiples of 4, at least 2 of them'),
         ({'depth_cell': PAIR, 'depth_blocks': (1, 1)}, 'for each of the 3 levels'),
         ({'depth_cell': PAIR, 'depth_blocks': (1, -1, 1)}, 'a number from 0 to'),
         ({'depth_cell': PAIR, 'depth_expansion': 0}, 'depth_expansion is 0; accepted: 1 to'),

@@ -7,7 +7,6 @@ import jax
 import numpy as np
 import pytest
 
-from common.layers import condensation
 from pano_depth.learning import checkpoints, train
 from pano_depth.learning import model as models
 from pano_depth.learning.cells import build, condense
@@ -85,14 +84,6 @@ def test_the_lasso_ends_with_the_last_event_and_its_gradient_is_finite():
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradients))
 
 
-def test_a_kernel_that_is_not_condensed_is_known():
-    mask = np.ones((8, 8))
-    assert not condensation.is_condensed(mask, 4, 2)
-    mask = condensation.prune(np.random.default_rng(0).random((8, 8)), mask, 4, 2)
-    assert condensation.is_condensed(mask, 4, 2) and not condensation.is_condensed(mask, 4, 4)
-    assert condensation.prune(np.ones((8, 8)), mask, 4, 2) is None
-
-
 class _Source:
     """Random triplets."""
 
@@ -116,8 +107,12 @@ def states():
     grid, found = models.make_grid(MODEL), {}
 
     def fit(name, state, start):
-        found[name] = [state]
-        on_step = lambda done, state, metrics: found[name].append(state)
+        found[name], found[f'{name}_lasso'] = [state], []
+
+        def on_step(done, state, metrics):
+            found[name].append(state)
+            found[f'{name}_lasso'].append(metrics['lasso'])
+
         train.fit(state, _Source(), CONFIG, MODEL, LOSS, grid, start=start, on_step=on_step)
 
     fit('whole', train.init_state(CONFIG, MODEL), 0)
@@ -134,11 +129,12 @@ def test_training_prunes_at_its_events_and_masks_stay_masks(states):
     for state in states['whole']:
         trees = [train.unflatten(part, MODEL)['depth'] for part in (state.params, state.average)]
         live = [_live(tree)['level1_cell0_1'][0] for tree in trees]
-        assert live[0] == live[1], 'the average has the same masks'
+        assert live[0] == live[1]
         values = np.unique(trees[0]['level1_cell0_1']['mask'])
         assert set(values) <= {0.0, 1.0}, 'no step changes a mask'
         counts.append(live[0])
     assert counts == [8, 8, 6, 4, 2, 2, 2, 2, 2]
+    assert [value > 0 for value in states['whole_lasso']] == 4 * [True] + 4 * [False]
     moved = [np.asarray(state.params['depth']) for state in states['whole']]
     assert all(np.abs(b - a).max() > 0 for a, b in zip(moved[1:], moved[2:]))
 
@@ -146,3 +142,33 @@ def test_training_prunes_at_its_events_and_masks_stay_masks(states):
 def test_a_training_that_goes_on_ends_the_same(states):
     for a, b in zip(*(jax.tree.leaves(states[name][-1]) for name in ('whole', 'resumed'))):
         np.testing.assert_array_equal(a, b)
+
+
+def test_the_average_gets_the_masks_of_the_parameters():
+    flat, other = (train.flatten(models.init_params(seed, MODEL)) for seed in (0, 1))
+    state = train.condense_state(train.State(flat, (), other), MODEL, 0.4)
+    params, average = (
+        train.unflatten(part, MODEL)['depth'] for part in (state.params, state.average)
+    )
+    for layer in condense.learned_groups(PLAN):
+        masks = (tree[layer.name]['mask'] for tree in (params, average))
+        np.testing.assert_array_equal(*masks)
+        kernels = (tree[layer.name]['kernel'] for tree in (params, average))
+        assert not np.array_equal(*kernels)
+
+
+def test_condensed_groups_outlive_files_and_further_training(tmp_path):
+    params = models.init_params(1, MODEL)
+    params['depth'] = condense.prune(PLAN, params['depth'], 1.0)
+    masks = {one.name: params['depth'][one.name]['mask'] for one in condense.learned_groups(PLAN)}
+    checkpoints.save_weights(tmp_path / 'weights.npz', params, MODEL)
+    stored, model = checkpoints.start_model(str(tmp_path / 'weights.npz'))
+    assert model == MODEL
+    # A training that starts from them, as adaptation does, has its events once more.
+    state = train.init_state(CONFIG, model, stored)
+    for progress in (1 / 6, 1.0):
+        pruned = train.condense_state(state, model, progress)
+        for part in (pruned.params, pruned.average):
+            depth = train.unflatten(part, model)['depth']
+            for name, mask in masks.items():
+                np.testing.assert_array_equal(depth[name]['mask'], mask)

@@ -55,7 +55,7 @@ def counted(config):
 
 def deployed(config):
     """(Flax module, shapes of its variables, of an image, rays) of the deployed network."""
-    module = models.depth_network(dataclasses.replace(config, scales=1), deployed=True)
+    module = models.depth_network(config, deployed=True)
     rays = models.make_grid(config).rays
     image = jax.ShapeDtypeStruct((1, *rays.shape), jnp.float32)
     return module, jax.eval_shape(module.init, jax.random.key(0), image, rays), image, rays
@@ -95,6 +95,11 @@ def test_network_of_the_package_and_of_its_flags_are_the_same():
         'macs': 91_127_808,
     }
     assert counted(BY_HAND) == {**package, 'name': 'hand-made'}
+    # The same parameters see larger faces.
+    choice = checkpoints.ModelChoice(face_size=64)
+    larger = cost_job.depth_cost(cost_job.DepthCostConfig(model=choice))
+    assert larger == {**larger, 'name': 'default', 'params': package['params']}
+    assert larger['macs'] == 4 * package['macs']
 
 
 def test_cell_alone_asks_for_a_network_that_is_not_trained():
@@ -103,7 +108,7 @@ def test_cell_alone_asks_for_a_network_that_is_not_trained():
     found = cost_job.depth_cost(cost_job.DepthCostConfig(model=choice))
     assert found == counted(models.ModelConfig(depth_cell=ops))
     assert found['name'] == 'bn_relu-conv1x1'
-    with pytest.raises(ValueError, match='--depth_cell is .* the networks of --checkpoint=default'):
+    with pytest.raises(ValueError, match='--depth_cell is bn_relu,conv1x1, .*=default have none;'):
         cost_job.depth_cost(cost_job.DepthCostConfig('default', choice))
 
 

@@ -14,7 +14,7 @@ from pano_depth.kernels.rigid import Motion
 from pano_depth.learning.model import ModelConfig
 from pano_depth.reconstruction import infer
 from pano_depth.results.pieces import Piece
-from pano_depth.results.steps import unit, world
+from pano_depth.results.steps import Steps, unit, world
 
 # An equirectangular grid of 64 x 128 pixels: estimates are images themselves.
 MODEL = ModelConfig(face_size=32, padding='equirect', depth_channels=(4, 4), pose_channels=(4,))
@@ -93,6 +93,22 @@ def test_gravity_of_all_frames_counts_before_the_floor(piece):
     said.down = np.array([0, 1, 0])
     found = world.find_down(piece, said, 0, MODEL, times=times)
     assert found.direction @ piece.analysis.poses.rotation[0][:, 1] > 1 - 1e-9
+
+
+def test_a_later_piece_has_the_gravity_of_its_own_times(piece):
+    times, wrong = np.arange(3 * FRAMES) / 5, np.array([0.6, 0.8, 0])
+    down = np.tile([0.0, 0.0, 1.0], (3 * FRAMES, 1))
+    own = slice(FRAMES, 2 * FRAMES)
+    down[own] = np.swapaxes(piece.analysis.poses.rotation, 1, 2) @ wrong
+    said = Gravity(times, down, 'it', telemetry.CERTAIN)
+    job = types.SimpleNamespace(
+        frames=types.SimpleNamespace(indices=np.arange(3 * FRAMES), times=times),
+        footage=types.SimpleNamespace(down=None, gravity=said),
+        model=MODEL,
+    )
+    found = Steps._down(job, piece._replace(start=own.start, stop=own.stop))
+    assert found.source == 'it, in 3 frames'
+    np.testing.assert_allclose(found.direction, wrong, atol=1e-9)
 
 
 def test_gravity_that_does_not_fit_leaves_it_to_the_floor(piece):
