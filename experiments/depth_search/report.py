@@ -20,6 +20,7 @@ from experiments.depth_search.frames import Frames
 from experiments.depth_search.task import prediction_path
 from nas.search.evaluations import Evaluation
 from nas.search.report import words
+from pano_depth.learning import checkpoints
 from pano_depth.learning.model import ModelConfig
 from pano_depth.results.panels import depth_colors, depth_range
 from pano_depth.rooms import pano_rooms
@@ -28,7 +29,7 @@ PANELS_FILE = 'panels.png'
 _COLUMNS = 3
 _BESIDE = ('latency_ms', 'memory_mb')  # what stands beside the error, where it was measured
 MOST = 14  # networks of the front that are shown
-_RECIPE = pathlib.Path(__file__).resolve().parents[1] / 'flagfiles' / 'weights_cpu.flags'
+_FLAGFILES = pathlib.Path(__file__).resolve().parents[1] / 'flagfiles'
 
 
 class DepthReport:
@@ -157,20 +158,32 @@ def flagfile_name(role: str) -> str:
 def flagfile_of(evaluation: Evaluation, panorama_height: int) -> str:
     """A flagfile that trains a found network as the weights of the package were trained.
 
+    Where the pose network of the package fits, depth alone is learned beside it. Else both networks
+    are, which takes longer.
+
     Args:
         evaluation: of the network.
-        panorama_height: rows of the panoramas of the search; the training renders rooms of at least
-            this size.
+        panorama_height: rows of the panoramas of the search; rooms to learn both networks from have
+            at least as many.
     """
-    model, usual = (options.values_of(c) for c in (model_of(evaluation.cell), ModelConfig()))
+    found, package = model_of(evaluation.cell), checkpoints.load_model('default')[1]
+    alone = all(
+        getattr(found, name) == value
+        for name, value in vars(package).items()
+        if not checkpoints.of_depth(name)
+    )
+    recipe = 'weights_depth_cpu.flags' if alone else 'weights_cpu.flags'
+    usual = options.values_of(ModelConfig())
     lines = [f'# The network {evaluation.cell}, trained to the end: pano-depth --flagfile=...']
-    for name, value in model.items():
-        if value != usual[name] or name == 'face_size':
+    for name, value in options.values_of(found).items():
+        # Beside a checkpoint a flag that is left out means what the checkpoint has.
+        needed = checkpoints.of_depth(name) if alone else value != usual[name]
+        if needed or name == 'face_size':
             lines += options.flag_lines(name, value)
     given = {line.partition('=')[0] for line in lines}
-    for line in _RECIPE.read_text().splitlines():
+    for line in (_FLAGFILES / recipe).read_text().splitlines():
         name = line.partition('=')[0]
-        if line.startswith('--rooms='):
+        if name == '--rooms' and not alone:
             line = f'--rooms={_rooms(panorama_height)}'
         if line.startswith('--') and name not in given:
             lines.append(line)

@@ -13,7 +13,7 @@ from common.checkpoint import Checkpoints
 from common.options import optional_fields
 from common.run import atomic_path
 from pano_depth.learning import train
-from pano_depth.learning.model import ModelConfig, param_shapes
+from pano_depth.learning.model import ModelConfig, init_params, param_shapes
 
 DEFAULT_WEIGHTS = pathlib.Path(__file__).resolve().parents[1] / 'weights' / 'rooms.npz'
 # Fields of `ModelConfig` that parameters do not depend on.
@@ -129,12 +129,16 @@ def _as_flag(value):
     return ','.join(map(str, value)) or 'none' if isinstance(value, tuple) else value
 
 
-def start_model(checkpoint: str, choice: Any = None) -> tuple[dict | None, ModelConfig]:
+def start_model(
+    checkpoint: str, choice: Any = None, *, depth_seed: int | None = None
+) -> tuple[dict | None, ModelConfig]:
     """The networks that a run starts from.
 
     Args:
         checkpoint: 'none' for fresh networks, or as for `load_model`.
         choice: `ModelChoice`, or None.
+        depth_seed: the choice may be of another depth network than the checkpoint's, which then is
+            a fresh one of this seed; None: it may not.
 
     Returns:
         (params or None, config): for fresh networks no parameters.
@@ -148,16 +152,33 @@ def start_model(checkpoint: str, choice: Any = None) -> tuple[dict | None, Model
     if checkpoint == 'none':
         return None, ModelConfig(**given)
     params, config = load_model(checkpoint)
+    anew = depth_seed is not None and any(
+        value != getattr(config, field) for field, value in given.items() if of_depth(field)
+    )
     for field, value in given.items():
         stored = getattr(config, field)
-        if field not in FREE_FIELDS and value != stored:
+        if field not in FREE_FIELDS and value != stored and not (anew and of_depth(field)):
             raise ValueError(
                 f'--{field} is {_as_flag(value)}, the networks of --checkpoint={checkpoint} have'
                 f' {_as_flag(stored)}; leave the flag out, or train fresh networks with'
                 ' --checkpoint=none'
             )
-    free = {field: value for field, value in given.items() if field in FREE_FIELDS}
-    return jax.tree.map(np.asarray, params), dataclasses.replace(config, **free)
+    config = dataclasses.replace(
+        config,
+        **{
+            field: value
+            for field, value in given.items()
+            if field in FREE_FIELDS or (anew and of_depth(field))
+        },
+    )
+    if anew:
+        params = params | {'depth': init_params(depth_seed, config)['depth']}
+    return jax.tree.map(np.asarray, params), config
+
+
+def of_depth(field: str) -> bool:
+    """Whether a field of `ModelConfig` is of the depth network alone."""
+    return field.startswith('depth_') or field == 'scales'
 
 
 def trained_model(checkpoint: str, choice: Any = None) -> tuple[dict, ModelConfig]:

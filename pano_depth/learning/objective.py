@@ -1,4 +1,4 @@
-"""The self-supervised objective: how well one frame is synthesised from its neighbours."""
+"""The objective: how well one frame is synthesised from its neighbours, and what truth says."""
 
 import dataclasses
 import math
@@ -31,6 +31,11 @@ HIDDEN = 0.5  # grey value of what a mask hides
 class LossConfig:
     """Weights of the losses."""
 
+    learn: Literal['both', 'depth'] = option(
+        'both',
+        'which networks learn: both; or the depth network alone, from known depth (truth_weight, or'
+        ' reconstructions), which is several times faster; the pose network stays as it is',
+    )
     ssim_weight: float = option(0.5, 'share of SSIM in the photometric error, the rest is L1')
     pyramid: int = option(
         3,
@@ -187,10 +192,10 @@ def _motion_error(true, unit, motion, view, share=None):
 
 def objective(
     params: dict,
-    frames: Float[Array, 'batch 3 height width 3'],
+    frames: Float[Array, 'batch length height width 3'],
     view: Float[Array, 'batch 3 3'],
     colours: augment.Colours | None,
-    mask: Real[Array, 'height width'] | Real[Array, 'batch 3 height width'] | None,
+    mask: Real[Array, 'height width'] | Real[Array, 'batch length height width'] | None,
     grid: Grid,
     model: ModelConfig,
     config: LossConfig,
@@ -198,11 +203,12 @@ def objective(
     progress: Scalar = 1.0,
     truth: Truth | None = None,
 ) -> tuple[Float[jax.Array, ''], dict[str, Float[jax.Array, '']]]:
-    """The losses of a batch of frame triplets.
+    """The losses of a batch of frame triplets, or of single frames.
 
     Args:
         params: {'depth', 'pose'}.
-        frames: equirectangular, in [0, 1]: previous, target, next.
+        frames: equirectangular, in [0, 1]: previous, target, next; or targets alone, where depth
+            alone learns.
         view: orthogonal matrices through which the model looks at the frames (`augment.views`).
         colours: change of the colours that the networks see; the loss compares unchanged colours.
             None for no change.
@@ -217,80 +223,113 @@ def objective(
 
     Returns:
         (total, metrics): the sum to minimise and a flat dict of its terms and of diagnostics.
+
+    Raises:
+        ValueError: nothing knows the depth that is to be learned from.
     """
+    _check_truth(config, truth)
     if mask is not None:
         # Neither network nor loss ever sees masked pixels.
         frames = jnp.where(mask[..., None] > 0, frames, HIDDEN)
     images = look(frames, grid, view)
     inputs = images if colours is None else augment.recolour(images, colours)
-    target = images[:, 1]
-    disparities, logit = predict_disparity(params, inputs[:, 1], grid, model)
-    # Both sources at once: the pose network sees [2B] pairs, previous frames first.
-    motion, _, consistency = predict_motion(
-        params, _twice(inputs[:, 1]), _both(inputs), grid, model
-    )
-
-    pad = pad_one(model.padding)
-    weights = jnp.broadcast_to(
-        grid.weights if config.solid_angle else jnp.ones_like(grid.weights), target.shape[:-1]
-    )
+    middle = images.shape[1] // 2
+    disparities, logit = predict_disparity(params, inputs[:, middle], grid, model)
     if truth is not None and truth.shown is not None:
         # Networks may see this, but to explain it would teach them that it is infinitely far away.
         mask = truth.shown if mask is None else truth.shown * mask
-    if mask is not None:
-        rays = rigid.rotate(view[:, None, None, None], grid.rays[None])
-        weights = weights * _counting(mask if mask.ndim == 2 else mask[:, 1], rays)
-    # The change takes a tenth of the training.
-    ramp = jnp.clip((progress - config.minimum_from) * 10, 0, 1)
-    share = ramp if config.selection == 'minimum' else 0.0
-    photometric = 0.0
-    for level, disparity in enumerate(disparities):
-        for _ in range(level):
-            disparity = networks.upsample(disparity[..., None])[..., 0]
-        views, hidden = _synthesize(frames, disparity, motion, view, mask, grid)
-        error = _compare(views, hidden, images, weights, share, config, pad)
-        photometric = photometric + error / len(disparities)
-
+    weights = _weights(images[:, middle], view, mask, grid, config)
+    pad = pad_one(model.padding)
     # The smoothed disparity has the mean 1, so that the loss cannot fall by shrinking it.
-    rough = losses.weighted_mean(losses.smoothness(disparities[0], target, pad=pad), weights)
+    rough = losses.smoothness(disparities[0], images[:, middle], pad=pad)
     terms = {
-        'photometric': photometric,
-        'smooth': config.smooth_weight * rough,
+        'smooth': config.smooth_weight * losses.weighted_mean(rough, weights),
         'logit': config.logit_weight * jnp.mean(logit**2),
     }
-    if model.pose_mode == 'full' and model.padding != 'equirect':
-        terms['pose'] = config.pose_weight * consistency.mean()
-    if config.truth_weight:
-        if truth is None or truth.depth is None:
-            raise ValueError(
-                f'truth_weight is {config.truth_weight}, but this footage has no depth and poses to'
-                ' learn from; accepted: 0'
-            )
-        depth_error, unit = log_error(
-            truth.depth,
-            disparities[0],
-            view,
-            weights,
-            grid,
-            confidence=truth.confidence,
-            share=truth.share,
+    diagnostics = {
+        'disparity_spread': logit.std(axis=(1, 2, 3)).mean(),
+        'saturated': jnp.mean(jnp.abs(logit) > 0.95 * networks.DepthNet.bound),
+    }
+    motion = None
+    if config.learn == 'both':
+        # Both sources at once: the pose network sees [2B] pairs, previous frames first.
+        motion, _, consistency = predict_motion(
+            params, _twice(inputs[:, 1]), _both(inputs), grid, model
         )
-        motion_error = _motion_error(truth.motion, unit, motion, view, truth.share)
-        terms['truth_depth'] = config.truth_weight * depth_error
-        terms['truth_pose'] = 10 * config.truth_weight * motion_error
+        share = _share_of_minimum(config, progress)
+        terms['photometric'] = _photometric(
+            frames, images, disparities, motion, view, mask, weights, share, grid, config, pad
+        )
+        if model.pose_mode == 'full' and model.padding != 'equirect':
+            terms['pose'] = config.pose_weight * consistency.mean()
+        diagnostics['pose_consistency'] = consistency.mean()
+        diagnostics['translation'] = jnp.linalg.norm(motion.translation, axis=-1).mean()
+    if config.truth_weight:
+        terms |= _by_truth(truth, disparities[0], motion, view, weights, grid, config)
     if config.prior_weight and truth is not None and truth.prior is not None:
-        plain = losses.plainness(target, pad=pad)
+        plain = losses.plainness(images[:, middle], pad=pad)
         error, _ = log_error(truth.prior, disparities[0], view, weights, grid, plain)
         terms['prior'] = config.prior_weight * error
     if config.lasso_weight and model.depth_cell:
         lasso = condense.lasso(build.build(model), params['depth'])
         terms['lasso'] = config.lasso_weight * lasso
     total = sum(terms.values())
-    diagnostics = {
-        'loss': total,
-        'pose_consistency': consistency.mean(),
-        'translation': jnp.linalg.norm(motion.translation, axis=-1).mean(),
-        'disparity_spread': logit.std(axis=(1, 2, 3)).mean(),
-        'saturated': jnp.mean(jnp.abs(logit) > 0.95 * networks.DepthNet.bound),
-    }
-    return total, {**terms, **diagnostics}
+    return total, {**terms, 'loss': total, **diagnostics}
+
+
+def _check_truth(config, truth):
+    """Raises ValueError if nothing knows what is to be learned from."""
+    known = truth is not None and truth.depth is not None
+    if config.truth_weight and not known:
+        raise ValueError(
+            f'truth_weight is {config.truth_weight}, but this footage has no depth and poses to'
+            ' learn from; accepted: 0'
+        )
+    if config.learn == 'depth' and not config.truth_weight:
+        raise ValueError(
+            'learn is depth, but nothing here knows depth to learn from; accepted: a truth_weight'
+            ' above 0 on data with depth (rooms), workdirs of reconstructions, or learn=both'
+        )
+
+
+def _weights(target, view, mask, grid, config):
+    """Weights [B, F, h, w] of the target's pixels: solid angles, 0 where the mask hides them."""
+    solid = grid.weights if config.solid_angle else jnp.ones_like(grid.weights)
+    weights = jnp.broadcast_to(solid, target.shape[:-1])
+    if mask is None:
+        return weights
+    rays = rigid.rotate(view[:, None, None, None], grid.rays[None])
+    return weights * _counting(mask if mask.ndim == 2 else mask[:, mask.shape[1] // 2], rays)
+
+
+def _share_of_minimum(config, progress):
+    """How far the minimum over the sources has replaced their mean, 0 to 1."""
+    # The change takes a tenth of the training.
+    ramp = jnp.clip((progress - config.minimum_from) * 10, 0, 1)
+    return ramp if config.selection == 'minimum' else 0.0
+
+
+def _photometric(
+    frames, images, disparities, motion, view, mask, weights, share, grid, config, pad
+):
+    """The photometric error of the targets, a mean over the scales of the disparity."""
+    total = 0.0
+    for level, disparity in enumerate(disparities):
+        for _ in range(level):
+            disparity = networks.upsample(disparity[..., None])[..., 0]
+        views, hidden = _synthesize(frames, disparity, motion, view, mask, grid)
+        error = _compare(views, hidden, images, weights, share, config, pad)
+        total = total + error / len(disparities)
+    return total
+
+
+def _by_truth(truth, disparity, motion, view, weights, grid, config):
+    """The supervised terms; of the depth alone where `motion` is None."""
+    error, unit = log_error(
+        truth.depth, disparity, view, weights, grid, confidence=truth.confidence, share=truth.share
+    )
+    terms = {'truth_depth': config.truth_weight * error}
+    if motion is not None:
+        moved = _motion_error(truth.motion, unit, motion, view, truth.share)
+        terms['truth_pose'] = 10 * config.truth_weight * moved
+    return terms

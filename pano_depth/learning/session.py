@@ -16,7 +16,7 @@ from pano_depth.learning import train
 from pano_depth.learning.model import Grid, ModelConfig
 from pano_depth.learning.objective import LossConfig
 
-SHOWN = ('loss', 'photometric', 'disparity_spread')
+SHOWN = ('loss', 'photometric', 'truth_depth', 'disparity_spread')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +98,7 @@ def train_in(
                     log.write(done, {**metrics, 'steps_per_second': rate})
                 if done % logs.checkpoint_every == 0 or done == recipe.steps:
                     checkpoints.save(done, stored.to_saved(state, model), facts)
-                progress.update(1, {name: metrics[name] for name in SHOWN})
+                progress.update(1, {name: metrics[name] for name in SHOWN if name in metrics})
 
             with stop.held('this step'):
                 state = train.fit(

@@ -200,7 +200,15 @@ class LiveSource:
     The number of scenes is unlimited, and nothing is stored.
     """
 
-    def __init__(self, *, height: int, batch_size: int, seed: int = 0, style: str = shots.USUAL):
+    def __init__(
+        self,
+        *,
+        height: int,
+        batch_size: int,
+        seed: int = 0,
+        style: str = shots.USUAL,
+        alone: bool = False,
+    ):
         """Sets the source up.
 
         Args:
@@ -208,32 +216,34 @@ class LiveSource:
             batch_size: examples of a global batch.
             seed: of the scenes.
             style: of the rooms, one of `rooms.wide.shots.STYLES`.
+            alone: whether targets come without the frames before and after them, for depth alone.
 
         Raises:
             ValueError: there is no such style.
         """
         shots.check_style(style)
         self._height, self._batch_size, self._seed = height, batch_size, seed
-        self._style = style
+        self._style, self._length = style, 1 if alone else 3
         self.shared = {}
 
     def batch(self, step: int, examples: Sequence[int]) -> dict:
         """{'scene', 'poses', 'look'} stacked over the examples; each has its own scene."""
         first = step * self._batch_size
         drawn = [
-            streams.live_window(self._seed, first + example, style=self._style)
+            streams.live_window(self._seed, first + example, length=self._length, style=self._style)
             for example in examples
         ]
         return jax.tree.map(lambda *leaves: np.stack(leaves), *drawn)._asdict()
 
     def sample(
         self, batch: dict, shared: dict
-    ) -> tuple[Float[Array, 'batch 3 height width 3'], Truth]:
-        """Rendered triplets, their depth and motion, and where a tripod hides the scene."""
+    ) -> tuple[Float[Array, 'batch length height width 3'], Truth]:
+        """Rendered triplets or targets, their depth and motion, where a tripod hides the scene."""
         del shared
         size, shot = (self._height, 2 * self._height), shots.Shot(**batch)
         images, depth = jax.vmap(lambda one: shots.shoot(one, *size))(shot)
         shown = jax.vmap(lambda one: shots.scene_shown(one, *size))(shot)
         if shown is not None:
             shown = jnp.broadcast_to(shown[:, None], images.shape[:4]).astype(jnp.float32)
-        return images, Truth(depth[:, 1], motions_to_sources(*batch['poses']), shown=shown)
+        motions = motions_to_sources(*batch['poses']) if self._length == 3 else None
+        return images, Truth(depth[:, self._length // 2], motions, shown=shown)

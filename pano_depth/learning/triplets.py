@@ -34,7 +34,7 @@ class Truth(NamedTuple):
     valid: Real[Array, 'batch 3 height width'] | None = None
     confidence: Float[Array, 'batch height width'] | None = None
     share: Float[Array, ' batch'] | None = None
-    shown: Real[Array, 'batch 3 height width'] | None = None
+    shown: Real[Array, 'batch length height width'] | None = None
 
 
 def motions_to_sources(
@@ -69,8 +69,8 @@ class Source(Protocol):
 
     def sample(
         self, batch: Any, shared: Any
-    ) -> tuple[Float[Array, 'batch 3 height width 3'], Truth | None]:
+    ) -> tuple[Float[Array, 'batch length height width 3'], Truth | None]:
         """Triplets (previous, target, next) of a batch, and what is known of the targets, or None.
 
-        This runs on the device.
+        Where depth alone learns, they may be targets alone. This runs on the device.
         """

@@ -64,6 +64,11 @@ def check(config) -> None:
     Raises:
         ValueError: names the option.
     """
+    rooms_alone = config.train_data in (LIVE, STORED)
+    if config.loss.learn == 'depth' and rooms_alone and not config.loss.truth_weight:
+        raise ValueError(
+            '--learn=depth learns from known depth, but --truth_weight is 0; accepted: above 0'
+        )
     for flag in ('train_data', 'eval_data'):
         text = getattr(config, flag)
         if text is None or (flag == 'train_data' and text in (LIVE, STORED)):
@@ -172,7 +177,8 @@ def source_of(config, data: Data, rows: int) -> tuple[Source, LossConfig]:
             **drawn,
         ), config.loss
     style = pano_rooms.style_of(config.data.rooms)
-    live = sources.LiveSource(height=rows, style=style, **drawn)
+    alone = config.loss.learn == 'depth' and not data.learned
+    live = sources.LiveSource(height=rows, style=style, alone=alone, **drawn)
     if not data.learned:
         return live, config.loss
     rooms = found.paths_in(config.train_data)[1]
@@ -190,6 +196,11 @@ def source_of(config, data: Data, rows: int) -> tuple[Source, LossConfig]:
         + (f', {len(taught)} of which have depth and poses to learn from' if taught else '')
     )
     known = max(weights) if taught or (rooms and weights.truth) else 0.0
+    if config.loss.learn == 'depth' and not known:
+        raise ValueError(
+            '--learn=depth learns from known depth, but no clip of --train_data has it; accepted:'
+            ' workdirs of reconstructions, clips with depth and poses, or --learn=both'
+        )
     loss = dataclasses.replace(config.loss, truth_weight=known)
     footage = FootageSource(clips, **drawn)
     if not rooms:

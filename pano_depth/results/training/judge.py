@@ -37,7 +37,7 @@ def photometric_error(
         loss: of their training; truth plays no part.
         mask: [H, 2H] of floats, 0 where no frame counts; or None.
     """
-    loss = dataclasses.replace(loss, truth_weight=0.0, prior_weight=0.0)
+    loss = dataclasses.replace(loss, learn='both', truth_weight=0.0, prior_weight=0.0)
     samples, errors = max(4, SAMPLES // len(pieces)), []
     with Progress(len(pieces), unit='clip', description='judging') as progress:
         for piece in pieces:

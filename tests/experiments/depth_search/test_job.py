@@ -4,6 +4,7 @@ import dataclasses
 import json
 import pathlib
 
+import jax
 import numpy as np
 import pytest
 from absl import flags as absl_flags
@@ -20,6 +21,8 @@ from experiments.depth_search.space import DepthSpace
 from nas.devices.xla import XlaDevice
 from nas.search.config import PlannerConfig
 from nas.search.evaluations import Evaluation
+from pano_depth.learning import checkpoints
+from pano_depth.learning import model as models
 from pano_depth.learning.model import ModelConfig
 from pano_depth.results import TrainConfig
 
@@ -129,6 +132,20 @@ def test_a_flagfile_holds_cells_with_few_levels():
     found = options.from_flagfile(ModelConfig, report.flagfile_of(evaluation, 128))
     assert found == model_of(evaluation.cell)
     assert '--rooms=128x256_roomy' in report.flagfile_of(evaluation, 128)
+
+
+@pytest.mark.parametrize('cell', ['handmade@m', 'handmade@s', 'bn_relu-conv1x1@s-b2-concat'])
+def test_depth_alone_is_trained_beside_the_pose_network_of_the_package(cell):
+    network = model_of(parse(cell, face=32))
+    text = report.flagfile_of(Evaluation(parse(cell, face=32), 4, 'ok', {}), 64)
+    config = options.from_flagfile(TrainConfig, text)
+    assert (config.checkpoint, config.loss.learn) == ('default', 'depth')
+    params, model = checkpoints.start_model('default', config.model, depth_seed=0)
+    assert model == network
+    package, _ = checkpoints.load_model('default')
+    jax.tree.map(np.testing.assert_array_equal, params['pose'], package['pose'])
+    shapes = jax.tree.map(np.shape, params['depth'])
+    assert shapes == jax.tree.map(np.shape, models.init_params(0, network)['depth'])
 
 
 def test_devices_measure_what_is_deployed():

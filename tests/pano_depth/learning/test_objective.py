@@ -207,6 +207,28 @@ def test_unknown_depth_does_not_count_and_truth_has_to_be_there():
         _metrics(loss=loss)
 
 
+@pytest.mark.parametrize('view', [UPRIGHT, TURNED], ids=['upright', 'turned'])
+def test_depth_alone_learns_the_same_from_the_target_alone(view):
+    both = dataclasses.replace(LOSS, truth_weight=1.0)
+    alone = dataclasses.replace(both, learn='depth')
+    mask = np.ones((1, 3, HEIGHT, 2 * HEIGHT), np.float32)
+    mask[:, 1, : HEIGHT // 4] = 0
+    truth, shown = _truth(), mask[..., ::-1].copy()
+    every = _metrics(view=view, mask=mask, loss=both, truth=truth._replace(shown=shown))
+    target = {'frames': _frames()[:, 1:2], 'mask': mask[:, 1:2]}
+    truth = Truth(truth.depth, shown=shown[:, 1:2])
+    found = _metrics(view=view, loss=alone, truth=truth, **target)
+    assert set(found) == {
+        'truth_depth', 'smooth', 'logit', 'loss', 'disparity_spread', 'saturated'
+    }  # fmt: skip
+    for name in set(found) - {'loss'}:
+        assert found[name] == pytest.approx(every[name], rel=1e-5), name
+    flat = _metrics(view=view, loss=alone, truth=truth, depth_power=0.0, **target)
+    assert flat['truth_depth'] > 0.15 > 0.03 > found['truth_depth']
+    with pytest.raises(ValueError, match='learn is depth, but nothing here knows depth'):
+        _metrics(loss=dataclasses.replace(LOSS, learn='depth'))
+
+
 @pytest.mark.parametrize('view', [UPRIGHT, MIRRORED], ids=['upright', 'mirrored'])
 def test_labels_count_by_their_confidence_and_share(view):
     loss, (depth, motion) = dataclasses.replace(LOSS, truth_weight=1.0), _truth()[:2]

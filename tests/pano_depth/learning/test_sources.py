@@ -198,3 +198,16 @@ def test_a_tripod_in_live_rooms_counts_nowhere_and_the_sky_everywhere(monkeypatc
     assert (cap > 0.2).any() and ((cap == 0) & (legs == 0)).any()
     usual = sources.LiveSource(height=32, batch_size=2)
     assert usual.sample(usual.batch(0, range(2)), {})[1].shown is None
+
+
+@pytest.mark.parametrize('style', shots.STYLES)
+def test_targets_alone_come_with_their_depth_and_no_motion(style):
+    source = sources.LiveSource(height=16, batch_size=2, style=style, alone=True)
+    batch = source.batch(1, range(2))
+    frames, truth = jax.jit(source.sample)(batch, {})
+    assert frames.shape == (2, 1, 16, 32, 3) and truth.motion is None
+    images, depth = jax.vmap(lambda shot: shots.shoot(shot, 16, 32))(shots.Shot(**batch))
+    np.testing.assert_allclose(frames, images, atol=1e-6)
+    np.testing.assert_allclose(truth.depth, depth[:, 0], rtol=1e-6)
+    assert (truth.shown is None) == (style == shots.USUAL)
+    assert truth.shown is None or truth.shown.shape == (2, 1, 16, 32)
