@@ -154,7 +154,7 @@ def _times(found, even, name):
     return found
 
 
-def _mapped(path, shape):
+def mapped(path: str | pathlib.Path, shape: tuple[int, ...]) -> Float32[np.ndarray, '...']:
     """A float32 array in a new file.
 
     Its space is reserved now: a mapped page that finds the disk full ends the process without a
@@ -179,9 +179,18 @@ def analyse(
     ordered: bool = True,
     distances: Sequence[int] = (1,),
     mask: Mask = None,
+    views: bool = False,
 ) -> infer.Analysis:
-    """`infer.analyse` with its disparity in a file and its progress shown."""
-    out = _mapped(path, (len(frames.images), *grid.rays.shape[:3]))
+    """`infer.analyse` with its arrays in files and its progress shown.
+
+    Args:
+        params, frames, grid, config, ordered, distances, mask: as there.
+        path: of the file of the disparity.
+        views: whether unrelated images are seen through several views.
+    """
+    shape = (len(frames.images), *grid.rays.shape[:3])
+    out = mapped(path, shape)
+    spread = mapped(f'{path}.spread', shape) if views else None
     with Progress(len(frames.images), unit='frame', description='predicting') as progress:
         return infer.analyse(
             params,
@@ -192,6 +201,7 @@ def analyse(
             distances=distances,
             mask=mask,
             out=out,
+            spread=spread,
             on_frames=progress.update,
         )
 

@@ -1,4 +1,4 @@
-"""Whether two views agree: depth of one frame, looked up in the depth of another."""
+"""How sure depth is: whether another frame agrees, or several views of a single image."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +9,10 @@ from pano_depth.reconstruction.sweep import confirm
 Map = Float[Array | np.ndarray, 'height width']
 
 TOLERANCE = 0.05  # relative difference of range at which agreement has fallen to 0.6
-UNCONFIRMED = 0.1  # confidence where there is no other view to compare with
+UNCONFIRMED = 0.1  # confidence where there is nothing to compare with
+# Views of one image that differ by so much (log range) are within a tenth of the truth in 37 % of
+# the pixels, by unseen rooms.
+_UNSURE = 0.11
 
 
 def agreement(
@@ -38,3 +41,16 @@ def agreement(
     maps = (inverse(jnp.asarray(x, jnp.float32)) for x in (depth, other))
     motion = (jnp.asarray(x, jnp.float32) for x in (rotation, translation))
     return confirm.compare(*maps, *motion, TOLERANCE)[0]
+
+
+def of_views(spread: Map) -> Float[np.ndarray, 'height width']:
+    """Confidence in the depth of a single image, by how much views of it differ.
+
+    Args:
+        spread: standard deviation of the logarithm of disparity between the views.
+
+    Returns:
+        Half of the chance that depth is within a tenth of the truth, as measured on unseen rooms:
+        below 0.5, since no other frame confirms it.
+    """
+    return 0.5 * np.exp(-np.asarray(spread) / _UNSURE)

@@ -274,7 +274,13 @@ def evaluate(
                 for frame in footage.frames(size=(height, 2 * height))
             ]
         )
-        analysis = infer.analyse(params, frames, grid, config, ordered=footage.ordered)
+        # Single images are seen through several views, as a reconstruction sees them.
+        spread = None
+        if not footage.ordered:
+            spread = np.empty((len(frames), *grid.rays.shape[:3]), np.float32)
+        analysis = infer.analyse(
+            params, frames, grid, config, ordered=footage.ordered, spread=spread
+        )
         on_frame = on_footage(footage, analysis) if on_footage is not None else None
         scores.add(footage, analysis, config, on_frame=on_frame)
     return scores.result()

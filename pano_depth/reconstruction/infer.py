@@ -13,6 +13,7 @@ from pano_depth.kernels import cube, sphere
 from pano_depth.kernels.rigid import Motion
 from pano_depth.kernels.shapes import Array
 from pano_depth.learning import model as models
+from pano_depth.learning import views
 from pano_depth.learning.model import Grid, ModelConfig
 from pano_depth.learning.objective import HIDDEN
 from pano_depth.reconstruction import trajectory, validity
@@ -32,12 +33,15 @@ class Analysis(NamedTuple):
             None for unrelated images.
         steps: [frames - 1], how the units of neighbours compared before they became one; None for
             unrelated images.
+        spread: how much views of an image differ about the logarithm of disparity (`views`); None
+            where there was one view.
     """
 
     disparity: Float32[np.ndarray, 'frames faces rows columns']
     units: Float64[np.ndarray, ' frames']
     poses: Motion | None
     steps: trajectory.UnitStep | None
+    spread: Float32[np.ndarray, 'frames faces rows columns'] | None = None
 
 
 @functools.partial(jax.jit, static_argnames=('config',))
@@ -47,13 +51,18 @@ def _images(frames, grid, config):
     return models.look(frames[:, None].astype(jnp.float32) / 255, grid, upright)[:, 0]
 
 
+@jax.jit
+def _floats(frames, masks):
+    """Frames in [0, 1], where what is hidden looks as it does in training."""
+    return jnp.where(masks[..., None], frames.astype(jnp.float32) / 255, HIDDEN)
+
+
 @functools.partial(jax.jit, static_argnames=('config',))
 def _shown(frames, masks, grid, config):
-    """The same, where what is hidden looks as it does in training."""
+    """`_images` of these."""
     del config
     upright = jnp.broadcast_to(jnp.eye(3), (frames.shape[0], 3, 3))
-    frames = jnp.where(masks[..., None], frames.astype(jnp.float32) / 255, HIDDEN)
-    return models.look(frames[:, None], grid, upright)[:, 0]
+    return models.look(_floats(frames, masks)[:, None], grid, upright)[:, 0]
 
 
 @functools.partial(jax.jit, static_argnames=('config',))
@@ -160,6 +169,7 @@ def analyse(
     distances: Sequence[int] = (1,),
     mask: Mask = None,
     out: Float32[np.ndarray, 'frames faces rows columns'] | None = None,
+    spread: Float32[np.ndarray, 'frames faces rows columns'] | None = None,
     on_frames: Callable[[int], None] | None = None,
 ) -> Analysis:
     """Predicts depth and trajectory of footage, a few frames at a time.
@@ -176,6 +186,9 @@ def analyse(
             size of the frames: one mask, or one for each frame; None: they see everything.
         out: array that the disparity is written to, such as a file mapped into memory; None for a
             new array.
+        spread: array for how much views differ: single images, and unrelated ones, are then seen
+            through several views (`views`), which is better and takes `views.COUNT` times as long;
+            None: one view.
         on_frames: called with the number of frames done since the last call.
 
     Returns:
@@ -184,24 +197,26 @@ def analyse(
     count = len(frames)
     out = np.empty((count, *grid.rays.shape[:3]), np.float32) if out is None else out
     grid, params = jax.tree.map(jnp.asarray, (grid, params))
+    tell = on_frames or (lambda _: None)
+    if not ordered or (count == 1 and spread is not None):
+        for start, fresh, found in _each_alone(params, frames, grid, config, mask, spread):
+            for array, values in zip((out, spread), found):
+                array[start : start + fresh] = values[:fresh]
+            tell(fresh)
+        poses = Motion(np.eye(3)[None], np.zeros((1, 3))) if ordered else None
+        return Analysis(out, np.ones(count), poses, None, spread)
     coarse_depth = depth_maps(config, 2 * config.face_size)
-    distances = (
-        sorted({1, *(distance for distance in distances if distance < count)}) if ordered else [0]
-    )
+    distances = sorted({1, *(distance for distance in distances if distance < count)})
     kept = {}
     for start in range(0, count, BATCH):
         # Frames beyond the batch, for the pairs across its end; the last one is repeated, so that
         # everything compiles once.
         rows = np.minimum(np.arange(start, start + BATCH + distances[-1]), count - 1)
-        if mask is None:
-            images = _images(np.asarray(frames[rows]), grid, config)
-        else:
-            masks = np.asarray(mask if mask.ndim == 2 else mask[rows])
-            images = _shown(np.asarray(frames[rows]), masks, grid, config)
+        images = _seen(frames, rows, mask, grid, config)
         disparity = _disparity(params, images[: BATCH + 1], grid, config)
         fresh = min(BATCH, count - start)
         out[start : start + fresh] = disparity[:fresh]
-        for distance in distances if ordered else ():
+        for distance in distances:
             target, source = images[:BATCH], images[distance : distance + BATCH]
             there = _motion(params, target, source, grid, config)
             back = _motion(params, source, target, grid, config)
@@ -215,10 +230,7 @@ def analyse(
                     # would let the heap grow without end.
                     kept[name] = _room_for(found, count - distance)
                 _put(kept[name], start, found)
-        if on_frames is not None:
-            on_frames(fresh)
-    if not ordered:
-        return Analysis(out, np.ones(count), None, None)
+        tell(fresh)
     links = {distance: (kept[distance, 'there'], kept[distance, 'back']) for distance in distances}
     steps = kept['steps']
     units = trajectory.frame_units(steps.ratio)
@@ -226,6 +238,32 @@ def analyse(
     if len(links) > 1:
         poses = trajectory.refine(poses, links, units)
     return Analysis(out, units, poses, steps)
+
+
+def _masks_of(mask, rows):
+    """The masks of some frames, or the one of all."""
+    return np.asarray(mask if mask.ndim == 2 else mask[rows])
+
+
+def _seen(frames, rows, mask, grid, config):
+    """Some frames on the grid of the model, as the networks see them."""
+    if mask is None:
+        return _images(np.asarray(frames[rows]), grid, config)
+    return _shown(np.asarray(frames[rows]), _masks_of(mask, rows), grid, config)
+
+
+def _each_alone(params, frames, grid, config, mask, spread):
+    """Yields (first frame, how many are new, (disparity, spread between views)) by batches."""
+    size = BATCH if len(frames) > 1 else 1
+    for start in range(0, len(frames), size):
+        # The last image is repeated, so that everything compiles once.
+        rows = np.minimum(np.arange(start, start + size), len(frames) - 1)
+        if spread is None:
+            found = (_disparity(params, _seen(frames, rows, mask, grid, config), grid, config),)
+        else:
+            masks = np.ones((1, 1), bool) if mask is None else _masks_of(mask, rows)
+            found = views.disparity(params, _floats(frames[rows], masks), grid, config)
+        yield start, min(size, len(frames) - start), found
 
 
 def scaled(analysis: Analysis, factor: float) -> Analysis:

@@ -29,12 +29,16 @@ class Networks:
         self.params, self.config = params, config
         self._grid = make_grid(config)
 
-    def depth(self, images: Images) -> Float32[np.ndarray, '*batch height width']:
+    def depth(
+        self, images: Images, *, averaged: bool = False
+    ) -> Float32[np.ndarray, '*batch height width']:
         """Range of every pixel, for each image by itself.
 
         Args:
             images: equirectangular, uint8 or float in [0, 1], width = 2 x height, any leading
                 axes.
+            averaged: whether the depth is the mean over eight views of each image, as that of
+                single images in a reconstruction, which is better and takes eight times as long.
 
         Returns:
             Range along the ray in the networks' unit, in which 1 / range has a mean of about 1 over
@@ -44,7 +48,15 @@ class Networks:
             ValueError: images of another shape, type or range.
         """
         small, batch, height = self._shrink(images, 'images')
-        analysis = infer.analyse(self.params, small, self._grid, self.config, ordered=False)
+        spread = np.empty((len(small), *self._grid.rays.shape[:3]), np.float32)
+        analysis = infer.analyse(
+            self.params,
+            small,
+            self._grid,
+            self.config,
+            ordered=False,
+            spread=spread if averaged else None,
+        )
         depth_of = infer.depth_maps(self.config, height)
         out = np.empty((len(small), height, 2 * height), np.float32)
         for i, disparity in enumerate(analysis.disparity):

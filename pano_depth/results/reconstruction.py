@@ -149,8 +149,9 @@ class Reconstruction:
         """How sure the depth of frame `index` is, in [0, 1]; 0 where it is invalid.
 
         Of refined depth it is the confirmation by other views, 0.5 and more where two of them
-        agree; else the better agreement with the frame before and after (`consistency`), or 0.1
-        where there is no path by which frames could be compared.
+        agree; else the better agreement with the frame before and after (`consistency`). Where
+        there is no path by which frames could be compared, it is below 0.5: half of the chance
+        that depth is within a tenth, by how much views of the image differ.
 
         Raises:
             IndexError: there is no such frame.
@@ -161,7 +162,12 @@ class Reconstruction:
             return piece.refined.confidence(index - piece.start)
         depth = self.depth(index)
         others = [i for i in (index - 1, index + 1) if piece.start <= i < piece.stop]
-        if not piece.has_path or not others:
+        spread = piece.analysis.spread
+        if spread is not None:
+            # `depth_maps` interpolates what it divides by.
+            one = np.maximum(spread[index - piece.start], LOWEST)[None]
+            found = consistency.of_views(1 / np.asarray(self._depth_maps(one, np.ones(1)))[0])
+        elif not piece.has_path or not others:
             found = np.full(depth.shape, consistency.UNCONFIRMED, np.float32)
         else:
             found = np.max([self._agreement(index, depth, other) for other in others], axis=0)

@@ -1,9 +1,9 @@
-"""Makes the image-blind predictor of the package from the rooms that its networks were trained on.
+"""Makes the image-blind predictor of the package from rooms as its networks were trained on.
 
-    python experiments/benchmarks/depth/blind_rooms.py [--scenes=256]
+    python experiments/benchmarks/depth/blind_rooms.py [--rooms=1024] [--style=wide]
         [--output=pano_depth/weights/blind.npz]
 
-The rooms are the training scenes of PanoRooms `64x128_roomy`, four frames of each walk.
+The rooms are the first live ones of the style, one frame each: those of `--train_data=live`.
 """
 
 import pathlib
@@ -12,41 +12,39 @@ import sys
 # Works from a checkout, from any directory.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3]))
 
+import jax
+import numpy as np
 from absl import app, flags
 
 from common.logs import Progress
 from common.run import atomic_path
-from pano_depth.rooms import blind, pano_rooms
-from pano_depth.rooms.rooms import render_clip
+from pano_depth.learning.sources import LiveSource
+from pano_depth.rooms import blind
+from pano_depth.rooms.wide import shots
 
-HEIGHT, FRAMES, EVERY = 64, 16, 4
-SCENES = flags.DEFINE_integer('scenes', 256, 'Number of rooms.', lower_bound=1)
+HEIGHT, BATCH = 64, 16
+ROOMS = flags.DEFINE_integer('rooms', 1024, 'Number of rooms.', lower_bound=1)
+STYLE = flags.DEFINE_enum('style', shots.WIDE, shots.STYLES, 'Which rooms.')
 OUTPUT = flags.DEFINE_string(
     'output', str(pathlib.Path(blind.__file__).parents[1] / 'weights' / 'blind.npz'), 'The file.'
 )
 
 
-def depths(scenes: int, roominess: tuple[float, float]):
-    """True depth of some frames of the first training scenes."""
-    with Progress(scenes, unit='room', description='rendering') as progress:
-        for index in range(scenes):
-            clip = render_clip(
-                pano_rooms.FAMILIES['train'],
-                index,
-                frames=FRAMES,
-                height=HEIGHT,
-                width=2 * HEIGHT,
-                roominess=roominess,
-            )
-            yield from clip.depth[::EVERY]
-            progress.update()
+def depths(rooms: int, style: str):
+    """True depth [H, 2H] of the first live rooms, as a training sees them, in metres."""
+    source = LiveSource(height=HEIGHT, batch_size=BATCH, style=style, alone=True)
+    look = jax.jit(lambda batch: source.sample(batch, {})[1].depth)
+    with Progress(rooms, unit='room', description='rendering') as progress:
+        for step in range(-(-rooms // BATCH)):
+            # The last batch is a whole one, too, so that everything compiles once.
+            count = min(BATCH, rooms - step * BATCH)
+            yield from np.asarray(look(source.batch(step, range(BATCH))))[:count]
+            progress.update(count)
 
 
 def main(_) -> None:
     """Renders the rooms and writes their median."""
-    configs = {config.name: config for config in pano_rooms.PanoRooms.BUILDER_CONFIGS}
-    roominess = configs[f'{HEIGHT}x{2 * HEIGHT}_roomy'].roominess
-    prior = blind.blind_prior(depths(SCENES.value, roominess), HEIGHT)
+    prior = blind.blind_prior(depths(ROOMS.value, STYLE.value), HEIGHT)
     with atomic_path(OUTPUT.value) as temporary:
         blind.write_prior(temporary, prior)
     print(f'{OUTPUT.value}: {prior.min():.2f} to {prior.max():.2f} m')

@@ -156,6 +156,7 @@ class Steps:
         further = () if self.source is None else range(1, self.source.reach + 1)
         distances = (1, *(self.source.stride * times for times in further))
         pieces, moving = self.survey.pieces, self.survey.moving
+        alone = not any(moving) or len(self.frames.images) == 1
         whole = analyses.analyse(
             self.params,
             self.frames,
@@ -165,6 +166,7 @@ class Steps:
             ordered=moving == [True],
             distances=distances,
             mask=self._unseen(slice(0, len(self.frames.images))),
+            views=alone,
         )
         if len(pieces) == 1:
             return [whole]
@@ -185,17 +187,22 @@ class Steps:
     def _analysis_of(self, part, whole, distances):
         """What the networks say of a piece; its disparity stays where the whole has it."""
         disparity, units = whole.disparity[part], whole.units[part]
-        if distances is None:
-            return infer.Analysis(disparity, units, None, None)
+        if distances is None and whole.spread is not None:
+            return infer.Analysis(disparity, units, None, None, whole.spread[part])
+        # Of a piece without a path each image is seen through several views.
+        kept = self.scratch / f'spread{part.start}'
+        spread = analyses.mapped(kept, disparity.shape) if distances is None else None
         with Progress(len(units), unit='frame', description='predicting') as progress:
             return infer.analyse(
                 self.params,
                 self.frames.images[part],
                 self.grid,
                 self.model,
-                distances=distances,
+                ordered=distances is not None,
+                distances=distances or (1,),
                 mask=self._unseen(part),
                 out=disparity,
+                spread=spread,
                 on_frames=progress.update,
             )
 

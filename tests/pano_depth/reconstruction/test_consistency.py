@@ -58,3 +58,8 @@ def test_a_rendered_room_agrees_but_where_something_stands_in_the_way():
     translation = clip.poses.rotation[3].T @ (clip.poses.translation[0] - clip.poses.translation[3])
     found = np.asarray(consistency.agreement(clip.depth[0], clip.depth[3], rotation, translation))
     assert 0.75 < (found > 0.5).mean() < 1
+
+
+def test_views_of_a_single_image_never_confirm_it():
+    found = consistency.of_views(np.array([[0.0, 0.03, 0.3]], np.float32))
+    assert found[0, 0] == 0.5 and 0.3 < found[0, 1] < 0.5 and 0 < found[0, 2] < 0.1

@@ -30,6 +30,9 @@ def test_depth_of_one_image_in_two_lines(networks, clip):
         guess, clip.depth[0], min_depth=0.1, max_depth=10.0
     )['abs_rel']
     assert score(depth) < 0.75 * score(np.ones_like(depth))
+    averaged = networks.depth(clip.frames[0], averaged=True)
+    assert averaged.dtype == np.float32 and 0.01 < np.abs(averaged / depth - 1).mean() < 0.2
+    assert score(averaged) < 0.75 * score(np.ones_like(depth))
 
 
 def test_leading_axes_types_and_sizes(networks, clip):

@@ -101,7 +101,9 @@ def test_nothing_stays_of_a_result_without_workdir(clip, monkeypatch, tmp_path):
     one = reconstruct(clip.frames[0])
     assert len(list(tmp_path.iterdir())) == 1
     # One image has no second view that could confirm it.
-    assert one.confidence(0).max() <= 0.1 and len(one.cloud()[0]) > 100
+    assert 0 < one.confidence(0).max() < 0.5 and len(one.cloud()[0]) > 100
+    ratio = one.depth(0) / pano_depth.load_networks().depth(clip.frames[0], averaged=True)
+    np.testing.assert_allclose(ratio, np.median(ratio), rtol=1e-3)
     del one
     gc.collect()
     assert list(tmp_path.iterdir()) == []

@@ -50,7 +50,7 @@ def test_each_piece_has_a_world_of_its_own(cut):
     assert not result.poses.translation[stood:walked].any()
     assert result.reason.startswith(f'the footage is cut before frame {stood}, {walked}')
     # What stands has the networks' depth, whose confidence is low, and no cloud.
-    assert result.confidence(stood + 1).max() == pytest.approx(0.1)
+    assert 0 < result.confidence(stood + 1).min() < result.confidence(stood + 1).max() < 0.5
     assert result.confidence(0).max() > 0.5 < result.confidence(walked + 2).max()
     assert all(result.depth(i).min() > 0 for i in range(len(result)))
     points = [result.cloud(number)[0] for number in (0, 1)]
@@ -93,7 +93,7 @@ def test_a_camera_that_stands_has_depth_but_no_path(walk, tmp_path, capsys):
     config = ReconstructConfig(adapt=5)
     found = reconstruct(frames, tmp_path / 'run', config)
     assert found.poses is None and found.depth(2).min() > 0 and 'adjustment' not in found.facts
-    np.testing.assert_allclose(found.confidence(1), 0.1)
+    assert 0 < found.confidence(1).min() < found.confidence(1).max() < 0.5
     names = {path.name for path in (tmp_path / 'run').iterdir()}
     assert 'depth.mp4' in names and not {'trajectory.txt', 'cloud.ply', 'checkpoints'} & names
     record = json.loads((tmp_path / 'run' / 'run.json').read_text())
