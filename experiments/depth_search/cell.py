@@ -2,8 +2,8 @@
 
 `bn_relu-dwconv3x3-bn_relu-conv1x1@m-b1-f32-add-strided` names the ops, the widths of the levels,
 how many cells a level has, the pixels along a face of the cube, how the decoder joins features, and
-what halves the faces. `handmade@m-f32` is the network of the package, whose blocks were made by
-hand.
+what halves the faces. `handmade@m-f32` is the first network of the package, whose blocks were made
+by hand.
 """
 
 import dataclasses
