@@ -1,6 +1,7 @@
 """Compiling what tests run only a few times."""
 
 import contextlib
+import os
 
 import jax
 
@@ -16,3 +17,11 @@ def quickly():
         yield
     finally:
         jax.config.update('jax_disable_most_optimizations', before)
+
+
+def environment():
+    """Variables for a process on the CPU that compiles without optimisation what it runs a few
+    times, otherwise with the flags of the tests (`tests/conftest.py`).
+    """
+    flags = f'{os.environ.get("XLA_FLAGS", "")} --xla_backend_optimization_level=0'
+    return os.environ | {'JAX_PLATFORMS': 'cpu', 'XLA_FLAGS': flags}

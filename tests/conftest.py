@@ -4,6 +4,8 @@ machine, and checks the shapes that signatures state.
 
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 
 import jax
@@ -30,15 +32,30 @@ _CACHE = 'JAX_COMPILATION_CACHE_DIR'
 # A cache pays off from a tenth of a second on: several tests, workers and processes that tests
 # start compile the same programs.
 _LEAST = 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.1'
+# Compiling takes most of the time of the tests; fewer passes of LLVM need less. (XLA's older
+# emitters would need half, but round otherwise than what users run.) Flags that somebody has set
+# stay, so `XLA_FLAGS= pytest` compiles as users do.
+_QUICK = '--xla_backend_optimization_level=1'
+
+
+def _known(flags):
+    # XLA ends a process that has flags which it does not know: another one tries them.
+    code = 'from jaxlib import xla_client; xla_client.CompileOptions()'
+    environment = os.environ | {'XLA_FLAGS': flags}
+    done = subprocess.run([sys.executable, '-c', code], env=environment, capture_output=True)
+    return done.returncode == 0
 
 
 def pytest_configure(config):
     """Lets the processes of this session share what they compile, and nothing that was compiled
-    before it.
+    before it, and compile quickly.
 
     A program cached by an earlier session would hide that a change no longer compiles.
     """
     if not hasattr(config, 'workerinput'):
+        # Workers and processes that tests start inherit them.
+        if 'XLA_FLAGS' not in os.environ and _known(_QUICK):
+            os.environ['XLA_FLAGS'] = _QUICK
         os.environ[_CACHE] = config.compiled = tempfile.mkdtemp(prefix='pano_dppnet_tests_')
         os.environ[_LEAST[0]] = _LEAST[1]
     jax.config.update('jax_compilation_cache_dir', os.environ[_CACHE])

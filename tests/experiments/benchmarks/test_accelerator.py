@@ -1,6 +1,5 @@
 """The accelerator's benchmark on a CPU: its clock and its page, and each part at toy size."""
 
-import os
 import pathlib
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from experiments.benchmarks.accelerators import (
     tests_there,
     worker,
 )
+from tests import compiling
 
 ROOT = pathlib.Path(__file__).parents[3]
 
@@ -159,9 +159,9 @@ def test_rooms_are_asked_to_stop_in_time_and_go_on_from_their_checkpoint(tmp_pat
 
 def _command(*arguments):
     command = [sys.executable, 'experiments/benchmarks/accelerator.py', *arguments]
-    environment = {'JAX_PLATFORMS': 'cpu', 'XLA_FLAGS': '--xla_backend_optimization_level=0'}
+    environment = compiling.environment()
     return subprocess.run(
-        command, cwd=ROOT, env=os.environ | environment, text=True, capture_output=True, check=False
+        command, cwd=ROOT, env=environment, text=True, capture_output=True, check=False
     )
 
 

@@ -1,13 +1,13 @@
 """The benchmarks as a user starts them, at sizes that take seconds."""
 
 import json
-import os
 import pathlib
 import subprocess
 import sys
 
 import pytest
 
+from tests import compiling
 from tests.pano_depth.results import made_footage
 
 ROOT = pathlib.Path(__file__).parents[3]
@@ -20,16 +20,12 @@ def _run(name, *arguments):
         f'runpy.run_module("experiments.benchmarks.{name}", run_name="__main__", alter_sys=True)'
     )
     # What is timed does not matter here, how long it compiles does.
-    environment = os.environ | {
-        'JAX_PLATFORMS': 'cpu',
-        'XLA_FLAGS': '--xla_backend_optimization_level=0',
-    }
     return subprocess.run(
         [sys.executable, '-c', command, str(ROOT), *arguments],
         text=True,
         capture_output=True,
         check=False,
-        env=environment,
+        env=compiling.environment(),
     )
 
 

@@ -1,7 +1,6 @@
 """Hard clips, the figures of the sharpening tables, and the commands at sizes of seconds."""
 
 import json
-import os
 import pathlib
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from pano_depth import ReconstructConfig
 from pano_depth.footage.clip import Clip
 from pano_depth.kernels import sphere
 from pano_depth.kernels.rigid import Motion
+from tests import compiling
 
 FRAMES, HEIGHT = 6, 32
 ROOT = pathlib.Path(__file__).parents[3]
@@ -204,12 +204,7 @@ def test_a_known_row_is_not_measured_again():
 def _run(name, *arguments):
     command = [sys.executable, str(ROOT / f'experiments/benchmarks/depth/{name}.py'), *arguments]
     return subprocess.run(
-        command,
-        text=True,
-        capture_output=True,
-        check=False,
-        env=os.environ
-        | {'JAX_PLATFORMS': 'cpu', 'XLA_FLAGS': '--xla_backend_optimization_level=0'},
+        command, text=True, capture_output=True, check=False, env=compiling.environment()
     )
 
 

@@ -10,7 +10,7 @@ pytest.importorskip('onnxruntime')
 
 NAME = 'reconstruction_tour'
 # Height and frames of the tests of whole reconstructions, whose programs it shares.
-SIZES = 'HEIGHT, FRAMES, STEPS = 64, 8, 40'
+SIZES = 'HEIGHT, FRAMES, STEPS = 64, 8, 12'
 REPORT = """
 import json
 print(json.dumps({
