@@ -33,9 +33,9 @@ _HELP = {
         ' the like), the workdir of a training run, or a .npz of --save_weights'
     ),
     'mask': (
-        'what is left out since it moves along with the camera, a hand or a tripod: "auto" (predict'
-        ' finds it; its default), "none", an image whose dark or transparent pixels are left out,'
-        ' or a folder with one for each frame (predict and eval)'
+        'what is left out since it moves along with the camera, a hand or a tripod: "auto" (found'
+        ' in each clip; the default of predict and train), "none", an image whose dark or'
+        ' transparent pixels are left out, or a folder with one for each frame (predict and eval)'
     ),
     'stride': 'distance in frames of the images that are compared in training; 0: from the footage',
 }

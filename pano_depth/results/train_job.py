@@ -12,7 +12,7 @@ from common.options import READ, READ_LIST, WRITTEN, check_options, option
 from common.run import check_folder, digest_of_path, digest_of_tree, open_run
 from common.stopping import Stop
 from pano_depth.footage import masks
-from pano_depth.footage.config import ReadingConfig, mask_path
+from pano_depth.footage.config import AUTO, NONE, ReadingConfig, mask_path
 from pano_depth.learning import checkpoints, session
 from pano_depth.learning.checkpoints import ModelChoice
 from pano_depth.learning.model import make_grid
@@ -74,8 +74,12 @@ class TrainConfig:
         ' of footage',
         lower_bound=0,
     )
-    mask: str | None = option(
-        None, 'image whose dark pixels are left out: the tripod, the photographer', path=READ
+    mask: str = option(
+        AUTO,
+        'what is left out of the images of footage: "auto" finds what moves along with the camera'
+        ' in each clip, and black bars; "none" leaves out nothing; else an image whose dark or'
+        ' transparent pixels are left out of all clips',
+        path=READ,
     )
     save_weights: str | None = option(
         None, 'also write the trained networks as one .npz file, for checkpoint', path=WRITTEN
@@ -89,6 +93,9 @@ class TrainConfig:
 
     def __post_init__(self):
         check_options(self)
+        if self.mask is None:
+            # As in `FootageConfig`.
+            object.__setattr__(self, 'mask', NONE)
         training.check(self)
 
 

@@ -4,7 +4,7 @@ import dataclasses
 
 from common.executors.config import ExecutorConfig
 from common.options import READ, READ_LIST, check_options, held, option
-from pano_depth.footage.config import FootageConfig, ReadingConfig, mask_path
+from pano_depth.footage.config import FootageConfig, ReadingConfig
 from pano_depth.learning.checkpoints import ModelChoice
 from pano_depth.learning.objective import LossConfig
 from pano_depth.learning.session import LogConfig
@@ -104,7 +104,7 @@ def training(config: ImproveConfig, data: str, **changes) -> TrainConfig:
         eval_data=config.eval_data,
         label_weight=config.label_weight,
         rooms_share=config.rooms_share,
-        mask=mask_path(config.footage.mask),
+        mask=config.footage.mask,
         stride=config.stride,
         reading=ReadingConfig(**{name: getattr(config.footage, name) for name in names}),
         data=config.data,

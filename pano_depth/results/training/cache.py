@@ -5,6 +5,7 @@ The files of a clip, in `<data_dir>/pano_footage/<rows>x<columns>/`:
     <name>-<key>.json      what was read, what it shows, and the checksum of the data
     <name>-<key>.frames    [frames, rows, columns, 3] uint8
     <name>-<key>.valid     [frames, bytes] bits of the pixels that count, if not all do
+    <name>-<key>.hidden    [pieces, bytes] the same, of what moves along with the camera in a piece
     <name>-<key>.depth     [frames, rows, columns] float16 range or 0, if depth and poses are known
     <name>-<key>.sure      [frames, rows, columns] uint8 confidence of that depth, if it has one
 
@@ -36,7 +37,7 @@ from pano_depth.learning.footage_source import Labels
 from pano_depth.results.training.decode import write
 from pano_depth.results.training.found import Item
 
-FOLDER, VERSION = 'pano_footage', 3
+FOLDER, VERSION = 'pano_footage', 4
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _BLOCK = 2**20  # bytes that are read at once for a checksum
 
@@ -49,12 +50,15 @@ class Cached(NamedTuple):
         frames: [N, rows, columns, 3] uint8, mapped from the file; or None.
         valid: [N, bytes] uint8, mapped from the file; None where every pixel counts.
         labels: depth and poses, mapped from their files; None where they are not known.
+        hidden: [pieces, bytes] uint8, what counts in all frames of each piece, mapped from the
+            file; None where nothing moves along with the camera.
     """
 
     record: dict
     frames: np.ndarray | None = None
     valid: np.ndarray | None = None
     labels: Labels | None = None
+    hidden: np.ndarray | None = None
 
 
 def place(data_dir: str | pathlib.Path, rows: int) -> pathlib.Path:
@@ -147,14 +151,17 @@ def _load(stem, key, rows):
         mapped = lambda name, *shape, kind=np.uint8: _mapped(
             f'{stem}.{name}', record['sha256'].get(name), (count, *shape), kind
         )
-        frames, valid = mapped('frames', *size, 3), mapped('valid', rows * rows // 4)
+        bits = rows * rows // 4
+        frames, valid = mapped('frames', *size, 3), mapped('valid', bits)
+        sha256, pieces = record['sha256'].get('hidden'), len(record['pieces'])
+        hidden = _mapped(f'{stem}.hidden', sha256, (pieces, bits), np.uint8)
         depth, labels = mapped('depth', *size, kind=np.float16), None
         if depth is not None:
             poses = (np.array(record['poses'][name], np.float32) for name in Motion._fields)
             labels = Labels(depth, mapped('sure', *size), *poses)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return Cached(record, frames, valid, labels)
+    return Cached(record, frames, valid, labels, hidden)
 
 
 def _mapped(path, sha256, shape, kind):

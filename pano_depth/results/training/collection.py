@@ -60,6 +60,7 @@ def collect(
     rows: int,
     data_dir: str | pathlib.Path,
     stride: int = 0,
+    masks: bool = True,
     stop: Stop | None = None,
 ) -> Collection:
     """Reads what is not in the cache yet, and lists what can be used.
@@ -71,6 +72,7 @@ def collect(
         rows: of the images that the networks see.
         data_dir: where data sets are kept.
         stride: frames between a target and its neighbours; 0: chosen for each clip.
+        masks: whether what moves along with the camera in a clip is left out.
         stop: request to stop, which is heeded between clips.
 
     Raises:
@@ -90,7 +92,7 @@ def collect(
             left_out.append((item.name, entry))
             continue
         notes += entry.record.get('notes', ())
-        mine = list(_pieces(item, entry, stride))
+        mine = list(_pieces(item, entry, stride, masks))
         pieces += mine
         if entry.record['reason'] or not mine:
             reason = entry.record['reason'] or f'it is too short for --stride={stride}'
@@ -137,10 +139,10 @@ def _read(items, reading, folder, stop):
     return entries
 
 
-def _pieces(item, entry, stride):
+def _pieces(item, entry, stride, masks):
     """The pieces of a clip that are long enough for their stride."""
     numbers = entry.record.get('numbers') or range(entry.record['frames'])
-    for piece in entry.record['pieces']:
+    for number, piece in enumerate(entry.record['pieces']):
         start, stop = piece['start'], piece['stop']
         apart = stride or piece['stride']
         if stop - start < 2 * apart + 1:
@@ -148,6 +150,10 @@ def _pieces(item, entry, stride):
         whole = (start, stop) == (0, entry.record['frames'])
         name = item.name if whole else f'{item.name} [{numbers[start]}:{numbers[stop - 1] + 1}]'
         valid = None if entry.valid is None else entry.valid[start:stop]
+        if masks and 'hidden' in piece:
+            say(f'mask of {name}: {piece["hidden"]}')
+            bits = np.asarray(entry.hidden[number])[None]
+            valid = np.repeat(bits, stop - start, axis=0) if valid is None else valid & bits
         labels = None if entry.labels is None else entry.labels.part(start, stop)
         clip = TrainingClip(name, entry.frames[start:stop], apart, valid, labels)
         yield Piece(item, clip, numbers[start:stop], whole)

@@ -8,6 +8,7 @@ from common.logs import say
 from common.run import RunDirectory, check_folder, write_json
 from common.stopping import Stop
 from pano_depth.footage import masks
+from pano_depth.footage.config import AUTO
 from pano_depth.learning import sources
 from pano_depth.learning.footage_source import FootageSource, TrainingClip, WithRooms
 from pano_depth.learning.model import Grid, ModelConfig, init_params
@@ -121,6 +122,7 @@ def prepare(config, rows: int, stop: Stop | None = None, *, named: str = 'train_
         rows=rows,
         data_dir=data_dir,
         stride=config.stride,
+        masks=config.mask == AUTO,
         stop=stop,
     )
     nothing = Collection([], [], '')

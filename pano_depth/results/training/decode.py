@@ -14,6 +14,7 @@ from pano_depth.footage import media
 from pano_depth.footage.footage import Footage
 from pano_depth.kernels.rigid import Motion
 from pano_depth.reconstruction import validity
+from pano_depth.results.training import along
 from pano_depth.results.training.found import Item
 from pano_depth.results.training.shown import pieces_of, rows_looked_at
 
@@ -53,13 +54,35 @@ def write(
         if read.numbers != list(range(len(read.numbers))):
             record['numbers'] = read.numbers
         if record['pieces']:
+            files = read.files(rows) | _hidden(read, record['pieces'], rows)
             record['sha256'] = {
-                name: _write(f'{stem}.{name}', arrays) for name, arrays in read.files(rows).items()
+                name: _write(f'{stem}.{name}', arrays) for name, arrays in files.items()
             }
             if read.depth is not None:
                 poses = (np.asarray(part)[read.numbers].tolist() for part in footage.poses)
                 record['poses'] = dict(zip(Motion._fields, poses, strict=True))
     write_json(f'{stem}.json', record)
+
+
+def _hidden(read, pieces, rows):
+    """{'hidden': bits of each piece} of what moves along in them; {} where nothing was found.
+
+    Pieces note why. What a reconstruction left is known by its confidence.
+    """
+    if read.sure is not None:
+        return {}
+    found = []
+    for piece in pieces:
+        part = slice(piece['start'], piece['stop'])
+        mask, reason = along.find(read.images[part], read.valid(rows, part))
+        if mask is not None:
+            piece['hidden'] = reason
+        found.append(mask)
+    if all(mask is None for mask in found):
+        return {}
+    whole = np.ones((rows, 2 * rows), bool)
+    masks = (whole if mask is None else media.resize_valid(mask, rows, 2 * rows) for mask in found)
+    return {'hidden': (np.packbits(mask) for mask in masks)}
 
 
 class _Read(NamedTuple):
@@ -82,12 +105,22 @@ class _Read(NamedTuple):
         """{suffix: arrays} of what is kept."""
         found = {'frames': (_small(one, rows) for one in self.images)}
         if any(one is not None for one in self.bits):
-            full = np.packbits(np.ones(2 * rows * rows, bool))
-            found['valid'] = (full if one is None else one for one in self.bits)
+            found['valid'] = self._bits(rows, slice(None))
         for name in ('depth', 'sure'):
             if getattr(self, name) is not None:
                 found[name] = getattr(self, name)
         return found
+
+    def _bits(self, rows, part):
+        full = np.packbits(np.ones(2 * rows * rows, bool))
+        return [full if one is None else one for one in self.bits[part]]
+
+    def valid(self, rows, part):
+        """[frames, rows, 2 rows] bool of some frames; None where every pixel counts."""
+        if all(one is None for one in self.bits[part]):
+            return None
+        flat = np.unpackbits(np.stack(self._bits(rows, part)), axis=1, count=2 * rows * rows)
+        return flat.reshape(-1, rows, 2 * rows).astype(bool)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from common import run
 from pano_depth.footage import media, video
 from pano_depth.footage.poses import axes
 from pano_depth.learning import train
-from pano_depth.results.training import decode
+from pano_depth.results.training import along, decode
 from pano_depth.rooms import rooms
 from tests.compiling import quickly
 
@@ -33,6 +33,7 @@ def quick_looks():
     with pytest.MonkeyPatch.context() as patch:
         take = lambda images: {'start': 0, 'stop': len(images), 'stride': 1}
         patch.setattr(decode, 'pieces_of', lambda _, i: {'pieces': [take(i)], 'reason': ''})
+        patch.setattr(decode.along, 'find', lambda *_: along.Along(None, ''))
         yield
 
 
