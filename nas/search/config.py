@@ -21,7 +21,12 @@ class PlannerConfig:
     explore: float = option(
         0.5, 'part of the cells of a level that is grown at random from the root'
     )
-    batch: int = option(8, 'least number of cells in a batch of the last stage')
+    # Small batches: each one is chosen by a surrogate that knows the one before.
+    batch: int = option(
+        4,
+        'least number of cells in a batch of the last stage; raise it to the number of workers if'
+        ' these are more',
+    )
     # The surrogate is fitted about as often in the first hundred evaluations as in the next four
     # hundred.
     batch_growth: float = option(
@@ -29,7 +34,7 @@ class PlannerConfig:
     )
     # Evaluated cells tell little about the value of cells that are unlike all of them.
     bold: float = option(
-        0.25, 'part of a batch of the last stage that is chosen as if predictions were less certain'
+        0.5, 'part of a batch of the last stage that is chosen as if predictions were less certain'
     )
     doubt: float = option(5.0, 'factor on the predicted standard deviations for the part `bold`')
     bold_later: float = option(0.1, 'replaces `bold` after `settled` evaluations')

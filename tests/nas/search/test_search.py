@@ -152,17 +152,16 @@ class Doubtful:
 @pytest.mark.parametrize(
     'config, bold',
     [
-        ({}, 2),
-        ({'bold': 0.5}, 4),
+        ({}, 4),
+        ({'bold': 0.25}, 2),
         ({'bold': 0}, 0),
         ({'doubt': 1.0}, 0),
         ({'settled': 5, 'bold_later': 0.125}, 1),
     ],
 )
 def test_a_part_of_later_batches_goes_to_what_may_be_better_than_expected(config, bold):
-    one = make(
-        surrogate=Doubtful, reference={'error': 20, 'size': 14}, config=PlannerConfig(**config)
-    )
+    config = PlannerConfig(**{'batch': 8} | config)
+    one = make(surrogate=Doubtful, reference={'error': 20, 'size': 14}, config=config)
     while one.stage == 'levels':
         batch = one.ask(100)
         if one.stage == 'levels':
