@@ -100,13 +100,13 @@ def test_real_failures_are_done_again_with_retry_failed(board, tmp_path, monkeyp
     trained = evaluate.run_job
     monkeypatch.setattr(evaluate, 'run_job', lambda job: Failure('no memory'))
     with pytest.raises(ValueError, match='no memory .*--retry_failed evaluates them again'):
-        run(board, tmp_path / 'run')
+        run(board, tmp_path / 'run', budget=6)
     failed = [record['cell'] for record in read(tmp_path / 'run')]
     monkeypatch.setattr(evaluate, 'run_job', trained)
     with pytest.raises(ValueError, match='no memory'):
-        run(board, tmp_path / 'run')
-    printed = run(board, tmp_path / 'run', retry_failed=True)
+        run(board, tmp_path / 'run', budget=6)
+    printed = run(board, tmp_path / 'run', budget=6, retry_failed=True)
     assert f'{len(failed)} failed evaluations are done again' in printed
-    assert '8 evaluations, 0 failed' in printed
+    assert '6 evaluations, 0 failed' in printed
     assert [record['cell'] for record in read(tmp_path / 'run')][: len(failed)] == failed
     assert 'evaluations.jsonl.failed' in record_of(tmp_path / 'run')['files']

@@ -200,14 +200,17 @@ def test_a_tripod_in_live_rooms_counts_nowhere_and_the_sky_everywhere(monkeypatc
     assert usual.sample(usual.batch(0, range(2)), {})[1].shown is None
 
 
-@pytest.mark.parametrize('style', shots.STYLES)
-def test_targets_alone_come_with_their_depth_and_no_motion(style):
-    source = sources.LiveSource(height=16, batch_size=2, style=style, alone=True)
-    batch = source.batch(1, range(2))
-    frames, truth = jax.jit(source.sample)(batch, {})
-    assert frames.shape == (2, 1, 16, 32, 3) and truth.motion is None
-    images, depth = jax.vmap(lambda shot: shots.shoot(shot, 16, 32))(shots.Shot(**batch))
-    np.testing.assert_allclose(frames, images, atol=1e-6)
-    np.testing.assert_allclose(truth.depth, depth[:, 0], rtol=1e-6)
-    assert (truth.shown is None) == (style == shots.USUAL)
-    assert truth.shown is None or truth.shown.shape == (2, 1, 16, 32)
+def test_targets_alone_come_with_their_depth_and_no_motion(monkeypatch):
+    # Frames are numbered, not rendered.
+    def numbered(shot, height, width):
+        numbers = jnp.arange(1.0, 1 + len(shot.poses.rotation), dtype=jnp.float32)
+        depth = jnp.broadcast_to(numbers[:, None, None], (len(numbers), height, width))
+        return jnp.stack(3 * [depth], axis=-1), depth
+
+    monkeypatch.setattr(shots, 'shoot', numbered)
+    for alone, middle in ((True, 0), (False, 1)):
+        source = sources.LiveSource(height=8, batch_size=2, style=shots.WIDE, alone=alone)
+        frames, truth = source.sample(source.batch(1, range(2)), {})
+        assert frames.shape == (2, 2 * middle + 1, 8, 16, 3)
+        assert (truth.motion is None) == alone and truth.shown.shape == frames.shape[:4]
+        assert truth.depth.shape == (2, 8, 16) and (truth.depth == middle + 1).all()

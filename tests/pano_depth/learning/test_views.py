@@ -9,6 +9,7 @@ from pano_depth.kernels import cube, sphere
 from pano_depth.learning import model as models
 from pano_depth.learning import views
 from pano_depth.learning.model import ModelConfig
+from tests.compiling import quickly
 
 CUBE = ModelConfig(face_size=16, depth_channels=(4, 8), pose_channels=(4,))
 GRIDS = [CUBE, ModelConfig(face_size=16, padding='equirect', depth_channels=(4, 8))]
@@ -51,6 +52,7 @@ def test_every_view_is_brought_back_to_where_it_belongs(config, monkeypatch):
 
 
 @pytest.mark.parametrize('config', GRIDS, ids=['cube', 'equirect'])
+@quickly()
 def test_it_is_the_mean_of_the_views_and_turns_with_the_image(config):
     grid = models.make_grid(config)
     params = models.init_params(0, config)

@@ -28,12 +28,19 @@ def quick_training():
 
 
 @contextlib.contextmanager
+def nothing_along():
+    """Nothing moves along with the camera, as if it had been looked for."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decode.along, 'find', lambda *_: along.Along(None, ''))
+        yield
+
+
+@contextlib.contextmanager
 def quick_looks():
     """Each clip is one take, as if it had been looked at, which takes a second for each."""
-    with pytest.MonkeyPatch.context() as patch:
+    with nothing_along(), pytest.MonkeyPatch.context() as patch:
         take = lambda images: {'start': 0, 'stop': len(images), 'stride': 1}
         patch.setattr(decode, 'pieces_of', lambda _, i: {'pieces': [take(i)], 'reason': ''})
-        patch.setattr(decode.along, 'find', lambda *_: along.Along(None, ''))
         yield
 
 

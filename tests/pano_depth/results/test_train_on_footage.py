@@ -48,7 +48,7 @@ def data_dir(tmp_path_factory):
 
 @pytest.fixture(scope='module', autouse=True)
 def quick_compilation():
-    with made_footage.quick_training():
+    with made_footage.quick_training(), made_footage.nothing_along():
         yield
 
 

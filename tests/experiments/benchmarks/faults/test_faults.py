@@ -252,12 +252,12 @@ def test_what_killed_writers_leave_is_cleared_up_by_the_next_run(tmp_path):
 
 
 def test_room_for_the_disparity_is_taken_before_it_is_needed(tmp_path):
-    array = analysis._mapped(tmp_path / 'disparity', (3, 6, 16, 16))
+    array = analysis.mapped(tmp_path / 'disparity', (3, 6, 16, 16))
     assert array.shape == (3, 6, 16, 16) and array.dtype == np.float32 and not array.any()
     # A file with holes would be ended by SIGBUS where the disk is full.
     assert (tmp_path / 'disparity').stat().st_blocks * 512 >= array.nbytes
     with pytest.raises(OSError), files_of_at_most(10_000):
-        analysis._mapped(tmp_path / 'other', (3, 6, 16, 16))
+        analysis.mapped(tmp_path / 'other', (3, 6, 16, 16))
 
 
 @pytest.fixture

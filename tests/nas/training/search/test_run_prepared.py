@@ -28,7 +28,7 @@ class WordConfig(SearchOptions):
     """A search of words."""
 
     objectives: tuple[str, ...] | None = option(NAMES, 'what is minimised')
-    planner: PlannerConfig = PlannerConfig(keep=2, batch=2, fewest=99)  # no surrogate
+    planner: PlannerConfig = PlannerConfig(keep=2, batch=2, bold=0.25, fewest=99)  # no surrogate
     letters: str = option('ab', 'letters of words')
     target: str = option('bab', 'the best word')
     bench: str = option('a', 'where they are evaluated')
