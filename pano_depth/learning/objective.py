@@ -9,9 +9,9 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from common.options import option
-from pano_depth.kernels import rigid, sphere, warp
+from pano_depth.kernels import rigid
 from pano_depth.kernels.shapes import Array, Real, Scalar
-from pano_depth.learning import augment, losses, networks
+from pano_depth.learning import augment, losses, networks, synthesis
 from pano_depth.learning.cells import build, condense
 from pano_depth.learning.model import (
     Grid,
@@ -21,7 +21,7 @@ from pano_depth.learning.model import (
     predict_disparity,
     predict_motion,
 )
-from pano_depth.learning.supervised import log_error, seen
+from pano_depth.learning.supervised import log_error, motion_error
 from pano_depth.learning.triplets import Truth
 
 HIDDEN = 0.5  # grey value of what a mask hides
@@ -101,95 +101,6 @@ class LossConfig:
             )
 
 
-def _halve(images, times):
-    """[B, F, h, w, C] -> [B, F, h / 2^times, w / 2^times, C] by averaging."""
-    b, f, h, w, c = images.shape
-    size = 2**times
-    if not times:
-        return images
-    return images.reshape(b, f, h // size, size, w // size, size, c).mean(axis=(3, 5))
-
-
-def _twice(x):
-    return jnp.concatenate([x, x])
-
-
-def _both(triplets):
-    """[B, 3, ...] -> [2B, ...]: all previous, then all next."""
-    return jnp.concatenate([triplets[:, 0], triplets[:, 2]])
-
-
-def _counting(mask, directions):
-    """Where directions [B, F, h, w, 3] show what counts by one mask [H, W] or B masks [B, H, W]."""
-    return seen(mask, directions) if mask.ndim == 2 else jax.vmap(seen)(mask, directions)
-
-
-def _synthesize(frames, disparity, motion, view, mask, grid):
-    """The target synthesised from both sources, and where it would show masked pixels.
-
-    Returns:
-        Views [2B, F, h, w, 3]; and [2B, F, h, w], 1 where they would show what is masked, or None.
-    """
-    turned = warp.reproject(grid.rays, 1 / _twice(disparity), motion.rotation, motion.translation)
-    turned = rigid.rotate(_twice(view)[:, None, None, None], turned)
-    hidden = None
-    if mask is not None:
-        hidden = 1 - _counting(mask if mask.ndim == 2 else _both(mask), turned)
-    return jax.vmap(sphere.sample_equirect)(_both(frames), turned), hidden
-
-
-def _compare(views, hidden, images, weights, share, config, pad):
-    """The photometric error of synthesised views at several resolutions.
-
-    Args:
-        views, hidden: from `_synthesize`.
-        images: [B, 3, F, h, w, 3] the triplet itself.
-        weights: [B, F, h, w] of the target's pixels, 0 where masked.
-        share: 1 for the minimum over the two sources, 0 for their mean, or between.
-        config: `LossConfig`.
-        pad: see `losses.photometric_error`.
-
-    Returns:
-        Scalar.
-    """
-    error = lambda a, b: losses.photometric_error(a, b, pad=pad, ssim_weight=config.ssim_weight)
-    pairs = lambda x: x.reshape((2, len(images)) + x.shape[1:])
-    target = _twice(images[:, 1])
-    if hidden is not None:
-        # Masked pixels must not leak into coarse pixels and windows.
-        views = jnp.where((_twice(weights) > 0)[..., None], views, target)
-    total = 0.0
-    for times in range(config.pyramid):
-        coarse = _halve(target, times)
-        errors = pairs(error(_halve(views, times), coarse))
-        if hidden is not None:
-            errors = errors + pairs(_halve(hidden[..., None], times)[..., 0])
-        # Where a mask makes both errors exactly 0, the derivative of a reduction may divide by the
-        # number of ties that it counts, which rounding can make 0.
-        least = errors.min(axis=0) if hidden is None else jnp.minimum(errors[0], errors[1])
-        errors = errors.mean(axis=0) + share * (least - errors.mean(axis=0))
-        if config.automask:
-            errors = jnp.minimum(
-                errors, pairs(error(_halve(_both(images), times), coarse)).min(axis=0)
-            )
-        total = total + losses.weighted_mean(errors, _halve(weights[..., None], times)[..., 0])
-    return total / config.pyramid
-
-
-def _motion_error(true, unit, motion, view, share=None):
-    """Mean error of motions [2B, F] in the frames of the views.
-
-    `unit` [B] turns lengths of the truth into those of `motion`; examples count by `share` [B].
-    """
-    turned = augment.conjugate(true, _twice(view))
-    moved = motion.translation - (turned.translation * _twice(unit)[:, None])[:, None]
-    rotated = motion.rotation - turned.rotation[:, None]
-    if share is None:
-        return jnp.abs(moved).mean() + jnp.abs(rotated).mean()
-    each = jnp.abs(moved).mean(axis=(1, 2)) + jnp.abs(rotated).mean(axis=(1, 2, 3))
-    return jnp.mean(each * _twice(share))
-
-
 def objective(
     params: dict,
     frames: Float[Array, 'batch length height width 3'],
@@ -254,11 +165,23 @@ def objective(
     if config.learn == 'both':
         # Both sources at once: the pose network sees [2B] pairs, previous frames first.
         motion, _, consistency = predict_motion(
-            params, _twice(inputs[:, 1]), _both(inputs), grid, model
+            params, synthesis.twice(inputs[:, 1]), synthesis.both(inputs), grid, model
         )
         share = _share_of_minimum(config, progress)
-        terms['photometric'] = _photometric(
-            frames, images, disparities, motion, view, mask, weights, share, grid, config, pad
+        terms['photometric'] = synthesis.photometric(
+            frames,
+            images,
+            disparities,
+            motion,
+            view,
+            mask,
+            weights,
+            share,
+            grid,
+            pad,
+            pyramid=config.pyramid,
+            ssim_weight=config.ssim_weight,
+            automask=config.automask,
         )
         if model.pose_mode == 'full' and model.padding != 'equirect':
             terms['pose'] = config.pose_weight * consistency.mean()
@@ -299,7 +222,9 @@ def _weights(target, view, mask, grid, config):
     if mask is None:
         return weights
     rays = rigid.rotate(view[:, None, None, None], grid.rays[None])
-    return weights * _counting(mask if mask.ndim == 2 else mask[:, mask.shape[1] // 2], rays)
+    return weights * synthesis.counting(
+        mask if mask.ndim == 2 else mask[:, mask.shape[1] // 2], rays
+    )
 
 
 def _share_of_minimum(config, progress):
@@ -309,20 +234,6 @@ def _share_of_minimum(config, progress):
     return ramp if config.selection == 'minimum' else 0.0
 
 
-def _photometric(
-    frames, images, disparities, motion, view, mask, weights, share, grid, config, pad
-):
-    """The photometric error of the targets, a mean over the scales of the disparity."""
-    total = 0.0
-    for level, disparity in enumerate(disparities):
-        for _ in range(level):
-            disparity = networks.upsample(disparity[..., None])[..., 0]
-        views, hidden = _synthesize(frames, disparity, motion, view, mask, grid)
-        error = _compare(views, hidden, images, weights, share, config, pad)
-        total = total + error / len(disparities)
-    return total
-
-
 def _by_truth(truth, disparity, motion, view, weights, grid, config):
     """The supervised terms; of the depth alone where `motion` is None."""
     error, unit = log_error(
@@ -330,6 +241,6 @@ def _by_truth(truth, disparity, motion, view, weights, grid, config):
     )
     terms = {'truth_depth': config.truth_weight * error}
     if motion is not None:
-        moved = _motion_error(truth.motion, unit, motion, view, truth.share)
+        moved = motion_error(truth.motion, unit, motion, view, truth.share)
         terms['truth_pose'] = 10 * config.truth_weight * moved
     return terms

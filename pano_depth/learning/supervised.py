@@ -1,4 +1,4 @@
-"""The error of a predicted disparity against known depth."""
+"""Errors of predicted disparity and motion against known ones."""
 
 import jax
 import jax.numpy as jnp
@@ -6,7 +6,7 @@ from jaxtyping import Float
 
 from pano_depth.kernels import rigid, sphere
 from pano_depth.kernels.shapes import Array, Real, Scalar
-from pano_depth.learning import losses
+from pano_depth.learning import augment, losses
 from pano_depth.learning.model import Grid
 
 
@@ -66,3 +66,29 @@ def log_error(
     counted = weights if confidence is None else every
     unit = jax.lax.stop_gradient(unit / mine)
     return losses.weighted_mean(errors, counted), unit[:, 0, 0, 0]
+
+
+def motion_error(
+    true: rigid.Motion,
+    unit: Float[Array, ' batch'],
+    motion: rigid.Motion,
+    view: Float[Array, 'batch 3 3'],
+    share: Float[Array, ' batch'] | None = None,
+) -> Float[jax.Array, '']:
+    """Mean error of the motions of both sources, in the frames of the views.
+
+    Args:
+        true: [2 * batch] known motions.
+        unit: factor from lengths of the truth to those of the prediction.
+        motion: [2 * batch, faces] predicted.
+        view: orthogonal matrices through which the model looks.
+        share: factor of each example's error, or None.
+    """
+    twice = lambda x: jnp.concatenate([x, x])
+    turned = augment.conjugate(true, twice(view))
+    moved = motion.translation - (turned.translation * twice(unit)[:, None])[:, None]
+    rotated = motion.rotation - turned.rotation[:, None]
+    if share is None:
+        return jnp.abs(moved).mean() + jnp.abs(rotated).mean()
+    each = jnp.abs(moved).mean(axis=(1, 2)) + jnp.abs(rotated).mean(axis=(1, 2, 3))
+    return jnp.mean(each * twice(share))

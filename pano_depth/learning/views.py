@@ -39,13 +39,10 @@ def _back(face_size, flat):
     for matrix in matrices().astype(np.float64):
         towards = np.asarray(rays, np.float64) @ matrix
         if flat:
-            x, y, z = np.moveaxis(towards, -1, 0)
-            u = (np.arctan2(x, z) / (2 * np.pi) + 0.5) * 2 * rows - 0.5
-            v = (np.arctan2(y, np.hypot(x, z)) / np.pi + 0.5) * rows - 0.5
-            taps = sphere.equirect_taps(u, v, rows, 2 * rows, 'bilinear', xp=np)
+            at = (np.asarray(part) for part in sphere.project(towards, rows, 2 * rows))
+            taps = sphere.equirect_taps(*at, rows, 2 * rows, 'bilinear', xp=np)
         else:
-            flat_rays = towards.reshape(-1, 3)
-            taps = cube_edges.bilinear_taps(flat_rays, face_size, cube.FACE_AXES)
+            taps = cube_edges.bilinear_taps(towards.reshape(-1, 3), face_size, cube.FACE_AXES)
             taps = [[part.reshape(towards.shape[:-1]) for part in parts] for parts in taps]
         indices.append(np.stack(taps[0]))
         weights.append(np.stack(taps[1]))

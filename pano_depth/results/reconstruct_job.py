@@ -132,16 +132,12 @@ class ReconstructConfig:
             raise ValueError(
                 '--checkpoint=none needs --adapt=STEPS, to learn from the footage itself'
             )
-        if self.adapt and (self.loss.truth_weight or self.loss.learn != 'both'):
-            wrong = (
-                f'truth_weight={self.loss.truth_weight}'
-                if self.loss.truth_weight
-                else (f'learn={self.loss.learn}')
-            )
-            raise ValueError(
-                f'--{wrong} needs known depth, but --adapt learns from images alone; accepted:'
-                ' --truth_weight=0 and --learn=both'
-            )
+        for name, usual in (('truth_weight', 0.0), ('learn', 'both')):
+            if self.adapt and getattr(self.loss, name) != usual:
+                raise ValueError(
+                    f'--{name}={getattr(self.loss, name)} needs known depth, but --adapt learns'
+                    f' from images alone; accepted: {usual}'
+                )
         if self.axes and self.cloud_axes not in (self.axes, ReconstructConfig.cloud_axes):
             raise ValueError(
                 f'--axes={self.axes} and --cloud_axes={self.cloud_axes} both give the axes of the'
