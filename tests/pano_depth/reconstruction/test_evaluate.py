@@ -341,3 +341,18 @@ def test_the_networks_do_not_see_what_does_not_count(monkeypatch):
         evaluate.evaluate({}, [from_clip(one)], make_grid(MODEL), MODEL, mask=mask)
     np.testing.assert_array_equal(*seen)
     np.testing.assert_array_equal(seen[0][:, mask], clip.frames[:, mask])
+
+
+@pytest.mark.parametrize('ordered', [True, False])
+def test_unrelated_images_are_seen_through_several_views(monkeypatch, ordered):
+    class Asked(Exception):
+        pass
+
+    def analyse(*_, ordered, spread):
+        raise Asked(ordered, spread is not None)
+
+    monkeypatch.setattr(infer, 'analyse', analyse)
+    footage = dataclasses.replace(from_clip(_clip(15)), ordered=ordered)
+    with pytest.raises(Asked) as asked:
+        evaluate.evaluate({}, [footage], make_grid(MODEL), MODEL)
+    assert asked.value.args == (ordered, not ordered)

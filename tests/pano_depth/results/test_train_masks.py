@@ -8,6 +8,7 @@ from pano_depth import TrainConfig
 from pano_depth.footage.config import ReadingConfig
 from pano_depth.results.training import along, cache, collection, data, found
 from pano_depth.rooms import rooms
+from tests.pano_depth.results import made_footage
 
 FRAMES, ROWS = 12, 64
 NADIR = slice(52, 64)
@@ -71,14 +72,25 @@ def test_a_damaged_mask_is_found_anew(patched, tmp_path):
     np.testing.assert_array_equal(*(collection.valid_of(one.clip) for one in (piece, again)))
 
 
+def test_what_a_reconstruction_left_out_is_not_looked_for_again(tmp_path):
+    run = made_footage.write_reconstruction(tmp_path / 'run', 0)
+    with made_footage.quick_looks(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(along, 'find', None)
+        (piece,) = _gathered(run, tmp_path)
+    assert piece.clip.labels.confidence is not None
+
+
 def test_all_of_a_clear_walk_counts(walk):
     assert along.find(walk) == along.Along(None, '')
 
 
-def test_bars_are_left_out_too(walk):
-    frames = walk.copy()
+def test_bars_are_left_out_too(walk, monkeypatch):
+    frames, known, found = walk.copy(), [], along.stationary.find
+    spy = lambda *args, mask: known.append(mask) or found(*args, mask=mask)
+    monkeypatch.setattr(along.stationary, 'find', spy)
     frames[:, :10] = 0
     mask, reason = along.find(frames)
+    assert not known[0][:10].any(), 'they say nothing about what moves along'
     assert not mask[:10].any() and mask[14:50].mean() > 0.95 and 'black' in reason
 
 
