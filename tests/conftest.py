@@ -3,6 +3,7 @@ machine, and checks the shapes that signatures state.
 """
 
 import os
+import pathlib
 import shutil
 import subprocess
 import sys
@@ -36,6 +37,18 @@ _LEAST = 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.1'
 # emitters would need half, but round otherwise than what users run.) Flags that somebody has set
 # stay, so `XLA_FLAGS= pytest` compiles as users do.
 _QUICK = '--xla_backend_optimization_level=1'
+# The files that take longest. They come first, so that at the end no worker waits for another one.
+_LONG = (
+    'experiments/test_depth_main.py',
+    'experiments/notebooks/test_reconstruction_tour.py',
+    'pano_depth/results/test_train_on_footage.py',
+    'experiments/notebooks/test_search_tour.py',
+    'pano_depth/results/test_reconstruct_job.py',
+    'experiments/depth_search/test_job.py',
+    'pano_depth/results/steps/test_hidden.py',
+    'pano_depth/learning/test_train.py',
+    'experiments/notebooks/test_projection_tour.py',
+)
 
 
 def _known(flags):
@@ -52,6 +65,8 @@ def pytest_configure(config):
 
     A program cached by an earlier session would hide that a change no longer compiles.
     """
+    if hasattr(config.option, 'loadscopereorder'):
+        config.option.loadscopereorder = False  # by number of tests
     if not hasattr(config, 'workerinput'):
         # Workers and processes that tests start inherit them.
         if 'XLA_FLAGS' not in os.environ and _known(_QUICK):
@@ -60,6 +75,13 @@ def pytest_configure(config):
         os.environ[_LEAST[0]] = _LEAST[1]
     jax.config.update('jax_compilation_cache_dir', os.environ[_CACHE])
     jax.config.update('jax_persistent_cache_min_compile_time_secs', float(_LEAST[1]))
+
+
+def pytest_collection_modifyitems(items):
+    """Puts files that take long first."""
+    root = pathlib.Path(__file__).parent
+    place = {root / name: number for number, name in enumerate(_LONG)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
 
 
 def pytest_unconfigure(config):

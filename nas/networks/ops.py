@@ -12,7 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from common.layers import condensation, conv
+from common.layers import condensation, conv, cotangents
 from nas.cells.plan import CUSTOM_OPS, Layer
 
 # As in CondenseNet's published training: PyTorch's momentum 0.1 is Flax's 0.9.
@@ -53,7 +53,7 @@ FUNCTIONS: dict[str, Callable[[list[jax.Array], Layer], jax.Array]] = {
     'maxpool': lambda xs, layer: _max_pool(xs[0], layer),
     'globalpool': lambda xs, layer: xs[0].mean(axis=(1, 2), keepdims=True),
     # In densely connected networks this cotangent sums the gradients of all later layers.
-    'concat': lambda xs, layer: conv.materialize_cotangent(jnp.concatenate(xs, axis=-1)),
+    'concat': lambda xs, layer: cotangents.materialize_cotangent(jnp.concatenate(xs, axis=-1)),
     'add': lambda xs, layer: sum(xs[1:], xs[0]),
     'shuffle': lambda xs, layer: shuffle(xs[0], layer.groups),
 }

@@ -74,47 +74,69 @@ def run(
     if again:
         notice(f'{len(again)} failed evaluations are done again; {path}.failed tells how they were')
     evaluations = _replay(search, path, notice, whole.replay)
-    stop = stop or Stop()
-
-    def take(cell, outcome):
-        """Tells, logs and shows an evaluation."""
-        evaluation = search.tell(cell, outcome.result)
-        if path is not None:
-            append_record(
-                path,
-                to_record(
-                    len(evaluations),
-                    evaluation,
-                    seconds=outcome.seconds,
-                    extra={**(record or {}), **search.space.record(cell), **outcome.extra},
-                ),
-            )
-        evaluations.append(evaluation)
-        stop.kept = _kept(path, len(evaluations), budget)
-        if on_evaluation is not None:
-            on_evaluation(evaluation)
-
-    stop.kept = _kept(path, len(evaluations), budget)
-    batch = [search.space.parse(cell) for cell in again][: max(0, budget - len(evaluations))]
-    while len(evaluations) < budget:
-        cells = batch or search.ask(budget - len(evaluations))
+    log = _Log(search, evaluations, path, budget, stop or Stop(), record or {})
+    batch = [search.space.parse(cell) for cell in again][: log.left]
+    while log.left:
+        cells = batch or search.ask(log.left)
         batch = []
         if not cells:
             break
         # A copy of the earlier evaluations, since the search's own list grows during the batch.
         outcomes = rounds.outcomes(
-            whole, cells, list(search.history), patience=patience, stop=stop, say=notice
+            whole, cells, list(search.history), patience=patience, stop=log.stop, say=notice
         )
         # Closing ends evaluations that still run.
         with contextlib.closing(outcomes):
-            for index, outcome in _or_stop(outcomes, stop):
-                with stop.held('this evaluation'):
-                    take(cells[index], outcome)
+            for index, outcome in _or_stop(outcomes, log.stop):
+                with log.stop.held('this evaluation'):
+                    evaluation = log.add(cells[index], outcome)
+                    if on_evaluation is not None:
+                        on_evaluation(evaluation)
         if len(evaluations) >= 2 * level:
             _check_some_succeed(evaluations)
     _check_some_succeed(evaluations)
     search.settle()
     return evaluations
+
+
+class _Log:
+    """Tells a search what was evaluated, writes it down, and knows what a stop leaves.
+
+    Attributes:
+        stop: request to stop, or none; it says what is kept.
+    """
+
+    def __init__(self, search, evaluations, path, budget, stop, record):
+        self._search, self._evaluations, self._record = search, evaluations, record
+        self._path, self._budget, self.stop = path, budget, stop
+        self._keep()
+
+    @property
+    def left(self) -> int:
+        """What is left of the budget."""
+        return max(0, self._budget - len(self._evaluations))
+
+    def add(self, cell, outcome) -> Evaluation:
+        """Takes an outcome; returns what the search made of it."""
+        evaluation = self._search.tell(cell, outcome.result)
+        if self._path is not None:
+            extra = {**self._record, **self._search.space.record(cell), **outcome.extra}
+            number = len(self._evaluations)
+            append_record(
+                self._path, to_record(number, evaluation, seconds=outcome.seconds, extra=extra)
+            )
+        self._evaluations.append(evaluation)
+        self._keep()
+        return evaluation
+
+    def _keep(self):
+        if self._path is None:
+            self.stop.kept = 'its evaluations are not kept'
+        else:
+            self.stop.kept = (
+                f'{len(self._evaluations)} of {self._budget} evaluations are in {self._path}; the'
+                ' same command goes on after them'
+            )
 
 
 def _or_stop(outcomes, stop: Stop):
@@ -126,13 +148,6 @@ def _or_stop(outcomes, stop: Stop):
             f'{error}; the search stops, counts no failure for this and can go on once it works: '
             f'{stop.kept}'
         ) from error
-
-
-def _kept(path, done: int, budget: int) -> str:
-    """The message of a search that is stopped."""
-    if path is None:
-        return 'its evaluations are not kept'
-    return f'{done} of {budget} evaluations are in {path}; the same command goes on after them'
 
 
 def check_budget(budget: int, level: int) -> None:

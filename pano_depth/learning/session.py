@@ -66,40 +66,19 @@ def train_in(
         ValueError: see `train.fit`, or the checkpoints do not fit this model.
         Stopped: there was a request to stop; the last step that was done has a checkpoint.
     """
-    stop = stop or Stop()
-    state = train.init_state(recipe, model, params)
+    stop, started = stop or Stop(), time.monotonic()
     with Checkpoints(run.checkpoints) as checkpoints:
-        restored = checkpoints.restore(stored.template(recipe, model))
-        start = 0
-        if restored is not None:
-            start, saved, metadata = restored
-            steps = metadata['train']['steps']
-            if steps != recipe.steps:
-                raise ValueError(
-                    f'the checkpoints in {run.path} belong to a run of {steps} steps, not'
-                    f' {recipe.steps}: the learning rate depends on it; take another --workdir'
-                )
-            state = stored.from_saved(saved)
-        started = time.monotonic()
-        ended = start
-        facts = {'model': dataclasses.asdict(model), 'train': dataclasses.asdict(recipe)}
+        start, state = _restored(checkpoints, run, recipe, model) or (
+            0,
+            train.init_state(recipe, model, params),
+        )
         with (
             MetricLog(run.path, resume_step=start) as log,
             Progress(recipe.steps, initial=start, description=description) as progress,
         ):
             if start:
                 progress.write(f'going on from the checkpoint of step {start}')
-
-            def on_step(done, state, metrics):
-                nonlocal ended
-                ended = done
-                if done % logs.log_every == 0 or done == recipe.steps:
-                    rate = (done - start) / max(time.monotonic() - started, 1e-9)
-                    log.write(done, {**metrics, 'steps_per_second': rate})
-                if done % logs.checkpoint_every == 0 or done == recipe.steps:
-                    checkpoints.save(done, stored.to_saved(state, model), facts)
-                progress.update(1, {name: metrics[name] for name in SHOWN if name in metrics})
-
+            keeper = _Keeper(start, checkpoints, log, progress, recipe, model, logs)
             with stop.held('this step'):
                 state = train.fit(
                     state,
@@ -110,12 +89,11 @@ def train_in(
                     grid,
                     mask=mask,
                     start=start,
-                    on_step=on_step,
+                    on_step=keeper.on_step,
                     stop=stop,
                 )
-                if ended < recipe.steps and checkpoints.latest_step() != ended:
-                    checkpoints.save(ended, stored.to_saved(state, model), facts)
-                stop.trained(ended, recipe.steps, run.path)
+                keeper.end(state)
+                stop.trained(keeper.done, recipe.steps, run.path)
     run.update(
         training={
             'steps': recipe.steps,
@@ -124,3 +102,51 @@ def train_in(
         }
     )
     return train.unflatten(state.average, model)
+
+
+def _restored(checkpoints, run, recipe, model):
+    """(steps done, state) of the newest checkpoint, or None; ValueError if it does not fit."""
+    restored = checkpoints.restore(stored.template(recipe, model))
+    if restored is None:
+        return None
+    start, saved, metadata = restored
+    steps = metadata['train']['steps']
+    if steps != recipe.steps:
+        raise ValueError(
+            f'the checkpoints in {run.path} belong to a run of {steps} steps, not'
+            f' {recipe.steps}: the learning rate depends on it; take another --workdir'
+        )
+    return start, stored.from_saved(saved)
+
+
+class _Keeper:
+    """Logs, saves and shows the steps of a session.
+
+    Attributes:
+        done: number of steps done.
+    """
+
+    def __init__(self, start, checkpoints, log, progress, recipe, model, logs):
+        self.done = self._start = start
+        self._checkpoints, self._log, self._progress = checkpoints, log, progress
+        self._last, self._model, self._logs = recipe.steps, model, logs
+        self._facts = {'model': dataclasses.asdict(model), 'train': dataclasses.asdict(recipe)}
+        self._clock = time.monotonic()
+
+    def on_step(self, done: int, state: train.State, metrics: dict[str, float]) -> None:
+        """As `train.fit` calls it."""
+        self.done = done
+        if done % self._logs.log_every == 0 or done == self._last:
+            rate = (done - self._start) / max(time.monotonic() - self._clock, 1e-9)
+            self._log.write(done, {**metrics, 'steps_per_second': rate})
+        if done % self._logs.checkpoint_every == 0 or done == self._last:
+            self._save(state)
+        self._progress.update(1, {name: metrics[name] for name in SHOWN if name in metrics})
+
+    def end(self, state: train.State) -> None:
+        """Saves the state after which training was stopped, unless it is saved."""
+        if self.done < self._last and self._checkpoints.latest_step() != self.done:
+            self._save(state)
+
+    def _save(self, state):
+        self._checkpoints.save(self.done, stored.to_saved(state, self._model), self._facts)

@@ -1,5 +1,6 @@
 """Self-supervised training of both networks, on one clip or on many."""
 
+import contextlib
 import dataclasses
 import math
 from collections import deque
@@ -185,7 +186,10 @@ def make_step(
 
 
 def check_metrics(step: int, metrics: dict[str, float]) -> None:
-    """Raises ValueError naming the step and the loss if a metric is not finite."""
+    """Raises ValueError naming the step and the loss if a metric is not finite.
+
+    Every hundred steps it warns of a depth head that may have stopped learning.
+    """
     bad = [name for name, value in metrics.items() if not np.isfinite(value)]
     if bad:
         terms = 'photometric', 'smooth', 'pose', 'logit', 'truth_depth', 'truth_pose', 'prior'
@@ -194,6 +198,13 @@ def check_metrics(step: int, metrics: dict[str, float]) -> None:
             f'training stopped at step {step}: the loss {culprit!r} is {metrics[culprit]}; the'
             ' parameters and checkpoints are those from before that step. Look for NaN in the'
             ' footage, or lower --learning_rate.'
+        )
+    if metrics['saturated'] > 0.9 and step % 100 == 0:
+        logging.warning(
+            'step %d: the depth head is saturated at %.0f %% of the pixels and may have stopped'
+            ' learning; raise --depth_start or lower --depth_rate',
+            step,
+            100 * metrics['saturated'],
         )
 
 
@@ -247,13 +258,6 @@ def fit(
         done, result, metrics, vote = pending.popleft()
         values = {name: float(value) for name, value in jax.device_get(metrics).items()}
         check_metrics(done, values)
-        if values['saturated'] > 0.9 and done % 100 == 0:
-            logging.warning(
-                'step %d: the depth head is saturated at %.0f %% of the pixels and may have stopped'
-                ' learning; raise --depth_start or lower --depth_rate',
-                done,
-                100 * values['saturated'],
-            )
         if on_step is not None:
             on_step(done, result, values)
         return stop.carried(vote)
@@ -266,12 +270,8 @@ def fit(
             }
         )
 
-    # One thread reads the next batch while the device computes.
-    with ThreadPoolExecutor(1) as reader:
-        upcoming = reader.submit(load, start) if start < config.steps else None
-        for index in range(start, config.steps):
-            batch = upcoming.result()
-            upcoming = reader.submit(load, index + 1) if index + 1 < config.steps else None
+    with contextlib.closing(_read_ahead(load, range(start, config.steps))) as batches:
+        for index, batch in enumerate(batches, start):
             state, metrics = step(state, batch, np.int32(index), *shared)
             if index + 1 in events:
                 state = parallel.replicate(
@@ -280,6 +280,19 @@ def fit(
             pending.append((index + 1, state, metrics, stop.vote()))
             if len(pending) > 1 and settle():
                 break
-        while pending:
-            settle()
+    while pending:
+        settle()
     return state
+
+
+def _read_ahead(load, indices):
+    """Yields load(index) of each index; one thread reads the next while the device computes."""
+    waiting = None
+    with ThreadPoolExecutor(1) as reader:
+        for index in indices:
+            following = reader.submit(load, index)
+            if waiting is not None:
+                yield waiting.result()
+            waiting = following
+        if waiting is not None:
+            yield waiting.result()

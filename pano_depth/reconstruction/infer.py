@@ -205,39 +205,48 @@ def analyse(
             tell(fresh)
         poses = Motion(np.eye(3)[None], np.zeros((1, 3))) if ordered else None
         return Analysis(out, np.ones(count), poses, None, spread)
-    coarse_depth = depth_maps(config, 2 * config.face_size)
     distances = sorted({1, *(distance for distance in distances if distance < count)})
     kept = {}
+    for start, fresh, disparity, found in _along(params, frames, grid, config, mask, distances):
+        out[start : start + fresh] = disparity[:fresh]
+        for (name, distance), values in found.items():
+            if (name, distance) not in kept:
+                # All memory at once: small arrays that stay between large arrays that are freed
+                # would let the heap grow without end.
+                kept[name, distance] = _room_for(values, count - distance)
+            _put(kept[name, distance], start, values)
+        tell(fresh)
+    links = {distance: (kept['there', distance], kept['back', distance]) for distance in distances}
+    steps = kept['steps', 1]
+    units = trajectory.frame_units(steps.ratio)
+    poses = trajectory.chain(*links[1], units)
+    if len(links) > 1:
+        poses = trajectory.refine(poses, links, units)
+    return Analysis(out, units, poses, steps)
+
+
+def _along(params, frames, grid, config, mask, distances):
+    """Predicts frames of one moving camera, by batches.
+
+    Yields:
+        (first frame, how many are new, disparity, {(what, distance): values}): 'there' and 'back'
+        are motions over the distance, 'steps' is how the units of neighbours compare.
+    """
+    count, coarse_depth = len(frames), depth_maps(config, 2 * config.face_size)
     for start in range(0, count, BATCH):
         # Frames beyond the batch, for the pairs across its end; the last one is repeated, so that
         # everything compiles once.
         rows = np.minimum(np.arange(start, start + BATCH + distances[-1]), count - 1)
         images = _seen(frames, rows, mask, grid, config)
         disparity = _disparity(params, images[: BATCH + 1], grid, config)
-        fresh = min(BATCH, count - start)
-        out[start : start + fresh] = disparity[:fresh]
+        found = {}
         for distance in distances:
             target, source = images[:BATCH], images[distance : distance + BATCH]
-            there = _motion(params, target, source, grid, config)
-            back = _motion(params, source, target, grid, config)
-            known = [((distance, 'there'), there), ((distance, 'back'), back)]
-            if distance == 1:
-                depth = coarse_depth(disparity, np.ones(BATCH + 1))
-                known.append(('steps', trajectory.unit_steps(depth, there, back)))
-            for name, found in known:
-                if name not in kept:
-                    # All memory at once: small arrays that stay between large arrays that are freed
-                    # would let the heap grow without end.
-                    kept[name] = _room_for(found, count - distance)
-                _put(kept[name], start, found)
-        tell(fresh)
-    links = {distance: (kept[distance, 'there'], kept[distance, 'back']) for distance in distances}
-    steps = kept['steps']
-    units = trajectory.frame_units(steps.ratio)
-    poses = trajectory.chain(*links[1], units)
-    if len(links) > 1:
-        poses = trajectory.refine(poses, links, units)
-    return Analysis(out, units, poses, steps)
+            found['there', distance] = _motion(params, target, source, grid, config)
+            found['back', distance] = _motion(params, source, target, grid, config)
+        depth = coarse_depth(disparity, np.ones(BATCH + 1))
+        found['steps', 1] = trajectory.unit_steps(depth, found['there', 1], found['back', 1])
+        yield start, min(BATCH, count - start), disparity, found
 
 
 def _masks_of(mask, rows):

@@ -1,12 +1,13 @@
 """Times the depth network on cube faces with cube padding, and on equirectangular images.
 
     python experiments/benchmarks/kernels/speedup.py
-        [--heights=64,128,256,512,1024] [--output=FOLDER]
+        [--heights=64,128,256,512,1024] [--checkpoint=default] [--output=FOLDER]
 
 An H x 2H image has 8 S^2 pixels, and a cube of the same resolution at the equator has 6 S^2, S = H
 / 2, so that the pixel count alone makes the cube 1.33 times faster; one column shows the speed-up
 per pixel. The same network with zero padding shows the cost of cube padding. A training step is the
-loss and its gradient to the parameters; the loss is |disparity - image|, averaged.
+loss and its gradient to the parameters; the loss is |disparity - image|, averaged. Without
+--checkpoint it is the network made by hand; of a checkpoint only the shape counts.
 
 The three networks take turns within every repeat, so that a busy machine slows all of them alike; a
 time is the median over the repeats, a ratio the median of the ratios within a repeat. Memory is the
@@ -19,6 +20,7 @@ on the shapes of a convolution, not on its work. --keep_memory makes glibc keep 
 --nokeep_memory shows the times without that.
 """
 
+import dataclasses
 import os
 import pathlib
 import platform
@@ -31,10 +33,11 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3]))
 import jax
 import jax.numpy as jnp
 import numpy as np
-from absl import app, flags
+from absl import app, flags, logging
 
 from common import run
 from common.memory import keep_memory
+from pano_depth import load_networks
 from pano_depth.learning import model
 
 HEIGHTS = flags.DEFINE_list(
@@ -53,6 +56,9 @@ CHANNELS = flags.DEFINE_list(
     None,
     'Features by level of the depth network; default is that of ModelConfig.',
 )
+CHECKPOINT = flags.DEFINE_string(
+    'checkpoint', None, 'Whose depth network is timed: "default", a workdir or a .npz.'
+)
 MEMORY_LIMIT = flags.DEFINE_float(
     'memory_limit', 12, 'Rows that are planned to take more than this many GB are not run.'
 )
@@ -69,20 +75,27 @@ PADDINGS = ('cube', 'zero', 'equirect')
 PIXEL_RATIO = 8 / 6
 
 
-def compile_network(padding, height, kind, **options):
+def sized(base, padding, height):
+    """The configuration of a network for images of a height; ValueError if it does not fit."""
+    if height % 2:
+        raise ValueError('the height is odd')
+    return dataclasses.replace(base, face_size=height // 2, padding=padding)
+
+
+def compile_network(base, padding, height, kind):
     """Compiles one network for one image.
 
     Args:
+        base: `ModelConfig` of the network, but for its size and padding.
         padding: 'cube', 'zero' or 'equirect'.
         height: H of the image; faces are H / 2.
         kind: 'inference' or 'training'.
-        **options: further fields of `ModelConfig`.
 
     Returns:
         (call, facts): a function without arguments that waits for its result; {'megabytes',
         'compile_seconds'}.
     """
-    config = model.ModelConfig(face_size=height // 2, padding=padding, **options)
+    config = sized(base, padding, height)
     grid = model.make_grid(config)
     params = jax.device_put({'depth': model.init_params(0, config)['depth']})
     images = jax.device_put(np.random.default_rng(0).random((1,) + grid.rays.shape, np.float32))
@@ -122,18 +135,18 @@ def take_turns(calls, repeats, seconds):
     return {name: np.array(values) for name, values in times.items()}
 
 
-def measure(height, kind, *, repeats, seconds, memory_limit, **options):
+def measure(base, height, kind, *, repeats, seconds, memory_limit):
     """One row: the three networks at one size.
 
     Args:
-        height, kind, **options: see `compile_network`.
+        base, height, kind: see `compile_network`.
         repeats, seconds: see `take_turns`.
         memory_limit: in GB.
 
     Returns:
         dict, with 'skipped' (the reason) instead of times if a network needs too much memory.
     """
-    compiled = {padding: compile_network(padding, height, kind, **options) for padding in PADDINGS}
+    compiled = {padding: compile_network(base, padding, height, kind) for padding in PADDINGS}
     row = {'height': height, 'kind': kind}
     for padding, (_, facts) in compiled.items():
         row |= {f'{padding}_{name}': value for name, value in facts.items()}
@@ -224,16 +237,20 @@ def _integers(flag):
 
 def main(_):
     """Measures every height and pass, prints the table, and writes it if asked to."""
+    logging.set_verbosity(logging.WARNING)  # libraries log a page for a checkpoint
     heights = _integers(HEIGHTS)
     # The pose network is not run; with as many levels it accepts the same sizes.
     channels = CHANNELS.value and _integers(CHANNELS)
     options = {'depth_channels': channels, 'pose_channels': channels} if channels else {}
+    try:
+        base = load_networks(CHECKPOINT.value).config if CHECKPOINT.value else model.ModelConfig()
+    except ValueError as error:
+        sys.exit(f'--checkpoint: {error}')
+    base = dataclasses.replace(base, **options)
     for height in heights:
         try:
-            if height % 2:
-                raise ValueError('the height is odd')
             for padding in PADDINGS:
-                model.ModelConfig(face_size=height // 2, padding=padding, **options)
+                sized(base, padding, height)
         except ValueError as error:
             sys.exit(f'--heights has {height}: {error}')
     kept = KEEP_MEMORY.value and keep_memory()
@@ -253,12 +270,12 @@ def main(_):
         for kind in PASSES.value:
             rows.append(
                 measure(
+                    base,
                     height,
                     kind,
                     repeats=REPEATS.value,
                     seconds=SECONDS.value,
                     memory_limit=MEMORY_LIMIT.value,
-                    **options,
                 )
             )
             print(table_row(rows[-1]), flush=True)

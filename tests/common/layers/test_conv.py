@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from common.layers import conv
+from common.layers import conv, cotangents, lowerings
 
 NHWC = ('NHWC', 'HWIO', 'NHWC')
 
@@ -66,7 +66,7 @@ def _supported(name, case):
 @pytest.mark.parametrize('case', CASES)
 def test_lowerings_agree_with_jax_forwards_and_backwards(case):
     images, weights, options = _inputs(case)
-    names = ['picked'] + [name for name in conv.LOWERINGS if _supported(name, case)]
+    names = ['picked'] + [name for name in lowerings.LOWERINGS if _supported(name, case)]
     assert len(names) >= 6
 
     @_jit
@@ -286,7 +286,7 @@ def _densely_connected(join, depth):
 
 def test_materialized_cotangents_keep_the_gradient_and_its_work_linear_in_depth():
     flops = {}
-    for name, join in (('plain', lambda x: x), ('kept', conv.materialize_cotangent)):
+    for name, join in (('plain', lambda x: x), ('kept', cotangents.materialize_cotangent)):
         compiled, arguments = _densely_connected(join, 7)
         flops[name] = compiled.cost_analysis()['flops'], compiled(*arguments)
     for plain, kept in zip(flops['plain'][1], flops['kept'][1]):

@@ -69,6 +69,11 @@ def test_speedup_refuses_heights_that_the_network_cannot_halve():
         assert done.returncode == 1 and words in done.stderr and 'Traceback' not in done.stderr
 
 
+def test_speedup_refuses_a_checkpoint_that_is_not_there(tmp_path):
+    done = _run('kernels.speedup', f'--checkpoint={tmp_path / "none"}')
+    assert done.returncode == 1 and done.stderr.startswith('--checkpoint: '), done.stderr
+
+
 def test_self_improvement_goes_on_with_its_own_options_alone(tmp_path):
     (tmp_path / 'options.json').write_text('{"clips": 3}')
     done = _run('depth.self_improvement', f'--output={tmp_path}')
