@@ -10,9 +10,9 @@ Map = Float[Array | np.ndarray, 'height width']
 
 TOLERANCE = 0.05  # relative difference of range at which agreement has fallen to 0.6
 UNCONFIRMED = 0.1  # confidence where there is nothing to compare with
-# Views of one image that differ by so much (log range) are within a tenth of the truth in 37 % of
-# the pixels, by unseen rooms.
-_UNSURE = 0.11
+# Where views of an image differ by so much (log range), half of the pixels are within a tenth of
+# the truth, and the odds fall with this power: by unseen rooms (`depth/single_images.py`).
+_EVEN, _POWER = 0.083, 1.6
 
 
 def agreement(
@@ -53,4 +53,4 @@ def of_views(spread: Map) -> Float[np.ndarray, 'height width']:
         Half of the chance that depth is within a tenth of the truth, as measured on unseen rooms:
         below 0.5, since no other frame confirms it.
     """
-    return 0.5 * np.exp(-np.asarray(spread) / _UNSURE)
+    return 0.5 / (1 + (np.asarray(spread) / _EVEN) ** _POWER)

@@ -1,7 +1,7 @@
 """Depth of single images on unseen rooms: one view beside several, and what confidence is worth.
 
     python experiments/benchmarks/depth/single_images.py [--checkpoint=default] [--rooms=256]
-        [--styles=usual,wide] [--output=FOLDER]
+        [--styles=usual,wide] [--seed=7] [--output=FOLDER]
 
 Single images are seen through several views of the sphere (`pano_depth.learning.views`); how much
 these differ becomes the confidence, which claims to be half of the chance that depth is within a
@@ -32,9 +32,9 @@ from pano_depth.rooms.wide import shots
 CHECKPOINT = flags.DEFINE_string('checkpoint', 'default', 'As for pano-depth.')
 ROOMS = flags.DEFINE_integer('rooms', 256, 'Rooms of each style.', lower_bound=1)
 STYLES = flags.DEFINE_list('styles', list(shots.STYLES), 'Of the rooms.')
+SEED = flags.DEFINE_integer('seed', 7, 'Of the rooms; trainings have 0.', lower_bound=0)
 OUTPUT = flags.DEFINE_string('output', None, 'Folder for single_images.json; none without it.')
 
-SEED = 7  # of rooms; trainings have 0
 BATCH = 16
 NEAR, FAR = 0.1, 10.0  # metres; as in `metrics.depth_metrics`
 WITHIN = 0.1  # of the logarithm of depth
@@ -42,7 +42,7 @@ WITHIN = 0.1  # of the logarithm of depth
 
 def rendered(style: str, rooms: int, height: int) -> tuple[np.ndarray, np.ndarray]:
     """(images [N, H, 2H, 3] in uint8, true depth [N, H, 2H] in metres), one room each."""
-    source = LiveSource(height=height, batch_size=BATCH, seed=SEED, style=style, alone=True)
+    source = LiveSource(height=height, batch_size=BATCH, seed=SEED.value, style=style, alone=True)
 
     @jax.jit
     def look(batch):
@@ -85,7 +85,7 @@ def tenths(predicted: np.ndarray, truth: np.ndarray, confidence: np.ndarray) -> 
 
 def measure(networks, style: str, rooms: int) -> dict:
     """What is found on the rooms of one style."""
-    params, config = networks
+    params, config = networks.params, networks.config
     height, grid = 2 * config.face_size, models.make_grid(config)
     images, truth = rendered(style, rooms, height)
     analyse = lambda **more: infer.analyse(params, images, grid, config, ordered=False, **more)

@@ -61,5 +61,7 @@ def test_a_rendered_room_agrees_but_where_something_stands_in_the_way():
 
 
 def test_views_of_a_single_image_never_confirm_it():
-    found = consistency.of_views(np.array([[0.0, 0.03, 0.3]], np.float32))
-    assert found[0, 0] == 0.5 and 0.3 < found[0, 1] < 0.5 and 0 < found[0, 2] < 0.1
+    (found,) = consistency.of_views(np.array([[0.0, 0.03, 0.083, 0.11, 0.3]], np.float32))
+    assert found[0] == 0.5 and 0.4 < found[1] < 0.45 and 0 < found[-1] < 0.06
+    # Half of the chance to be within a tenth: where that is even, and at the least sure tenth.
+    assert 2 * found[2:4] == pytest.approx([0.5, 0.39], abs=0.01)
