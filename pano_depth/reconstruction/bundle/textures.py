@@ -9,22 +9,19 @@ from jaxtyping import Float32, UInt8
 
 from pano_depth.kernels.shapes import Array, Size
 from pano_depth.reconstruction import validity
-from pano_depth.reconstruction.image_gradients import GREY, blurred, steps, tangents
+from pano_depth.reconstruction.image_gradients import GREY, blurred, on_sphere, shrunk, tangents
 from pano_depth.reconstruction.validity import Mask
 
 
 @functools.partial(jax.jit, static_argnames=('height', 'sigma'))
 def _texture(frame, hidden, directions, height, sigma):
-    grey = frame.astype(jnp.float32) @ jnp.asarray(GREY, jnp.float32) / 255
-    block = frame.shape[0] // height
+    colours = frame.astype(jnp.float32)
+    grey = sum(share * colours[..., i] for i, share in enumerate(GREY)) / 255
     # What a mask hides is NaN here and wherever a blur or a gradient reaches it.
-    grey = jnp.where(hidden, jnp.nan, grey)
-    grey = grey.reshape(height, block, 2 * height, block).mean(axis=(1, 3))
-    grey = blurred(grey, sigma)
-    slopes = steps(grey)
-    gradient = jnp.sum(slopes[..., None] * directions, axis=-2)
-    grey = jnp.where(jnp.isnan(slopes).any(axis=-1), jnp.nan, grey)
-    return jnp.concatenate([grey[..., None], gradient], axis=-1).reshape(-1, 4)
+    grey = blurred(shrunk(jnp.where(hidden, jnp.nan, grey), height), sigma)
+    gradient = on_sphere(grey, directions)
+    grey = jnp.where(jnp.isnan(sum(gradient)), jnp.nan, grey)
+    return jnp.stack([grey, *gradient], axis=-1).reshape(-1, 4)
 
 
 class Textures:

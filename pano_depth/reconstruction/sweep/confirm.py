@@ -1,5 +1,7 @@
 """Which depth other views confirm, and what stands where none does."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -80,10 +82,15 @@ def precision(
         centres: of the sources' cameras, in the camera frame.
     """
     height = inverse.shape[0]
-    rays = sphere.ray_directions(height, 2 * height)
-    aside = jnp.max(
-        jnp.stack([jnp.linalg.norm(jnp.cross(rays, centre), axis=-1) for centre in centres]), axis=0
-    )
+    rays = jnp.moveaxis(sphere.ray_directions(height, 2 * height), -1, 0)
+
+    def square(centre):
+        """Of how far a camera lies aside of each ray."""
+        return sum(
+            (rays[i - 2] * centre[i - 1] - rays[i - 1] * centre[i - 2]) ** 2 for i in range(3)
+        )
+
+    aside = jnp.sqrt(functools.reduce(jnp.maximum, map(square, centres)))
     parallax = aside * inverse * (height / np.pi)
     return 1 / (1 + (_PRECISE / _RIGHT / jnp.maximum(parallax, 1e-6)) ** 2)
 

@@ -14,12 +14,14 @@ from jaxtyping import Float32
 
 from pano_depth.kernels import sphere
 from pano_depth.kernels.shapes import Array, Size
+from pano_depth.reconstruction.image_gradients import extended, interleaved
 from pano_depth.reconstruction.sweep import sampling
 
 _LIKE = 0.03  # difference of colour at which a neighbour counts e times less
 _DEPTH = 0.1  # log range from which on a neighbour counts less at first
 _OFF = 0.02  # log range off the plane from which on it counts less in the end
 _TURNS = 2  # times that the plane is fitted again
+_ASIDE = 2  # pixels to the neighbours whose planes are tried
 
 
 class Around(NamedTuple):
@@ -158,7 +160,6 @@ def fit(
     return _fit(inverse, weight, image, around(inverse.shape[0], radius, step))
 
 
-@sampling.compiled
 def finer(
     plane: Float32[Array, '3 height width'],
 ) -> Float32[jax.Array, 'candidates 2*height 2*width']:
@@ -170,19 +171,34 @@ def finer(
     Args:
         plane: what `fit` gives.
     """
+    return _joined(_candidates(plane))
+
+
+@sampling.compiled
+def _candidates(plane):
+    """The four parts of the candidates, see `interleaved`."""
     height, width = plane.shape[1:]
     rays = sphere.pixel_rays(height, width)
-    axes = [jnp.asarray(axis, jnp.float32) for axis in (rays, *_axes(rays))]
-    linear = sum(part[..., None] * axis for part, axis in zip(plane, axes, strict=True))
-    double = lambda x: jnp.repeat(jnp.repeat(x, 2, axis=0), 2, axis=1)
-    fine = sphere.ray_directions(2 * height, 2 * width)
+    axes = [jnp.asarray(np.moveaxis(axis, -1, 0), jnp.float32) for axis in (rays, *_axes(rays))]
+    linear = [sum(part * axis[i] for part, axis in zip(plane, axes, strict=True)) for i in range(3)]
+    around = [extended(x, _ASIDE) for x in (plane[0], *linear)]
+    fine = jnp.moveaxis(sphere.ray_directions(2 * height, 2 * width), -1, 0)
 
-    def of(down, right):
-        index = sphere.wrap_pixels(
-            np.arange(height)[:, None] + down, np.arange(width)[None] + right, height, width, xp=np
+    def of(down, right, towards):
+        rows, columns = (
+            slice(_ASIDE + move, _ASIDE + move + n) for move, n in ((down, height), (right, width))
         )
-        near = double(plane[0].ravel()[index])
-        there = double(linear.reshape(-1, 3)[index])
-        return jnp.clip(jnp.sum(there * fine, axis=-1), 0.7 * near, 1.4 * near)
+        near, *there = (x[rows, columns] for x in around)
+        on_plane = sum(part * ray for part, ray in zip(there, towards, strict=True))
+        return jnp.clip(on_plane, 0.7 * near, 1.4 * near)
 
-    return jnp.stack([of(*move) for move in ((0, 0), (0, 2), (0, -2), (2, 0), (-2, 0))])
+    moves = [(0, 0), (0, _ASIDE), (0, -_ASIDE), (_ASIDE, 0), (-_ASIDE, 0)]
+    return [
+        [jnp.stack([of(*move, fine[:, p::2, q::2]) for move in moves]) for q in range(2)]
+        for p in range(2)
+    ]
+
+
+@sampling.compiled
+def _joined(parts):
+    return interleaved(parts)

@@ -8,7 +8,15 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int, UInt8, UInt32
 
 from pano_depth.kernels.shapes import Array, Size
-from pano_depth.reconstruction.image_gradients import GREY, blurred, extended, steps, tangents
+from pano_depth.reconstruction.image_gradients import (
+    GREY,
+    blurred,
+    extended,
+    interleaved,
+    on_sphere,
+    shrunk,
+    tangents,
+)
 
 # On a CPU a gather of single words runs many times faster than one of rows of floats. A pixel is
 # two words: 8 bits for each colour, 10 bits for each part of the gradient. The colour's spare
@@ -23,16 +31,12 @@ _COUNTS = np.uint32(1 << 24)
 
 @functools.partial(jax.jit, static_argnames=('height',))
 def _features(frame, hidden, frame_tangents, height):
-    block = frame.shape[0] // height
-    small = frame.astype(jnp.float32) / 255
-    small = small.reshape(height, block, 2 * height, block, 3).mean(axis=(1, 3))
-    slopes = steps(small @ jnp.asarray(GREY, jnp.float32))
+    small = [shrunk(frame[..., i].astype(jnp.float32) / 255, height) for i in range(3)]
+    grey = sum(share * colour for share, colour in zip(GREY, small, strict=True))
     # Per pixel of the equator, as vectors: they do not depend on where the poles are.
-    gradient = jnp.sum(slopes[..., None] * frame_tangents, axis=-2) * (np.pi / height)
-    found = jnp.moveaxis(jnp.concatenate([small, gradient], axis=-1), -1, 0)
-    counts = jnp.broadcast_to(~hidden, frame.shape[:2])
-    counts = counts.reshape(height, block, 2 * height, block).all(axis=(1, 3))
-    return jnp.concatenate([found, counts[None].astype(jnp.float32)])
+    gradient = [part * (np.pi / height) for part in on_sphere(grey, frame_tangents)]
+    shown = shrunk(jnp.broadcast_to(~hidden, frame.shape[:2]).astype(jnp.float32), height)
+    return jnp.stack([*small, *gradient, (shown == 1).astype(jnp.float32)])
 
 
 def features(
@@ -48,16 +52,14 @@ def features(
     return _features(jnp.asarray(frame), hidden, tangents(height), height)
 
 
-def _finer(image):
-    """[H, W] -> [2H, 2W], bilinear, around the seam and across the poles."""
-    around = extended(image, 1)
-    rows = jnp.stack(
-        [0.75 * around[1:-1] + 0.25 * around[:-2], 0.75 * around[1:-1] + 0.25 * around[2:]], axis=1
-    ).reshape(2 * image.shape[0], around.shape[1])
-    return jnp.stack(
-        [0.75 * rows[:, 1:-1] + 0.25 * rows[:, :-2], 0.75 * rows[:, 1:-1] + 0.25 * rows[:, 2:]],
-        axis=2,
-    ).reshape(2 * image.shape[0], 2 * image.shape[1])
+def _finer(images):
+    """[N, H, W] -> the four parts of [N, 2H, 2W], bilinear, around the seam and the poles."""
+    around = jax.vmap(lambda image: extended(image, 1))(images)
+    rows = [0.75 * around[:, 1:-1] + 0.25 * aside for aside in (around[:, :-2], around[:, 2:])]
+    return [
+        [0.75 * row[..., 1:-1] + 0.25 * aside for aside in (row[..., :-2], row[..., 2:])]
+        for row in rows
+    ]
 
 
 def _slope(gradient):
@@ -67,21 +69,35 @@ def _slope(gradient):
 
 
 @jax.jit
+def _packed(found):
+    """The words of the four parts of a finer image."""
+    return [[jnp.stack(_words(part)) for part in columns] for columns in _finer(found)]
+
+
+def _words(found):
+    colour = jnp.round(jnp.clip(found[:3], 0, 1) * 255).astype(jnp.uint32)
+    slope = _slope(found[3:6])
+    counts = (found[6] > 0.99).astype(jnp.uint32) * _COUNTS
+    return (
+        colour[0] | colour[1] << 8 | colour[2] << 16 | counts,
+        slope[0] | slope[1] << 10 | slope[2] << 20,
+    )
+
+
+@jax.jit
+def _joined(parts):
+    """One image with a border of one pixel, in one row."""
+    words = jax.vmap(lambda image: extended(image, 1))(interleaved(parts))
+    return words.reshape(len(words), -1)
+
+
 def pack(found: Float32[Array, '7 height width']) -> UInt32[jax.Array, '2 padded_pixels']:
     """Packs `features` into words, in one row.
 
     They are packed at twice the resolution, so that the nearest pixel is near enough, and with a
     border of one pixel.
     """
-    found = jax.vmap(lambda image: extended(_finer(image), 1))(found)
-    colour = jnp.round(jnp.clip(found[:3], 0, 1) * 255).astype(jnp.uint32)
-    slope = _slope(found[3:6])
-    counts = (found[6] > 0.99).astype(jnp.uint32) * _COUNTS
-    words = [
-        colour[0] | colour[1] << 8 | colour[2] << 16 | counts,
-        slope[0] | slope[1] << 10 | slope[2] << 20,
-    ]
-    return jnp.stack(words).reshape(2, -1)
+    return _joined(_packed(found))
 
 
 def numbers(
