@@ -23,6 +23,7 @@ from jaxtyping import Bool, Float, Int
 
 from pano_depth.kernels import sphere
 from pano_depth.kernels.shapes import Array
+from pano_depth.reconstruction.pixels import sampling
 
 
 class Points(NamedTuple):
@@ -91,18 +92,17 @@ class Terms(NamedTuple):
 
 
 def _sample(textures, slots, vector, height):
-    """Textures [slots, H W, 4] along directions, three arrays [S, P, K], each of S in its slot."""
-    x, y, z = vector
-    u = (jnp.arctan2(x, z) / (2 * jnp.pi) + 0.5) * (2 * height) - 0.5
-    v = (jnp.arctan2(y, jnp.hypot(x, z)) / jnp.pi + 0.5) * height - 0.5
+    """Four planes of textures [slots, H W, 4] along directions [S, K, P], each of S in its slot."""
+    u, v = sampling.pixels(vector, height)
     taps, weights = sphere.equirect_taps(u, v, height, 2 * height, 'bilinear')
     # One table for all slots: nothing is copied to bring the sources together.
     first = (slots * (2 * height * height)).reshape(-1, 1, 1)
     table = textures.reshape(-1, 4)
-    return sum(
-        weight[..., None] * table[first + index]
+    found = sum(
+        weight[..., None] * table.at[first + index].get(mode='promise_in_bounds')
         for index, weight in zip(taps, weights, strict=True)
     )
+    return jnp.moveaxis(found, -1, 0)
 
 
 @functools.partial(jax.jit, static_argnames=('height',))
@@ -113,11 +113,13 @@ def look(
     height: int,
 ) -> Float[jax.Array, 'points taps']:
     """Grey values of one of several textures along rays."""
-    return _sample(textures, slot[None], jnp.moveaxis(rays, -1, 0)[:, None], height)[0, ..., 0]
+    vector = list(rays.transpose(2, 1, 0)[:, None])
+    return _sample(textures, slot[None], vector, height)[0, 0].T
 
 
-def _centred(x, axis):
-    return x - jnp.mean(x, axis=axis, keepdims=True)
+def _centred(x):
+    """Less the mean over the pattern, K of [S, K, P]."""
+    return x - jnp.mean(x, axis=-2, keepdims=True)
 
 
 @functools.partial(jax.jit, static_argnames=('height',))
@@ -130,14 +132,16 @@ def host_terms(view: View, height: int) -> Terms:
     """
     counts, rms, jacobian, residual = _linearise(view, height)
     poses, depths = jacobian[:12], jacobian[12]
-    blocks = jnp.einsum('ispk,jspk->sij', poses, poses)
-    right = jnp.einsum('ispk,spk->si', poses, residual)
-    mixed = jnp.sum(poses * depths, axis=-1).transpose(1, 2, 0)
-    cost = jnp.where(counts, residual.shape[-1] * _huber(rms, view.robust[0]), 0.0)
+    blocks = jnp.einsum('iskp,jskp->sij', poses, poses)
+    right = jnp.einsum('iskp,skp->si', poses, residual)
+    taps = residual.shape[1]
+    # A sum of planes: compilers for CPUs are slow in reducing an axis of eight.
+    mixed = sum(poses[:, :, k] * depths[:, k] for k in range(taps))
+    cost = jnp.where(counts, taps * _huber(rms, view.robust[0]), 0.0)
     return Terms(
         *_assemble(blocks, right, mixed),
-        point_hessian=jnp.sum(depths**2, axis=(0, 2)),
-        point_right=jnp.sum(depths * residual, axis=(0, 2)),
+        point_hessian=jnp.sum(depths**2, axis=(0, 1)),
+        point_right=jnp.sum(depths * residual, axis=(0, 1)),
         cost=jnp.sum(cost),
         count=jnp.sum(counts.astype(jnp.float32)),
         square=jnp.sum(jnp.where(counts, rms**2, 0.0)),
@@ -150,7 +154,7 @@ def _huber(rms, limit):
 
 
 def _turned(matrix, vector):
-    """[S, 3, 3] times a vector of three arrays [S, P, K], as such a vector."""
+    """[S, 3, 3] times a vector of three arrays [S, K, P], as such a vector."""
     rows = jnp.moveaxis(matrix, 0, -1)[..., None, None]  # [3, 3, S, 1, 1]
     return [sum(rows[i, j] * vector[j] for j in range(3)) for i in range(3)]
 
@@ -160,39 +164,38 @@ def _cross(a, b):
 
 
 def _residual(view, height):
-    """(residuals [S, P, K], samples of the textures, rays in the world, beams of the sources)."""
-    rays = jnp.moveaxis(view.points.rays, -1, 0)
+    """(residuals [S, K, P], samples of the textures, rays in the world, beams of the sources)."""
+    rays = view.points.rays.transpose(2, 1, 0)
     ahead = [sum(view.host[i, j] * rays[j] for j in range(3))[None] for i in range(3)]
-    inverse = view.points.inverse[:, None]
-    beam = [ahead[i] + inverse * view.apart[:, i, None, None] for i in range(3)]
+    beam = [ahead[i] + view.points.inverse * view.apart[:, i, None, None] for i in range(3)]
     local = _turned(view.rotation.swapaxes(1, 2), beam)
     seen = _sample(view.textures, view.slots, local, height)
-    return _centred(view.points.values - seen[..., 0], -1), seen, ahead, beam
+    return _centred(view.points.values.T - seen[0]), seen, ahead, beam
 
 
 def _linearise(view, height):
-    """(which pairs count [S, P], their rms, weighted derivatives [13, S, P, K], residuals).
+    """(which pairs count [S, P], their rms, weighted derivatives [13, S, K, P], residuals).
 
-    Vectors are lists of three arrays [S, P, K]: compilers like long last axes.
+    Vectors are lists of three arrays [S, K, P]: compilers like long last axes.
     """
     residual, seen, ahead, beam = _residual(view, height)
-    inverse = view.points.inverse[:, None]
-    apart = [view.apart[:, i, None, None] for i in range(3)]
-    rms = jnp.sqrt(jnp.mean(residual**2, axis=-1))
+    inverse, apart = view.points.inverse, [view.apart[:, i, None, None] for i in range(3)]
+    rms = jnp.sqrt(jnp.mean(residual**2, axis=-2))
     counts = (rms < view.robust[1]) & view.points.valid & view.present[:, None]
     weight = jnp.where(counts, jnp.minimum(1.0, view.robust[0] / jnp.maximum(rms, 1e-9)), 0.0)
+    # Where a mask hides the source its grey value is NaN, which no product with 0 takes away.
+    root, take = jnp.sqrt(weight)[:, None], counts[:, None]
+    weighted = lambda part: jnp.where(take, _centred(part) * root, 0.0)
     # The gradient by the direction, of any length, is that by the unit direction over the length.
     shorter = jax.lax.rsqrt(sum(part**2 for part in beam))
-    slope = [
-        part * shorter for part in _turned(view.rotation, [seen[..., 1 + i] for i in range(3)])
-    ]
+    slope = [part * shorter for part in _turned(view.rotation, seen[1:])]
+    # A pattern has one range and one baseline, so that only these have to be centred.
+    turn = [weighted(part) for part in _cross(ahead, slope)]
+    slope = [weighted(part) for part in slope]
     move = [inverse * part for part in slope]
+    back = [-one - other for one, other in zip(turn, _cross(apart, move), strict=True)]
     deeper = sum(part * other for part, other in zip(slope, apart, strict=True))
-    turn = [-part for part in _cross(beam, slope)]
-    jacobian = [*_cross(ahead, slope), *move, *turn, *(-part for part in move), deeper]
-    # Where a mask hides the source its grey value is NaN, which no product with 0 takes away.
-    root, take = jnp.sqrt(weight)[..., None], counts[..., None]
-    jacobian = jnp.stack([jnp.where(take, _centred(part, -1) * root, 0.0) for part in jacobian])
+    jacobian = jnp.stack([*turn, *move, *back, *(-part for part in move), deeper])
     return counts, rms, jacobian, jnp.where(take, residual * root, 0.0)
 
 
@@ -215,8 +218,8 @@ def source_terms(
     jacobian = jacobian[6:12]
     cost = jnp.where(counts, _huber(rms, view.robust[0]), _huber(*view.robust[::-1]))
     return (
-        jnp.einsum('ispk,jspk->sij', jacobian, jacobian),
-        jnp.einsum('ispk,spk->si', jacobian, residual),
+        jnp.einsum('iskp,jskp->sij', jacobian, jacobian),
+        jnp.einsum('iskp,skp->si', jacobian, residual),
         jnp.sum(jnp.where(view.points.valid, cost, 0.0), axis=-1),
     )
 
@@ -239,7 +242,7 @@ def best_ranges(
     def cost(factor):
         moved = view.points._replace(inverse=view.points.inverse * factor)
         residual = _residual(view._replace(points=moved), height)[0]
-        rms = jnp.sqrt(jnp.mean(residual**2, axis=-1))
+        rms = jnp.sqrt(jnp.mean(residual**2, axis=-2))
         known = (rms < view.robust[1]) & view.present[:, None]
         return jnp.sum(jnp.where(known, _huber(rms, view.robust[0]), limit), axis=0)
 
@@ -252,17 +255,23 @@ def best_ranges(
 
 
 def _assemble(blocks, right, mixed):
-    """Blocks of (host, one source) -> (hessian, right side, mixed) of the host and all sources."""
+    """Blocks of (host, one source) -> (hessian, right side, mixed) of the host and all sources.
+
+    Args:
+        blocks: [S, 12, 12].
+        right: [S, 12].
+        mixed: [12, S, P].
+    """
     sources = len(blocks)
     host = jnp.sum(blocks[:, :6, :6], axis=0)
     cross = blocks[:, :6, 6:].transpose(1, 0, 2).reshape(6, 6 * sources)
     own = jnp.einsum('sij,st->sitj', blocks[:, 6:, 6:], jnp.eye(sources))
     own = own.reshape(6 * sources, 6 * sources)
-    hosts, others = jnp.sum(mixed[..., :6], axis=0), mixed[..., 6:].transpose(1, 0, 2)
+    hosts, others = jnp.sum(mixed[:6], axis=1), mixed[6:].transpose(1, 0, 2)
     return (
         jnp.block([[host, cross], [cross.T, own]]),
         jnp.concatenate([jnp.sum(right[:, :6], axis=0), right[:, 6:].ravel()]),
-        jnp.concatenate([hosts, others.reshape(-1, 6 * sources)], axis=-1),
+        jnp.concatenate([hosts, others.reshape(6 * sources, -1)]).T,
     )
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Float32, UInt8
 
 from pano_depth.kernels.shapes import Array, Size
 from pano_depth.reconstruction import validity
-from pano_depth.reconstruction.image_gradients import GREY, blurred, on_sphere, shrunk, tangents
+from pano_depth.reconstruction.pixels.gradients import GREY, blurred, on_sphere, shrunk, tangents
 from pano_depth.reconstruction.validity import Mask
 
 

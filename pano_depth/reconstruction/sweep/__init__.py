@@ -14,7 +14,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         'hypotheses',
         'light',
         'planes',
-        'sampling',
         'search',
         'solver',
         'textures',

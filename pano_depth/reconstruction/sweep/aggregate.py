@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float32, Int
 
 from pano_depth.kernels.shapes import Array, Scalar
-from pano_depth.reconstruction.sweep import sampling
+from pano_depth.reconstruction.pixels import sampling
 from pano_depth.reconstruction.sweep.volume import columns_of
 
 _CONTRAST = 15.0  # how fast the penalty of a jump falls with the step of grey

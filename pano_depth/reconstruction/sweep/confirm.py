@@ -9,7 +9,7 @@ from jaxtyping import Float32
 
 from pano_depth.kernels import sphere
 from pano_depth.kernels.shapes import Array, Scalar
-from pano_depth.reconstruction.sweep import sampling
+from pano_depth.reconstruction.pixels import sampling
 
 TOLERANCE = 0.02  # log range within which two views agree
 CONFIRMED = 0.5  # confidence from which on depth stands as it was found

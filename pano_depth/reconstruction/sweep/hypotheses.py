@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from pano_depth.kernels.shapes import Array, Scalar, Size
-from pano_depth.reconstruction.sweep import sampling
+from pano_depth.reconstruction.pixels import sampling
 
 _POWER = 0.25  # hypotheses are even in this power of inverse range: finer where things are near
 # Factors by which the nearest and the farthest one leave what the prior holds. Networks are

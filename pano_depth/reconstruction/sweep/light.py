@@ -8,8 +8,8 @@ from jaxtyping import Float32
 from pano_depth.footage import media
 from pano_depth.kernels import sphere
 from pano_depth.kernels.shapes import Array, Size
-from pano_depth.reconstruction.image_gradients import GREY, blurred
-from pano_depth.reconstruction.sweep import sampling
+from pano_depth.reconstruction.pixels import sampling
+from pano_depth.reconstruction.pixels.gradients import GREY, blurred
 
 ROWS = 32  # of the images that are compared, at most: surfaces matter, not what is on them
 _DARK, _BRIGHT = 0.03, 0.97  # grey values beyond which a camera tells nothing

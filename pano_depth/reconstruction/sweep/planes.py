@@ -14,8 +14,8 @@ from jaxtyping import Float32
 
 from pano_depth.kernels import sphere
 from pano_depth.kernels.shapes import Array, Size
-from pano_depth.reconstruction.image_gradients import extended, interleaved
-from pano_depth.reconstruction.sweep import sampling
+from pano_depth.reconstruction.pixels import sampling
+from pano_depth.reconstruction.pixels.gradients import extended, interleaved
 
 _LIKE = 0.03  # difference of colour at which a neighbour counts e times less
 _DEPTH = 0.1  # log range from which on a neighbour counts less at first

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int, UInt8, UInt32
 
 from pano_depth.kernels.shapes import Array, Size
-from pano_depth.reconstruction.image_gradients import (
+from pano_depth.reconstruction.pixels.gradients import (
     GREY,
     blurred,
     extended,

@@ -10,7 +10,8 @@ from jaxtyping import Float32, Float64, UInt32
 
 from pano_depth.kernels import sphere
 from pano_depth.kernels.shapes import Array, Size
-from pano_depth.reconstruction.sweep import sampling, textures
+from pano_depth.reconstruction.pixels import sampling
+from pano_depth.reconstruction.sweep import textures
 
 TRUNCATION = 0.1  # cost of a source that does not see the point, or not alike
 

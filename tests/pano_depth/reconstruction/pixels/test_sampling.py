@@ -6,7 +6,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from pano_depth.kernels import sphere
-from pano_depth.reconstruction.sweep import confirm, sampling
+from pano_depth.reconstruction.pixels import sampling
+from pano_depth.reconstruction.sweep import confirm
 
 HEIGHT = 64
 CLOSE = 2e-6  # radians
