@@ -14,12 +14,28 @@ _FAR = 1e3
 _BEYOND = 8  # a path starts an eighth of the circle before its first pixel
 
 
-def _passed(costs, grey, step, jump):
-    """Costs [length, D, lines] summed along axis 0 from the start; penalties are by line."""
+def _walked(costs, grey, places, step, jump):
+    """The sum of the paths in both directions along circles of pixels.
 
-    def one(carry, row):
-        before, grey_before = carry
-        cost, here = row
+    Both are walked in one loop, which reads and writes the volume in its own order: copies of it,
+    turned or reversed, would take most of the time.
+
+    Args:
+        costs: [D, rows, sides, lines]; lines are walked side by side.
+        grey: [rows, sides, lines].
+        places: (row, side) of each pixel of a circle.
+        step, jump: penalties, by line or for all.
+    """
+    count, lines = len(costs), costs.shape[-1]
+    rows, sides = (jnp.asarray(part, jnp.int32) for part in places)
+    length = len(places[0])
+    ahead = length - length // _BEYOND
+    start = lambda i: (0, rows[i], sides[i], 0)
+    at = lambda volume, i: jax.lax.dynamic_slice(volume, start(i), (count, 1, 1, lines))
+    first = lambda i: (at(costs, i)[:, 0, 0], grey[rows[i], sides[i]])
+
+    def onward(state, i):
+        (before, grey_before), (cost, here) = state, first(i)
         best = before.min(axis=0, keepdims=True)
         allowed = jnp.maximum(jump * jnp.exp(-_CONTRAST * jnp.abs(here - grey_before)), step)
         edge = jnp.full_like(before[:1], _FAR)
@@ -27,20 +43,23 @@ def _passed(costs, grey, step, jump):
             jnp.concatenate([before[1:], edge]), jnp.concatenate([edge, before[:-1]])
         )
         least = jnp.minimum(jnp.minimum(before, near + step), best + allowed)
-        total = cost + least - best
-        return (total, here), total
+        return cost + least - best, here
 
-    _, found = jax.lax.scan(one, (costs[0], grey[0]), (costs, grey))
-    return found
+    def both(i, states):
+        return onward(states[0], i), onward(states[1], length - 1 - i)
 
+    def noted(i, carry):
+        states, total = carry
+        states = both(i, states)
+        for (found, _), j in zip(states, (i, length - 1 - i), strict=True):
+            total = jax.lax.dynamic_update_slice(
+                total, at(total, j) + found[:, None, None], start(j)
+            )
+        return states, total
 
-def _both_ways(costs, grey, step, jump):
-    """Sum of the paths in both directions along axis 0, which is a circle."""
-    extra = costs.shape[0] // _BEYOND
-    ahead = lambda x: jnp.concatenate([x[-extra:], x])
-    forth = _passed(ahead(costs), ahead(grey), step, jump)[extra:]
-    back = _passed(ahead(costs[::-1]), ahead(grey[::-1]), step, jump)[extra:]
-    return forth + back[::-1]
+    states = first(ahead), first(length - 1 - ahead)
+    states = jax.lax.fori_loop(ahead, length, both, states)
+    return jax.lax.fori_loop(0, length, noted, (states, jnp.zeros_like(costs)))[1]
 
 
 @sampling.compiled
@@ -65,15 +84,16 @@ def aggregate(
         The sum over the four directions, each up to a number that differs from pixel to pixel.
     """
     height, width = grey.shape
-    half = width // 2
     # Meridian x goes down column x and up column x + W/2.
-    circle = lambda x: jnp.concatenate([x[..., :half], x[..., ::-1, half:]], axis=-2)
-    back = lambda x: jnp.concatenate([x[..., :height, :], x[..., height:, :][..., ::-1, :]], -1)
-    along = _both_ways(circle(costs).transpose(1, 0, 2), circle(grey), step, jump)
-    total = back(along.transpose(1, 0, 2))
+    halves = lambda x: x.reshape(*x.shape[:-1], 2, width // 2)
+    down = np.arange(height)
+    meridian = np.concatenate([down, down[::-1]]), np.repeat([0, 1], height)
+    along = _walked(halves(costs), halves(grey), meridian, step, jump).reshape(costs.shape)
     stiff = jnp.asarray(np.minimum(columns_of(height), 50), jnp.float32)
-    around = _both_ways(costs.transpose(2, 0, 1), grey.T, step * stiff, jump * stiff)
-    return total + around.transpose(1, 2, 0)
+    row = np.arange(width), np.zeros(width, int)
+    turned = costs.swapaxes(1, 2)[:, :, None]
+    around = _walked(turned, grey.T[:, None], row, step * stiff, jump * stiff)
+    return along + around[:, :, 0].swapaxes(1, 2)
 
 
 @sampling.compiled

@@ -13,6 +13,7 @@ from pano_depth.kernels.shapes import Array, Size
 from pano_depth.reconstruction.pixels import sampling
 from pano_depth.reconstruction.sweep import textures
 
+_BAND = 2**13  # half of the pixels of a band, at most
 TRUNCATION = 0.1  # cost of a source that does not see the point, or not alike
 
 
@@ -80,33 +81,54 @@ def volume(
     """
     height = target.shape[1]
     rays = jnp.moveaxis(sphere.ray_directions(height, 2 * height), -1, 0)
-    count, wide = len(sources.words), 4 * height + 2
     # What a source would have to show, in its own numbers: its brightness, its camera's axes.
     expected = [
-        textures.numbers(target[:6], sources.rotation[k], sources.gain[k]) for k in range(count)
+        textures.numbers(target[:6], rotation, gain)
+        for rotation, gain in zip(sources.rotation, sources.gain)
     ]
+    logs = logs.reshape(len(logs), *((1, 1) if logs.ndim == 1 else logs.shape[1:]))
+    rows = band_of(height) if jax.default_backend() == 'cpu' else height
 
-    def one(log):
-        inverse = jnp.exp(log)
+    def of_band(number):
+        band = lambda images: jax.lax.dynamic_slice_in_dim(images, number * rows, rows, axis=-2)
+        here, shown = band(rays), [list(map(band, parts)) for parts in expected]
+        dimmed = sources._replace(gain=band(sources.gain))
+        one = lambda log: _cost(jnp.exp(log), here, shown, dimmed, height)
+        return jax.lax.map(one, logs if logs.shape[1] == 1 else band(logs))
 
-        def where(camera):
-            towards = sampling.seen_from(rays, inverse, *camera)
-            columns, rows = sampling.pixels(towards, height)
-            # The finer image has its pixel 2 x + 0.5 where this one has x; 1 more for the border.
-            return (2 * rows + 2).astype(jnp.int32) * wide + (2 * columns + 2).astype(jnp.int32)
+    found = jax.lax.map(of_band, jnp.arange(height // rows))
+    return found.swapaxes(0, 1).reshape(len(logs), height, 2 * height)
 
-        # As a loop of its own, or the compiler computes these once more for each word looked up.
-        places = jax.lax.map(where, (sources.rotation, sources.position))
-        costs = []
-        for k in range(count):
-            colour, slope = (
-                word.at[places[k]].get(mode='promise_in_bounds') for word in sources.words[k]
-            )
-            cost = textures.difference(colour, slope, expected[k]) * sources.gain[k]
-            costs.append(jnp.minimum(cost, TRUNCATION))
-        return _better_half(costs)
 
-    return jax.lax.map(one, logs)
+def _cost(inverse, rays, expected, sources, height):
+    """Costs of one hypothesis in some rows; `expected` and the gain of the sources are theirs."""
+    wide = 4 * height + 2
+
+    def where(camera):
+        columns, rows = sampling.pixels(sampling.seen_from(rays, inverse, *camera), height)
+        # The finer image has its pixel 2 x + 0.5 where this one has x; 1 more for the border.
+        return (2 * rows + 2).astype(jnp.int32) * wide + (2 * columns + 2).astype(jnp.int32)
+
+    # As a loop of its own, or the compiler computes these once more for each word looked up.
+    places = jax.lax.map(where, (sources.rotation, sources.position))
+    costs = []
+    for k, (place, words) in enumerate(zip(places, sources.words)):
+        colour, slope = (word.at[place].get(mode='promise_in_bounds') for word in words)
+        cost = textures.difference(colour, slope, expected[k]) * sources.gain[k]
+        costs.append(jnp.minimum(cost, TRUNCATION))
+    return _better_half(costs)
+
+
+def band_of(height: Size) -> Size:
+    """Rows that are compared at once on a CPU, with all hypotheses.
+
+    What the sources show there stays in the cache; all rows at once would take twice as long.
+
+    Args:
+        height: rows of the image; a band is a part of them.
+    """
+    fits = [rows for rows in range(4, height + 1) if height % rows == 0 and rows * height <= _BAND]
+    return max(fits, default=height)
 
 
 def columns_of(height: Size) -> Float64[np.ndarray, ' {height}']:

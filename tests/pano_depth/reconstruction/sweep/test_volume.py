@@ -2,6 +2,7 @@
 
 import itertools
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -173,3 +174,22 @@ def test_columns_are_as_wide_as_a_pixel_of_the_equator():
     rays = sphere.pixel_rays(64, 128)
     apart = np.linalg.norm(rays[:, 1] - rays[:, 0], axis=-1)
     np.testing.assert_allclose(columns * apart, apart[32], rtol=2e-3)
+
+
+def test_bands_of_rows_have_the_costs_of_the_whole(scene, monkeypatch):
+    target, depth, frames = scene
+    sources = _sources(frames)
+    for logs in (_around(depth, FACTORS), jnp.asarray(np.log(INVERSE))):
+        whole = np.asarray(volume.volume(target, sources, logs))
+        monkeypatch.setattr(volume, 'band_of', lambda height: height // 4)
+        bands = np.asarray(jax.jit(volume.volume.__wrapped__)(target, sources, logs))
+        monkeypatch.undo()
+        np.testing.assert_allclose(bands, whole, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ('height', 'rows'),
+    [(32, 32), (256, 32), (512, 16), (1024, 8), (200, 40), (250, 25), (514, 514)],
+)
+def test_bands_fit_into_the_cache_and_divide_the_rows(height, rows):
+    assert volume.band_of(height) == rows
