@@ -29,20 +29,25 @@ from pano_depth.learning.sources import LiveSource
 from pano_depth.reconstruction import consistency, infer, metrics
 from pano_depth.rooms.wide import shots
 
-CHECKPOINT = flags.DEFINE_string('checkpoint', 'default', 'As for pano-depth.')
-ROOMS = flags.DEFINE_integer('rooms', 256, 'Rooms of each style.', lower_bound=1)
-STYLES = flags.DEFINE_list('styles', list(shots.STYLES), 'Of the rooms.')
-SEED = flags.DEFINE_integer('seed', 7, 'Of the rooms; trainings have 0.', lower_bound=0)
-OUTPUT = flags.DEFINE_string('output', None, 'Folder for single_images.json; none without it.')
+FLAGS = flags.FLAGS
 
 BATCH = 16
 NEAR, FAR = 0.1, 10.0  # metres; as in `metrics.depth_metrics`
 WITHIN = 0.1  # of the logarithm of depth
 
 
-def rendered(style: str, rooms: int, height: int) -> tuple[np.ndarray, np.ndarray]:
+def define_flags() -> None:
+    """Defines the flags, at a call only: other programs have flags of the same names."""
+    flags.DEFINE_string('checkpoint', 'default', 'As for pano-depth.')
+    flags.DEFINE_integer('rooms', 256, 'Rooms of each style.', lower_bound=1)
+    flags.DEFINE_list('styles', list(shots.STYLES), 'Of the rooms.')
+    flags.DEFINE_integer('seed', 7, 'Of the rooms; trainings have 0.', lower_bound=0)
+    flags.DEFINE_string('output', None, 'Folder for single_images.json; none without it.')
+
+
+def rendered(style: str, rooms: int, seed: int, height: int) -> tuple[np.ndarray, np.ndarray]:
     """(images [N, H, 2H, 3] in uint8, true depth [N, H, 2H] in metres), one room each."""
-    source = LiveSource(height=height, batch_size=BATCH, seed=SEED.value, style=style, alone=True)
+    source = LiveSource(height=height, batch_size=BATCH, seed=seed, style=style, alone=True)
 
     @jax.jit
     def look(batch):
@@ -83,11 +88,11 @@ def tenths(predicted: np.ndarray, truth: np.ndarray, confidence: np.ndarray) -> 
     ]
 
 
-def measure(networks, style: str, rooms: int) -> dict:
+def measure(networks, style: str, rooms: int, seed: int) -> dict:
     """What is found on the rooms of one style."""
     params, config = networks.params, networks.config
     height, grid = 2 * config.face_size, models.make_grid(config)
-    images, truth = rendered(style, rooms, height)
+    images, truth = rendered(style, rooms, seed, height)
     analyse = lambda **more: infer.analyse(params, images, grid, config, ordered=False, **more)
     depth_of = infer.depth_maps(config, height)
     depth = lambda found: np.asarray(depth_of(found.disparity, found.units))
@@ -130,21 +135,22 @@ def main(argv: list[str]) -> None:
     """Renders, predicts and prints both tables."""
     if argv[1:]:
         raise app.UsageError(f'unexpected argument {argv[1]!r}')
-    for style in STYLES.value:
+    for style in FLAGS.styles:
         try:
             shots.check_style(style)
         except ValueError as error:
             raise app.UsageError(f'--styles: {error}') from None
     logging.set_verbosity(logging.WARNING)
     runtime.start(runtime.RuntimeConfig(), join=False)
-    networks = load_networks(CHECKPOINT.value)
-    rows = [measure(networks, style, ROOMS.value) for style in STYLES.value]
+    networks = load_networks(FLAGS.checkpoint)
+    rows = [measure(networks, style, FLAGS.rooms, FLAGS.seed) for style in FLAGS.styles]
     print(tables(rows))
-    if OUTPUT.value:
-        folder = pathlib.Path(OUTPUT.value)
+    if FLAGS.output:
+        folder = pathlib.Path(FLAGS.output)
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / 'single_images.json', rows)
 
 
 if __name__ == '__main__':
+    define_flags()
     app.run(main)
