@@ -140,19 +140,18 @@ class Equations:
             maps, slots = self._window(chunk)
             for host in chunk[0]:
                 link, own = self.links[host], slots[host]
-                rows = np.array([slots.get(source, own) for source in link.sources])
+                rows = np.array([slots.get(source, own) for source in link.sources], np.int32)
                 pattern = self.pattern(host, maps, own)
+                # NumPy's arrays: a compiled program takes them in a tenth of the time of `asarray`.
                 yield terms.View(
                     maps,
-                    jnp.asarray(rows),
+                    rows,
                     self.followed.at(host, pattern, state.inverse[host]),
-                    jnp.asarray(state.rotation[host], jnp.float32),
-                    jnp.asarray(state.rotation[link.sources], jnp.float32),
-                    jnp.asarray(
-                        state.translation[host] - state.translation[link.sources], jnp.float32
-                    ),
-                    jnp.asarray(link.present),
-                    jnp.asarray(self.robust),
+                    state.rotation[host].astype(np.float32),
+                    state.rotation[link.sources].astype(np.float32),
+                    (state.translation[host] - state.translation[link.sources]).astype(np.float32),
+                    link.present,
+                    self.robust,
                 )
 
     def _of_each(self, state, function):

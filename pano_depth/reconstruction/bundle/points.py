@@ -142,4 +142,4 @@ class Followed:
         """The points of a keyframe at inverse ranges."""
         room = np.ones(self.room, np.float32)
         room[: len(inverse)] = inverse
-        return terms.Points(pattern.rays, pattern.values, jnp.asarray(room), pattern.valid)
+        return terms.Points(pattern.rays, pattern.values, room, pattern.valid)
