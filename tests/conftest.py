@@ -11,6 +11,7 @@ import tempfile
 
 import jax
 import jaxtyping
+import pytest
 
 import tests.signatures  # noqa: F401  the hook below looks it up by name
 
@@ -81,6 +82,9 @@ def pytest_collection_modifyitems(items):
     """Puts files that take long first."""
     root = pathlib.Path(__file__).parent
     place = {root / name: number for number, name in enumerate(_LONG)}
+    gone = [str(path) for path in place if not path.exists()]
+    if gone:
+        raise pytest.UsageError(f'{gone[0]} is gone; _LONG in tests/conftest.py names it')
     items.sort(key=lambda item: place.get(item.path, len(place)))
 
 

@@ -44,11 +44,15 @@ class Analysis(NamedTuple):
     spread: Float32[np.ndarray, 'frames faces rows columns'] | None = None
 
 
-@functools.partial(jax.jit, static_argnames=('config',))
-def _images(frames, grid, config):
-    del config
-    upright = jnp.broadcast_to(jnp.eye(3), (frames.shape[0], 3, 3))
-    return models.look(frames[:, None].astype(jnp.float32) / 255, grid, upright)[:, 0]
+def _upright(frames, grid):
+    """Frames in [0, 1] on the grid of the model."""
+    views = jnp.broadcast_to(jnp.eye(3), (frames.shape[0], 3, 3))
+    return models.look(frames[:, None], grid, views)[:, 0]
+
+
+@jax.jit
+def _images(frames, grid):
+    return _upright(frames.astype(jnp.float32) / 255, grid)
 
 
 @jax.jit
@@ -57,12 +61,10 @@ def _floats(frames, masks):
     return jnp.where(masks[..., None], frames.astype(jnp.float32) / 255, HIDDEN)
 
 
-@functools.partial(jax.jit, static_argnames=('config',))
-def _shown(frames, masks, grid, config):
+@jax.jit
+def _shown(frames, masks, grid):
     """`_images` of these."""
-    del config
-    upright = jnp.broadcast_to(jnp.eye(3), (frames.shape[0], 3, 3))
-    return models.look(_floats(frames, masks)[:, None], grid, upright)[:, 0]
+    return _upright(_floats(frames, masks), grid)
 
 
 @functools.partial(jax.jit, static_argnames=('config',))
@@ -91,7 +93,7 @@ def motion(
     Returns:
         [pairs] motions, points of the target camera into the source camera.
     """
-    target, source = (_images(np.asarray(frames), grid, config) for frames in (target, source))
+    target, source = (_images(np.asarray(frames), grid) for frames in (target, source))
     return _motion(params, target, source, grid, config)
 
 
@@ -237,7 +239,7 @@ def _along(params, frames, grid, config, mask, distances):
         # Frames beyond the batch, for the pairs across its end; the last one is repeated, so that
         # everything compiles once.
         rows = np.minimum(np.arange(start, start + BATCH + distances[-1]), count - 1)
-        images = _seen(frames, rows, mask, grid, config)
+        images = _seen(frames, rows, mask, grid)
         disparity = _disparity(params, images[: BATCH + 1], grid, config)
         found = {}
         for distance in distances:
@@ -254,11 +256,11 @@ def _masks_of(mask, rows):
     return np.asarray(mask if mask.ndim == 2 else mask[rows])
 
 
-def _seen(frames, rows, mask, grid, config):
+def _seen(frames, rows, mask, grid):
     """Some frames on the grid of the model, as the networks see them."""
     if mask is None:
-        return _images(np.asarray(frames[rows]), grid, config)
-    return _shown(np.asarray(frames[rows]), _masks_of(mask, rows), grid, config)
+        return _images(np.asarray(frames[rows]), grid)
+    return _shown(np.asarray(frames[rows]), _masks_of(mask, rows), grid)
 
 
 def _each_alone(params, frames, grid, config, mask, spread):
@@ -268,7 +270,7 @@ def _each_alone(params, frames, grid, config, mask, spread):
         # The last image is repeated, so that everything compiles once.
         rows = np.minimum(np.arange(start, start + size), len(frames) - 1)
         if spread is None:
-            found = (_disparity(params, _seen(frames, rows, mask, grid, config), grid, config),)
+            found = (_disparity(params, _seen(frames, rows, mask, grid), grid, config),)
         else:
             masks = np.ones((1, 1), bool) if mask is None else _masks_of(mask, rows)
             found = views.disparity(params, _floats(frames[rows], masks), grid, config)

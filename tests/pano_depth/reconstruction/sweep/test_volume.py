@@ -178,7 +178,8 @@ def test_columns_are_as_wide_as_a_pixel_of_the_equator():
 
 def test_bands_of_rows_have_the_costs_of_the_whole(scene, monkeypatch):
     target, depth, frames = scene
-    sources = _sources(frames)
+    gains = np.random.default_rng(1).uniform(0.8, 1.2, (4, HEIGHT, 2 * HEIGHT))
+    sources = _sources(frames)._replace(gain=jnp.asarray(gains, jnp.float32))
     for logs in (_around(depth, FACTORS), jnp.asarray(np.log(INVERSE))):
         whole = np.asarray(volume.volume(target, sources, logs))
         monkeypatch.setattr(volume, 'band_of', lambda height: height // 4)
