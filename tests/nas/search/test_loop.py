@@ -82,6 +82,7 @@ def test_evaluators_of_batches_see_earlier_batches_alone_and_what_the_log_held(t
     done = loop.run(make(), first, budget=9, path=path)
     records = [json.loads(line) for line in path.read_text().splitlines()]
     assert [record['arch'] for record in records] == [f'<{e.cell}>' for e in done]
+    assert [record['index'] for record in records] == list(range(9))
     assert {(record['seconds'], record['epochs'] == record['level']) for record in records} == {
         (1.5, True)
     }

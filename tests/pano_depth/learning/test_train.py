@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import signal
 import types
 
 import jax
@@ -13,6 +14,7 @@ import pytest
 from common import logs, parallel
 from common.checkpoint import Checkpoints
 from common.run import open_run
+from common.stopping import Stop, Stopped
 from pano_depth.footage.clip import Clip
 from pano_depth.learning import augment, checkpoints, session, sources, train
 from pano_depth.learning import model as models
@@ -216,10 +218,10 @@ def test_four_devices_compute_what_one_does():
         assert np.mean(np.abs(vector - states[3].params[network])) < 2e-5
 
 
-def _train_in(path, source, config=CONFIG):
+def _train_in(path, source, config=CONFIG, stop=None):
     often = session.LogConfig(log_every=1, checkpoint_every=5)
     with open_run(path, '--x=1\n') as run:
-        return session.train_in(run, source, config, MODEL, LOSS, _grid(), logs=often)
+        return session.train_in(run, source, config, MODEL, LOSS, _grid(), logs=often, stop=stop)
 
 
 @pytest.fixture(scope='module')
@@ -240,6 +242,28 @@ def runs(tmp_path_factory):
         steps_then=steps_then,
         saved_then=saved_then,
     )
+
+
+class Stopping(Source):
+    """Asks for a stop at a step."""
+
+    def __init__(self, stop, step):
+        super().__init__()
+        self._stop, self._step = stop, step
+
+    def batch(self, step, examples):
+        if step == self._step:
+            self._stop.on_signal(signal.SIGTERM)
+        return super().batch(step, examples)
+
+
+def test_the_last_step_of_a_stopped_run_is_saved_though_no_checkpoint_is_due(tmp_path):
+    stop = Stop()
+    with pytest.raises(Stopped):
+        _train_in(tmp_path / 'run', Stopping(stop, 7), stop=stop)
+    last = logs.read_metrics(tmp_path / 'run')[-1]['step']
+    with Checkpoints(tmp_path / 'run' / 'checkpoints') as checkpoints:
+        assert checkpoints.latest_step() == last and last % 5 and last < CONFIG.steps
 
 
 def test_a_resumed_run_ends_with_the_same_parameters_to_the_bit(runs):
@@ -312,3 +336,10 @@ def test_masks_of_frames_train_as_a_mask_of_all_frames():
     both = trained(frames, mask=fixed, valid=own)
     assert close(both, trained(spoilt, mask=fixed, valid=own), atol=1e-6)
     assert not close(both, one, atol=1e-4)
+
+
+def test_a_saturated_head_is_warned_of_every_hundred_steps(caplog):
+    for step, saturated in ((100, 0.95), (101, 0.95), (200, 0.5)):
+        train.check_metrics(step, {'saturated': saturated})
+    (record,) = caplog.records
+    assert 'step 100: the depth head is saturated at 95 %' in record.getMessage()

@@ -36,11 +36,11 @@ def scene():
     return maps, pattern, values, state
 
 
-def _terms(scene, state, *, robust=ROBUST, present=(True, True, True)):
+def _view(scene, state, *, robust=ROBUST, present=(True, True, True)):
     maps, pattern, values, _ = scene
     valid = np.ones(len(state['inverse']), bool)
     inverse = jnp.asarray(state['inverse'], jnp.float32)
-    view = terms.View(
+    return terms.View(
         maps,
         jnp.arange(1, SOURCES + 1),
         terms.Points(pattern, values, inverse, jnp.asarray(valid)),
@@ -50,7 +50,10 @@ def _terms(scene, state, *, robust=ROBUST, present=(True, True, True)):
         jnp.asarray(present),
         jnp.asarray(robust),
     )
-    return terms.host_terms(view, HEIGHT)
+
+
+def _terms(scene, state, **options):
+    return terms.host_terms(_view(scene, state, **options), HEIGHT)
 
 
 def _moved(state, index, amount):
@@ -86,6 +89,22 @@ def test_the_right_side_is_the_downward_slope_of_the_cost(scene):
     # The cost is the square, so that its slope is twice the product of derivative and residual.
     np.testing.assert_allclose(-slopes / 2, right, atol=0.06 * np.abs(right).max())
     assert np.corrcoef(-slopes, right)[0, 1] > 0.995
+
+
+def test_the_hessian_is_made_of_the_slopes_of_the_residuals(scene):
+    found, step = _terms(scene, scene[3]), 3e-3
+    residual = lambda state: np.asarray(terms._residual(_view(scene, state), HEIGHT)[0]).ravel()
+    slopes = np.stack(
+        [
+            residual(_moved(scene[3], i, step)) - residual(_moved(scene[3], i, -step))
+            for i in range(len(found.right))
+        ]
+    ) / (2 * step)
+    expected = slopes @ slopes.T
+    # Textures hold central differences, which are a little smaller than the slopes between pixels.
+    share = np.linalg.norm(found.hessian) / np.linalg.norm(expected)
+    alike = np.corrcoef(np.ravel(found.hessian), expected.ravel())[0, 1]
+    assert 0.8 < share < 1 and alike > 0.995
 
 
 def test_eliminating_points_is_solving_the_whole_system(scene):

@@ -57,6 +57,8 @@ def test_what_a_mask_hides_is_not_a_number_and_nothing_else():
     found = np.asarray(Textures(_frame(HEIGHT)[None], mask).texture(0, HEIGHT, 0.6))
     grey = found[:, 0].reshape(HEIGHT, 2 * HEIGHT)
     assert np.isnan(grey[50:]).all() and not np.isnan(grey[:45]).any()
+    # A pixel has both, a value and a gradient, or neither.
+    np.testing.assert_array_equal(np.isnan(found[:, 0]), np.isnan(found[:, 1:]).any(axis=1))
 
 
 @pytest.mark.parametrize('height', [32, 16])

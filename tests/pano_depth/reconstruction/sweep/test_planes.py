@@ -122,6 +122,19 @@ def test_neighbours_lie_around_on_the_sphere():
             assert 1.7 < aside.max() < 2.6
 
 
+def test_candidates_are_the_planes_of_the_pixel_and_of_those_around_it():
+    plane = np.zeros((3, 16, 32), np.float32)
+    plane[0] = np.random.default_rng(5).uniform(1, 2, (16, 32))
+    found = np.asarray(planes.finer(jnp.asarray(plane))).reshape(5, 16, 2, 32, 2)
+    rows, columns = np.meshgrid(np.arange(16), np.arange(32), indexing='ij')
+    for candidate, (down, right) in zip(found, ((0, 0), (0, 2), (0, -2), (2, 0), (-2, 0))):
+        index = sphere.wrap_pixels(rows + down, columns + right, 16, 32, xp=np)
+        near = plane[0].ravel()[index]
+        # A plane without slopes is seen at its inverse range times the cosine of the way to it.
+        cosine = candidate / near[:, None, :, None]
+        assert (cosine[4:-4] > 0.88).all() and (cosine <= 1 + 1e-6).all()
+
+
 def test_a_finer_level_may_take_the_plane_of_a_neighbour():
     # A wall at 1 / 2 that ends at column 15, though the coarse level put its end at column 16.
     plane = np.zeros((3, 16, 32), np.float32)
