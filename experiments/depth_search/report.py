@@ -170,14 +170,15 @@ def flagfile_of(evaluation: Evaluation, panorama_height: int) -> str:
     alone = all(
         getattr(found, name) == value
         for name, value in vars(package).items()
-        if not checkpoints.of_depth(name)
+        # The search says nothing of what the pose network is told of matches.
+        if checkpoints.network_of(name) != 'depth' and name != 'pose_matching'
     )
     recipe = 'weights_depth_cpu.flags' if alone else 'weights_cpu.flags'
     usual = options.values_of(ModelConfig())
     lines = [f'# The network {evaluation.cell}, trained to the end: pano-depth --flagfile=...']
     for name, value in options.values_of(found).items():
         # Beside a checkpoint a flag that is left out means what the checkpoint has.
-        needed = checkpoints.of_depth(name) if alone else value != usual[name]
+        needed = checkpoints.network_of(name) == 'depth' if alone else value != usual[name]
         if needed or name == 'face_size':
             lines += options.flag_lines(name, value)
     given = {line.partition('=')[0] for line in lines}

@@ -13,7 +13,7 @@ from common.checkpoint import Checkpoints
 from common.options import optional_fields
 from common.run import atomic_path
 from pano_depth.learning import train
-from pano_depth.learning.model import ModelConfig, init_params, param_shapes
+from pano_depth.learning.model import EARLIER, ModelConfig, init_params, param_shapes
 
 DEFAULT_WEIGHTS = pathlib.Path(__file__).resolve().parents[1] / 'weights' / 'rooms.npz'
 # Fields of `ModelConfig` that parameters do not depend on.
@@ -70,7 +70,7 @@ def save_weights(path: str | pathlib.Path, params: dict, config: ModelConfig) ->
 
 def _config(values):
     as_tuple = lambda value: tuple(value) if isinstance(value, list) else value
-    return ModelConfig(**{name: as_tuple(value) for name, value in values.items()})
+    return ModelConfig(**EARLIER | {name: as_tuple(value) for name, value in values.items()})
 
 
 def _load_weights(path):
@@ -130,15 +130,16 @@ def _as_flag(value):
 
 
 def start_model(
-    checkpoint: str, choice: Any = None, *, depth_seed: int | None = None
+    checkpoint: str, choice: Any = None, *, learn: str = 'both', seed: int = 0
 ) -> tuple[dict | None, ModelConfig]:
     """The networks that a run starts from.
 
     Args:
         checkpoint: 'none' for fresh networks, or as for `load_model`.
         choice: `ModelChoice`, or None.
-        depth_seed: the choice may be of another depth network than the checkpoint's, which then is
-            a fresh one of this seed; None: it may not.
+        learn: as in `LossConfig`. Where 'depth' or 'motion' alone learns, the choice may be of
+            another network for it than the checkpoint's, which then is a fresh one.
+        seed: of the fresh network.
 
     Returns:
         (params or None, config): for fresh networks no parameters.
@@ -152,33 +153,33 @@ def start_model(
     if checkpoint == 'none':
         return None, ModelConfig(**given)
     params, config = load_model(checkpoint)
-    anew = depth_seed is not None and any(
-        value != getattr(config, field) for field, value in given.items() if of_depth(field)
-    )
+    network = {'depth': 'depth', 'motion': 'pose'}.get(learn)
+    anew = {
+        field: value
+        for field, value in given.items()
+        if field not in FREE_FIELDS and network_of(field) == network and network is not None
+    }
     for field, value in given.items():
         stored = getattr(config, field)
-        if field not in FREE_FIELDS and value != stored and not (anew and of_depth(field)):
+        if field not in FREE_FIELDS and value != stored and field not in anew:
             raise ValueError(
                 f'--{field} is {_as_flag(value)}, the networks of --checkpoint={checkpoint} have'
                 f' {_as_flag(stored)}; leave the flag out, or train fresh networks with'
                 ' --checkpoint=none'
             )
-    config = dataclasses.replace(
-        config,
-        **{
-            field: value
-            for field, value in given.items()
-            if field in FREE_FIELDS or (anew and of_depth(field))
-        },
-    )
-    if anew:
-        params = params | {'depth': init_params(depth_seed, config)['depth']}
+    free = {field: value for field, value in given.items() if field in FREE_FIELDS}
+    changed = any(value != getattr(config, field) for field, value in anew.items())
+    config = dataclasses.replace(config, **free, **anew)
+    if changed:
+        params = params | {network: init_params(seed, config)[network]}
     return jax.tree.map(np.asarray, params), config
 
 
-def of_depth(field: str) -> bool:
-    """Whether a field of `ModelConfig` is of the depth network alone."""
-    return field.startswith('depth_') or field == 'scales'
+def network_of(field: str) -> str | None:
+    """The network, 'depth' or 'pose', of which alone a field of `ModelConfig` is; None: of both."""
+    if field.startswith('depth_') or field == 'scales':
+        return 'depth'
+    return 'pose' if field.startswith('pose_') else None
 
 
 def trained_model(checkpoint: str, choice: Any = None) -> tuple[dict, ModelConfig]:

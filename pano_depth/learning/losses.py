@@ -17,6 +17,7 @@ from pano_depth.kernels.shapes import Array, Real
 
 # Pads [..., F, h, w, C] by one pixel on every side, across the faces (`model.pad_one`).
 Pad = Callable[[jax.Array], jax.Array]
+_LEAST_COST = 0.02  # differences of this size and below are noise
 
 
 def check_float(name: str, image: Real[Array, '...']) -> None:
@@ -104,6 +105,39 @@ def photometric_error(
     if ssim_weight:
         error = error + ssim_weight * jnp.clip((1 - ssim(pad(a), pad(b))) / 2, 0, 1)
     return error.mean(axis=-1)
+
+
+def matching_costs(
+    target: Float[Array, '*batch faces height width channels'],
+    source: Float[Array, '*batch faces height width channels'],
+    reach: int,
+    *,
+    pad: Callable[[jax.Array, int], jax.Array],
+) -> Float[jax.Array, '*batch faces height width (2*{reach}+1)**2']:
+    """How badly each pixel's window fits the other image shifted by so many pixels, by shift.
+
+    A network reads small motions more easily from these than from the images (cost volumes:
+    Dosovitskiy et al. 2015).
+
+    Args:
+        target, source: images in [0, 1].
+        reach: shifts go from -reach to reach along rows and columns.
+        pad: function (images, pixels) that adds rings of pixels to every face.
+
+    Returns:
+        Mean absolute differences over windows of 3 x 3 pixels, the shifts row by row, relative to
+        their mean over the shifts: 0 where all fit equally well, negative where one fits better.
+    """
+    height, width = target.shape[-3:-1]
+    padded = pad(source, reach)
+    costs = [
+        jnp.abs(padded[..., i : i + height, j : j + width, :] - target).mean(axis=-1)
+        for i in range(2 * reach + 1)
+        for j in range(2 * reach + 1)
+    ]
+    costs = _box(pad(jnp.stack(costs, axis=-1), 1))
+    mean = costs.mean(axis=-1, keepdims=True)
+    return (costs - mean) / (mean + _LEAST_COST)
 
 
 def _steps(image, axis):

@@ -18,8 +18,9 @@ from pano_depth.learning import losses, networks
 from pano_depth.learning.cells import build, tokens
 from pano_depth.learning.cells.network import CellDepthNet
 
-_LATER = ('depth_cell', 'depth_blocks', 'depth_expansion', 'depth_down', 'depth_merge')
-_MOST_BLOCKS, _MOST_EXPANSION = 100, 8  # more is a mistake
+_OF_CELLS = ('depth_cell', 'depth_blocks', 'depth_expansion', 'depth_down', 'depth_merge')
+EARLIER = {'pose_matching': 0}  # what networks are that were stored before the option was there
+_MOST_BLOCKS, _MOST_EXPANSION, _MOST_MATCHING = 100, 8, 4  # more is a mistake
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +66,11 @@ class ModelConfig:
     pose_channels: tuple[int, ...] = option(
         (16, 32, 64, 128), 'pose network: features by layer; each layer halves the faces'
     )
+    pose_matching: int = option(
+        2,
+        'pose network: pixels up to which it is told how well the second image fits when it is'
+        ' shifted against the first; 0: it sees the images alone',
+    )
     scales: int = option(1, 'at how many resolutions depth is predicted and trained')
 
     def __post_init__(self):
@@ -74,6 +80,10 @@ class ModelConfig:
                 raise ValueError(
                     f'{name} is {widths}; expected multiples of 4, at least {least} of them'
                 )
+        if not 0 <= self.pose_matching <= _MOST_MATCHING:
+            raise ValueError(
+                f'pose_matching is {self.pose_matching}; accepted: 0 to {_MOST_MATCHING} pixels'
+            )
         tokens.check_cell(self.depth_cell)
         if len(self.depth_blocks) not in (0, len(self.depth_channels)) or any(
             not 0 <= count <= _MOST_BLOCKS for count in self.depth_blocks
@@ -87,7 +97,7 @@ class ModelConfig:
                 f'depth_expansion is {self.depth_expansion}; accepted: 1 to {_MOST_EXPANSION}'
             )
         usual = {field.name: field.default for field in dataclasses.fields(self)}
-        others = [name for name in _LATER if getattr(self, name) != usual[name]]
+        others = [name for name in _OF_CELLS if getattr(self, name) != usual[name]]
         if others and not self.depth_cell:
             raise ValueError(f'{others[0]} belongs to a depth_cell, and there is none')
         if not 1 <= self.scales < len(self.depth_channels):
@@ -106,10 +116,12 @@ class ModelConfig:
     def __repr__(self):
         # Digests of runs read this text. What came later stands in it only where it is used, so
         # that earlier runs go on.
+        usual = {field.name: field.default for field in dataclasses.fields(self)}
+        unused = {name: usual[name] for name in _OF_CELLS} | EARLIER
         shown = [
-            f'{field.name}={getattr(self, field.name)!r}'
-            for field in dataclasses.fields(self)
-            if field.name not in _LATER or getattr(self, field.name) != field.default
+            f'{name}={getattr(self, name)!r}'
+            for name in usual
+            if name not in unused or getattr(self, name) != unused[name]
         ]
         return f'ModelConfig({", ".join(shown)})'
 
@@ -173,7 +185,8 @@ def depth_network(config: ModelConfig, *, deployed: bool = False) -> nn.Module:
 
 
 def _networks(config):
-    return depth_network(config), networks.PoseNet(config.pose_channels, config.padding)
+    pose_network = networks.PoseNet(config.pose_channels, config.padding, config.pose_matching)
+    return depth_network(config), pose_network
 
 
 @functools.cache

@@ -19,6 +19,7 @@ from jaxtyping import Float
 from common.layers import conv
 from pano_depth.kernels import cube, remap
 from pano_depth.kernels.shapes import Array, Real
+from pano_depth.learning import losses
 
 Padding = Literal['cube', 'zero', 'equirect']
 PADDINGS = get_args(Padding)
@@ -247,12 +248,15 @@ class PoseNet(nn.Module):
     Attributes:
         channels: features of its layers, each of which halves the faces.
         padding: see `PADDINGS`.
+        matching: pixels up to which it is told how well the source fits when it is shifted; 0: it
+            sees the images alone.
         scale: factor of the output, so that training starts near no motion (0.01, as in SfMLearner,
             learns later).
     """
 
     channels: Sequence[int] = (16, 32, 64, 128)
     padding: str = 'cube'
+    matching: int = 0
     scale: float = 0.03
 
     @nn.compact
@@ -276,9 +280,11 @@ class PoseNet(nn.Module):
         """
         check_size(*target.shape[2:4], len(self.channels))
         elevation = jnp.broadcast_to(rays[..., 1:2], target.shape[:-1] + (1,)).astype(target.dtype)
-        features = jnp.concatenate(
-            [target * 4 - 2, source * 4 - 2, (source - target) * 4, elevation], axis=-1
-        )
+        seen = [target * 4 - 2, source * 4 - 2, (source - target) * 4, elevation]
+        if self.matching:
+            pad = functools.partial(pad_faces, padding=self.padding)
+            seen.append(2 * losses.matching_costs(target, source, self.matching, pad=pad))
+        features = jnp.concatenate(seen, axis=-1)
         for width in self.channels:
             features = Block(width, self.padding, stride=2)(features)
         features = Block(self.channels[-1], self.padding)(features)

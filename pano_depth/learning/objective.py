@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -31,10 +31,11 @@ HIDDEN = 0.5  # grey value of what a mask hides
 class LossConfig:
     """Weights of the losses."""
 
-    learn: Literal['both', 'depth'] = option(
+    learn: Literal['both', 'depth', 'motion'] = option(
         'both',
-        'which networks learn: both; or the depth network alone, from known depth (truth_weight, or'
-        ' reconstructions), which is several times faster; the pose network stays as it is',
+        'which networks learn: both; or one of them alone, from known depth and motion'
+        ' (truth_weight, or reconstructions), which is several times faster: depth, or motion (the'
+        ' pose network); the other one stays as it is',
     )
     ssim_weight: float = option(0.5, 'share of SSIM in the photometric error, the rest is L1')
     pyramid: int = option(
@@ -136,7 +137,7 @@ def objective(
         (total, metrics): the sum to minimise and a flat dict of its terms and of diagnostics.
 
     Raises:
-        ValueError: nothing knows the depth that is to be learned from.
+        ValueError: nothing knows the depth or motion that is to be learned from.
     """
     _check_truth(config, truth)
     if mask is not None:
@@ -144,30 +145,17 @@ def objective(
         frames = jnp.where(mask[..., None] > 0, frames, HIDDEN)
     images = look(frames, grid, view)
     inputs = images if colours is None else augment.recolour(images, colours)
-    middle = images.shape[1] // 2
-    disparities, logit = predict_disparity(params, inputs[:, middle], grid, model)
     if truth is not None and truth.shown is not None:
         # Networks may see this, but to explain it would teach them that it is infinitely far away.
         mask = truth.shown if mask is None else truth.shown * mask
-    weights = _weights(images[:, middle], view, mask, grid, config)
-    pad = pad_one(model.padding)
-    # The smoothed disparity has the mean 1, so that the loss cannot fall by shrinking it.
-    rough = losses.smoothness(disparities[0], images[:, middle], pad=pad)
-    terms = {
-        'smooth': config.smooth_weight * losses.weighted_mean(rough, weights),
-        'logit': config.logit_weight * jnp.mean(logit**2),
-    }
-    diagnostics = {
-        'disparity_spread': logit.std(axis=(1, 2, 3)).mean(),
-        'saturated': jnp.mean(jnp.abs(logit) > 0.95 * networks.DepthNet.bound),
-    }
+    batch = _Batch(images, inputs, view, truth)
+    weights = _weights(images[:, images.shape[1] // 2], view, mask, grid, config)
+    disparities, terms, diagnostics = _depth(params, batch, weights, grid, model, config)
     motion = None
+    if config.learn != 'depth':
+        motion, of_motion, more = _motion(params, batch, grid, model, config)
+        terms, diagnostics = terms | of_motion, diagnostics | more
     if config.learn == 'both':
-        # Both sources at once: the pose network sees [2B] pairs, previous frames first.
-        motion, _, consistency = predict_motion(
-            params, synthesis.twice(inputs[:, 1]), synthesis.both(inputs), grid, model
-        )
-        share = _share_of_minimum(config, progress)
         terms['photometric'] = synthesis.photometric(
             frames,
             images,
@@ -176,28 +164,68 @@ def objective(
             view,
             mask,
             weights,
-            share,
+            _share_of_minimum(config, progress),
             grid,
-            pad,
+            pad_one(model.padding),
             pyramid=config.pyramid,
             ssim_weight=config.ssim_weight,
             automask=config.automask,
         )
-        if model.pose_mode == 'full' and model.padding != 'equirect':
-            terms['pose'] = config.pose_weight * consistency.mean()
-        diagnostics['pose_consistency'] = consistency.mean()
-        diagnostics['translation'] = jnp.linalg.norm(motion.translation, axis=-1).mean()
     if config.truth_weight:
         terms |= _by_truth(truth, disparities[0], motion, view, weights, grid, config)
-    if config.prior_weight and truth is not None and truth.prior is not None:
-        plain = losses.plainness(images[:, middle], pad=pad)
-        error, _ = log_error(truth.prior, disparities[0], view, weights, grid, plain)
-        terms['prior'] = config.prior_weight * error
-    if config.lasso_weight and model.depth_cell:
-        lasso = condense.lasso(build.build(model), params['depth'])
-        terms['lasso'] = config.lasso_weight * lasso
     total = sum(terms.values())
     return total, {**terms, 'loss': total, **diagnostics}
+
+
+class _Batch(NamedTuple):
+    """Frames on the grid, what the networks are shown of them, and what is known."""
+
+    images: jax.Array
+    inputs: jax.Array  # the same in other colours
+    view: jax.Array
+    truth: Truth | None
+
+
+def _depth(params, batch, weights, grid, model, config):
+    """(disparities, terms, diagnostics) of the depth network alone."""
+    middle = batch.images.shape[1] // 2
+    target, pad = batch.images[:, middle], pad_one(model.padding)
+    disparities, logit = predict_disparity(params, batch.inputs[:, middle], grid, model)
+    if config.learn == 'motion':
+        # Depth, which stays as it is, tells the unit of the motion.
+        disparities, logit = jax.lax.stop_gradient((disparities, logit))
+    # The smoothed disparity has the mean 1, so that the loss cannot fall by shrinking it.
+    rough = losses.smoothness(disparities[0], target, pad=pad)
+    terms = {
+        'smooth': config.smooth_weight * losses.weighted_mean(rough, weights),
+        'logit': config.logit_weight * jnp.mean(logit**2),
+    }
+    if config.prior_weight and batch.truth is not None and batch.truth.prior is not None:
+        plain = losses.plainness(target, pad=pad)
+        error, _ = log_error(batch.truth.prior, disparities[0], batch.view, weights, grid, plain)
+        terms['prior'] = config.prior_weight * error
+    if config.lasso_weight and model.depth_cell and config.learn != 'motion':
+        lasso = condense.lasso(build.build(model), params['depth'])
+        terms['lasso'] = config.lasso_weight * lasso
+    diagnostics = {
+        'disparity_spread': logit.std(axis=(1, 2, 3)).mean(),
+        'saturated': jnp.mean(jnp.abs(logit) > 0.95 * networks.DepthNet.bound),
+    }
+    return disparities, terms, diagnostics
+
+
+def _motion(params, batch, grid, model, config):
+    """(motion, terms, diagnostics) of the pose network alone."""
+    # Both sources at once: the pose network sees [2B] pairs, previous frames first.
+    targets, found = synthesis.twice(batch.inputs[:, 1]), synthesis.both(batch.inputs)
+    motion, _, consistency = predict_motion(params, targets, found, grid, model)
+    tied = model.pose_mode == 'full' and model.padding != 'equirect'
+    terms = {'pose': config.pose_weight * consistency.mean()} if tied else {}
+    diagnostics = {
+        'pose_consistency': consistency.mean(),
+        'translation': jnp.linalg.norm(motion.translation, axis=-1).mean(),
+    }
+    return motion, terms, diagnostics
 
 
 def _check_truth(config, truth):
@@ -208,10 +236,11 @@ def _check_truth(config, truth):
             f'truth_weight is {config.truth_weight}, but this footage has no depth and poses to'
             ' learn from; accepted: 0'
         )
-    if config.learn == 'depth' and not config.truth_weight:
+    if config.learn != 'both' and not config.truth_weight:
         raise ValueError(
-            'learn is depth, but nothing here knows depth to learn from; accepted: a truth_weight'
-            ' above 0 on data with depth (rooms), workdirs of reconstructions, or learn=both'
+            f'learn is {config.learn}, but nothing here knows {config.learn} to learn from;'
+            ' accepted: a truth_weight above 0 on data with depth and motion (rooms), workdirs of'
+            ' reconstructions, or learn=both'
         )
 
 
@@ -236,9 +265,8 @@ def _share_of_minimum(config, progress):
 
 def _by_truth(truth, disparity, motion, view, weights, grid, config):
     """The supervised terms; of the depth alone where `motion` is None."""
-    error, unit = log_error(
-        truth.depth, disparity, view, weights, grid, confidence=truth.confidence, share=truth.share
-    )
+    known = {'confidence': truth.confidence, 'share': truth.share}
+    error, unit = log_error(truth.depth, disparity, view, weights, grid, **known)
     terms = {'truth_depth': config.truth_weight * error}
     if motion is not None:
         moved = motion_error(truth.motion, unit, motion, view, truth.share)

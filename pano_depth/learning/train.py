@@ -249,7 +249,8 @@ def fit(
     step, stop = make_step(config, model, loss, source.sample), stop or Stop()
     key = jax.random.key(config.seed)
     examples = parallel.local_examples(config.batch_size)
-    events = condense.steps_of_events(build.build(model), config.steps)
+    plan = None if loss.learn == 'motion' else build.build(model)
+    events = condense.steps_of_events(plan, config.steps) if plan else ()
     state, shared = parallel.replicate((state, (grid, mask, source.shared)))
     pending = deque()
 

@@ -36,8 +36,8 @@ class TrainConfig:
     checkpoint: str = option(
         'none',
         'networks to start from: "none" (fresh ones), "default" (from the package), the workdir'
-        ' of a training run, or a .npz of save_weights; with learn=depth another depth network may'
-        ' be chosen beside their pose network',
+        ' of a training run, or a .npz of save_weights; with learn=depth and learn=motion the'
+        ' network that learns may be another one than theirs',
         path=READ,
     )
     train_data: str = option(
@@ -154,8 +154,9 @@ def train_on(
     check_folder('data_dir', config.data.data_dir)
     opening = workdirs.opening(config, overwrite=overwrite)
     workdirs.check(workdir, config, opening, what='training', free=FREE, mode='train')
-    anew = config.recipe.seed if config.loss.learn == 'depth' else None
-    params, model = checkpoints.start_model(config.checkpoint, config.model, depth_seed=anew)
+    params, model = checkpoints.start_model(
+        config.checkpoint, config.model, learn=config.loss.learn, seed=config.recipe.seed
+    )
     grid, recipe, height = make_grid(model), config.recipe, 2 * model.face_size
     mask = read_mask(config)
     if config.train_data == training.STORED or training.judged_by_rooms(config):

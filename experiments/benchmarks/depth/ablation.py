@@ -96,6 +96,7 @@ def run_one(variant, seed, options, data):
         face_size=options.face_size,
         depth_channels=options.depth_channels,
         pose_channels=options.pose_channels,
+        pose_matching=0,  # the pose network of the paper sees the images alone
         **VARIANTS[variant],
     )
     config = train.RecipeConfig(

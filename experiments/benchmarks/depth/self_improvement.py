@@ -2,14 +2,15 @@
 
     python experiments/benchmarks/depth/self_improvement.py --output=FOLDER [--clips=128]
         [--unseen=64] [--frames=12] [--rounds=3] [--start_steps=4000] [--round_steps=1500]
-        [--learn=both] [--round_rate=1e-3]
+        [--learn=both] [--round_rate=1e-3] [--like=default]
 
 Renders walks through PanoRooms as videos without truth, and others with truth to score on. Fresh
 networks learn from the images of the walks (`start`); then `pano_depth.improve` goes on (`round 1`,
 ...). Beside them, from the same start with the steps of all rounds: images alone, and the truth
 of the walks (`supervised`), which tells how much there is to gain. With `--learn=depth` rounds, and
-the truth, teach the depth network alone, which is several times faster. The same command goes on
-where it was stopped, and writes self_improvement.md and .json; other options need another folder.
+the truth, teach the depth network alone, which is several times faster. `--like=default` takes
+fresh networks of the kind that the package has. The same command goes on where it was stopped, and
+writes self_improvement.md and .json; other options need another folder.
 """
 
 import dataclasses
@@ -26,9 +27,10 @@ from absl import app, flags, logging
 from common import runtime
 from common.logs import Progress
 from common.run import atomic_path, write_json
-from pano_depth import ImproveConfig, TrainConfig, improve, train
+from pano_depth import ImproveConfig, TrainConfig, improve, load_networks, train
 from pano_depth.footage import clip_folder
-from pano_depth.learning import LossConfig, RecipeConfig
+from pano_depth.learning import LossConfig, ModelChoice, RecipeConfig
+from pano_depth.learning.model import ModelConfig
 from pano_depth.results.evaluate_job import RoomsConfig
 from pano_depth.rooms import rooms
 
@@ -42,6 +44,7 @@ START = flags.DEFINE_integer('start_steps', 4000, 'Steps of the start.', lower_b
 STEPS = flags.DEFINE_integer('round_steps', 1500, 'Steps of each round.', lower_bound=1)
 BATCH = flags.DEFINE_integer('batch_size', 4, 'Triplets of a step.', lower_bound=1)
 LEARN = flags.DEFINE_enum('learn', 'both', ('both', 'depth'), 'What rounds and the truth teach.')
+LIKE = flags.DEFINE_string('like', None, 'Networks of whose kind the fresh ones are.')
 RATE = flags.DEFINE_float('round_rate', 1e-3, 'Peak learning rate after the start.', lower_bound=0)
 FAMILY = 50_000  # of scenes; no network of the package has seen them
 
@@ -54,7 +57,7 @@ def check_options(folder: pathlib.Path) -> None:
     Raises:
         UsageError: the folder is of other options.
     """
-    chosen = (CLIPS, UNSEEN, FRAMES, HEIGHT, ROUNDS, START, STEPS, BATCH, LEARN, RATE)
+    chosen = (CLIPS, UNSEEN, FRAMES, HEIGHT, ROUNDS, START, STEPS, BATCH, LEARN, RATE, LIKE)
     options, path = {one.name: one.value for one in chosen}, folder / 'options.json'
     known = json.loads(path.read_text()) if path.exists() else options
     differing = [f'--{name}={value}' for name, value in known.items() if options.get(name) != value]
@@ -75,6 +78,15 @@ def render(root: pathlib.Path, first: int, count: int, *, with_truth: bool) -> N
                 clip = dataclasses.replace(clip, name=f'walk_{number}', **truth)
                 clip_folder.write_clip_folder(root, clip)
             progress.update()
+
+
+def kind() -> ModelChoice:
+    """What the fresh networks are."""
+    if LIKE.value is None:
+        return ModelChoice()
+    values = vars(load_networks(LIKE.value).config)
+    # Networks that were stored before this option was there do without it.
+    return ModelChoice(**values | {'pose_matching': ModelConfig().pose_matching})
 
 
 def row_of(name: str, scores: dict, seconds: float) -> dict:
@@ -114,7 +126,7 @@ def main(argv: list[str]) -> None:
     data = RoomsConfig(data_dir=str(folder / 'data'))
     recipe = lambda steps, **more: RecipeConfig(steps=steps, batch_size=BATCH.value, **more)
     later = lambda steps: recipe(steps, depth_start=0, learning_rate=RATE.value)
-    base = TrainConfig(eval_data=str(unseen), data=data)
+    base = TrainConfig(eval_data=str(unseen), data=data, model=kind())
     rows = []
 
     def trained(name, **changes):

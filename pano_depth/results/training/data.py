@@ -66,9 +66,10 @@ def check(config) -> None:
         ValueError: names the option.
     """
     rooms_alone = config.train_data in (LIVE, STORED)
-    if config.loss.learn == 'depth' and rooms_alone and not config.loss.truth_weight:
+    learn = config.loss.learn
+    if learn != 'both' and rooms_alone and not config.loss.truth_weight:
         raise ValueError(
-            '--learn=depth learns from known depth, but --truth_weight is 0; accepted: above 0'
+            f'--learn={learn} learns from known {learn}, but --truth_weight is 0; accepted: above 0'
         )
     for flag in ('train_data', 'eval_data'):
         text = getattr(config, flag)
@@ -198,10 +199,11 @@ def source_of(config, data: Data, rows: int) -> tuple[Source, LossConfig]:
         + (f', {len(taught)} of which have depth and poses to learn from' if taught else '')
     )
     known = max(weights) if taught or (rooms and weights.truth) else 0.0
-    if config.loss.learn == 'depth' and not known:
+    learn = config.loss.learn
+    if learn != 'both' and not known:
         raise ValueError(
-            '--learn=depth learns from known depth, but no clip of --train_data has it; accepted:'
-            ' workdirs of reconstructions, clips with depth and poses, or --learn=both'
+            f'--learn={learn} learns from known {learn}, but no clip of --train_data has it;'
+            ' accepted: workdirs of reconstructions, clips with depth and poses, or --learn=both'
         )
     loss = dataclasses.replace(config.loss, truth_weight=known)
     footage = FootageSource(clips, **drawn)

@@ -140,9 +140,9 @@ def test_depth_alone_is_trained_beside_the_pose_network_of_the_package(cell):
     text = report.flagfile_of(Evaluation(parse(cell, face=32), 4, 'ok', {}), 64)
     config = options.from_flagfile(TrainConfig, text)
     assert (config.checkpoint, config.loss.learn) == ('default', 'depth')
-    params, model = checkpoints.start_model('default', config.model, depth_seed=0)
-    assert model == network
-    package, _ = checkpoints.load_model('default')
+    params, model = checkpoints.start_model('default', config.model, learn='depth')
+    package, known = checkpoints.load_model('default')
+    assert model == dataclasses.replace(network, pose_matching=known.pose_matching)
     jax.tree.map(np.testing.assert_array_equal, params['pose'], package['pose'])
     shapes = jax.tree.map(np.shape, params['depth'])
     assert shapes == jax.tree.map(np.shape, models.init_params(0, network)['depth'])

@@ -226,3 +226,38 @@ def test_weighted_mean():
 def test_pose_consistency_names_a_wrong_shape(rotation, translation, name):
     with pytest.raises(ValueError, match=name):
         losses.pose_consistency(np.zeros(rotation), np.zeros(translation))
+
+
+def _wrapped(images, pixels):
+    return jnp.pad(images, ((0, 0), (pixels, pixels), (pixels, pixels), (0, 0)), mode='wrap')
+
+
+@pytest.mark.parametrize('shift', [(0, 0), (-2, 1), (1, 2)])
+def test_matching_costs_are_least_at_the_shift(shift):
+    target = np.random.default_rng(2).uniform(size=(1, 12, 14, 3)).astype(np.float32)
+    source = np.roll(target, shift, axis=(1, 2))
+    costs = np.asarray(losses.matching_costs(target, source, 2, pad=_wrapped))
+    assert costs.shape == (1, 12, 14, 25)
+    assert (costs.argmin(axis=-1) == (shift[0] + 2) * 5 + shift[1] + 2).all()
+    np.testing.assert_allclose(costs.mean(axis=-1), 0, atol=1e-6)
+
+
+def test_matching_costs_match_brute_force_and_plain_images_fit_everywhere():
+    random = np.random.default_rng(3)
+    target, source = random.uniform(size=(2, 1, 5, 6, 3)).astype(np.float32)
+    found = np.asarray(losses.matching_costs(target, source, 1, pad=_wrapped))
+    for row, column in ((0, 0), (2, 3), (4, 5)):
+        costs = []
+        for down in (-1, 0, 1):
+            for right in (-1, 0, 1):
+                pairs = [
+                    (target[0, (row + i) % 5, (column + j) % 6],
+                     source[0, (row + i + down) % 5, (column + j + right) % 6])
+                    for i in (-1, 0, 1)
+                    for j in (-1, 0, 1)
+                ]  # fmt: skip
+                costs.append(np.mean([np.abs(a - b) for a, b in pairs]))
+        wanted = (np.array(costs) - np.mean(costs)) / (np.mean(costs) + 0.02)
+        np.testing.assert_allclose(found[0, row, column], wanted, atol=1e-5)
+    plain = np.full((1, 5, 6, 3), 0.4, np.float32)
+    np.testing.assert_array_equal(losses.matching_costs(plain, plain, 1, pad=_wrapped), 0)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pano_depth.kernels import cube, sphere
-from pano_depth.learning import model, networks
+from pano_depth.learning import losses, model, networks
 
 CHANNELS = (8, 8)
 
@@ -210,16 +210,52 @@ def test_pose_network_gives_a_motion_per_face_that_starts_small():
     images = np.random.default_rng(3).uniform(size=(2, 2, 6, 16, 16, 3)).astype(np.float32)
     config = model.ModelConfig(face_size=16, depth_channels=CHANNELS, pose_channels=CHANNELS)
     params, rays = model.init_params(0, config)['pose'], cube.face_directions(16)
-    rotation, translation = jax.jit(networks.PoseNet(CHANNELS).apply)(
-        {'params': params}, *images, rays
-    )
+    network = networks.PoseNet(CHANNELS, matching=config.pose_matching)
+    rotation, translation = jax.jit(network.apply)({'params': params}, *images, rays)
     assert rotation.shape == translation.shape == (2, 6, 3)
     assert 0 < float(jnp.abs(rotation).max()) < 0.3 and 0 < float(jnp.abs(translation).max()) < 0.3
 
 
+@pytest.mark.parametrize('padding', ['cube', 'equirect'])
+def test_what_fits_where_it_is_shifted_is_told_to_the_pose_network(padding):
+    """The same parameters see another source by what fits where, and by nothing else."""
+    shape = (1, 1, 16, 32, 3) if padding == 'equirect' else (1, 6, 16, 16, 3)
+    target, source = np.random.default_rng(5).uniform(size=(2, *shape)).astype(np.float32)
+    config = model.ModelConfig(
+        face_size=16 if padding == 'cube' else 8,
+        padding=padding,
+        depth_channels=CHANNELS,
+        pose_channels=CHANNELS,
+    )
+    rays = model.make_grid(config).rays
+    network = networks.PoseNet(CHANNELS, padding, matching=2)
+    params = network.init(jax.random.key(0), target, source, rays)['params']
+    kernel = params['Block_0']['Conv_0']['Conv_0']['kernel']
+    assert kernel.shape[2] == 10 + 5**2
+    costs = losses.matching_costs(
+        target, source, 2, pad=lambda images, n: networks.pad_faces(images, n, padding)
+    )
+    assert costs.shape == (*shape[:-1], 25)
+    # Only the inputs that are costs reach the first layer.
+    params['Block_0']['Conv_0']['Conv_0']['kernel'] = kernel.at[:, :, :10].set(0)
+    run = lambda *pair: np.asarray(network.apply({'params': params}, *pair, rays)[0])
+    assert np.abs(run(target, source) - run(target, target)).max() > 1e-4
+    # Both images darker by the same: nothing fits otherwise.
+    np.testing.assert_allclose(run(target - 0.3, source - 0.3), run(target, source), atol=2e-6)
+
+
+@pytest.mark.parametrize('pixels', [-1, 5])
+def test_matching_reaches_a_few_pixels(pixels):
+    with pytest.raises(ValueError, match=f'pose_matching is {pixels}; accepted: 0 to 4'):
+        model.ModelConfig(pose_matching=pixels)
+
+
 def test_the_text_of_networks_without_a_cell_is_that_of_earlier_versions():
     """Digests of runs hold it: a run that an earlier version began goes on."""
-    small = model.ModelConfig(face_size=16, depth_channels=(8, 8), pose_channels=(8, 8))
+    small = model.ModelConfig(
+        face_size=16, depth_channels=(8, 8), pose_channels=(8, 8), pose_matching=0
+    )
+    assert 'pose_matching=2' in repr(dataclasses.replace(small, pose_matching=2))
     assert repr(small) == (
         "ModelConfig(face_size=16, padding='cube', pose_mode='full', depth_channels=(8, 8),"
         ' pose_channels=(8, 8), scales=1)'

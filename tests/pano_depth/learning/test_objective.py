@@ -229,6 +229,36 @@ def test_depth_alone_learns_the_same_from_the_target_alone(view):
         _metrics(loss=dataclasses.replace(LOSS, learn='depth'))
 
 
+@pytest.mark.parametrize('view', [UPRIGHT, TURNED], ids=['upright', 'turned'])
+def test_motion_alone_learns_what_it_learns_beside_depth(view):
+    both = dataclasses.replace(LOSS, truth_weight=1.0)
+    alone = dataclasses.replace(both, learn='motion')
+    every, found = (_metrics(view=view, loss=loss, truth=_truth()) for loss in (both, alone))
+    assert set(every) - set(found) == {'photometric'}
+    for name in set(found) - {'loss'}:
+        assert found[name] == pytest.approx(every[name], rel=1e-5), name
+    assert found['truth_pose'] < 0.05
+    wrong = _metrics(view=view, loss=alone, truth=_truth(), motion_factor=0.5)
+    assert wrong['truth_pose'] > found['truth_pose'] + 0.05
+    with pytest.raises(ValueError, match='learn is motion, but nothing here knows motion'):
+        _metrics(loss=dataclasses.replace(LOSS, learn='motion'))
+
+
+def test_motion_alone_has_gradients_in_the_pose_network_alone():
+    loss = dataclasses.replace(LOSS, learn='motion', truth_weight=1.0)
+    grid, params = models.make_grid(MODEL), models.init_params(0, MODEL)
+    frames, truth, view = _frames(), _truth(), UPRIGHT.astype(np.float32)
+    run = lambda params: objectives.objective(
+        params, frames, view, None, None, grid, MODEL, loss, truth=truth
+    )[0]
+    gradients = jax.jit(jax.grad(run))(params)
+    largest = {
+        name: max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(tree))
+        for name, tree in gradients.items()
+    }
+    assert largest['depth'] == 0 < largest['pose']
+
+
 @pytest.mark.parametrize('view', [UPRIGHT, MIRRORED], ids=['upright', 'mirrored'])
 def test_labels_count_by_their_confidence_and_share(view):
     loss, (depth, motion) = dataclasses.replace(LOSS, truth_weight=1.0), _truth()[:2]

@@ -1,4 +1,4 @@
-"""pano_depth.train where the depth network alone learns."""
+"""pano_depth.train where one of the networks alone learns."""
 
 import dataclasses
 import json
@@ -57,6 +57,48 @@ def test_depth_learns_from_single_rooms_and_the_pose_network_stays(tmp_path):
     assert scores['photometric_error']['before'] != scores['photometric_error']['after'] > 0
 
 
+def test_motion_learns_alone_and_the_depth_network_stays(tmp_path):
+    made_footage.write_video(tmp_path / 'walk.mp4', 0)
+    # Learned groups would be pruned in a training of the depth network.
+    older = models.ModelConfig(
+        face_size=16,
+        depth_cell=('bn_relu', 'lgconv1x1'),
+        depth_channels=(16, 16),
+        pose_channels=(8, 8),
+        pose_matching=0,
+    )
+    checkpoints.save_weights(tmp_path / 'older.npz', models.init_params(7, older), older)
+    config = dataclasses.replace(
+        CONFIG,
+        eval_data=str(tmp_path / 'walk.mp4'),
+        data=RoomsConfig(data_dir=str(tmp_path)),
+        checkpoint=str(tmp_path / 'older.npz'),
+        loss=LossConfig(learn='motion', truth_weight=1.0),
+        model=ModelChoice(pose_channels=(4, 8), pose_matching=1),
+    )
+    with made_footage.quick_training(), made_footage.quick_looks():
+        pano_depth.train(config, tmp_path / 'run')
+    found, model = checkpoints.load_model(tmp_path / 'run')
+    assert model == dataclasses.replace(older, pose_channels=(4, 8), pose_matching=1)
+    stored, _ = checkpoints.load_model(tmp_path / 'older.npz')
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, atol=1e-7), found['depth'], stored['depth']
+    )
+    fresh = models.init_params(config.recipe.seed, model)['pose']
+    moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), found['pose'], fresh)
+    assert max(jax.tree.leaves(moved)) > 1e-5
+    row = next(iter(logs.read_metrics(tmp_path / 'run')))
+    assert 'truth_pose' in row and 'photometric' not in row
+
+
+def test_the_depth_network_of_a_checkpoint_stays_where_motion_learns(tmp_path):
+    model = ModelChoice(pose_channels=(4, 4), depth_cell=('bn_relu', 'conv1x1'))
+    motion = LossConfig(learn='motion', truth_weight=1.0)
+    config = dataclasses.replace(CONFIG, checkpoint='default', model=model, loss=motion)
+    with pytest.raises(ValueError, match='--depth_cell is bn_relu,conv1x1, .*=default have bn'):
+        pano_depth.train(config, tmp_path / 'run')
+
+
 def test_the_pose_network_of_a_checkpoint_cannot_be_another_one(tmp_path):
     model = ModelChoice(depth_cell=('bn_relu', 'conv1x1'), pose_channels=(4, 4))
     config = dataclasses.replace(CONFIG, checkpoint='default', model=model)
@@ -67,15 +109,17 @@ def test_the_pose_network_of_a_checkpoint_cannot_be_another_one(tmp_path):
         pano_depth.train(learned, tmp_path / 'run')
 
 
-def test_where_nothing_knows_depth_it_is_refused_at_once(tmp_path):
-    blind = LossConfig(learn='depth')
-    with pytest.raises(ValueError, match='--learn=depth .* --truth_weight is 0; accepted: above 0'):
+@pytest.mark.parametrize('learn', ['depth', 'motion'])
+def test_where_nothing_is_known_it_is_refused_at_once(tmp_path, learn):
+    blind = LossConfig(learn=learn)
+    message = f'--learn={learn} .* --truth_weight is 0; accepted: above 0'
+    with pytest.raises(ValueError, match=message):
         dataclasses.replace(CONFIG, loss=blind)
     for name in 'ab':
         made_footage.write_video(tmp_path / f'{name}.mp4', ord(name))
     data = RoomsConfig(data_dir=str(tmp_path / 'data'))
     config = dataclasses.replace(CONFIG, train_data=str(tmp_path), data=data, loss=blind)
-    with pytest.raises(ValueError, match='--learn=depth .* no clip of --train_data has it'):
+    with pytest.raises(ValueError, match=f'--learn={learn} .* no clip of --train_data has it'):
         pano_depth.train(config, tmp_path / 'run')
     assert not (tmp_path / 'run').exists()
 
@@ -84,6 +128,7 @@ def test_where_nothing_knows_depth_it_is_refused_at_once(tmp_path):
     'loss, message',
     [
         (LossConfig(learn='depth'), '--learn=depth needs known depth'),
+        (LossConfig(learn='motion'), '--learn=motion needs known depth'),
         (LossConfig(truth_weight=1.0), '--truth_weight=1.0 needs known depth'),
     ],
 )
