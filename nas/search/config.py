@@ -13,6 +13,12 @@ class PlannerConfig:
         ValueError: on creation, for a size that is out of range.
     """
 
+    # The first levels hold small cells, which may be of no use and teach little about large ones.
+    initial: int = option(
+        0,
+        'number of cells that are known before the first level is grown: those that are missing are'
+        ' drawn at random from the whole space',
+    )
     # Lower levels keep fewer: their small cells teach little about the others.
     keep: int = option(
         6, 'K: number of cells evaluated on each level of growth, but at most l + 1 on level l'
@@ -54,6 +60,8 @@ class PlannerConfig:
         for name in ('keep', 'batch', 'fewest'):
             if getattr(self, name) < 1:
                 raise ValueError(f'{name} is {getattr(self, name)}, it has to be at least 1')
+        if self.initial < 0:
+            raise ValueError(f'initial is {self.initial}, it has to be at least 0')
         for name in ('explore', 'bold', 'bold_later'):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f'{name} is {getattr(self, name)}; accepted: between 0 and 1')

@@ -109,7 +109,7 @@ class Search:
 
     @property
     def stage(self) -> str:
-        """The stage of the search: 'given' while included cells come, then 'levels', 'last'."""
+        """The stage: 'given' while included cells come, then 'drawn', 'levels', 'last'."""
         return self._planner.stage
 
     @property

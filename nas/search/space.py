@@ -74,6 +74,10 @@ class Space:
         """Cells one change away at the same level; None lets `Family.mutate` find them."""
         return None
 
+    def sample(self, random: np.random.Generator):
+        """A random cell, maybe incomplete; None lets the search grow one by random decisions."""
+        del random
+
     def parse(self, text: str):
         """Inverse of `str`. A search resumes without it, since it meets its own cells again."""
         raise ValueError(
@@ -114,6 +118,7 @@ class _Foreign(Space):
             'costs',
             'features',
             'mutate',
+            'sample',
             'parse',
             'record',
             'length',

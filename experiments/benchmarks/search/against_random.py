@@ -126,7 +126,7 @@ def random_cells(space: Space, budget: int, seed: int, first: Sequence = ()) -> 
     """Different cells: as the space draws them, or by a random number of random ops from the root.
 
     Args:
-        space: the cells; one with choices beside the ops has `sample(random)`.
+        space: the cells; one with choices beside the ops draws its own, `Space.sample`.
         budget: how many; fewer come if the space has no more.
         seed: of the walks.
         first: cells that come before the drawn ones.
@@ -134,7 +134,7 @@ def random_cells(space: Space, budget: int, seed: int, first: Sequence = ()) -> 
     random, misses = np.random.default_rng(seed), 0
     cells = {space.key(cell): cell for cell in first}
     while len(cells) < budget and misses < _WALKS:
-        cell = space.sample(random) if hasattr(space, 'sample') else _grown(space, random)
+        cell = space.sample(random) or _grown(space, random)
         new = space.complete(cell) and space.key(cell) not in cells
         misses = 0 if new else misses + 1
         if new:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from nas.search.evaluations import Constraint
 from nas.search.space import Space, as_space
 
+_DRAWS = 100  # random cells among which one has to be left
 WALKED = 5000  # cells looked at before a search, to see that something is left
 
 
@@ -75,6 +76,14 @@ class Restricted(Space):
         """Cells one change away that are left; None if the space does not tell."""
         mutants = self._space.mutate(cell)
         return None if mutants is None else tuple(m for m in mutants if self.complete(m))
+
+    def sample(self, random):
+        """A random cell of those that are left; None if chance does not meet one."""
+        for _ in range(_DRAWS):
+            cell = self._space.sample(random)
+            if cell is None or self.complete(cell):
+                return cell
+        return None
 
     def encode(self, cell):
         """As in the whole space."""

@@ -115,6 +115,48 @@ def test_levels_grow_what_was_kept_and_later_cells_come_from_all_levels():
     assert len({len(word) for word in batch}) > 1 and any(word[:-1] not in kept for word in batch)
 
 
+def test_the_first_cells_are_drawn_from_the_whole_space_where_that_is_wished():
+    config = PlannerConfig(keep=4, initial=12)
+    one = make(config=config, include=['dddd', 'b'])
+    assert drive(one, 2) == ['dddd', 'b'] and one.stage == 'drawn'
+    drawn = one.ask(100)
+    assert len(drawn) == 10 == len({Words().key(word) for word in drawn} - {'dddd', 'b'})
+    assert len({len(word) for word in drawn}) > 2, 'of many lengths'
+    for word in drawn:
+        one.tell(word, measure(word))
+    assert one.stage == 'levels' and 0 < len(one.ask(100)) <= 4
+    other = make(config=config, seed=1)
+    assert other.stage == 'drawn' and other.ask(100) != make(config=config, seed=2).ask(100)
+    # What was told before restores the search.
+    again = make(config=config, include=['dddd', 'b'])
+    for word in ('dddd', 'b', *drawn[:4]):
+        again.tell(word, measure(word))
+    assert again.ask(100) == drawn[4:]
+
+
+def test_what_an_earlier_search_knows_is_not_drawn_again():
+    one = make(config=PlannerConfig(initial=8))
+    one.warm_start([(word, measure(word)) for word in ('dc', 'cc', 'abd', 'bb', 'cab')])
+    assert len(one.ask(100)) == 3
+    one = make(config=PlannerConfig(initial=4))
+    one.warm_start([(word, measure(word)) for word in ('dc', 'cc', 'abd', 'bb')])
+    assert all(len(word) == 1 for word in one.ask(100))
+    with pytest.raises(ValueError, match='initial is -1, it has to be at least 0'):
+        PlannerConfig(initial=-1)
+
+
+def test_drawn_cells_keep_to_limits_and_to_what_the_space_itself_draws():
+    one = make(config=PlannerConfig(initial=8), constraints=['size<=4'])
+    assert all(Words().costs(word)['size'] <= 4 for word in one.ask(100))
+
+    class Own(Words):
+        def sample(self, random):
+            return 'dcba'[random.integers(4) :]
+
+    drawn = make(space=Own(), config=PlannerConfig(initial=9)).ask(9)
+    assert {Words().key(word) for word in drawn} == {'dcb', 'cb', 'b', 'a'}
+
+
 @pytest.mark.parametrize('explore', [0, 0.5])
 def test_a_part_of_every_level_is_grown_at_random_from_the_root(explore):
     one = make(config=PlannerConfig(keep=4, explore=explore))

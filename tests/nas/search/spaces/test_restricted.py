@@ -1,5 +1,6 @@
 """Spaces with fewer cells, and searches that begin with given ones."""
 
+import numpy as np
 import pytest
 
 from nas.cells import skeleton
@@ -121,6 +122,19 @@ def test_limits_on_exact_costs_that_leave_nothing_name_the_nearest_cell():
     assert f'params {least:,.10g}' in str(caught.value) and caught.value.exit_code == 3
 
 
+def test_cells_that_are_drawn_from_a_space_are_among_those_that_are_left():
+    class Own(CellSpace):
+        def sample(self, random):
+            return Cell.parse(['bn-conv1x1', 'none-conv1x1', 'bn'][random.integers(3)])
+
+    space = restrict(Own(SPACE.skeleton, levels=3), forbid=('none',))
+    random = np.random.default_rng(0)
+    assert {str(space.sample(random)) for _ in range(20)} == {'bn-conv1x1'}
+    assert restrict(SPACE, forbid=('none',)).sample(random) is None
+    every = restrict(Own(SPACE.skeleton, levels=3), prefixes=('bn_relu',))
+    assert every.sample(random) is None
+
+
 def test_included_cells_come_first_count_and_are_grown_on():
     include = ('none-conv3x3-bn_relu', 'bn-conv1x1', 'bn-conv1x1-none')
     one = search(SPACE, include=include)
@@ -138,6 +152,12 @@ def test_included_cells_that_are_known_from_an_earlier_search_are_not_evaluated_
     one = search(SPACE, include=('bn-conv1x1', 'bn-conv3x3'))
     one.warm_start([(Cell.parse('bn-conv1x1'), {'error': 3.0})])
     assert [str(cell) for cell in one.ask(9)] == ['bn-conv3x3']
+    # One that knows enough to predict does so.
+    one = search(SPACE, include=('bn-conv1x1', 'bn-conv3x3'))
+    earlier = ('bn-conv1x1', 'bn_relu-conv1x1', 'none-conv1x1', 'none-conv3x3')
+    one.warm_start([(Cell.parse(text), {'error': 3.0}) for text in earlier])
+    (cell,) = one.ask(9)
+    assert one.tell(cell, {'error': 2.0}).predicted['error'] > 0
 
 
 @pytest.mark.parametrize(
