@@ -95,6 +95,11 @@ BATCHED = {
         _array(29, *BATCH, 6, 3, 3, 2),
         _array(30, *BATCH, 6, 3, 3, 2),
     ),
+    'losses.matching_costs': (
+        lambda a, b: losses.matching_costs(a, b, 1, pad=lambda x, _: _pad_one(x)),
+        _array(37, *BATCH, 6, 3, 3, 2),
+        _array(38, *BATCH, 6, 3, 3, 2),
+    ),
     'losses.plainness': (
         lambda x: losses.plainness(0.01 * x, pad=_pad_one),
         _array(36, *BATCH, 6, 3, 3, 2),
