@@ -8,12 +8,11 @@ from nas.search import acquisition
 from nas.search.config import PlannerConfig
 from nas.search.forecast import Forecast
 from nas.search.knowledge import Knowledge
-from nas.search.space import Space
+from nas.search.space import Space, random_cell
 from nas.search.spaces.family import Family
 
 NEAREST = 8  # evaluated cells that are grown further as long as none satisfies the constraints
 TRIES = 4  # random growths for each wanted cell
-_LONGEST = 1000  # decisions after which random growth ends by itself
 
 
 class Planner:
@@ -21,8 +20,8 @@ class Planner:
 
     Attributes:
         family: every cell seen so far.
-        stage: 'given' as long as cells of the user come, 'drawn' for cells of the whole space,
-            'levels', then 'last'.
+        stage: of the batch that was planned last: 'given' for cells of the user, 'drawn' for cells
+            of the whole space, 'levels', then 'last'.
     """
 
     def __init__(
@@ -43,8 +42,7 @@ class Planner:
         self._parents, self._grown, self._expanded = [space.root], [], set()
         self._level = 0  # growth steps so far
         self._include = tuple(include)
-        self._begin = 'drawn' if config.initial else 'levels'  # once given cells have come
-        self.stage = 'given' if self._include else self._begin
+        self.stage = 'given' if self._include else 'drawn' if config.initial else 'levels'
 
     def plan(self) -> list:
         """The cells of the next batch; none once the space is exhausted."""
@@ -56,12 +54,12 @@ class Planner:
             if new:
                 self._fit()
                 return new
-            self.close()
+            self.stage = 'drawn'
         if self.stage == 'drawn':
             if rows := self._draw_initial():
                 self._fit()
                 return [self.family.cells[row] for row in rows]
-            self.close()
+            self.stage = 'levels'
         while self.stage == 'levels':
             rows = self._plan_level()
             if rows:
@@ -72,9 +70,6 @@ class Planner:
 
     def close(self) -> None:
         """Ends a batch; on a level, the successful and the incomplete cells are grown next."""
-        if self.stage in ('given', 'drawn'):
-            self.stage = self._begin if self.stage == 'given' else 'levels'
-            return
         if self.stage == 'levels':
             good = {key for key, e in self._knowledge.evaluations.items() if e.status == 'ok'}
             self._parents = [
@@ -99,23 +94,16 @@ class Planner:
     def _draw_initial(self) -> list[int]:
         """Draws what is missing of the initial cells from the whole space."""
         count, rows = self._config.initial - len(self._knowledge.evaluations), []
-        for _ in range(TRIES * TRIES * count):
-            cell = self._space.sample(self._random) or self._walk()
-            if len(rows) == count or not self._space.complete(cell):
-                continue
-            self.family.add([cell])
-            row = self.family.row[self._space.key(cell)]
-            if row not in rows and len(self._candidates([row])):
-                rows.append(row)
+        for _ in range(TRIES**2 * count):
+            cell = random_cell(self._space, self._random, self.family.grow)
+            if self._space.complete(cell):
+                self.family.add([cell])
+                row = self.family.row[self._space.key(cell)]
+                if row not in rows and len(self._candidates([row])):
+                    rows.append(row)
+            if len(rows) == count:
+                break
         return rows
-
-    def _walk(self):
-        """A cell that is grown from the root by a random number of random decisions."""
-        path, cell = [self._space.root], self._space.root
-        while len(path) < _LONGEST and (children := self.family.grow(cell)):
-            cell = children[self._random.integers(len(children))]
-            path.append(cell)
-        return path[self._random.integers(1, len(path))] if len(path) > 1 else cell
 
     def _plan_level(self) -> list[int]:
         """Grows a level and chooses cells of it; if nothing can be grown, starts the last stage."""

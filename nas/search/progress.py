@@ -43,16 +43,15 @@ class Teller:
         )
         closed = any(e is evaluation for e in self._search.history)
         now = time.monotonic()
-        if closed and (self._search.stage == 'levels' or now - self._said_at >= self._interval):
+        if closed and (self._search.stage != 'last' or now - self._said_at >= self._interval):
             self._said_at = now
             self.progress.write(self._standing(evaluation.level, now))
 
     def _standing(self, level: int, now: float) -> str:
         front, first = self._search.front(), objective_texts(self._search)[0]
-        parts = [
-            f'level {level} done' if self._search.stage == 'levels' else 'across all levels',
-            f'{len(front)} cells on the front',
-        ]
+        stages = {'given': 'given cells done', 'drawn': 'drawn cells done'}
+        stages |= {'levels': f'level {level} done', 'last': 'across all levels'}
+        parts = [stages[self._search.stage], f'{len(front)} cells on the front']
         if front:
             values = [e.objectives[words.bare(first)] for e in front]
             best, way = (min, 'lowest') if words.sense(first) > 0 else (max, 'highest')

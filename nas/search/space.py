@@ -7,12 +7,15 @@ it.
 
 import functools
 import re
+from collections.abc import Callable
 
 import numpy as np
 
 from nas.cells import cost, plan
 from nas.cells.cell import CONVS, NORMS, Cell
 from nas.cells.skeleton import Skeleton
+
+_LONGEST = 1000  # decisions after which random growth ends by itself
 
 
 class Space:
@@ -88,6 +91,23 @@ class Space:
     def record(self, cell) -> dict:
         """Further entries about the cell in the log of evaluations."""
         return {}
+
+
+def random_cell(space: Space, random: np.random.Generator, grow: Callable | None = None):
+    """A random cell, maybe incomplete: as the space draws one, or by random decisions.
+
+    Args:
+        space: the cells.
+        random: gives the decisions, and how many of them are taken.
+        grow: stands for `space.grow`, for example to remember what was grown.
+    """
+    cell = space.sample(random)
+    if cell is not None:
+        return cell
+    grow, path = grow or space.grow, [space.root]
+    while len(path) <= _LONGEST and (children := grow(path[-1])):
+        path.append(children[random.integers(len(children))])
+    return path[random.integers(1, len(path))] if len(path) > 1 else space.root
 
 
 class _Foreign(Space):

@@ -116,9 +116,10 @@ def main(argv: list[str]) -> None:
     """Renders, trains, improves and writes the table."""
     del argv
     folder = pathlib.Path(OUTPUT.value).expanduser()
-    check_options(folder)
     logging.set_verbosity(logging.WARNING)  # libraries log a page for every checkpoint
     runtime.start(runtime.RuntimeConfig(), join=False)
+    fresh = kind()
+    check_options(folder)
     videos, known, unseen = folder / 'videos', folder / 'videos_with_truth', folder / 'unseen'
     render(videos, 0, CLIPS.value, with_truth=False)
     render(known, 0, CLIPS.value, with_truth=True)
@@ -126,7 +127,7 @@ def main(argv: list[str]) -> None:
     data = RoomsConfig(data_dir=str(folder / 'data'))
     recipe = lambda steps, **more: RecipeConfig(steps=steps, batch_size=BATCH.value, **more)
     later = lambda steps: recipe(steps, depth_start=0, learning_rate=RATE.value)
-    base = TrainConfig(eval_data=str(unseen), data=data, model=kind())
+    base = TrainConfig(eval_data=str(unseen), data=data, model=fresh)
     rows = []
 
     def trained(name, **changes):

@@ -46,7 +46,7 @@ from nas.cells import choice
 from nas.devices import cache, specs
 from nas.search import loop
 from nas.search.evaluations import append_record
-from nas.search.space import CellSpace, Space
+from nas.search.space import CellSpace, Space, random_cell
 from nas.search.spaces.restricted import included_cells
 from nas.training.candidates import MEASURED, Candidates
 from nas.training.config import SearchConfig, SearchOptions
@@ -123,10 +123,10 @@ def parts_of(config: SearchConfig | DepthSearchConfig, folder: pathlib.Path) -> 
 
 
 def random_cells(space: Space, budget: int, seed: int, first: Sequence = ()) -> list:
-    """Different cells: as the space draws them, or by a random number of random ops from the root.
+    """Different cells, complete, see `random_cell`.
 
     Args:
-        space: the cells; one with choices beside the ops draws its own, `Space.sample`.
+        space: the cells.
         budget: how many; fewer come if the space has no more.
         seed: of the walks.
         first: cells that come before the drawn ones.
@@ -134,20 +134,12 @@ def random_cells(space: Space, budget: int, seed: int, first: Sequence = ()) -> 
     random, misses = np.random.default_rng(seed), 0
     cells = {space.key(cell): cell for cell in first}
     while len(cells) < budget and misses < _WALKS:
-        cell = space.sample(random) or _grown(space, random)
+        cell = random_cell(space, random)
         new = space.complete(cell) and space.key(cell) not in cells
         misses = 0 if new else misses + 1
         if new:
             cells[space.key(cell)] = cell
     return list(cells.values())
-
-
-def _grown(space, random):
-    cell = space.root
-    for _ in range(random.integers(1, space.levels + 1)):
-        children = space.grow(cell)
-        cell = children[random.integers(len(children))]
-    return cell
 
 
 def search_cells(

@@ -118,13 +118,14 @@ def test_levels_grow_what_was_kept_and_later_cells_come_from_all_levels():
 def test_the_first_cells_are_drawn_from_the_whole_space_where_that_is_wished():
     config = PlannerConfig(keep=4, initial=12)
     one = make(config=config, include=['dddd', 'b'])
-    assert drive(one, 2) == ['dddd', 'b'] and one.stage == 'drawn'
+    assert drive(one, 2) == ['dddd', 'b'] and one.stage == 'given'
     drawn = one.ask(100)
+    assert one.stage == 'drawn'
     assert len(drawn) == 10 == len({Words().key(word) for word in drawn} - {'dddd', 'b'})
     assert len({len(word) for word in drawn}) > 2, 'of many lengths'
     for word in drawn:
         one.tell(word, measure(word))
-    assert one.stage == 'levels' and 0 < len(one.ask(100)) <= 4
+    assert 0 < len(one.ask(100)) <= 4 and one.stage == 'levels'
     other = make(config=config, seed=1)
     assert other.stage == 'drawn' and other.ask(100) != make(config=config, seed=2).ask(100)
     # What was told before restores the search.

@@ -1,5 +1,7 @@
 """pano_depth.load_networks: depth and motion of images of any size, any leading axes."""
 
+import json
+
 import jax
 import numpy as np
 import pytest
@@ -90,3 +92,16 @@ def test_networks_of_a_file_and_none(tmp_path):
         load_networks('none')
     with pytest.raises(ValueError, match='nowhere'):
         load_networks(tmp_path / 'nowhere')
+
+
+def test_networks_that_were_stored_before_matching_do_without_it(tmp_path):
+    older = models.ModelConfig(
+        face_size=8, depth_channels=(4, 4), pose_channels=(4, 4), pose_matching=0
+    )
+    checkpoints.save_weights(tmp_path / 'w.npz', models.init_params(0, older), older)
+    with np.load(tmp_path / 'w.npz') as stored:
+        values = dict(stored)
+    config = json.loads(str(values.pop('config')))
+    assert config.pop('pose_matching') == 0
+    np.savez(tmp_path / 'older.npz', config=json.dumps(config), **values)
+    assert load_networks(tmp_path / 'older.npz').config == older

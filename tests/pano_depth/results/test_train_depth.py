@@ -73,7 +73,7 @@ def test_motion_learns_alone_and_the_depth_network_stays(tmp_path):
         eval_data=str(tmp_path / 'walk.mp4'),
         data=RoomsConfig(data_dir=str(tmp_path)),
         checkpoint=str(tmp_path / 'older.npz'),
-        loss=LossConfig(learn='motion', truth_weight=1.0),
+        loss=LossConfig(learn='motion', truth_weight=1.0, lasso_weight=1.0),
         model=ModelChoice(pose_channels=(4, 8), pose_matching=1),
     )
     with made_footage.quick_training(), made_footage.quick_looks():
