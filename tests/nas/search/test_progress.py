@@ -23,3 +23,15 @@ def test_the_line_of_a_level_tells_the_best_value(objectives, best):
     assert sum(line.startswith('-- ') for line in said) == 1
     assert said[-1].startswith('-- level 2 done, ')
     assert f', {best}, ETA ' in said[-1]
+
+
+def test_cells_that_were_given_and_drawn_are_no_level():
+    config, given = PlannerConfig(keep=2, initial=4), ['bn-conv1x1']
+    search = Search(CellSpace(skeleton.tiny), 'loss', config=config, include=given)
+    teller, said = Teller(search, 9, done=0), []
+    teller.progress.write = said.append
+    for _ in range(2):
+        for cell in search.ask(9):
+            teller(search.tell(cell, {'loss': -1.0}))
+    stages = [line.partition(',')[0] for line in said if line.startswith('-- ')]
+    assert stages == ['-- given cells done', '-- drawn cells done']
